@@ -1,0 +1,45 @@
+// Owns where identifiers and random bytes come from. No other file draws randomness.
+import { randomBytes } from 'node:crypto';
+
+/** What an id names; the prefix a reader sees. */
+export type IdKind =
+  | 'ses' // session
+  | 'run'
+  | 'trace'
+  | 'call' // tool call
+  | 'apr' // approval
+  | 'cap' // capability session
+  | 'rcp' // receipt
+  | 'inst' // process instance
+  | 'esc' // operator item raised by an escalation
+  | 'grant';
+
+export interface Ids {
+  /** A new unguessable id, `<kind>_<26 characters>`, 128 random bits; `trace` gives 32 lowercase hex digits. */
+  next(kind: IdKind): string;
+  /** Fresh random bytes. */
+  bytes(count: number): Uint8Array;
+}
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+
+/** Crockford base 32 of 16 bytes: 26 characters. */
+export function base32(bytes: Uint8Array): string {
+  let out = '';
+  let bits = 0;
+  let held = 0;
+  for (const byte of bytes) {
+    held = ((held << 8) | byte) & 0xfff;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      out += ALPHABET.charAt((held >> bits) & 31);
+    }
+  }
+  return bits > 0 ? out + ALPHABET.charAt((held << (5 - bits)) & 31) : out;
+}
+
+export const randomIds: Ids = {
+  next: (kind) => (kind === 'trace' ? randomBytes(16).toString('hex') : `${kind}_${base32(randomBytes(16))}`),
+  bytes: (count) => randomBytes(count),
+};

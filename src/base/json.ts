@@ -1,0 +1,117 @@
+// Owns JSON values: the limits on what is taken in, the one canonical text (RFC 8785), and strict parsing.
+// J1: no value passes `checkJson` with a reserved or non-string key, a non-finite or unsafe number, or beyond the limits.
+// J2: `canonicalJson` is only given checked values, so every reader of one input sees the same object.
+import canonicalize from 'canonicalize';
+import { RuntimeError } from './errors.ts';
+
+export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
+export interface JsonObject {
+  [key: string]: JsonValue;
+}
+
+export interface JsonLimits {
+  /** Nested containers; the top-level container is depth 1. */
+  maxDepth: number;
+  /** UTF-8 bytes of the text, or of all keys and strings of a value. */
+  maxBytes: number;
+}
+
+// JSON.stringify throws near depth 5,000 on Node 20; 64 is what no honest tool call reaches.
+export const DEFAULT_JSON_LIMITS: JsonLimits = { maxDepth: 64, maxBytes: 1024 * 1024 };
+
+// Each of these, as an own key, has turned a plain assignment into a prototype change somewhere.
+const RESERVED_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
+function refuse(path: string, why: string): never {
+  throw new RuntimeError('INVALID_INPUT', `${path === '' ? 'value' : path} ${why}`, {
+    field: path === '' ? '/' : path,
+  });
+}
+
+function pointer(path: string, key: string | number): string {
+  return `${path}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}
+
+interface Pending {
+  value: unknown;
+  path: string;
+  depth: number;
+}
+
+function checkScalar(value: unknown, path: string): number {
+  if (value === null || typeof value === 'boolean') return 4;
+  if (typeof value === 'string') {
+    if (!value.isWellFormed()) refuse(path, 'holds a lone surrogate, which has no canonical form');
+    return Buffer.byteLength(value);
+  }
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) refuse(path, 'is not a finite number');
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+      refuse(path, 'is an integer beyond 2^53, which JSON readers do not agree on; send it as a string');
+    }
+    return 8;
+  }
+  refuse(path, `is not a JSON value (${typeof value})`);
+}
+
+function childrenOf(item: Pending): Pending[] {
+  const { value, path, depth } = item;
+  if (Array.isArray(value)) {
+    return value.map((child: unknown, index) => ({
+      value: child,
+      path: pointer(path, index),
+      depth: depth + 1,
+    }));
+  }
+  const children: Pending[] = [];
+  for (const key of Object.keys(value as object)) {
+    if (RESERVED_KEYS.has(key)) refuse(pointer(path, key), 'is a reserved key');
+    if (!key.isWellFormed()) refuse(path, 'has a key with a lone surrogate');
+    children.push({
+      value: (value as Record<string, unknown>)[key],
+      path: pointer(path, key),
+      depth: depth + 1,
+    });
+  }
+  return children;
+}
+
+/**
+ * Checks a value that some reader has already parsed (J1), without recursion.
+ * Throws INVALID_INPUT with the JSON pointer of the first offence in `details.field`.
+ */
+export function checkJson(value: unknown, limits: JsonLimits = DEFAULT_JSON_LIMITS): JsonValue {
+  const stack: Pending[] = [{ value, path: '', depth: 1 }];
+  let bytes = 0;
+  for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
+    if (typeof item.value === 'object' && item.value !== null) {
+      if (item.depth > limits.maxDepth) refuse(item.path, `is nested deeper than ${limits.maxDepth} levels`);
+      const proto: unknown = Object.getPrototypeOf(item.value);
+      if (!Array.isArray(item.value) && proto !== Object.prototype && proto !== null) {
+        refuse(item.path, 'is not a plain object');
+      }
+      const children = childrenOf(item);
+      bytes += 2 + children.length;
+      if (!Array.isArray(item.value)) {
+        for (const key of Object.keys(item.value)) bytes += Buffer.byteLength(key) + 3;
+      }
+      for (const child of children.reverse()) stack.push(child);
+    } else {
+      bytes += checkScalar(item.value, item.path);
+    }
+    if (bytes > limits.maxBytes) refuse('', `is larger than ${limits.maxBytes} bytes`);
+  }
+  return value as JsonValue;
+}
+
+/** RFC 8785 text of a checked value (J2). Keys whose value is undefined are left out. */
+export function canonicalJson(value: JsonValue): string {
+  const text = canonicalize(value);
+  if (text === undefined) throw new RuntimeError('INVALID_INPUT', 'value has no JSON form');
+  return text;
+}
+
+/** Narrows to an object (not an array, not null). */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,88 @@
+// Owns the reading of JSON text from outside: size, depth and duplicate keys are judged on the text itself,
+// because JSON.parse keeps the last of two equal keys silently and recurses before anyone can look.
+import { RuntimeError } from './errors.ts';
+import { checkJson, DEFAULT_JSON_LIMITS } from './json.ts';
+import type { JsonLimits, JsonValue } from './json.ts';
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+interface Frame {
+  keys: Set<string> | undefined; // undefined inside an array
+  expectsKey: boolean;
+}
+
+/** Index of the closing quote of the string that opens at `start`. */
+function closingQuote(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === BACKSLASH) at++;
+    else if (code === QUOTE) return at;
+  }
+  return text.length;
+}
+
+function noteKey(frame: Frame, raw: string): void {
+  let key: string;
+  try {
+    key = JSON.parse(raw) as string;
+  } catch {
+    throw new RuntimeError('INVALID_INPUT', 'the text is not JSON: a key is malformed');
+  }
+  if (frame.keys?.has(key) === true) {
+    throw new RuntimeError(
+      'INVALID_INPUT',
+      `the key ${JSON.stringify(key).slice(0, 80)} stands twice in one object`,
+      {
+        field: key.slice(0, 80),
+      },
+    );
+  }
+  frame.keys?.add(key);
+  frame.expectsKey = false;
+}
+
+/**
+ * Judges depth and duplicate keys on JSON text in one pass without recursion.
+ * It does not decide whether the text is well formed; JSON.parse does that afterwards.
+ */
+export function scanJsonText(text: string, limits: JsonLimits = DEFAULT_JSON_LIMITS): void {
+  const frames: Frame[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    const top = frames.at(-1);
+    if (code === QUOTE) {
+      const end = closingQuote(text, at);
+      if (top?.expectsKey === true) noteKey(top, text.slice(at, end + 1));
+      at = end;
+    } else if (code === 0x7b /* { */ || code === 0x5b /* [ */) {
+      const isArray = code === 0x5b;
+      frames.push({ keys: isArray ? undefined : new Set(), expectsKey: !isArray });
+      if (frames.length > limits.maxDepth) {
+        throw new RuntimeError('INVALID_INPUT', `the text is nested deeper than ${limits.maxDepth} levels`);
+      }
+    } else if (code === 0x7d /* } */ || code === 0x5d /* ] */) {
+      frames.pop();
+    } else if (code === 0x2c /* , */ && top !== undefined) {
+      top.expectsKey = top.keys !== undefined;
+    }
+  }
+}
+
+/** Untrusted JSON text → checked value, or INVALID_INPUT saying what and where. */
+export function parseJson(text: string, limits: JsonLimits = DEFAULT_JSON_LIMITS): JsonValue {
+  if (Buffer.byteLength(text) > limits.maxBytes) {
+    throw new RuntimeError('INVALID_INPUT', `the text is larger than ${limits.maxBytes} bytes`);
+  }
+  scanJsonText(text, limits);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new RuntimeError(
+      'INVALID_INPUT',
+      `the text is not JSON: ${(cause as Error).message.slice(0, 120)}`,
+    );
+  }
+  return checkJson(value, limits);
+}

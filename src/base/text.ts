@@ -1,0 +1,19 @@
+// Owns how untrusted text is shown to a person: control, bidirectional, zero-width and tag characters become visible
+// escapes, and a cut is always said.
+
+// C0/C1 controls but for newline and tab, soft hyphen, Arabic letter mark, zero-width and bidi marks, line/paragraph
+// separators, invisible operators, variation selectors, BOM, interlinear marks and the tag block.
+const HIDDEN =
+  // eslint-disable-next-line no-control-regex -- these are exactly the characters that must not reach a terminal
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|[\u{e0000}-\u{e0fff}]/gu;
+
+/** The text with every hidden character written as `\u{…}`. Newline and tab stay. */
+export function showHidden(text: string): string {
+  return text.replace(HIDDEN, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+/** `showHidden`, cut to `max` characters with the cut and the full length stated. */
+export function showCut(text: string, max: number): string {
+  const shown = showHidden(text);
+  return shown.length <= max ? shown : `${shown.slice(0, max)}… (cut, ${text.length} characters in all)`;
+}
