@@ -1,0 +1,230 @@
+// Owns the typed configuration that every other room reads: what the YAML files mean once loaded, defaults filled in.
+// YAML keys are the snake_case of these names. Tools are always named by canonical id here (`server:tool`, or the
+// capability's own name when it has no server); the files may also use the capability's name.
+import type { JsonObject } from '../base/json.ts';
+import type { ModelProfile } from '../providers/contract.ts';
+
+export type Verdict = 'allow' | 'deny' | 'approval_required';
+export type Attestation = 'client' | 'same_user' | 'credential';
+export type Risk = 'low' | 'medium' | 'high' | 'critical';
+
+export type Scope =
+  | { type: 'path'; pattern: string; access: 'read' | 'write' }
+  | { type: 'network'; posture: 'off' | 'full' }
+  | { type: 'network'; posture: 'allowlist'; entries: string[] };
+
+/** agent.yaml */
+export interface AgentIdentity {
+  id: string;
+  displayName: string;
+  ownerTeam: string;
+  runtimePrincipal: string;
+  /** Canonical tool ids the agent may use: the inventory. */
+  approvedCapabilities: string[];
+}
+
+export type Transport = 'mcp_stdio' | 'mcp_http' | 'in_process' | 'host';
+
+/** One entry of capabilities.yaml. */
+export interface Capability {
+  name: string;
+  /** Canonical tool id. */
+  id: string;
+  owner: string;
+  mode: 'read' | 'write';
+  /** read | write | admin; admin tools need an operator role. */
+  permission: 'read' | 'write' | 'admin';
+  transport: Transport;
+  server?: string;
+  tool: string;
+  timeoutSeconds: number;
+  outputBytes: number;
+  toolPrincipal: string;
+  risk: Risk;
+  /** `exec`: runs code of the caller's choosing; denied unless sandboxed. */
+  class: 'plain' | 'exec';
+  networkAccess: 'none' | 'restricted' | 'brokered' | 'full';
+  allowedEgress: string[];
+  approval: 'none' | { approver: string };
+  idempotency: {
+    keyRequired: boolean;
+    /** Argument that carries the caller's key; absent: `_meta`, else the action digest. */
+    argument?: string;
+    /** Declared safe to run again. */
+    idempotent: boolean;
+  };
+  scopes: Scope[];
+  /** JSON pointers (`/path`; `-` stands for every array element) of arguments that are paths, beyond what names say. */
+  pathArguments: { pointer: string; access: 'read' | 'write' }[];
+  urlArguments: string[];
+  /** For in_process and host tools, whose schema no server declares. */
+  inputSchema?: JsonObject;
+  description?: string;
+  expose: boolean;
+  sandboxed: boolean;
+}
+
+export interface PolicyRule {
+  id: string;
+  /** Canonical ids, or '*' for every tool of the catalog. */
+  tools: string[] | '*';
+  /** CEL over `args`, `identity`, `session`, `history`, `tool`; absent: always. */
+  when?: string;
+  decision: Verdict;
+  reason: string;
+  onDeny: 'tell_model' | 'end_run';
+  /** `principal`, `other` (anyone but the principal), or `role:<name>`. */
+  approver?: string;
+  rememberable: boolean;
+}
+
+export interface PolicyLayer {
+  level: 'workspace' | 'lane' | 'task';
+  name: string;
+  /** undefined: this layer does not narrow scopes. An empty list is no scope at all. */
+  scopes?: Scope[];
+  rules: PolicyRule[];
+}
+
+export interface Budget {
+  maxIterations?: number;
+  maxTokens?: number;
+  maxCalls?: number;
+  maxCostUsd?: number;
+  /** Calls with mode write that were not refused. */
+  maxEffects?: number;
+  maxWallSeconds?: number;
+}
+
+/** policy.yaml */
+export interface Policy {
+  version: string;
+  /** sha256:… of the canonical effective policy with catalog and identity parts that decide; on every decision. */
+  digest: string;
+  registry: { allowed: string[]; denied: string[] };
+  urlAllowlist: string[];
+  sandbox: { pathTemplate: string; root: string };
+  argSchemaEnforcement: 'strict' | 'off';
+  loopBudget: Budget & {
+    /** Rate windows for default sessions and for whole principals and tenants. */
+    perPrincipal?: Budget & { windowSeconds: number };
+    perTenant?: Budget & { windowSeconds: number };
+  };
+  cycle: { maxRepeats: number; windowSeconds: number };
+  retry: { maxRetries: number; backoffBaseMs: number; backoffCapMs: number };
+  precheck: { requireTenant: boolean; denyIfPrincipalMissing: boolean };
+  memoryWrite: { allowKinds: string[] };
+  execution: { allowNetworkAccess: string[] };
+  /** The least attestation that answers an approval of each risk. */
+  attestation: Record<Risk, Attestation>;
+  /** Workspace layer only. */
+  defaultDecision: Verdict;
+  workspace: PolicyLayer;
+  lanes: Record<string, PolicyLayer>;
+  tasks: Record<string, PolicyLayer>;
+}
+
+export interface Intent {
+  id: string;
+  description: string;
+  allowTools: string[];
+  approvalRequiredTools: string[];
+}
+
+/** identity.yaml */
+export interface IdentityConfig {
+  stdio: { tenant: string; principal?: string; roles: string[]; scopes: string[]; lane?: string };
+  principals: {
+    id: string;
+    tenant: string;
+    roles: string[];
+    scopes: string[];
+    tokenSha256?: string;
+    lane?: string;
+  }[];
+  /** A caller may act for another principal only as listed here. */
+  delegations: { actor: string; principal: string; scope: string }[];
+}
+
+/** One entry of servers.yaml: a downstream MCP server. */
+export interface DownstreamServer {
+  name: string;
+  transport: 'stdio' | 'http';
+  /** stdio: no shell; the program and its arguments as given. */
+  command?: string;
+  args: string[];
+  cwd?: string;
+  /** Names copied from our environment. */
+  envAllow: string[];
+  /** Values set for the child; `{fromFile}` and `{fromEnv}` are read at start, never printed. */
+  env: Record<string, { value: string } | { fromEnv: string } | { fromFile: string }>;
+  url?: string;
+  era: 'auto' | 'legacy' | 'modern';
+  startTimeoutSeconds: number;
+  callTimeoutSeconds: number;
+  maxMessageBytes: number;
+  maxTools: number;
+}
+
+export interface TurnLimits {
+  maxTurnsPerSession: number;
+  maxToolCallsPerSession: number;
+  maxInputBytes: number;
+}
+
+/** runtime.yaml */
+export interface RuntimeSettings {
+  maxToolHops: number;
+  requireTraceId: boolean;
+  background: { enabled: boolean; resumableRuns: boolean; allowCancel: boolean };
+  gatewayIntent?: string;
+  /** Milliseconds a legacy client is waited for in one elicitation; at most 50,000. */
+  elicitationWaitMs: number;
+  maxCallsInFlight: number;
+  maxLineBytes: number;
+  prices: Record<string, { inputPerMillionUsd: number; outputPerMillionUsd: number }>;
+  redaction: { fields: string[]; patterns: string[] };
+}
+
+/** approvals.yaml */
+export interface ApprovalsConfig {
+  defaultReviewer: string;
+  escalationSlaMinutes: number;
+  answerWithinSeconds: number;
+  useWithinSeconds: number;
+}
+
+/** memory.yaml */
+export interface MemoryConfig {
+  seedRecords: JsonObject[];
+}
+
+/** runtime-controls.yaml; the keys whose effect this version has. */
+export interface RuntimeControls {
+  contractVersion: string;
+  pauseAllowed: boolean;
+  resumeAllowed: boolean;
+  backgroundModeAllowed: boolean;
+  maxWaitSeconds: number;
+  onExpiry: 'cancel_run' | 'keep';
+  capabilitySessionOwner: string;
+}
+
+export interface RuntimeConfig {
+  /** Absolute. */
+  directory: string;
+  /** sha256:… of the whole effective configuration. */
+  digest: string;
+  agent: AgentIdentity;
+  capabilities: Record<string, Capability>; // by canonical id
+  policy: Policy;
+  identity: IdentityConfig;
+  models: { default: string; profiles: Record<string, ModelProfile> };
+  intents: Record<string, Intent>;
+  limits: TurnLimits;
+  runtime: RuntimeSettings;
+  servers: Record<string, DownstreamServer>;
+  memory: MemoryConfig;
+  approvals: ApprovalsConfig;
+  controls: RuntimeControls;
+}

@@ -1,0 +1,64 @@
+// Owns the words of a governed call: what is asked of the kernel and every way it can answer. Waiting is an answer.
+import type { ErrorCode } from '../base/errors.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { Budget } from '../config/types.ts';
+import type { Approval } from './approvals/approval.ts';
+import type { CallIo, ContentBlock, SideEffect } from './execution/executor.ts';
+import type { RunContext } from './identity.ts';
+import type { Decision } from './policy/decision.ts';
+
+/** The part of a session that decides; from the session's own record, never from the caller. */
+export interface SessionBinding {
+  id: string;
+  /** Epoch milliseconds of the first record; wall time budgets run from it. */
+  startedAt: number;
+  /** The actor that the session was minted for; digests are bound to it. */
+  actor: string;
+  intent?: string;
+  lane: string;
+  task: string;
+  limits?: Budget;
+}
+
+export interface CallRequest {
+  context: RunContext;
+  session: SessionBinding;
+  /** Canonical tool id. */
+  tool: string;
+  /** Untrusted; parsed once by the kernel. */
+  args: unknown;
+  /** Unique within the session; a second call with the same id is the same call. */
+  toolCallId: string;
+  /** Idempotency key from `_meta`, if the caller gave one. */
+  idempotencyKey?: string;
+}
+
+export interface CallFacts {
+  callId: string;
+  decision: Decision;
+  receiptIds: string[];
+  sideEffect: SideEffect;
+}
+
+export interface ToolOutcome {
+  content: ContentBlock[];
+  structured?: JsonObject;
+  /** True when answered from an earlier identical call (idempotency record or same toolCallId). */
+  replayed: boolean;
+}
+
+export type CallResult =
+  | (CallFacts & { status: 'done'; outcome: ToolOutcome })
+  | (CallFacts & { status: 'tool_error'; outcome: ToolOutcome; error?: { code: ErrorCode; message: string } })
+  | (CallFacts & { status: 'denied' })
+  | (CallFacts & {
+      status: 'waiting_approval';
+      approval: Approval & { state: 'pending' };
+      /** False once this client was asked for this digest and gave no answer. */
+      askable: boolean;
+    })
+  | (CallFacts & { status: 'unknown'; error: { code: ErrorCode; message: string } })
+  | (CallFacts & { status: 'canceled'; error: { code: ErrorCode; message: string } });
+
+/** The one door. Rejects only with STORE_UNAVAILABLE or INVALID_INPUT, in which case nothing ran. */
+export type CallTool = (request: CallRequest, io: CallIo) => Promise<CallResult>;

@@ -1,0 +1,112 @@
+// Owns the words of a decision: what policy looks at, what it answers, and the order in which answers beat each other.
+import type { JsonObject } from '../../base/json.ts';
+import type { Budget, Capability, Scope, Verdict } from '../../config/types.ts';
+import type { Caller, Delegation } from '../identity.ts';
+
+/** Every rule of the gate, in the order in which its denials are reported. */
+export const RULE_ORDER = [
+  'run_precheck',
+  'tool_registry',
+  'inventory',
+  'tool_pin',
+  'scope_boundary',
+  'url_allowlist',
+  'sandbox_path',
+  'arg_schema',
+  'intent',
+  'capability_rule',
+  'cycle_detection',
+  'loop_budget',
+  'kernel_error',
+] as const;
+export type RuleId = (typeof RULE_ORDER)[number];
+
+export type Layer = 'kernel' | 'workspace' | 'lane' | 'task' | 'intent' | 'session' | 'principal' | 'tenant';
+
+/** One rule's answer. `attributes` are the policy.* facts of the evidence and the span. */
+export interface Verdicted {
+  verdict: Verdict;
+  ruleId: RuleId;
+  layer: Layer;
+  reason: string;
+  /** Ids of the same rule in the source systems, and the configured rule's own id. */
+  aliases: string[];
+  onDeny: 'tell_model' | 'end_run';
+  attributes: JsonObject;
+  approver?: string;
+  rememberable?: boolean;
+}
+
+export interface Decision {
+  verdict: Verdict;
+  ruleId: RuleId;
+  layer: Layer;
+  /** The deciding reason first, then every other denial or approval demand in rule order. */
+  reasons: string[];
+  aliases: string[];
+  onDeny: 'tell_model' | 'end_run';
+  policyDigest: string;
+  attributes: JsonObject;
+  /** Set iff verdict is approval_required. */
+  approval?: { approver: string; rememberable: boolean };
+  scopes: { requested: Scope[]; allowed: Scope[] };
+  /** All verdicts that were not a plain allow, in rule order. */
+  others: Verdicted[];
+}
+
+export type PinState =
+  | { state: 'pinned'; digest: string }
+  | { state: 'declared'; digest: string } // in_process and host tools: the definition is our own configuration
+  | { state: 'unpinned' }
+  | { state: 'quarantined'; reason: string };
+
+/** A path argument as the file system resolves it; gathered before deciding, because deciding does no I/O. */
+export interface ResolvedPath {
+  pointer: string;
+  given: string;
+  /** Real absolute path (of the nearest existing parent plus the rest); undefined: could not be resolved. */
+  resolved?: string;
+  access: 'read' | 'write';
+  problem?: string;
+}
+
+export interface Usage {
+  iterations: number;
+  tokens: number;
+  calls: number;
+  costUsd: number;
+  effects: number;
+  wallSeconds: number;
+}
+
+export interface CallHistory {
+  /** Earlier identical calls (tool + canonical arguments) of this session that ran. */
+  repeats: number;
+  session: Usage;
+  principal?: Usage;
+  tenant?: Usage;
+}
+
+/** Everything the gate looks at. Data only; checked JSON. */
+export interface DecisionInput {
+  tool: string;
+  args: JsonObject;
+  caller: Caller;
+  delegation: Delegation;
+  agentId: string;
+  session: { id: string; intent?: string; lane: string; task: string };
+  capability?: Capability;
+  pin: PinState;
+  inputSchema?: JsonObject;
+  paths: ResolvedPath[];
+  history: CallHistory;
+  /** Tighter limits of this session, from the host. */
+  limits?: Budget;
+}
+
+const WEIGHT: Record<Verdict, number> = { allow: 0, approval_required: 1, deny: 2 };
+
+/** The stricter of two verdicts: deny > approval_required > allow. */
+export function stricter(a: Verdict, b: Verdict): Verdict {
+  return WEIGHT[a] >= WEIGHT[b] ? a : b;
+}

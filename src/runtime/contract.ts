@@ -1,0 +1,153 @@
+// Owns the face of the runtime that servers, console, command line and library users see. Documents are snake case, as on
+// the wire; every method takes the proven caller and answers a foreign handle exactly like an unknown one (NOT_FOUND).
+import type { ErrorView } from '../base/errors.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { RuntimeConfig } from '../config/types.ts';
+import type { Answerer, ApprovalState, Delivery } from '../kernel/approvals/approval.ts';
+import type { ContentBlock, Progress, SideEffect, ToolDefinition } from '../kernel/execution/executor.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type {
+  DecisionView,
+  TurnFailure,
+  TurnInput,
+  TurnOutput,
+  TurnSnapshot,
+} from '../pack/turn/contract.ts';
+
+export interface RuntimeIo {
+  progress?(progress: Progress): void;
+  snapshot?(snapshot: TurnSnapshot): void;
+  signal: AbortSignal;
+}
+
+export type CallStatus =
+  | 'done'
+  | 'tool_error'
+  | 'denied'
+  | 'approval_required'
+  | 'input_required'
+  | 'permitted'
+  | 'unknown'
+  | 'expired'
+  | 'canceled';
+
+export interface ApprovalTicket {
+  approval_id: string;
+  action_digest: string;
+  answer_by: string; // ISO time
+  use_by?: string;
+  /** Where a person can answer: `elicitation`, or a command line to type. */
+  answer_at: string[];
+}
+
+/** What every governed call answers. */
+export interface CallAnswer {
+  status: CallStatus;
+  decision: DecisionView;
+  result?: { content: ContentBlock[]; structured?: JsonObject; replayed: boolean };
+  approval?: ApprovalTicket;
+  error?: ErrorView;
+  receipt_ids: string[];
+  side_effect_status: SideEffect;
+  tool: string;
+  tool_call_id: string;
+  session_id: string;
+  run_id: string;
+  trace_id: string;
+}
+
+/** What a person must be shown before approving; untrusted text is already escaped. */
+export interface ApprovalPrompt {
+  approval_id: string;
+  action_digest: string;
+  /** Fixed layout, complete or with its cut stated. */
+  text: string;
+  /** Whether this client may (still) be asked for this digest. */
+  askable: boolean;
+}
+
+export interface CallToolInput {
+  session_id: string;
+  tool_call_id: string;
+  approval_id?: string;
+}
+
+export interface GovernedTool extends ToolDefinition {
+  approval_required: boolean;
+}
+
+export interface ListQuery {
+  filter?: { status?: string; session_id?: string; tool?: string };
+  limit?: number; // 1..200, default 50
+  cursor?: string;
+}
+
+export interface ListPage {
+  items: JsonObject[];
+  next_cursor?: string;
+}
+
+export type InspectKind = 'request' | 'run' | 'session' | 'approval' | 'capability';
+
+export interface Inspection {
+  kind: InspectKind;
+  id: string;
+  state: JsonObject;
+  timeline: JsonObject[];
+  decisions: JsonObject[];
+  receipts: JsonObject[];
+  links: JsonObject;
+}
+
+export interface HealthCheck {
+  check: string;
+  status: 'fail' | 'warn' | 'ok';
+  detail: string;
+  /** What to do; present unless ok. */
+  action?: string;
+}
+
+export interface Health {
+  status: 'fail' | 'warn' | 'ok';
+  checks: HealthCheck[]; // failing first
+}
+
+export interface Inspect {
+  listRequests(caller: Caller, query: ListQuery): Promise<ListPage>;
+  listSessions(caller: Caller, query: ListQuery): Promise<ListPage>;
+  listApprovals(caller: Caller, query: ListQuery): Promise<ListPage>;
+  listCapabilities(caller: Caller, query: ListQuery): Promise<ListPage>;
+  inspect(caller: Caller, kind: InspectKind, id: string): Promise<Inspection>;
+  getHealth(caller: Caller): Promise<Health>;
+}
+
+export interface Runtime extends Inspect {
+  readonly config: RuntimeConfig;
+  executeTurn(caller: Caller, input: TurnInput, io: RuntimeIo): Promise<TurnOutput | TurnFailure>;
+  /** Runs exactly the tool that a turn requested; arguments come from the record. */
+  callTool(caller: Caller, input: CallToolInput, io: RuntimeIo): Promise<CallAnswer>;
+  /** Calls an exposed capability directly in the caller's default session. */
+  callCapability(
+    caller: Caller,
+    call: { tool: string; args: unknown; idempotencyKey?: string; callId?: string },
+    io: RuntimeIo,
+  ): Promise<CallAnswer>;
+  /** The exposed capabilities this caller may reach, in fixed order. */
+  exposedTools(caller: Caller): Promise<GovernedTool[]>;
+  /** What to show for a pending approval of this caller's call; NOT_FOUND if foreign or ended. */
+  approvalPrompt(caller: Caller, approvalId: string): Promise<ApprovalPrompt>;
+  /** Records one delivery and moves the approval only if it is an answer that suffices. */
+  deliverApproval(
+    answerer: Answerer,
+    approvalId: string,
+    delivery: Delivery,
+    actor?: string,
+  ): Promise<{ state: ApprovalState; moved: boolean; why?: string }>;
+  explainPolicy(
+    caller: Caller,
+    call: { tool: string; args: unknown; session_id?: string; intent?: string },
+  ): Promise<JsonObject>;
+  /** Fires when a pin, the catalog or a freeze changes what tools are listed; returns an unsubscribe function. */
+  onToolsChanged(listener: () => void): () => void;
+  close(): Promise<void>;
+}
