@@ -1,0 +1,251 @@
+// Owns approvals over the store: open, find, deliver, expire. Spending one is a part of the start commit, made here and
+// committed by the kernel, so that the permission is gone before the effect.
+import { sha256 } from '../../base/digest.ts';
+import { RuntimeError } from '../../base/errors.ts';
+import type { EpochMs } from '../../base/clock.ts';
+import type { JsonObject } from '../../base/json.ts';
+import type { Append, ChainKey, Commit, Row, Store } from '../../store/contract.ts';
+import type { Answerer, Approval, ApprovalEvent, ApprovalSubject, Delivery } from './approval.ts';
+import { suffices } from './approver.ts';
+import { bindingDigest } from './digests.ts';
+import { approvalText } from './prompt.ts';
+import { foldApproval, transition } from './transition.ts';
+
+export interface Held {
+  approval: Approval;
+  /** Records on its chain when read: what the next transition is compared against. */
+  seq: number;
+}
+
+export interface DeliveryOutcome {
+  approval: Approval;
+  moved: boolean;
+  why?: string;
+}
+
+export interface Approvals {
+  /** The approval that decides this digest now: pending, approved, or a rejection that still stands. */
+  standing(tenant: string, actionDigest: string, now: EpochMs): Promise<Held | undefined>;
+  get(tenant: string, approvalId: string, now: EpochMs): Promise<Held | undefined>;
+  /** The commit that opens an approval; the caller adds its own appends. */
+  opening(subject: Omit<ApprovalSubject, 'shownDigest'>, args: JsonObject): Commit;
+  /** The part of a start commit that spends the approval (A2). Throws APPROVAL_NOT_PENDING if it cannot be spent. */
+  spending(held: Held, callId: string, now: EpochMs): Commit;
+  deliver(
+    answerer: Answerer,
+    approvalId: string,
+    attempt: { delivery: Delivery; actor?: string; at: EpochMs },
+  ): Promise<DeliveryOutcome>;
+  /** The exact text that was or will be shown. */
+  shown(tenant: string, approvalId: string): Promise<string | undefined>;
+}
+
+function chainOf(tenant: string, approvalId: string): ChainKey {
+  return { tenant, aggregate: 'approval', id: approvalId };
+}
+
+function toRow(approval: Approval, at: EpochMs): Row {
+  const { subject } = approval;
+  return {
+    kind: 'approval',
+    tenant: subject.tenant,
+    id: subject.approvalId,
+    principal: subject.principal,
+    status: approval.state,
+    ref: subject.actionDigest,
+    updatedAt: at,
+    body: {
+      subject: { ...subject },
+      deliveries: approval.deliveries.map((made) => ({
+        channel: made.channel,
+        kind: made.delivery.kind,
+        at: made.at,
+      })),
+      ...('by' in approval ? { by: { ...approval.by, roles: [...approval.by.roles] } } : {}),
+      ...('note' in approval ? { note: approval.note } : {}),
+      ...('useBy' in approval ? { use_by: approval.useBy } : {}),
+    },
+  };
+}
+
+function append(
+  subject: { tenant: string; approvalId: string },
+  seq: number,
+  event: ApprovalEvent,
+  at: EpochMs,
+): Append {
+  return {
+    chain: chainOf(subject.tenant, subject.approvalId),
+    when: { seq },
+    type: event.type,
+    at,
+    evidence: JSON.parse(JSON.stringify(event)) as JsonObject,
+  };
+}
+
+function stillStands(held: Held, now: EpochMs): boolean {
+  const { approval } = held;
+  switch (approval.state) {
+    case 'pending':
+      return now < approval.subject.answerBy;
+    case 'approved':
+      return now < approval.useBy;
+    case 'rejected': // A no holds as long as the question would have: the same thing is not asked again and again.
+      return now < approval.subject.answerBy;
+    case 'expired':
+    case 'revoked':
+    case 'consumed':
+      return false;
+  }
+}
+
+async function read(store: Store, tenant: string, approvalId: string): Promise<Held | undefined> {
+  const records = await store.read(chainOf(tenant, approvalId));
+  const events: ApprovalEvent[] = [];
+  for (const record of records) {
+    // An unreadable payload can hide an event; a permission that cannot be read in full is none.
+    if (record.evidence.state !== 'present') return undefined;
+    events.push(record.evidence.value as unknown as ApprovalEvent);
+  }
+  const approval = foldApproval(events);
+  return approval === undefined ? undefined : { approval, seq: records.length };
+}
+
+/** Reads an approval; one whose time has passed is recorded as expired first, so expiry needs no timer to hold. */
+async function readAt(
+  store: Store,
+  tenant: string,
+  approvalId: string,
+  now: EpochMs,
+): Promise<Held | undefined> {
+  const held = await read(store, tenant, approvalId);
+  const isOpen = held?.approval.state === 'pending' || held?.approval.state === 'approved';
+  if (held === undefined || !isOpen || stillStands(held, now)) return held;
+  const event: ApprovalEvent = { type: 'approval_expired', at: now };
+  const step = transition(held.approval, event);
+  if (!step.ok) return held;
+  await store.commit({
+    appends: [append(held.approval.subject, held.seq, event, now)],
+    rows: [{ row: toRow(step.approval, now) }],
+  });
+  return read(store, tenant, approvalId);
+}
+
+function opening(partial: Omit<ApprovalSubject, 'shownDigest'>, args: JsonObject): Commit {
+  const text = approvalText(partial, args);
+  const subject: ApprovalSubject = { ...partial, shownDigest: `sha256:${sha256(text)}` };
+  const event: ApprovalEvent = { type: 'approval_requested', subject };
+  return {
+    appends: [{ ...append(subject, 0, event, subject.requestedAt), sealed: { args, shown: text } }],
+    rows: [
+      { row: toRow({ state: 'pending', subject, deliveries: [] }, subject.requestedAt), when: 'absent' },
+    ],
+  };
+}
+
+function spending(held: Held, callId: string, now: EpochMs): Commit {
+  const event: ApprovalEvent = { type: 'approval_consumed', at: now, callId };
+  const step = transition(held.approval, event);
+  if (!step.ok) throw new RuntimeError('APPROVAL_NOT_PENDING', `The approval cannot be used: ${step.why}.`);
+  return {
+    appends: [append(held.approval.subject, held.seq, event, now)],
+    rows: [{ row: toRow(step.approval, now) }],
+  };
+}
+
+/** Approvals over one store. Holds no state of its own. */
+export function createApprovals(store: Store): Approvals {
+  return {
+    opening,
+    spending,
+    get: (tenant, approvalId, now) => readAt(store, tenant, approvalId, now),
+    async standing(tenant, digest, now) {
+      const page = await store.list({ kind: 'approval', tenant, ref: digest, limit: 5 });
+      for (const row of page.items) {
+        const held = await readAt(store, tenant, row.id, now);
+        if (held !== undefined && stillStands(held, now)) return held;
+      }
+      return undefined;
+    },
+    async deliver(answerer, approvalId, attempt) {
+      // Two answers at once: the loser's compare-and-set fails, it reads again and finds the approval answered.
+      for (;;) {
+        const held = await readAt(store, answerer.tenant, approvalId, attempt.at);
+        if (held === undefined) {
+          throw new RuntimeError('NOT_FOUND', `Approval request not found: ${approvalId}`, {
+            approval_id: approvalId,
+          });
+        }
+        const outcome = await tryDeliver(store, held, answerer, attempt);
+        if (outcome !== undefined) return outcome;
+      }
+    },
+    async shown(tenant, approvalId) {
+      const sealed = await store.unseal(chainOf(tenant, approvalId), 1);
+      if (sealed.state !== 'present') return undefined;
+      return (sealed.value as { shown: string }).shown;
+    },
+  };
+}
+
+function answerEvent(
+  subject: ApprovalSubject,
+  answerer: Answerer,
+  delivery: Delivery & { kind: 'answered' },
+  at: EpochMs,
+): ApprovalEvent {
+  const note = delivery.note === undefined ? {} : { note: delivery.note };
+  if (delivery.decision === 'reject') return { type: 'approval_rejected', by: answerer, at, ...note };
+  const useBy = at + subject.useWithinMs;
+  return {
+    type: 'approval_approved',
+    by: answerer,
+    at,
+    useBy,
+    bindingDigest: bindingDigest(subject.actionDigest, subject.approvalId, useBy),
+    ...note,
+  };
+}
+
+async function tryDeliver(
+  store: Store,
+  held: Held,
+  answerer: Answerer,
+  attempt: { delivery: Delivery; actor?: string; at: EpochMs },
+): Promise<DeliveryOutcome | undefined> {
+  const { approval, seq } = held;
+  const { delivery, at } = attempt;
+  if (approval.state !== 'pending') {
+    return { approval, moved: false, why: `Approval request is not pending: ${approval.subject.approvalId}` };
+  }
+  const recorded: ApprovalEvent = {
+    type: 'approval_delivered',
+    delivery: {
+      delivery,
+      channel: answerer.channel,
+      at,
+      ...(attempt.actor === undefined ? {} : { actor: attempt.actor }),
+    },
+  };
+  const events: ApprovalEvent[] = [recorded];
+  let why: string | undefined;
+  if (delivery.kind === 'answered') {
+    const enough = suffices(answerer, approval.subject, delivery);
+    if (enough.ok) events.push(answerEvent(approval.subject, answerer, delivery, at));
+    else why = enough.why;
+  } else {
+    why = `no answer: ${delivery.kind}`;
+  }
+  let next: Approval = approval;
+  for (const event of events) {
+    const step = transition(next, event);
+    if (!step.ok) return { approval, moved: false, why: step.why };
+    next = step.approval;
+  }
+  const result = await store.commit({
+    appends: events.map((event, index) => append(approval.subject, seq + index, event, at)),
+    rows: [{ row: toRow(next, at) }],
+  });
+  if (!result.ok) return undefined;
+  return { approval: next, moved: next.state !== 'pending', ...(why === undefined ? {} : { why }) };
+}

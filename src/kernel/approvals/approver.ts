@@ -1,0 +1,73 @@
+// Owns the rule of who may answer an approval, and when an answer through a channel is strong enough. Pure.
+import type { Attestation, Risk } from '../../config/types.ts';
+import type { Answerer, ApprovalSubject, Delivery } from './approval.ts';
+
+export type Sufficiency = { ok: true } | { ok: false; why: string };
+
+const STRENGTH: Record<Attestation, number> = { client: 0, same_user: 1, credential: 2 };
+
+// Nobody reads a prompt and decides within a second; such an accept comes from a program.
+const FASTEST_PERSON_MS = 1000;
+
+/** Clients known to answer elicitation without showing it. Names are labels, so this can only lower trust. */
+const QUIRK_CLIENTS: readonly RegExp[] = [/auto-?accept/i, /headless/i];
+
+function mayAnswer(answerer: Answerer, subject: ApprovalSubject): Sufficiency {
+  if (answerer.tenant !== subject.tenant) return { ok: false, why: 'another tenant' };
+  const { approver } = subject;
+  if (approver === 'principal') {
+    return answerer.principal === subject.principal || answerer.roles.includes('approver')
+      ? { ok: true }
+      : { ok: false, why: 'only the principal may answer' };
+  }
+  if (approver === 'other') {
+    return answerer.principal !== subject.principal
+      ? { ok: true }
+      : { ok: false, why: 'somebody other than the principal must answer' };
+  }
+  const role = approver.replace(/^role:/, '');
+  return answerer.roles.includes(role)
+    ? { ok: true }
+    : { ok: false, why: `only somebody with the role ${role} may answer` };
+}
+
+function belowLow(risk: Risk): boolean {
+  return risk === 'low';
+}
+
+/**
+ * Whether this answer moves the approval. A refusal to allow is taken from anybody who may answer, through any channel:
+ * it can only prevent an effect.
+ */
+export function suffices(
+  answerer: Answerer,
+  subject: ApprovalSubject,
+  delivery: Delivery & { kind: 'answered' },
+): Sufficiency {
+  const allowed = mayAnswer(answerer, subject);
+  if (!allowed.ok || delivery.decision === 'reject') return allowed;
+  if (answerer.channel === 'elicitation' && !belowLow(subject.risk)) {
+    if (delivery.latencyMs < FASTEST_PERSON_MS) {
+      return { ok: false, why: 'the client answered faster than a person can read' };
+    }
+    if (QUIRK_CLIENTS.some((quirk) => quirk.test(answerer.clientName ?? ''))) {
+      return { ok: false, why: 'this client is known to answer by itself' };
+    }
+  }
+  if (STRENGTH[answerer.attestation] < STRENGTH[subject.requiredAttestation]) {
+    return {
+      ok: false,
+      why: `an answer attested by ${answerer.attestation} does not suffice; ${subject.requiredAttestation} is needed`,
+    };
+  }
+  return { ok: true };
+}
+
+/** Channels on which a sufficient answer can be given, as texts for people. */
+export function answerPlaces(subject: ApprovalSubject): string[] {
+  const places = subject.requiredAttestation === 'client' ? ['elicitation'] : [];
+  if (subject.requiredAttestation !== 'credential') {
+    places.push(`terminal: agent-runtime approvals resolve ${subject.approvalId}`);
+  }
+  return places.length > 0 ? places : ['a channel with an approver credential'];
+}

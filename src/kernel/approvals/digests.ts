@@ -1,0 +1,25 @@
+// Owns what an approval is bound to: the digest of exactly what will run, and the digest that is spent.
+import { digestJson } from '../../base/digest.ts';
+import type { EpochMs } from '../../base/clock.ts';
+import type { JsonObject } from '../../base/json.ts';
+
+export interface Action {
+  tenant: string;
+  principal: string;
+  actor: string;
+  session: string;
+  tool: string;
+  args: JsonObject;
+  pin: string;
+  policy: string;
+}
+
+/** SHA-256 over the RFC 8785 form of everything that decides what happens. */
+export function actionDigest(action: Action): string {
+  return digestJson({ ...action });
+}
+
+/** What is consumed: the action, this one approval, and its expiry. */
+export function bindingDigest(action: string, approvalId: string, useBy: EpochMs): string {
+  return digestJson({ action, approval: approvalId, use_by: useBy });
+}

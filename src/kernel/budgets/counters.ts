@@ -1,0 +1,130 @@
+// Owns the counters of budgets and cycles in the store: their keys, what is read before deciding, and the moves that ride
+// in a commit. A counter with a max is the hard bound; what was read before is only what the decision explains.
+import { sha256 } from '../../base/digest.ts';
+import type { EpochMs } from '../../base/clock.ts';
+import type { Budget, Policy } from '../../config/types.ts';
+import type { CounterMove, Store } from '../../store/contract.ts';
+import type { CallHistory, Usage } from '../policy/decision.ts';
+import { NO_USAGE, tighterBudget } from './usage.ts';
+
+export type Dimension = 'iterations' | 'tokens' | 'calls' | 'cost' | 'effects';
+
+/** Whose use is counted; windows begin at multiples of their length. */
+interface Holder {
+  layer: 'session' | 'principal' | 'tenant';
+  prefix: string;
+  budget: Budget;
+}
+
+export interface CountedSession {
+  tenant: string;
+  principal: string;
+  sessionId: string;
+  startedAt: EpochMs;
+  limits: Budget | undefined;
+}
+
+const LIMIT_OF: Record<Dimension, keyof Budget> = {
+  iterations: 'maxIterations',
+  tokens: 'maxTokens',
+  calls: 'maxCalls',
+  cost: 'maxCostUsd',
+  effects: 'maxEffects',
+};
+
+const DIMENSIONS = Object.keys(LIMIT_OF) as Dimension[];
+
+// A separator that encodeURIComponent never leaves in a part, so that no two holders share a key.
+function key(...parts: string[]): string {
+  return parts.map(encodeURIComponent).join('|');
+}
+
+function holders(policy: Policy, session: CountedSession, now: EpochMs): Holder[] {
+  const list: Holder[] = [
+    {
+      layer: 'session',
+      prefix: key(session.tenant, 's', session.sessionId),
+      budget: tighterBudget(policy.loopBudget, session.limits),
+    },
+  ];
+  const { perPrincipal, perTenant } = policy.loopBudget;
+  if (perPrincipal !== undefined) {
+    const bucket = Math.floor(now / (perPrincipal.windowSeconds * 1000));
+    list.push({
+      layer: 'principal',
+      prefix: key(session.tenant, 'p', session.principal, String(bucket)),
+      budget: perPrincipal,
+    });
+  }
+  if (perTenant !== undefined) {
+    const bucket = Math.floor(now / (perTenant.windowSeconds * 1000));
+    list.push({ layer: 'tenant', prefix: key(session.tenant, 't', String(bucket)), budget: perTenant });
+  }
+  return list;
+}
+
+/** Money is counted in whole micro-dollars. */
+function toUnits(dimension: Dimension, limit: number): number {
+  return dimension === 'cost' ? Math.floor(limit * 1_000_000) : limit;
+}
+
+async function readUsage(store: Store, holder: Holder, wallSeconds: number): Promise<Usage> {
+  const usage: Usage = { ...NO_USAGE, wallSeconds };
+  for (const dimension of DIMENSIONS) {
+    if (holder.budget[LIMIT_OF[dimension]] === undefined) continue;
+    const value = await store.counter(`${holder.prefix}|${dimension}`);
+    if (dimension === 'cost') usage.costUsd = value / 1_000_000;
+    else usage[dimension] = value;
+  }
+  return usage;
+}
+
+/** Key of the count of one exact call in one session. */
+export function repeatKey(session: CountedSession, tool: string, canonicalArgs: string): string {
+  return `${key(session.tenant, 's', session.sessionId)}|rep|${sha256(`${tool}\n${canonicalArgs}`).slice(0, 32)}`;
+}
+
+/** What has been used so far, for the decision. Only limited dimensions are read. */
+export async function readHistory(
+  store: Store,
+  policy: Policy,
+  session: CountedSession,
+  at: { now: EpochMs; repeats: string | undefined },
+): Promise<CallHistory> {
+  const all = holders(policy, session, at.now);
+  const wall = Math.max(0, (at.now - session.startedAt) / 1000);
+  const history: CallHistory = {
+    repeats: at.repeats === undefined ? 0 : await store.counter(at.repeats),
+    session: { ...NO_USAGE },
+  };
+  for (const holder of all) {
+    history[holder.layer] = await readUsage(store, holder, holder.layer === 'session' ? wall : 0);
+  }
+  return history;
+}
+
+/** The moves that take `adds` out of every budget that limits them. */
+export function moves(
+  policy: Policy,
+  session: CountedSession,
+  now: EpochMs,
+  adds: Partial<Record<Dimension, number>>,
+): CounterMove[] {
+  const list: CounterMove[] = [];
+  for (const holder of holders(policy, session, now)) {
+    for (const dimension of DIMENSIONS) {
+      const limit = holder.budget[LIMIT_OF[dimension]];
+      const add = adds[dimension];
+      if (limit === undefined || add === undefined || add === 0) continue;
+      list.push({ key: `${holder.prefix}|${dimension}`, add, max: toUnits(dimension, limit) });
+    }
+  }
+  return list;
+}
+
+/** The dimension and layer of a refused counter key, for the recorded denial. */
+export function describeKey(counterKey: string): { layer: Holder['layer']; limitKind: string } {
+  const parts = counterKey.split('|');
+  const layer = parts[1] === 'p' ? 'principal' : parts[1] === 't' ? 'tenant' : 'session';
+  return { layer, limitKind: parts.includes('rep') ? 'repeats' : (parts.at(-1) ?? 'calls') };
+}

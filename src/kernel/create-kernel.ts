@@ -1,0 +1,91 @@
+// Owns the kernel as the rooms above see it: the door, deciding without effect, model admission, approvals, tools.
+import type { JsonObject } from '../base/json.ts';
+import type { Commit } from '../store/contract.ts';
+import type { CounterMove } from '../store/contract.ts';
+import type { ModelProfile, ModelUsage } from '../providers/contract.ts';
+import type { Answerer, Approval, Delivery } from './approvals/approval.ts';
+import type { DeliveryOutcome } from './approvals/approvals.ts';
+import type { CallRequest, CallResult, SessionBinding } from './call.ts';
+import type { KernelDeps } from './deps.ts';
+import type { Redacted } from './evidence/redact.ts';
+import type { CallIo, ToolDefinition } from './execution/executor.ts';
+import type { RunContext } from './identity.ts';
+import { createCall } from './kernel.ts';
+import { admitModel, settleModel } from './model-admission.ts';
+import type { Admission, ModelRequest } from './model-admission.ts';
+import type { Decision, PinState } from './policy/decision.ts';
+import { prepareCall } from './prepare.ts';
+
+export interface Kernel {
+  call(request: CallRequest, io: CallIo): Promise<CallResult>;
+  /** What would be decided now. No record, no effect. Throws INVALID_INPUT. */
+  preview(request: CallRequest): Promise<Decision>;
+  /** The tools that policy leaves reachable whatever their arguments are. */
+  tools(
+    context: RunContext,
+    session: SessionBinding,
+  ): Promise<{ definition: ToolDefinition; approvalRequired: boolean }[]>;
+  admitModel(request: ModelRequest, commit: Commit): Promise<Admission>;
+  settleModel(
+    reserved: CounterMove[],
+    request: { context: RunContext; session: SessionBinding; profile: ModelProfile },
+    usage: ModelUsage | undefined,
+  ): CounterMove[];
+  redact(value: JsonObject): Redacted<JsonObject>;
+  redactText(text: string): string;
+  approvalFor(tenant: string, approvalId: string): Promise<Approval | undefined>;
+  shownApproval(tenant: string, approvalId: string): Promise<string | undefined>;
+  deliver(
+    answerer: Answerer,
+    approvalId: string,
+    delivery: Delivery,
+    actor?: string,
+  ): Promise<DeliveryOutcome>;
+}
+
+/** One kernel over its ports. */
+export function createKernel(deps: KernelDeps): Kernel {
+  return {
+    call: createCall(deps),
+    async preview(request) {
+      const call = await prepareCall(deps, request);
+      return deps.gate.decide(call.input);
+    },
+    tools(context, session) {
+      const reachable = Object.keys(deps.config.capabilities).flatMap((id) => {
+        const definition = deps.directory.definition(id);
+        const pin: PinState = definition?.pin ?? { state: 'unpinned' };
+        const reach = deps.gate.reach({
+          tool: id,
+          caller: context.caller,
+          agentId: context.agentId,
+          session: {
+            id: session.id,
+            lane: session.lane,
+            task: session.task,
+            ...(session.intent === undefined ? {} : { intent: session.intent }),
+          },
+          pin,
+        });
+        return reach.reachable && definition !== undefined
+          ? [{ definition, approvalRequired: reach.approvalRequired }]
+          : [];
+      });
+      return Promise.resolve(reachable);
+    },
+    admitModel: (request, commit) => admitModel(deps, request, commit),
+    settleModel: (reserved, request, usage) => settleModel(deps, reserved, request, usage),
+    redact: (value) => deps.redactor.object(value),
+    redactText: (text) => deps.redactor.text(text),
+    async approvalFor(tenant, approvalId) {
+      return (await deps.approvals.get(tenant, approvalId, deps.clock.now()))?.approval;
+    },
+    shownApproval: (tenant, approvalId) => deps.approvals.shown(tenant, approvalId),
+    deliver: (answerer, approvalId, delivery, actor) =>
+      deps.approvals.deliver(answerer, approvalId, {
+        delivery,
+        at: deps.clock.now(),
+        ...(actor === undefined ? {} : { actor }),
+      }),
+  };
+}

@@ -1,0 +1,25 @@
+// Owns what the kernel is given: its ports and the workspace's configuration. Nothing ambient.
+import type { Clock } from '../base/clock.ts';
+import type { Ids } from '../base/ids.ts';
+import type { RuntimeConfig } from '../config/types.ts';
+import type { Store } from '../store/contract.ts';
+import type { Approvals } from './approvals/approvals.ts';
+import type { Redactor } from './evidence/redact.ts';
+import type { Executor, ToolDirectory } from './execution/executor.ts';
+import type { Gate } from './policy/gate.ts';
+
+export interface KernelDeps {
+  config: RuntimeConfig;
+  store: Store;
+  gate: Gate;
+  approvals: Approvals;
+  directory: ToolDirectory;
+  executors: readonly Executor[];
+  redactor: Redactor;
+  clock: Clock;
+  ids: Ids;
+  /** This process among those that share the store; in every start receipt. */
+  instance: string;
+  /** Whether another instance still shows signs of life. */
+  isAlive(instance: string): Promise<boolean>;
+}

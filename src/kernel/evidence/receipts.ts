@@ -1,0 +1,278 @@
+// Owns the commits of a call: refusal, waiting, start receipt, outcome receipt. Each is one transaction; the request row
+// beside the records is what lists are read from.
+import type { EpochMs } from '../../base/clock.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { Append, ChainKey, Commit, RowWrite } from '../../store/contract.ts';
+import type { CallRequest } from '../call.ts';
+import type { ToolOutcome } from '../call.ts';
+import type { Decision } from '../policy/decision.ts';
+import type { PreparedCall } from '../prepare.ts';
+import { contextFacts, decisionFacts, outcomeFacts } from './records.ts';
+import type { OutcomeFacts } from './records.ts';
+import type { Redactor } from './redact.ts';
+
+export type RequestStatus =
+  'denied' | 'waiting_approval' | 'in_progress' | 'done' | 'tool_error' | 'unknown' | 'canceled';
+
+/** What a request row remembers of its call. */
+export interface RequestBody {
+  kind: 'call';
+  tool: string;
+  session_id: string;
+  run_id: string;
+  trace_id: string;
+  decision: JsonObject;
+  started_at: EpochMs;
+  /** Where on the session's chain the start receipt stands; 0 before there is one. */
+  start_seq: number;
+  instance: string;
+  approval_id?: string;
+  side_effect_status?: string;
+}
+
+export function sessionChain(request: CallRequest): ChainKey {
+  return { tenant: request.context.caller.tenant, aggregate: 'session', id: request.session.id };
+}
+
+function callFacts(request: CallRequest): JsonObject {
+  return { call_id: request.toolCallId, tool_call_id: request.toolCallId, tool: request.tool };
+}
+
+export interface Receipt {
+  request: CallRequest;
+  at: EpochMs;
+}
+
+export function record(of: Receipt, type: string, evidence: JsonObject, sealed?: JsonValue): Append {
+  const { request, at } = of;
+  return {
+    chain: sessionChain(request),
+    when: { epoch: 0 }, // calls commute; the request row and the approval's chain settle races
+    type,
+    at,
+    evidence: { ...callFacts(request), ...evidence },
+    ...(sealed === undefined ? {} : { sealed }),
+  };
+}
+
+export function requestRow(
+  of: Receipt,
+  status: RequestStatus,
+  body: Omit<RequestBody, 'kind' | 'tool' | 'session_id' | 'run_id' | 'trace_id'>,
+  when: RowWrite['when'],
+): RowWrite {
+  const { request, at } = of;
+  const { context } = request;
+  const full: RequestBody = {
+    kind: 'call',
+    tool: request.tool,
+    session_id: request.session.id,
+    run_id: context.runId,
+    trace_id: context.traceId,
+    ...body,
+  };
+  return {
+    row: {
+      kind: 'request',
+      tenant: context.caller.tenant,
+      id: request.toolCallId,
+      principal: context.caller.principal,
+      status,
+      ref: request.session.id,
+      updatedAt: at,
+      body: full as unknown as JsonObject,
+    },
+    when: when ?? 'any',
+  };
+}
+
+/** One record and one row: the call was refused, and why. */
+export function denial(of: Receipt, decision: Decision, args: JsonObject, when: RowWrite['when']): Commit {
+  return {
+    appends: [
+      record(of, 'call_denied', {
+        ...contextFacts(of.request.context),
+        ...decisionFacts(decision),
+        arguments: args,
+        side_effect_status: 'not_executed',
+      }),
+    ],
+    rows: [
+      requestRow(
+        of,
+        'denied',
+        {
+          decision: decisionFacts(decision),
+          started_at: of.at,
+          start_seq: 0,
+          instance: '',
+          side_effect_status: 'not_executed',
+        },
+        when,
+      ),
+    ],
+  };
+}
+
+/** The session's note that a call waits for an approval; the approval's own chain is opened in the same commit. */
+export function waiting(of: Receipt, decision: Decision, approvalId: string, when: RowWrite['when']): Commit {
+  return {
+    appends: [
+      record(of, 'call_waiting', {
+        ...contextFacts(of.request.context),
+        ...decisionFacts(decision),
+        approval_id: approvalId,
+      }),
+    ],
+    rows: [
+      requestRow(
+        of,
+        'waiting_approval',
+        {
+          decision: decisionFacts(decision),
+          started_at: of.at,
+          start_seq: 0,
+          instance: '',
+          approval_id: approvalId,
+        },
+        when,
+      ),
+    ],
+  };
+}
+
+export interface Start {
+  receiptId: string;
+  instance: string;
+  decision: Decision;
+  redactedArgs: JsonObject;
+  redactedFields: string[];
+  approvalId?: string;
+  executionMode: 'in-process' | 'subprocess' | 'remote' | 'host';
+  toolPrincipal: string;
+  idempotencyKey?: string;
+}
+
+/** The start receipt: durable before the effect, and the fence after a crash. */
+export function start(of: Receipt, call: PreparedCall, facts: Start, when: RowWrite['when']): Commit {
+  const { decision } = facts;
+  return {
+    appends: [
+      record(
+        of,
+        'call_started',
+        {
+          receipt_id: facts.receiptId,
+          ...contextFacts(of.request.context),
+          ...decisionFacts(decision),
+          arguments: facts.redactedArgs,
+          ...(facts.redactedFields.length > 0 ? { redacted_fields: facts.redactedFields } : {}),
+          action_digest: call.actionDigest,
+          pin:
+            call.input.pin.state === 'pinned' || call.input.pin.state === 'declared'
+              ? call.input.pin.digest
+              : '',
+          tool_principal: facts.toolPrincipal,
+          execution_mode: facts.executionMode,
+          scope_requested: decision.scopes.requested,
+          scope_allowed: decision.scopes.allowed,
+          instance: facts.instance,
+          ...(facts.approvalId === undefined ? {} : { approval_id: facts.approvalId }),
+          ...(facts.idempotencyKey === undefined ? {} : { idempotency_key: facts.idempotencyKey }),
+        },
+        { args: call.args },
+      ),
+    ],
+    rows: [
+      requestRow(
+        of,
+        'in_progress',
+        {
+          decision: decisionFacts(decision),
+          started_at: of.at,
+          start_seq: 0,
+          instance: facts.instance,
+          ...(facts.approvalId === undefined ? {} : { approval_id: facts.approvalId }),
+        },
+        when,
+      ),
+    ],
+  };
+}
+
+export interface Finish {
+  receiptId: string;
+  startReceiptId: string;
+  startedAt: EpochMs;
+  startSeq: number;
+  instance: string;
+  status: RequestStatus;
+  decision: Decision;
+  outcome: OutcomeFacts;
+  result: ToolOutcome | undefined;
+  error?: { code: string; message: string };
+  approvalId?: string;
+}
+
+/** The outcome receipt. The exact result is sealed; evidence has it redacted and cut. */
+export function finish(of: Receipt, redactor: Redactor, facts: Finish): Commit {
+  const shown = facts.result === undefined ? undefined : redactor.object(resultView(facts.result));
+  return {
+    appends: [
+      record(
+        of,
+        'call_finished',
+        {
+          receipt_id: facts.receiptId,
+          start_receipt_id: facts.startReceiptId,
+          run_id: of.request.context.runId,
+          trace_id: of.request.context.traceId,
+          status: facts.status,
+          ...outcomeFacts(facts.outcome),
+          ...(facts.error === undefined
+            ? {}
+            : { error: { code: facts.error.code, message: redactor.text(facts.error.message) } }),
+          ...(shown === undefined ? {} : { result: shown.value }),
+          ...(shown === undefined || shown.fields.length === 0 ? {} : { redacted_fields: shown.fields }),
+        },
+        facts.result === undefined ? undefined : resultSealed(facts.result),
+      ),
+    ],
+    rows: [
+      requestRow(
+        of,
+        facts.status,
+        {
+          decision: decisionFacts(facts.decision),
+          started_at: facts.startedAt,
+          start_seq: facts.startSeq,
+          instance: facts.instance,
+          side_effect_status: facts.outcome.sideEffect,
+          ...(facts.approvalId === undefined ? {} : { approval_id: facts.approvalId }),
+        },
+        'any',
+      ),
+    ],
+  };
+}
+
+const EVIDENCE_TEXT = 2000;
+
+/** A result as evidence shows it: texts cut, binary parts named by kind and size only. */
+function resultView(outcome: ToolOutcome): JsonObject {
+  const content = outcome.content.slice(0, 20).map((block): JsonObject => {
+    const { text } = block;
+    if (block.type !== 'text' || typeof text !== 'string') return { type: block.type };
+    return text.length <= EVIDENCE_TEXT
+      ? { type: 'text', text }
+      : { type: 'text', text: text.slice(0, EVIDENCE_TEXT), cut_from: text.length };
+  });
+  return { content, blocks: outcome.content.length };
+}
+
+function resultSealed(outcome: ToolOutcome): JsonObject {
+  return {
+    content: outcome.content,
+    ...(outcome.structured === undefined ? {} : { structured: outcome.structured }),
+  };
+}

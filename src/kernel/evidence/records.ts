@@ -1,0 +1,96 @@
+// Owns the kernel's records: which types exist and what each one's evidence holds. The one list that manifests and
+// readers use.
+import type { JsonObject } from '../../base/json.ts';
+import type { SideEffect } from '../execution/executor.ts';
+import type { Decision } from '../policy/decision.ts';
+import type { RunContext } from '../identity.ts';
+
+export const KERNEL_RECORDS = [
+  'call_started',
+  'call_finished',
+  'call_denied',
+  'call_waiting',
+  'call_replayed',
+  'approval_requested',
+  'approval_delivered',
+  'approval_approved',
+  'approval_rejected',
+  'approval_expired',
+  'approval_revoked',
+  'approval_consumed',
+  'payload_erased',
+  'controls_changed',
+] as const;
+
+export type Outcome =
+  | 'success'
+  | 'tool_error'
+  | 'permission_denied'
+  | 'validation_failure'
+  | 'retryable_failure'
+  | 'side_effect_unknown'
+  | 'partial_side_effect'
+  | 'canceled';
+
+/** One try of a call; a call that was never retried has one. */
+export interface Attempt {
+  attempt: number; // 1-based
+  outcome: 'success' | 'transient_failure' | 'exhausted' | 'failed';
+  backoff_ms: number;
+  error_class?: string;
+  error_message?: string;
+}
+
+/** The identity block of every record of a run. */
+export function contextFacts(context: RunContext): JsonObject {
+  const { caller, delegation } = context;
+  return {
+    run_id: context.runId,
+    trace_id: context.traceId,
+    session_id: context.sessionId,
+    task_type: context.taskType,
+    tenant_id: caller.tenant,
+    principal_id: caller.principal,
+    actor_id: caller.actor,
+    agent_id: context.agentId,
+    authorization_mode: delegation.mode,
+    delegated_principal_id: delegation.delegatedPrincipalId,
+    delegated_scope: delegation.delegatedScope,
+    ...(context.externalRunId === undefined ? {} : { external_run_id: context.externalRunId }),
+  };
+}
+
+/** The decision as evidence: what was decided, by which rule and layer, under which policy. */
+export function decisionFacts(decision: Decision): JsonObject {
+  return {
+    decision: decision.verdict,
+    rule_id: decision.ruleId,
+    layer: decision.layer,
+    policy_digest: decision.policyDigest,
+    ...(decision.reasons.length > 0 ? { reasons: decision.reasons } : {}),
+    ...(decision.aliases.length > 0 ? { aliases: decision.aliases } : {}),
+    ...(Object.keys(decision.attributes).length > 0 ? { attributes: decision.attributes } : {}),
+    ...(decision.verdict === 'allow' ? {} : { on_deny: decision.onDeny }),
+  };
+}
+
+/** What a finished call leaves behind. */
+export interface OutcomeFacts {
+  outcome: Outcome;
+  sideEffect: SideEffect;
+  durationMs: number;
+  attempts: Attempt[];
+  notes: string[];
+}
+
+export function outcomeFacts(facts: OutcomeFacts): JsonObject {
+  return {
+    outcome: facts.outcome,
+    side_effect_status: facts.sideEffect,
+    duration_ms: Math.round(facts.durationMs * 1000) / 1000,
+    ...(facts.attempts.length > 1 || facts.attempts.some((made) => made.outcome !== 'success')
+      ? { attempts: facts.attempts.map((made) => ({ ...made })) }
+      : {}),
+    ...(facts.notes.length > 0 ? { notes: facts.notes } : {}),
+  };
+}

@@ -1,0 +1,117 @@
+// Owns redaction: what leaves the sealed payload for evidence, rows and errors. Applied once, before hashing and writing.
+// R1: a known secret never passes, also base64, base64url, percent-encoded or cut out of a longer text.
+// R2: a value under a secret-looking key, or of a secret-looking form, is replaced whole.
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+
+export const REDACTED = '[REDACTED]';
+
+const SECRET_KEY =
+  /^(?:.*[_-])?(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|authorization|cookie|credential|credentials|client[_-]?secret)$/i;
+
+// Forms that are secrets wherever they stand. Each is linear: no nested repetition.
+const SECRET_FORMS: readonly RegExp[] = [
+  /\bBearer\s+[A-Za-z0-9._~+/=-]{8,}/g,
+  /\bsk-[A-Za-z0-9_-]{16,}/g,
+  /\bgh[pousr]_[A-Za-z0-9]{20,}/g,
+  /\bAKIA[0-9A-Z]{16}\b/g,
+  /\bxox[abprs]-[A-Za-z0-9-]{10,}/g,
+  /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g,
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g,
+];
+
+// A shorter value occurs in honest text by chance.
+const SHORTEST_SECRET = 8;
+
+export interface Redacted<T extends JsonValue> {
+  value: T;
+  /** JSON pointers of what was replaced. */
+  fields: string[];
+}
+
+export interface Redactor {
+  object(value: JsonObject): Redacted<JsonObject>;
+  text(value: string): string;
+}
+
+export interface RedactionRules {
+  /** Values that must never be written: keys, tokens. */
+  secrets: readonly string[];
+  /** Further key names, exact. */
+  fields: readonly string[];
+  /** Further forms, as regular expressions of the operator. */
+  patterns: readonly string[];
+}
+
+function spellings(secret: string): string[] {
+  const bytes = Buffer.from(secret);
+  // Base64 of a text that contains the secret depends on its offset; these three cover every offset but for the edges.
+  const shifted = [0, 1, 2].map((pad) => {
+    const whole = Buffer.concat([Buffer.alloc(pad), bytes])
+      .toString('base64')
+      .replace(/=+$/, '');
+    return whole.slice(pad === 0 ? 0 : pad + 1, whole.length - 1);
+  });
+  return [
+    secret,
+    ...shifted,
+    ...shifted.map((text) => text.replaceAll('+', '-').replaceAll('/', '_')),
+    encodeURIComponent(secret),
+    bytes.toString('hex'),
+  ].filter((text) => text.length >= SHORTEST_SECRET);
+}
+
+function escapeForRegex(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+}
+
+function secretPattern(secrets: readonly string[]): RegExp | undefined {
+  const all = new Set(secrets.filter((secret) => secret.length >= SHORTEST_SECRET).flatMap(spellings));
+  if (all.size === 0) return undefined;
+  const longestFirst = [...all].sort((a, b) => b.length - a.length);
+  return new RegExp(longestFirst.map(escapeForRegex).join('|'), 'g');
+}
+
+/** A redactor for one workspace; compiled once. */
+export function createRedactor(rules: RedactionRules): Redactor {
+  const known = secretPattern(rules.secrets);
+  const forms = [...SECRET_FORMS, ...rules.patterns.map((source) => new RegExp(source, 'g'))];
+  const fields = new Set(rules.fields.map((name) => name.toLowerCase()));
+
+  const text = (value: string): string => {
+    let out = known === undefined ? value : value.replace(known, REDACTED);
+    for (const form of forms) out = out.replace(form, REDACTED);
+    return out;
+  };
+
+  const isSecretKey = (key: string): boolean => SECRET_KEY.test(key) || fields.has(key.toLowerCase());
+
+  const walk = (value: JsonValue, path: string, replaced: string[]): JsonValue => {
+    if (typeof value === 'string') {
+      const out = text(value);
+      if (out !== value) replaced.push(path);
+      return out;
+    }
+    if (Array.isArray(value)) return value.map((item, index) => walk(item, `${path}/${index}`, replaced));
+    if (typeof value !== 'object' || value === null) return value;
+    const out: JsonObject = {};
+    for (const [key, item] of Object.entries(value)) {
+      const at = `${path}/${key}`;
+      const safeKey = text(key);
+      if (isSecretKey(key) && item !== null && typeof item !== 'boolean') {
+        out[safeKey] = REDACTED;
+        replaced.push(at);
+      } else {
+        out[safeKey] = walk(item, at, replaced);
+      }
+    }
+    return out;
+  };
+
+  return {
+    text,
+    object(value) {
+      const replaced: string[] = [];
+      return { value: walk(value, '', replaced) as JsonObject, fields: replaced };
+    },
+  };
+}

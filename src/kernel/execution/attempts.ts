@@ -1,0 +1,122 @@
+// Owns how often an admitted call is tried: once, unless its failure certainly did nothing or its capability is declared
+// idempotent; then with growing, bounded, repeatable waits. Every try is reported.
+import { DelegateBackoff, handleWhenResult, retry } from 'cockatiel';
+import { startDeadline } from '../../base/abort.ts';
+import type { Clock } from '../../base/clock.ts';
+import { sha256 } from '../../base/digest.ts';
+import { ERRORS } from '../../base/errors.ts';
+import type { Policy } from '../../config/types.ts';
+import type { Attempt } from '../evidence/records.ts';
+import type { CallIo, Execution, ExecutionResult, Executor } from './executor.ts';
+
+export interface Attempted {
+  result: ExecutionResult;
+  attempts: Attempt[];
+}
+
+function isTransient(result: ExecutionResult, idempotent: boolean): boolean {
+  return (
+    result.kind === 'failed' &&
+    ERRORS[result.code].retryable &&
+    (result.sideEffect === 'not_executed' || idempotent)
+  );
+}
+
+/** min(base·2^(n-1), cap), ±20 % from a digest of seed and attempt, so that a replay waits the same. */
+export function backoffMs(rule: Policy['retry'], seed: string, attempt: number): number {
+  const plain = Math.min(rule.backoffBaseMs * 2 ** (attempt - 1), rule.backoffCapMs);
+  const draw = Number.parseInt(sha256(`${seed}:${attempt}`).slice(0, 8), 16) / 0xffffffff;
+  return Math.round(plain * (0.8 + 0.4 * draw));
+}
+
+async function runOnce(
+  executor: Executor,
+  execution: Execution,
+  io: CallIo,
+  clock: Clock,
+): Promise<ExecutionResult> {
+  // The deadline is absolute: progress does not move it.
+  const deadline = startDeadline(clock, execution.capability.timeoutSeconds * 1000, io.signal);
+  try {
+    const result = await executor.execute(execution, { progress: io.progress, signal: deadline.signal });
+    if (deadline.timedOut() && result.kind === 'failed') {
+      return { ...result, code: 'TOOL_TIMEOUT', message: ERRORS.TOOL_TIMEOUT.sentence };
+    }
+    return result;
+  } catch {
+    // An executor must not throw; if one does, nobody knows how far it came.
+    return {
+      kind: 'failed',
+      code: 'TOOL_EXECUTION_FAILED',
+      message: ERRORS.TOOL_EXECUTION_FAILED.sentence,
+      sideEffect: 'side_effect_unknown',
+      notes: ['executor threw'],
+    };
+  } finally {
+    deadline.done();
+  }
+}
+
+function recordOf(result: ExecutionResult, attempt: number, transient: boolean, backoff: number): Attempt {
+  if (result.kind === 'result')
+    return { attempt, outcome: result.isError ? 'failed' : 'success', backoff_ms: 0 };
+  return {
+    attempt,
+    outcome: transient ? 'transient_failure' : 'failed',
+    backoff_ms: backoff,
+    error_class: result.code,
+    error_message: result.message.slice(0, 300),
+  };
+}
+
+/** Runs the call, retrying only what is safe to retry. Never throws. */
+export async function attempt(
+  executor: Executor,
+  execution: Execution,
+  io: CallIo,
+  rules: { retry: Policy['retry']; clock: Clock },
+): Promise<Attempted> {
+  const attempts: Attempt[] = [];
+  const between = { tries: false };
+  const { idempotent } = execution.capability.idempotency;
+  const policy = retry(
+    handleWhenResult((result) => isTransient(result as ExecutionResult, idempotent) && !io.signal.aborted),
+    {
+      maxAttempts: rules.retry.maxRetries,
+      backoff: new DelegateBackoff((context) => backoffMs(rules.retry, execution.callId, context.attempt)),
+    },
+  );
+  const run = policy.execute(async () => {
+    between.tries = false;
+    const result = await runOnce(executor, execution, io, rules.clock);
+    const number = attempts.length + 1;
+    const transient = isTransient(result, idempotent);
+    const backoff =
+      transient && number <= rules.retry.maxRetries ? backoffMs(rules.retry, execution.callId, number) : 0;
+    attempts.push(recordOf(result, number, transient, backoff));
+    between.tries = backoff > 0;
+    return result;
+  }, io.signal);
+  // The library's wait does not end with the signal, so the caller's cancel is raced against it between tries.
+  const result = await Promise.race([run, canceledBetween(io.signal, between)]);
+  const last = attempts.at(-1);
+  if (last?.outcome === 'transient_failure') last.outcome = 'exhausted';
+  return { result, attempts };
+}
+
+function canceledBetween(signal: AbortSignal, between: { tries: boolean }): Promise<ExecutionResult> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      // While a try runs it hears the signal itself and says how far it came; only a wait is cut here.
+      if (!between.tries) return;
+      resolve({
+        kind: 'failed',
+        code: 'CANCELED',
+        message: ERRORS.CANCELED.sentence,
+        sideEffect: 'not_executed',
+        notes: ['canceled while waiting to retry'],
+      });
+    };
+    signal.addEventListener('abort', settle, { once: true });
+  });
+}

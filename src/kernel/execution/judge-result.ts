@@ -1,0 +1,79 @@
+// Owns what an execution means: the call's status, its side effect, and how its idempotency key is settled. Pure.
+import type { ErrorCode } from '../../base/errors.ts';
+import type { ToolOutcome } from '../call.ts';
+import type { Outcome } from '../evidence/records.ts';
+import type { Attempted } from './attempts.ts';
+import type { SideEffect } from './executor.ts';
+import type { ReservationState } from './idempotency.ts';
+
+interface Common {
+  outcome: Outcome;
+  sideEffect: SideEffect;
+  reservation: ReservationState;
+}
+
+interface Failure {
+  code: ErrorCode;
+  message: string;
+}
+
+export type Judged =
+  | (Common & { status: 'done'; result: ToolOutcome; error?: undefined })
+  | (Common & { status: 'tool_error'; result: ToolOutcome; error?: Failure })
+  | (Common & { status: 'unknown' | 'canceled'; result?: undefined; error: Failure });
+
+/** A read has no side effect to be unsure of; a write that may have left is `unknown` (never success, never repeated). */
+export function judgeResult(tried: Attempted, mode: 'read' | 'write'): Judged {
+  const { result } = tried;
+  const applied: SideEffect = mode === 'write' ? 'applied' : 'not_executed';
+  if (result.kind === 'result') {
+    const outcome: ToolOutcome = {
+      content: result.content,
+      ...(result.structured === undefined ? {} : { structured: result.structured }),
+      replayed: false,
+    };
+    return result.isError
+      ? {
+          status: 'tool_error',
+          outcome: 'tool_error',
+          // The tool says that it failed; whether it had begun to act it does not say.
+          sideEffect: mode === 'write' ? 'partial_side_effect' : 'not_executed',
+          reservation: 'retryable_failure',
+          result: outcome,
+        }
+      : {
+          status: 'done',
+          outcome: 'success',
+          sideEffect: applied,
+          reservation: 'succeeded',
+          result: outcome,
+        };
+  }
+  const error: Failure = { code: result.code, message: result.message };
+  if (result.sideEffect === 'side_effect_unknown' && mode === 'write') {
+    return {
+      status: 'unknown',
+      outcome: 'side_effect_unknown',
+      sideEffect: 'side_effect_unknown',
+      reservation: 'side_effect_unknown',
+      error,
+    };
+  }
+  if (result.code === 'CANCELED') {
+    return {
+      status: 'canceled',
+      outcome: 'canceled',
+      sideEffect: 'not_executed',
+      reservation: 'retryable_failure',
+      error,
+    };
+  }
+  return {
+    status: 'tool_error',
+    outcome: 'retryable_failure',
+    sideEffect: 'not_executed',
+    reservation: 'retryable_failure',
+    result: { content: [{ type: 'text', text: result.message }], replayed: false },
+    error,
+  };
+}

@@ -1,0 +1,62 @@
+// Owns the sign of life of this process among those that share the store: a lease, renewed while it runs. A start receipt
+// names its instance, so that another process can tell a running call from one whose process is gone.
+import type { Clock } from '../base/clock.ts';
+import type { Lease, Store } from '../store/contract.ts';
+
+export interface Instance {
+  readonly id: string;
+  isAlive(instance: string): Promise<boolean>;
+  stop(): Promise<void>;
+}
+
+export interface InstanceOptions {
+  store: Store;
+  clock: Clock;
+  id: string;
+  /** How long a silent process counts as alive, milliseconds. */
+  leaseMs: number;
+}
+
+function leaseKey(instance: string): string {
+  return `instance/${instance}`;
+}
+
+/** Takes the lease and keeps renewing it at a third of its length until stopped. */
+export async function startInstance(options: InstanceOptions): Promise<Instance> {
+  const { store, clock, id, leaseMs } = options;
+  let lease: Lease | undefined;
+  let cancel = (): void => undefined;
+  let stopped = false;
+
+  const renew = async (): Promise<void> => {
+    const taken = await store.claim(leaseKey(id), id, clock.now(), leaseMs);
+    if (taken.ok) lease = taken.lease;
+  };
+  const tick = (): void => {
+    if (stopped) return;
+    // A renewal that fails (disk full) is tried again at the next tick; others may then take us for gone, which is safe:
+    // they only ever record `unknown`.
+    renew()
+      .catch(() => undefined)
+      .finally(() => {
+        if (!stopped) cancel = clock.after(leaseMs / 3, tick);
+      });
+  };
+
+  await renew();
+  cancel = clock.after(leaseMs / 3, tick);
+  return {
+    id,
+    async isAlive(other) {
+      if (other === id) return true;
+      // Probing claims the lease for nothing longer than the blink of a check; a dead process never asks for it back.
+      const probe = await store.claim(leaseKey(other), `probe:${id}`, clock.now(), 0);
+      return !probe.ok;
+    },
+    async stop() {
+      stopped = true;
+      cancel();
+      if (lease !== undefined) await store.release(lease);
+    },
+  };
+}

@@ -1,0 +1,352 @@
+// Owns the one door: `kernel.call` is the only function through which a tool can run. It reads aloud as
+// parse → decide → approval → start receipt → execute → outcome receipt.
+//
+// K1  Nothing runs unless the start receipt has been committed (no record, no effect).
+// K2  An approval is spent in the same commit as the start receipt, so before the effect and at most once.
+// K3  A call id runs at most once: its request row is created or moved by compare-and-set in the start commit.
+// K4  A start without an outcome whose process is gone is `unknown`, for ever; it is never run again.
+// K5  Deciding is repeated when anything it relied on changed before the commit.
+import { RuntimeError } from '../base/errors.ts';
+import type { Commit, CounterMove } from '../store/contract.ts';
+import type { Held } from './approvals/approvals.ts';
+import { describeKey, moves } from './budgets/counters.ts';
+import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
+import type { KernelDeps } from './deps.ts';
+import { knownCall } from './known-call.ts';
+import { openApproval } from './open-approval.ts';
+import { again, answer, nothingRan } from './round.ts';
+import type { Round } from './round.ts';
+import { attempt } from './execution/attempts.ts';
+import type { Attempted } from './execution/attempts.ts';
+import type { CallIo, Executor } from './execution/executor.ts';
+import { reservationRow } from './execution/idempotency.ts';
+import { checkReservation } from './reservation.ts';
+import type { FreeKey } from './reservation.ts';
+import { judgeResult } from './execution/judge-result.ts';
+import type { Judged } from './execution/judge-result.ts';
+import { denial, finish, start } from './evidence/receipts.ts';
+import type { Receipt, Start } from './evidence/receipts.ts';
+import type { Decision } from './policy/decision.ts';
+import { prepareCall } from './prepare.ts';
+import type { PreparedCall } from './prepare.ts';
+
+// Each round another writer won a race on this very call, approval or key; more than a few means something is wrong.
+const MAX_ROUNDS = 8;
+
+interface Admitted {
+  call: PreparedCall;
+  decision: Decision;
+  executor: Executor;
+  held: Held | undefined;
+  reserved: FreeKey;
+  rowVersion: number | undefined;
+}
+
+/** The kernel's door over its ports. Holds nothing but the calls in flight in this process. */
+export function createCall(deps: KernelDeps): CallTool {
+  const inFlight = new Map<string, Promise<CallResult>>();
+
+  return async (request, io) => {
+    const running = inFlight.get(request.toolCallId);
+    if (running !== undefined) return running;
+    const result = runRounds(deps, request, io);
+    inFlight.set(request.toolCallId, result);
+    try {
+      return await result;
+    } finally {
+      inFlight.delete(request.toolCallId);
+    }
+  };
+}
+
+async function runRounds(deps: KernelDeps, request: CallRequest, io: CallIo): Promise<CallResult> {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const outcome = await oneRound(deps, request, io);
+    if (outcome.kind === 'answer') return outcome.result;
+  }
+  throw new RuntimeError('CONFLICT', undefined, { tool_call_id: request.toolCallId });
+}
+
+async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Promise<Round> {
+  const known = await knownCall(deps, request);
+  if (known.kind === 'answer') return answer(known.result);
+  const controls = await deps.store.counter(controlsKey(request));
+  const call = await prepareCall(deps, request);
+  const decision = deps.gate.decide(call.input);
+  if (decision.verdict === 'deny') return refuse(deps, call, decision, known.rowVersion);
+
+  const reserved = await checkReservation(deps, call, decision);
+  if (reserved.kind === 'answer') return reserved;
+
+  let held: Held | undefined;
+  if (decision.verdict === 'approval_required') {
+    const standing = await deps.approvals.standing(
+      request.context.caller.tenant,
+      call.actionDigest,
+      deps.clock.now(),
+    );
+    if (standing?.approval.state !== 'approved') {
+      return openApproval(deps, { call, decision, standing, rowVersion: known.rowVersion });
+    }
+    held = standing;
+  }
+  const executor = deps.executors.find((one) =>
+    one.transports.includes(call.capability?.transport ?? 'host'),
+  );
+  if (executor === undefined || call.capability === undefined) {
+    return refuse(deps, call, unreachable(decision), known.rowVersion);
+  }
+  const admitted: Admitted = { call, decision, executor, held, reserved, rowVersion: known.rowVersion };
+  return runAdmitted(deps, admitted, { io, controls });
+}
+
+function controlsKey(request: CallRequest): string {
+  return `${encodeURIComponent(request.context.caller.tenant)}|controls`;
+}
+
+function unreachable(decision: Decision): Decision {
+  return {
+    ...decision,
+    verdict: 'deny',
+    ruleId: 'inventory',
+    layer: 'kernel',
+    reasons: ['no executor of this process serves the transport of this capability', ...decision.reasons],
+  };
+}
+
+async function refuse(
+  deps: KernelDeps,
+  call: PreparedCall,
+  decision: Decision,
+  version: number | undefined,
+): Promise<Round> {
+  const of: Receipt = { request: call.request, at: deps.clock.now() };
+  const args = deps.redactor.object(call.args).value;
+  const done = await deps.store.commit(
+    denial(of, decision, args, version === undefined ? 'absent' : { version }),
+  );
+  if (!done.ok) return again();
+  return answer({ ...nothingRan(decision, call.request.toolCallId), status: 'denied' });
+}
+
+interface Started {
+  at: number;
+  monotonic: number;
+  receiptId: string;
+  seq: number;
+}
+
+async function runAdmitted(
+  deps: KernelDeps,
+  admitted: Admitted,
+  around: { io: CallIo; controls: number },
+): Promise<Round> {
+  const started = await commitStart(deps, admitted, around.controls);
+  if (started.kind !== 'started') return started;
+  const { call, executor } = admitted;
+  const { capability } = call;
+  if (capability === undefined) return again();
+  const pin = call.input.pin;
+  const tried = await attempt(
+    executor,
+    {
+      capability,
+      args: call.args,
+      context: call.request.context,
+      callId: call.request.toolCallId,
+      outputBytes: capability.outputBytes,
+      ...(admitted.reserved.key === undefined ? {} : { idempotencyKey: admitted.reserved.key.id }),
+      ...(pin.state === 'pinned' ? { pinDigest: pin.digest } : {}),
+    },
+    around.io,
+    { retry: deps.config.policy.retry, clock: deps.clock },
+  );
+  return answer(await commitOutcome(deps, admitted, started.start, tried));
+}
+
+function admittedMoves(deps: KernelDeps, call: PreparedCall, now: number): CounterMove[] {
+  const adds = { calls: 1, effects: call.capability?.mode === 'write' ? 1 : 0 };
+  return [
+    ...moves(deps.config.policy, call.counted, now, adds),
+    { key: call.repeats, add: 1, max: deps.config.policy.cycle.maxRepeats },
+  ];
+}
+
+interface StartCommit {
+  commit: Commit;
+  at: number;
+  receiptId: string;
+}
+
+/** K1-K3 in one transaction: the start receipt, the spent approval, the reserved key, the counters. */
+function startCommit(deps: KernelDeps, admitted: Admitted, controls: number): StartCommit {
+  const { call, held, reserved } = admitted;
+  const at = deps.clock.now();
+  const of: Receipt = { request: call.request, at };
+  const facts = startFacts(deps, admitted);
+  const begun = start(of, call, facts, expectedVersion(admitted.rowVersion));
+  const spent = held === undefined ? {} : deps.approvals.spending(held, call.request.toolCallId, at);
+  const reservation =
+    reserved.key === undefined
+      ? []
+      : [
+          reservationRow(
+            reserved.key,
+            'in_progress',
+            reservedBy(deps, call, at, 0),
+            expectedVersion(reserved.version),
+          ),
+        ];
+  return {
+    at,
+    receiptId: facts.receiptId,
+    commit: {
+      appends: [...(begun.appends ?? []), ...(spent.appends ?? [])],
+      rows: [...(begun.rows ?? []), ...(spent.rows ?? []), ...reservation],
+      counters: admittedMoves(deps, call, at),
+      guards: [{ key: controlsKey(call.request), is: controls }],
+    },
+  };
+}
+
+function startFacts(deps: KernelDeps, admitted: Admitted): Start {
+  const { call, decision, held, reserved } = admitted;
+  const shown = deps.redactor.object(call.args);
+  return {
+    receiptId: deps.ids.next('rcp'),
+    instance: deps.instance,
+    decision,
+    redactedArgs: shown.value,
+    redactedFields: shown.fields,
+    executionMode: executionMode(call),
+    toolPrincipal: call.capability?.toolPrincipal ?? '',
+    ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
+    ...(reserved.key === undefined ? {} : { idempotencyKey: reserved.key.id }),
+  };
+}
+
+function reservedBy(
+  deps: KernelDeps,
+  call: PreparedCall,
+  now: number,
+  seq: number,
+): { now: number; session: string; seq: number; callId: string; instance: string } {
+  const { request } = call;
+  return { now, session: request.session.id, seq, callId: request.toolCallId, instance: deps.instance };
+}
+
+function expectedVersion(version: number | undefined): 'absent' | { version: number } {
+  return version === undefined ? 'absent' : { version };
+}
+
+async function commitStart(
+  deps: KernelDeps,
+  admitted: Admitted,
+  controls: number,
+): Promise<{ kind: 'started'; start: Started } | Round> {
+  const { commit, at, receiptId } = startCommit(deps, admitted, controls);
+  const done = await deps.store.commit(commit);
+  if (done.ok) {
+    const seq = done.heads[0]?.seq ?? 0;
+    return { kind: 'started', start: { at, monotonic: deps.clock.monotonic(), receiptId, seq } };
+  }
+  if (done.refused !== 'counter') return again(); // K5
+  const { layer, limitKind } = describeKey(done.key);
+  const limit = { limitKind, value: done.value, max: done.max };
+  return refuse(deps, admitted.call, usedUp(admitted.decision, layer, limit), admitted.rowVersion);
+}
+
+function executionMode(call: PreparedCall): 'in-process' | 'subprocess' | 'remote' | 'host' {
+  switch (call.capability?.transport) {
+    case 'mcp_stdio':
+      return 'subprocess';
+    case 'mcp_http':
+      return 'remote';
+    case 'in_process':
+      return 'in-process';
+    case 'host':
+    case undefined:
+      return 'host';
+  }
+}
+
+/** Others used up the budget between deciding and committing: the same denial that deciding would have given. */
+function usedUp(
+  decision: Decision,
+  layer: 'session' | 'principal' | 'tenant',
+  limit: { limitKind: string; value: number; max: number },
+): Decision {
+  const isCycle = limit.limitKind === 'repeats';
+  return {
+    ...decision,
+    verdict: 'deny',
+    ruleId: isCycle ? 'cycle_detection' : 'loop_budget',
+    layer,
+    reasons: [`${limit.limitKind} of this ${layer} are used up (${limit.value} of ${limit.max})`],
+    aliases: [isCycle ? 'F4' : 'PG3'],
+    attributes: isCycle
+      ? { 'policy.repeats': limit.value, 'policy.max_repeats': limit.max }
+      : { 'policy.limit_kind': limit.limitKind, 'policy.used': limit.value, 'policy.max': limit.max },
+  };
+}
+
+async function commitOutcome(
+  deps: KernelDeps,
+  admitted: Admitted,
+  started: Started,
+  tried: Attempted,
+): Promise<CallResult> {
+  const { call, decision, held, reserved } = admitted;
+  const judged = judgeResult(tried, call.capability?.mode ?? 'write');
+  const now = deps.clock.now();
+  const receiptId = deps.ids.next('rcp');
+  const done = finish({ request: call.request, at: now }, deps.redactor, {
+    receiptId,
+    startReceiptId: started.receiptId,
+    startedAt: started.at,
+    startSeq: started.seq,
+    instance: deps.instance,
+    status: judged.status,
+    decision,
+    outcome: {
+      outcome: judged.outcome,
+      sideEffect: judged.sideEffect,
+      durationMs: deps.clock.monotonic() - started.monotonic,
+      attempts: tried.attempts,
+      notes: tried.result.notes,
+    },
+    result: judged.result,
+    ...(judged.error === undefined ? {} : { error: judged.error }),
+    ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
+  });
+  const settled =
+    reserved.key === undefined
+      ? []
+      : [reservationRow(reserved.key, judged.reservation, reservedBy(deps, call, now, started.seq))];
+  const written = await deps.store.commit({ ...done, rows: [...(done.rows ?? []), ...settled] });
+  if (!written.ok)
+    throw new RuntimeError('STORE_UNAVAILABLE', 'The outcome of the call could not be recorded.');
+  return resultOf(judged, {
+    callId: call.request.toolCallId,
+    decision,
+    receiptIds: [started.receiptId, receiptId],
+    sideEffect: judged.sideEffect,
+  });
+}
+
+function resultOf(judged: Judged, facts: CallFacts): CallResult {
+  switch (judged.status) {
+    case 'done':
+      return { ...facts, status: 'done', outcome: judged.result };
+    case 'tool_error':
+      return {
+        ...facts,
+        status: 'tool_error',
+        outcome: judged.result,
+        ...(judged.error === undefined ? {} : { error: judged.error }),
+      };
+    case 'unknown':
+    case 'canceled':
+      return { ...facts, status: judged.status, error: judged.error };
+  }
+}

@@ -1,0 +1,167 @@
+// Owns what is answered for a call id that has been seen before: the recorded outcome, `still running`, or `unknown`.
+// Nothing here runs a tool (K3, K4).
+import { ERRORS, RuntimeError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { ChainKey, Store, StoredRecord, StoredRow } from '../store/contract.ts';
+import type { CallRequest, CallResult, ToolOutcome } from './call.ts';
+import type { KernelDeps } from './deps.ts';
+import type { ContentBlock, SideEffect } from './execution/executor.ts';
+import { record, requestRow, sessionChain } from './evidence/receipts.ts';
+import type { RequestBody, RequestStatus } from './evidence/receipts.ts';
+import type { Decision, Layer, RuleId } from './policy/decision.ts';
+
+export type Known = { kind: 'new'; rowVersion: number | undefined } | { kind: 'answer'; result: CallResult };
+
+const PAGE = 100;
+
+async function findFinish(
+  store: Store,
+  chain: ChainKey,
+  from: number,
+  callId: string,
+): Promise<StoredRecord | undefined> {
+  for (let at = Math.max(1, from); ; at += PAGE) {
+    const records = await store.read(chain, at, PAGE);
+    const found = records.find(
+      (one) =>
+        one.header.type === 'call_finished' &&
+        one.evidence.state === 'present' &&
+        one.evidence.value.call_id === callId,
+    );
+    if (found !== undefined || records.length < PAGE) return found;
+  }
+}
+
+/** The exact recorded result of a finished call, or undefined when it is erased or not there. */
+export async function recordedOutcome(
+  store: Store,
+  chain: ChainKey,
+  from: number,
+  callId: string,
+): Promise<ToolOutcome | undefined> {
+  const finished = await findFinish(store, chain, from, callId);
+  if (finished === undefined) return undefined;
+  const sealed = await store.unseal(chain, finished.header.seq);
+  if (sealed.state !== 'present') return undefined;
+  const value = sealed.value as { content: ContentBlock[]; structured?: JsonObject };
+  return {
+    content: value.content,
+    ...(value.structured === undefined ? {} : { structured: value.structured }),
+    replayed: true,
+  };
+}
+
+/** The decision as it was recorded; enough to answer with, never decided on again. */
+function recordedDecision(facts: JsonObject): Decision {
+  const verdict = facts.decision as Decision['verdict'];
+  return {
+    verdict,
+    ruleId: facts.rule_id as RuleId,
+    layer: facts.layer as Layer,
+    reasons: (facts.reasons as string[] | undefined) ?? [],
+    aliases: (facts.aliases as string[] | undefined) ?? [],
+    onDeny: (facts.on_deny as Decision['onDeny'] | undefined) ?? 'tell_model',
+    policyDigest: facts.policy_digest as string,
+    attributes: {},
+    scopes: { requested: [], allowed: [] },
+    others: [],
+  };
+}
+
+function errorResult(row: StoredRow, status: 'unknown' | 'canceled', code: ErrorCode): CallResult {
+  const body = row.body as unknown as RequestBody;
+  return {
+    callId: row.id,
+    decision: recordedDecision(body.decision),
+    receiptIds: [],
+    sideEffect: (body.side_effect_status as SideEffect | undefined) ?? 'side_effect_unknown',
+    status,
+    error: { code, message: ERRORS[code].sentence },
+  };
+}
+
+async function finishedResult(deps: KernelDeps, request: CallRequest, row: StoredRow): Promise<CallResult> {
+  const body = row.body as unknown as RequestBody;
+  const status = row.status as 'done' | 'tool_error';
+  const outcome = await recordedOutcome(deps.store, sessionChain(request), body.start_seq, row.id);
+  const gone: ToolOutcome = {
+    content: [{ type: 'text', text: 'The stored result of this call has been erased.' }],
+    replayed: true,
+  };
+  return {
+    callId: row.id,
+    decision: recordedDecision(body.decision),
+    receiptIds: [],
+    sideEffect: (body.side_effect_status as SideEffect | undefined) ?? 'not_executed',
+    status,
+    outcome: outcome ?? gone,
+  };
+}
+
+/** K4: the process that started it is gone and left no outcome. Recorded once; whoever comes second reads it. */
+async function settleUnknown(deps: KernelDeps, request: CallRequest, row: StoredRow): Promise<Known> {
+  const body = row.body as unknown as RequestBody;
+  const at = deps.clock.now();
+  const of = { request, at };
+  const isRead = deps.config.capabilities[request.tool]?.mode === 'read';
+  const sideEffect: SideEffect = isRead ? 'not_executed' : 'side_effect_unknown';
+  await deps.store.commit({
+    appends: [
+      record(of, 'call_finished', {
+        run_id: body.run_id,
+        trace_id: body.trace_id,
+        status: 'unknown',
+        outcome: 'side_effect_unknown',
+        side_effect_status: sideEffect,
+        notes: ['the process that ran it ended without an outcome; settled by kernel.reconciliation'],
+      }),
+    ],
+    rows: [
+      requestRow(
+        of,
+        'unknown',
+        {
+          decision: body.decision,
+          started_at: body.started_at,
+          start_seq: body.start_seq,
+          instance: body.instance,
+          side_effect_status: sideEffect,
+          ...(body.approval_id === undefined ? {} : { approval_id: body.approval_id }),
+        },
+        { version: row.version },
+      ),
+    ],
+  });
+  const settled = await deps.store.row('request', row.tenant, row.id);
+  return { kind: 'answer', result: errorResult(settled ?? row, 'unknown', 'SIDE_EFFECT_UNKNOWN') };
+}
+
+/** What is known of this call id: nothing that stops it, or the answer. Throws NOT_FOUND for another session's id. */
+export async function knownCall(deps: KernelDeps, request: CallRequest): Promise<Known> {
+  const row = await deps.store.row('request', request.context.caller.tenant, request.toolCallId);
+  if (row === undefined) return { kind: 'new', rowVersion: undefined };
+  const body = row.body as unknown as RequestBody;
+  if (body.session_id !== request.session.id || body.tool !== request.tool) {
+    throw new RuntimeError('NOT_FOUND', undefined, { tool_call_id: request.toolCallId });
+  }
+  switch (row.status as RequestStatus) {
+    case 'denied':
+    case 'waiting_approval':
+      return { kind: 'new', rowVersion: row.version };
+    case 'done':
+    case 'tool_error':
+      return { kind: 'answer', result: await finishedResult(deps, request, row) };
+    case 'unknown':
+      return { kind: 'answer', result: errorResult(row, 'unknown', 'SIDE_EFFECT_UNKNOWN') };
+    case 'canceled':
+      return { kind: 'answer', result: errorResult(row, 'canceled', 'CANCELED') };
+    case 'in_progress':
+      if (body.instance !== deps.instance && (await deps.isAlive(body.instance))) {
+        throw new RuntimeError('CONFLICT', 'Another process is running this call.', {
+          tool_call_id: request.toolCallId,
+        });
+      }
+      return settleUnknown(deps, request, row);
+  }
+}

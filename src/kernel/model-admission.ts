@@ -1,0 +1,140 @@
+// Owns the gate before a model call: its egress and its budget, decided and reserved in the same commit that records the
+// turn's start, so that no provider is called without a record.
+import type { CounterMove, Commit, Head } from '../store/contract.ts';
+import type { ModelProfile, ModelUsage } from '../providers/contract.ts';
+import type { Scope } from '../config/types.ts';
+import { priceMicroUsd, reservationBound } from './budgets/price.ts';
+import { describeKey, moves, readHistory } from './budgets/counters.ts';
+import type { CountedSession } from './budgets/counters.ts';
+import type { SessionBinding } from './call.ts';
+import type { KernelDeps } from './deps.ts';
+import type { RunContext } from './identity.ts';
+import type { Decision, Layer, RuleId } from './policy/decision.ts';
+
+export interface ModelRequest {
+  context: RunContext;
+  session: SessionBinding;
+  profile: ModelProfile;
+  inputBytes: number;
+}
+
+export type Admission =
+  | { ok: true; heads: Head[]; reserved: CounterMove[] }
+  | { ok: false; refused: 'denied'; decision: Decision }
+  | { ok: false; refused: 'conflict' };
+
+function countedOf(request: ModelRequest): CountedSession {
+  const { caller } = request.context;
+  return {
+    tenant: caller.tenant,
+    principal: caller.principal,
+    sessionId: request.session.id,
+    startedAt: request.session.startedAt,
+    limits: request.session.limits,
+  };
+}
+
+function refusal(deps: KernelDeps, ruleId: RuleId, layer: Layer, reason: string): Admission {
+  return {
+    ok: false,
+    refused: 'denied',
+    decision: {
+      verdict: 'deny',
+      ruleId,
+      layer,
+      reasons: [reason],
+      aliases: ruleId === 'loop_budget' ? ['PG3'] : [],
+      onDeny: 'end_run',
+      policyDigest: deps.config.policy.digest,
+      attributes: {},
+      scopes: { requested: [], allowed: [] },
+      others: [],
+    },
+  };
+}
+
+/** A layer that turns the network off turns it off for models too; otherwise the profile's own host is what is allowed. */
+function offLayer(deps: KernelDeps, request: ModelRequest): Layer | undefined {
+  if (request.profile.provider === 'scripted') return undefined;
+  const { policy } = deps.config;
+  const layers = [policy.workspace, policy.lanes[request.session.lane], policy.tasks[request.session.task]];
+  const isOff = (scope: Scope): boolean => scope.type === 'network' && scope.posture === 'off';
+  return layers.find((layer) => layer?.scopes?.some(isOff) === true)?.level;
+}
+
+/** Decides, reserves and commits the pack's own appends with it. A refusal commits nothing. */
+export async function admitModel(
+  deps: KernelDeps,
+  request: ModelRequest,
+  commit: Commit,
+): Promise<Admission> {
+  const { config, store, clock } = deps;
+  const off = offLayer(deps, request);
+  if (off !== undefined)
+    return refusal(deps, 'scope_boundary', off, `the ${off} layer turns the network off`);
+  const counted = countedOf(request);
+  const now = clock.now();
+  const wallLimit = config.policy.loopBudget.maxWallSeconds;
+  const wall = (now - counted.startedAt) / 1000;
+  if (wallLimit !== undefined && !(wall < wallLimit)) {
+    return refusal(deps, 'loop_budget', 'session', `wall time of this session is used up (${wallLimit} s)`);
+  }
+  const bound = reservationBound(config.runtime.prices, request.profile.model, {
+    inputBytes: request.inputBytes,
+    maxOutputTokens: request.profile.maxOutputTokens,
+    attempts: 1,
+  });
+  const costLimit = config.policy.loopBudget.maxCostUsd;
+  if (costLimit !== undefined && bound.microUsd === undefined && request.profile.provider !== 'scripted') {
+    return refusal(
+      deps,
+      'loop_budget',
+      'workspace',
+      `there is a money budget but no price for ${request.profile.model}`,
+    );
+  }
+  const controls = `${encodeURIComponent(counted.tenant)}|controls`;
+  const epoch = await store.counter(controls);
+  const reserved = moves(config.policy, counted, now, {
+    iterations: 1,
+    tokens: bound.tokens,
+    ...(bound.microUsd === undefined ? {} : { cost: bound.microUsd }),
+  });
+  const done = await store.commit({
+    ...commit,
+    counters: [...(commit.counters ?? []), ...reserved],
+    guards: [...(commit.guards ?? []), { key: controls, is: epoch }],
+  });
+  if (done.ok) return { ok: true, heads: done.heads, reserved };
+  if (done.refused !== 'counter') return { ok: false, refused: 'conflict' };
+  const { layer, limitKind } = describeKey(done.key);
+  const history = await readHistory(store, config.policy, counted, { now, repeats: undefined });
+  const used = history.session;
+  return refusal(
+    deps,
+    'loop_budget',
+    layer,
+    `${limitKind} of this ${layer} are used up (${done.value} of ${done.max}; ${used.iterations} turns so far)`,
+  );
+}
+
+/** What the outcome commit gives back: the reservation less what was really used. Unknown use stays reserved. */
+export function settleModel(
+  deps: KernelDeps,
+  reserved: CounterMove[],
+  request: Omit<ModelRequest, 'inputBytes'>,
+  usage: ModelUsage | undefined,
+): CounterMove[] {
+  const total =
+    usage?.total_tokens ?? (usage?.input_tokens ?? Number.NaN) + (usage?.output_tokens ?? Number.NaN);
+  if (!Number.isSafeInteger(total) || total < 0) return [];
+  const micro = priceMicroUsd(deps.config.runtime.prices, request.profile.model, {
+    input: usage?.input_tokens ?? total,
+    output: usage?.output_tokens ?? 0,
+  });
+  return reserved.flatMap((move): CounterMove[] => {
+    if (move.key.endsWith('|tokens')) return [{ key: move.key, add: total - move.add }];
+    if (move.key.endsWith('|cost') && micro !== undefined) return [{ key: move.key, add: micro - move.add }];
+    return [];
+  });
+}

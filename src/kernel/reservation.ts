@@ -1,0 +1,130 @@
+// Owns the step between the decision and the approval: an earlier use of the same idempotency key answers the call by
+// itself, without asking anybody and without an effect.
+import { ERRORS } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import type { CallResult } from './call.ts';
+import type { KernelDeps } from './deps.ts';
+import { earlierUse, reservationOf } from './execution/idempotency.ts';
+import type { Reservation } from './execution/idempotency.ts';
+import { contextFacts, decisionFacts } from './evidence/records.ts';
+import { record, requestRow } from './evidence/receipts.ts';
+import { recordedOutcome } from './known-call.ts';
+import type { Decision } from './policy/decision.ts';
+import type { PreparedCall } from './prepare.ts';
+import { nothingRan } from './round.ts';
+
+/** The key is free to take: no row (version undefined), or one that may be taken over at that version. */
+export interface FreeKey {
+  kind: 'free';
+  key: Reservation | undefined;
+  version: number | undefined;
+}
+
+function failed(decision: Decision, callId: string, code: ErrorCode): { kind: 'answer'; result: CallResult } {
+  const message = ERRORS[code].sentence;
+  return {
+    kind: 'answer',
+    result: {
+      ...nothingRan(decision, callId),
+      status: 'tool_error',
+      outcome: { content: [{ type: 'text', text: message }], replayed: false },
+      error: { code, message },
+    },
+  };
+}
+
+function unsure(decision: Decision, callId: string): { kind: 'answer'; result: CallResult } {
+  return {
+    kind: 'answer',
+    result: {
+      ...nothingRan(decision, callId),
+      status: 'unknown',
+      sideEffect: 'side_effect_unknown',
+      error: { code: 'SIDE_EFFECT_UNKNOWN', message: ERRORS.SIDE_EFFECT_UNKNOWN.sentence },
+    },
+  };
+}
+
+/** Answers from the earlier call's record, and records that it did. */
+async function replay(
+  deps: KernelDeps,
+  call: PreparedCall,
+  decision: Decision,
+  earlier: { session: string; seq: number; callId: string },
+): Promise<CallResult> {
+  const { request } = call;
+  const at = deps.clock.now();
+  const chain = { tenant: request.context.caller.tenant, aggregate: 'session' as const, id: earlier.session };
+  const found = await recordedOutcome(deps.store, chain, earlier.seq, earlier.callId);
+  const receiptId = deps.ids.next('rcp');
+  await deps.store.commit({
+    appends: [
+      record({ request, at }, 'call_replayed', {
+        receipt_id: receiptId,
+        ...contextFacts(request.context),
+        ...decisionFacts(decision),
+        original_call_id: earlier.callId,
+        original_session_id: earlier.session,
+        side_effect_status: 'not_executed',
+      }),
+    ],
+    rows: [
+      requestRow(
+        { request, at },
+        'done',
+        {
+          decision: decisionFacts(decision),
+          started_at: at,
+          start_seq: 0,
+          instance: '',
+          side_effect_status: 'not_executed',
+        },
+        'any',
+      ),
+    ],
+  });
+  return {
+    ...nothingRan(decision, request.toolCallId),
+    receiptIds: [receiptId],
+    status: 'done',
+    outcome: found ?? {
+      content: [{ type: 'text', text: 'Done before; the stored result has been erased.' }],
+      replayed: true,
+    },
+  };
+}
+
+/** What an earlier use of this call's key means: the answer, or the key free to reserve. */
+export async function checkReservation(
+  deps: KernelDeps,
+  call: PreparedCall,
+  decision: Decision,
+): Promise<FreeKey | { kind: 'answer'; result: CallResult }> {
+  if (call.capability === undefined) return { kind: 'free', key: undefined, version: undefined };
+  const { caller } = call.request.context;
+  const key = reservationOf({
+    capability: call.capability,
+    args: call.args,
+    tenant: caller.tenant,
+    principal: caller.principal,
+    metaKey: call.request.idempotencyKey,
+    actionDigest: call.actionDigest,
+  });
+  if (key === undefined) return { kind: 'free', key, version: undefined };
+  const earlier = await earlierUse(deps.store, key, deps.clock.now());
+  switch (earlier.kind) {
+    case 'execute':
+      return { kind: 'free', key, version: earlier.version };
+    case 'conflict':
+      return failed(decision, call.request.toolCallId, 'IDEMPOTENCY_CONFLICT');
+    case 'wait':
+      if (await deps.isAlive(earlier.instance)) return failed(decision, call.request.toolCallId, 'CONFLICT');
+      // Its process is gone. A read can simply be made again; a write may have taken effect.
+      if (call.capability.mode === 'read') return { kind: 'free', key, version: earlier.version };
+      return unsure(decision, call.request.toolCallId);
+    case 'replay':
+      return { kind: 'answer', result: await replay(deps, call, decision, earlier) };
+    case 'reconcile':
+      return unsure(decision, call.request.toolCallId);
+  }
+}
