@@ -73,7 +73,8 @@ export type RowKind =
   | 'item'
   | 'idempotency'
   | 'grant'
-  | 'process';
+  | 'process'
+  | 'run';
 
 /** A read-model row: a document with an indexed status, owner and time; re-derivable from the chains. */
 export interface Row {

@@ -1,0 +1,178 @@
+// Owns health: each check looks at one thing, says what it saw, and what to do. Failing checks come first.
+import type { Clock } from '../base/clock.ts';
+import type { RuntimeConfig } from '../config/types.ts';
+import type { ToolDirectory } from '../kernel/execution/executor.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type { Store } from '../store/contract.ts';
+import type { ApprovalSubject } from '../kernel/approvals/approval.ts';
+import { ownRows } from './visible.ts';
+
+export interface Check {
+  check: string;
+  status: 'fail' | 'warn' | 'ok';
+  detail: string;
+  action?: string;
+}
+
+export interface HealthDeps {
+  config: RuntimeConfig;
+  store: Store;
+  directory: ToolDirectory;
+  clock: Clock;
+  /** Whether a variable is set; never its value. */
+  hasEnv: (name: string) => boolean;
+  drift: () => Promise<'same' | 'changed' | 'unreadable'>;
+}
+
+function ok(check: string, detail: string): Check {
+  return { check, status: 'ok', detail };
+}
+
+async function storage({ store }: HealthDeps): Promise<Check[]> {
+  const report = await store.report();
+  const checks: Check[] = report.writable
+    ? [ok('storage', `${report.engine}, schema ${report.schemaVersion}, writable`)]
+    : [
+        {
+          check: 'storage',
+          status: 'fail',
+          detail: `${report.engine} cannot be written; nothing may happen`,
+          action: 'Free disk space or repair the permissions of .agent-runtime/.',
+        },
+      ];
+  checks.push(
+    report.damage.length === 0
+      ? ok('evidence', 'no damage seen by reads of this process')
+      : {
+          check: 'evidence',
+          status: 'fail',
+          detail: `${report.damage.length} damaged item(s): ${report.damage[0]?.what ?? ''}`,
+          action: 'Run `agent-runtime evidence verify`; only the chains that it names are affected.',
+        },
+  );
+  return checks;
+}
+
+async function configuration({ drift }: HealthDeps): Promise<Check[]> {
+  switch (await drift()) {
+    case 'same':
+      return [ok('configuration', 'what runs is what is on disk')];
+    case 'changed':
+      return [
+        {
+          check: 'configuration',
+          status: 'warn',
+          detail: 'the files on disk differ from what runs',
+          action: 'Run `agent-runtime config check`, then restart.',
+        },
+      ];
+    case 'unreadable':
+      return [
+        {
+          check: 'configuration',
+          status: 'warn',
+          detail: 'the files on disk can no longer be loaded; the old configuration goes on',
+          action: 'Run `agent-runtime config check` and correct what it names.',
+        },
+      ];
+  }
+}
+
+async function approvals({ config, store, clock }: HealthDeps, caller: Caller): Promise<Check[]> {
+  const page = await store.list({ kind: 'approval', ...ownRows(caller), status: 'pending', limit: 200 });
+  if (page.items.length === 0) return [ok('approvals', 'nothing waits for a person')];
+  const oldest = Math.min(
+    ...page.items.map((row) => (row.body as unknown as { subject: ApprovalSubject }).subject.requestedAt),
+  );
+  const minutes = Math.round((clock.now() - oldest) / 60_000);
+  const late = minutes >= config.approvals.escalationSlaMinutes;
+  return [
+    {
+      check: 'approvals',
+      status: late ? 'fail' : 'warn',
+      detail: `${page.items.length} pending, the oldest for ${minutes} min (limit ${config.approvals.escalationSlaMinutes})`,
+      action: 'Run `agent-runtime approvals list`, then `agent-runtime approvals resolve ID`.',
+    },
+  ];
+}
+
+async function unknownEffects({ store }: HealthDeps, caller: Caller): Promise<Check[]> {
+  const page = await store.list({ kind: 'request', ...ownRows(caller), status: 'unknown', limit: 50 });
+  return page.items.length === 0
+    ? [ok('effects', 'no call with an unknown outcome')]
+    : [
+        {
+          check: 'effects',
+          status: 'warn',
+          detail: `${page.items.length} call(s) whose effect is unknown, first ${page.items[0]?.id ?? ''}`,
+          action: 'Look at the downstream system; `agent-runtime requests show ID` has the details.',
+        },
+      ];
+}
+
+function pins({ config, directory }: HealthDeps): Check[] {
+  const bad = Object.keys(config.capabilities).flatMap((id) => {
+    const pin = directory.definition(id)?.pin ?? { state: 'unpinned' as const };
+    return pin.state === 'pinned' || pin.state === 'declared' ? [] : [`${id} (${pin.state})`];
+  });
+  return bad.length === 0
+    ? [ok('tools', 'every capability is pinned')]
+    : [
+        {
+          check: 'tools',
+          status: 'warn',
+          detail: `denied until pinned: ${bad.join(', ')}`,
+          action: 'Read the difference, then run `agent-runtime capabilities pin`.',
+        },
+      ];
+}
+
+function credentials({ config, hasEnv }: HealthDeps): Check[] {
+  const missing = Object.values(config.models.profiles).flatMap((profile) =>
+    profile.apiKeyEnv !== undefined && !hasEnv(profile.apiKeyEnv)
+      ? [`${profile.apiKeyEnv} (${profile.name})`]
+      : [],
+  );
+  return missing.length === 0
+    ? [ok('models', 'every model profile has its credential')]
+    : [
+        {
+          check: 'models',
+          status: 'warn',
+          detail: `not set: ${missing.join(', ')}`,
+          action: 'Set the variable; turns with that profile answer MISSING_ENVIRONMENT until then.',
+        },
+      ];
+}
+
+const RANK = { fail: 0, warn: 1, ok: 2 };
+
+/** Every check, failing first. A check that itself fails is a failing check. */
+export async function health(
+  deps: HealthDeps,
+  caller: Caller,
+): Promise<{ status: 'fail' | 'warn' | 'ok'; checks: Check[] }> {
+  const named: [string, () => Promise<Check[]> | Check[]][] = [
+    ['storage', () => storage(deps)],
+    ['configuration', () => configuration(deps)],
+    ['approvals', () => approvals(deps, caller)],
+    ['effects', () => unknownEffects(deps, caller)],
+    ['tools', () => pins(deps)],
+    ['models', () => credentials(deps)],
+  ];
+  const checks: Check[] = [];
+  for (const [check, run] of named) {
+    try {
+      checks.push(...(await run()));
+    } catch {
+      checks.push({
+        check,
+        status: 'fail',
+        detail: 'the check could not be made',
+        action: 'See the log of this process.',
+      });
+    }
+  }
+  checks.sort((a, b) => RANK[a.status] - RANK[b.status]);
+  return { status: checks[0]?.status ?? 'ok', checks };
+}

@@ -1,0 +1,99 @@
+// Owns cycle_detection and loop_budget. L1: a number that is not finite denies, because every comparison with it is
+// false and the limit would never be reached.
+import type { Budget } from '../../config/types.ts';
+import { isCount, tighterBudget } from '../budgets/usage.ts';
+import type { RuleContext } from './access-rules.ts';
+import type { Layer, Usage } from './decision.ts';
+import { deny } from './verdict.ts';
+
+/** JSON has no NaN: a number that is none is written out. */
+function plain(value: unknown): number | string {
+  return typeof value === 'number' && Number.isFinite(value) ? value : String(value);
+}
+
+export function checkCycle({ plan, input, found }: RuleContext): void {
+  const { repeats } = input.history;
+  const { maxRepeats } = plan.config.policy.cycle;
+  if (isCount(repeats) && isCount(maxRepeats) && repeats < maxRepeats) return;
+  const attributes = { 'policy.repeats': plain(repeats), 'policy.max_repeats': plain(maxRepeats) };
+  const reason =
+    isCount(repeats) && isCount(maxRepeats)
+      ? `the same call has run ${repeats} times, and ${maxRepeats} is the most`
+      : 'the count of earlier identical calls is not a number';
+  found.push(deny('cycle_detection', reason, { layer: 'session', aliases: ['F4'], attributes }));
+}
+
+const KINDS = [
+  { kind: 'iterations', of: 'iterations', max: 'maxIterations', name: 'iterations' },
+  { kind: 'tokens', of: 'tokens', max: 'maxTokens', name: 'tokens' },
+  { kind: 'calls', of: 'calls', max: 'maxCalls', name: 'calls' },
+  { kind: 'cost', of: 'costUsd', max: 'maxCostUsd', name: 'cost_usd' },
+  { kind: 'effects', of: 'effects', max: 'maxEffects', name: 'effects' },
+  { kind: 'wall', of: 'wallSeconds', max: 'maxWallSeconds', name: 'wall_seconds' },
+] as const satisfies readonly { kind: string; of: keyof Usage; max: keyof Budget; name: string }[];
+
+type Owner = Extract<Layer, 'session' | 'principal' | 'tenant'>;
+
+function refuse(
+  { found }: RuleContext,
+  owner: Owner,
+  kind: (typeof KINDS)[number],
+  values: [unknown, unknown],
+): void {
+  const [used, max] = values;
+  const isKnown = isCount(used) && isCount(max);
+  const reason = isKnown
+    ? `the ${owner} has used ${used} of ${max} ${kind.kind}`
+    : `the ${kind.kind} of the ${owner}, used or allowed, is not a number`;
+  const attributes = {
+    'policy.limit_kind': kind.kind,
+    'policy.limit_layer': owner,
+    [`policy.${kind.name}`]: plain(used),
+    [`policy.max_${kind.name}`]: plain(max ?? null),
+  };
+  found.push(
+    deny('loop_budget', reason, {
+      layer: owner,
+      aliases: ['PG3', `budget:${owner}:${kind.kind}`],
+      attributes,
+    }),
+  );
+}
+
+/** A read is no effect, so it cannot use up the effects. */
+function isFree({ tool }: RuleContext, kind: string): boolean {
+  return kind === 'effects' && tool?.capability.mode === 'read';
+}
+
+function checkOwner(context: RuleContext, owner: Owner, usage: Usage | undefined, budget: Budget): void {
+  if (usage === undefined) {
+    context.found.push(
+      deny('loop_budget', `the usage of the ${owner} is not known, and it has a budget`, {
+        layer: owner,
+        aliases: ['PG3', `budget:${owner}:unknown`],
+        attributes: { 'policy.limit_kind': 'unknown', 'policy.limit_layer': owner },
+      }),
+    );
+    return;
+  }
+  for (const kind of KINDS) {
+    const used = usage[kind.of];
+    const max = budget[kind.max];
+    if (!isCount(used) || (max !== undefined && !isCount(max))) refuse(context, owner, kind, [used, max]);
+    else if (max !== undefined && used >= max && !isFree(context, kind.kind))
+      refuse(context, owner, kind, [used, max]);
+  }
+}
+
+export function checkBudget(context: RuleContext): void {
+  const { plan, input } = context;
+  const { loopBudget } = plan.config.policy;
+  const own = input.limits === undefined ? loopBudget : tighterBudget(loopBudget, input.limits);
+  checkOwner(context, 'session', input.history.session, own);
+  const { principal, tenant } = input.history;
+  if (loopBudget.perPrincipal !== undefined)
+    checkOwner(context, 'principal', principal, loopBudget.perPrincipal);
+  else if (principal !== undefined) checkOwner(context, 'principal', principal, {});
+  if (loopBudget.perTenant !== undefined) checkOwner(context, 'tenant', tenant, loopBudget.perTenant);
+  else if (tenant !== undefined) checkOwner(context, 'tenant', tenant, {});
+}

@@ -1,0 +1,132 @@
+// Owns which arguments are paths, and whether a path as the file system resolves it may be touched. No I/O here:
+// resolve-paths.ts asks the file system beforehand.
+import type { JsonObject } from '../../base/json.ts';
+import { showCut } from '../../base/text.ts';
+import type { Capability } from '../../config/types.ts';
+import { isReserved } from '../scopes/reserved.ts';
+import type { Reserved } from '../scopes/reserved.ts';
+import { containsPath } from '../scopes/scope.ts';
+import type { ScopeSet } from '../scopes/scope.ts';
+import { pathSegments } from '../scopes/pattern.ts';
+import type { ResolvedPath } from './decision.ts';
+import { isBeneath, parsePointer, pointerOf, rememberedTest, stringLeaves } from './walk.ts';
+import type { Leaf } from './walk.ts';
+
+export interface PathArgument {
+  pointer: string;
+  given: string;
+  access: 'read' | 'write';
+}
+
+export interface PathRules {
+  readonly declared: readonly { tokens: readonly string[]; access: 'read' | 'write' }[];
+  readonly byName: boolean;
+  readonly access: 'read' | 'write';
+}
+
+const NAMES = 'paths?|files?|file_?names?|dirs?|director(?:y|ies)|folders?|sources?|destinations?|roots?';
+const PATH_KEY = new RegExp(`(?:^|[_-])(?:${NAMES})$`, 'i');
+const PATH_CAMEL_KEY =
+  /[a-z0-9](?:Paths?|Files?|File[Nn]ames?|Dirs?|Director(?:y|ies)|Folders?|Sources?|Destinations?|Roots?)$/;
+
+/** By name only where a tool has to do with files, or its server might. */
+export function pathRules(capability: Capability): PathRules {
+  const hasPathScope = capability.scopes.some((scope) => scope.type === 'path');
+  return {
+    declared: capability.pathArguments.map(({ pointer, access }) => ({
+      tokens: parsePointer(pointer),
+      access,
+    })),
+    byName: hasPathScope || capability.server !== undefined,
+    access: capability.mode === 'read' ? 'read' : 'write',
+  };
+}
+
+const isPathKey = rememberedTest((key) => PATH_KEY.test(key) || PATH_CAMEL_KEY.test(key));
+
+function pathArgument(leaf: Leaf, rules: PathRules): PathArgument | undefined {
+  if (rules.declared.length > 0) {
+    const declared = declaredArgument(leaf, rules);
+    if (declared !== undefined) return declared;
+  }
+  if (!rules.byName || !isPathKey(leaf.key)) return undefined;
+  return { pointer: pointerOf(leaf.trail), given: leaf.text, access: rules.access };
+}
+
+function declaredArgument(leaf: Leaf, rules: PathRules): PathArgument | undefined {
+  const declared = rules.declared.filter(({ tokens }) => isBeneath(leaf.trail, tokens));
+  if (declared.length === 0) return undefined;
+  const access = declared.some((entry) => entry.access === 'write') ? 'write' : 'read';
+  return { pointer: pointerOf(leaf.trail), given: leaf.text, access };
+}
+
+export function pathArguments(leaves: readonly Leaf[], rules: PathRules): PathArgument[] {
+  const found: PathArgument[] = [];
+  if (!rules.byName && rules.declared.length === 0) return found;
+  for (const leaf of leaves) {
+    const argument = pathArgument(leaf, rules);
+    if (argument !== undefined) found.push(argument);
+  }
+  return found;
+}
+
+/** The path arguments of a call, for whoever resolves them before deciding. */
+export function pathArgumentsOf(args: JsonObject, capability: Capability): PathArgument[] {
+  return pathArguments(stringLeaves(args), pathRules(capability));
+}
+
+export interface PathOffence {
+  why: string;
+  given: string;
+  resolved: string;
+}
+
+export interface Confinement {
+  readonly root: readonly string[];
+  readonly reserved: Reserved;
+  readonly scope: ScopeSet | undefined;
+}
+
+function judge(path: ResolvedPath, { root, reserved, scope }: Confinement): string | undefined {
+  if (path.problem !== undefined) return path.problem;
+  if (path.resolved === undefined) return 'could not be resolved';
+  const segments = pathSegments(path.resolved);
+  if (segments.includes('..') || segments.includes('.')) return 'is not a canonical path';
+  if (root.length > segments.length || root.some((name, at) => segments[at] !== name))
+    return 'leaves the sandbox';
+  if (isReserved(reserved, path.resolved)) return 'is in a reserved directory';
+  if (scope === undefined || !containsPath(scope[path.access], path.resolved)) {
+    return `is in no ${path.access} scope in force`;
+  }
+  return undefined;
+}
+
+/** Every path that may not be touched. A path argument that nobody resolved is one. */
+export function pathOffences(
+  expected: readonly PathArgument[],
+  resolved: readonly ResolvedPath[],
+  confinement: Confinement,
+): PathOffence[] {
+  const found: PathOffence[] = [];
+  const isKnown = (argument: PathArgument): boolean =>
+    resolved.some(
+      (path) =>
+        path.pointer === argument.pointer &&
+        path.given === argument.given &&
+        (path.access === argument.access || argument.access === 'read'),
+    );
+  for (const argument of expected) {
+    if (isKnown(argument)) continue;
+    found.push({
+      why: 'was not resolved before deciding',
+      given: showCut(argument.given, 200),
+      resolved: '',
+    });
+  }
+  for (const path of resolved) {
+    const why = judge(path, confinement);
+    if (why === undefined) continue;
+    found.push({ why, given: showCut(path.given, 200), resolved: showCut(path.resolved ?? '', 200) });
+  }
+  return found;
+}

@@ -1,0 +1,120 @@
+// Owns the one look at the file system before deciding: where each path argument really leads. Every prefix is
+// resolved by the kernel, so `link/../x` means what it will mean at the open. What cannot be judged is a problem.
+import { lstat, realpath } from 'node:fs/promises';
+import { dirname, isAbsolute, join, parse, sep } from 'node:path';
+import type { JsonObject } from '../../base/json.ts';
+import { showHidden } from '../../base/text.ts';
+import type { Capability } from '../../config/types.ts';
+import type { ResolvedPath } from './decision.ts';
+import { pathArgumentsOf } from './paths.ts';
+import type { PathArgument } from './paths.ts';
+
+const MAX_PATH_BYTES = 4096;
+const MAX_NAME_BYTES = 255;
+const MAX_PATHS = 256;
+
+type Found = { path: string; exists: boolean } | { problem: string };
+
+function codeOf(error: unknown): string {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : 'unknown error';
+}
+
+function refusedText(given: string): string | undefined {
+  if (given === '') return 'is empty';
+  if (given.includes('\0')) return 'holds a NUL byte';
+  if (showHidden(given) !== given || /[\t\n]/.test(given)) return 'holds control or invisible characters';
+  if (!given.isWellFormed()) return 'holds a lone surrogate';
+  if (given.startsWith('~')) return 'begins with `~`, which programs read in different ways';
+  if (/^[a-z][a-z0-9+.-]+:/i.test(given)) return 'begins with a scheme';
+  if (Buffer.byteLength(given) > MAX_PATH_BYTES) return `is longer than ${MAX_PATH_BYTES} bytes`;
+  if (given.split(/[\\/]/).some((name) => Buffer.byteLength(name) > MAX_NAME_BYTES)) {
+    return `has a name of more than ${MAX_NAME_BYTES} bytes`;
+  }
+  if (sep === '/' && given.includes('\\')) return 'holds a backslash';
+  return undefined;
+}
+
+/** One more component beneath a directory that is already real. */
+async function step(path: string): Promise<Found> {
+  try {
+    return { path: await realpath(path), exists: true };
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') return { problem: `cannot be resolved (${codeOf(error)})` };
+  }
+  try {
+    await lstat(path);
+    return { problem: 'leads through a link to nothing' };
+  } catch (error) {
+    return codeOf(error) === 'ENOENT'
+      ? { path, exists: false }
+      : { problem: `cannot be resolved (${codeOf(error)})` };
+  }
+}
+
+async function resolveOne(absolute: string): Promise<Found> {
+  const { root } = parse(absolute);
+  let at: Found = { path: root, exists: true };
+  for (const name of absolute.slice(root.length).split(sep === '/' ? '/' : /[\\/]/)) {
+    if (name === '' || name === '.') continue;
+    if (name === '..') {
+      if (!at.exists) return { problem: 'goes up from a directory that does not exist' };
+      at = { path: dirname(at.path), exists: true };
+    } else if (at.exists) {
+      const next: Found = await step(join(at.path, name));
+      if ('problem' in next) return next;
+      at = next;
+    } else {
+      at = { path: join(at.path, name), exists: false };
+    }
+  }
+  return at;
+}
+
+async function kindProblem(path: string, access: 'read' | 'write'): Promise<string | undefined> {
+  const found = await lstat(path);
+  if (found.isDirectory()) return undefined;
+  if (!found.isFile()) return 'is neither a regular file nor a directory';
+  return access === 'write' && found.nlink > 1
+    ? 'has other names (hard links), which a write would change'
+    : undefined;
+}
+
+async function resolveArgument(
+  argument: PathArgument,
+  root: string,
+  realRoot: string,
+): Promise<ResolvedPath> {
+  const refused = refusedText(argument.given);
+  if (refused !== undefined) return { ...argument, problem: refused };
+  try {
+    const { given } = argument;
+    const found = await resolveOne(isAbsolute(given) ? given : `${realRoot}${sep}${given}`);
+    if ('problem' in found) return { ...argument, problem: found.problem };
+    const problem = found.exists ? await kindProblem(found.path, argument.access) : undefined;
+    // The configured root may itself lead through a link; the policy speaks of the configured one.
+    const isInside = found.path === realRoot || found.path.startsWith(`${realRoot}${sep}`);
+    const resolved = isInside ? `${root}${found.path.slice(realRoot.length)}` : found.path;
+    return { ...argument, resolved, ...(problem === undefined ? {} : { problem }) };
+  } catch (error) {
+    return { ...argument, problem: `cannot be resolved (${codeOf(error)})` };
+  }
+}
+
+/** Where every path argument of a call leads. Never throws for what a caller sent; the gate denies each problem. */
+export async function resolvePaths(
+  args: JsonObject,
+  capability: Capability,
+  root: string,
+): Promise<ResolvedPath[]> {
+  const found = pathArgumentsOf(args, capability);
+  if (found.length === 0) return [];
+  if (found.length > MAX_PATHS) {
+    return found.map((argument) => ({ ...argument, problem: `is one of more than ${MAX_PATHS} paths` }));
+  }
+  const own = await resolveOne(root).catch((error: unknown) => ({ problem: codeOf(error) }));
+  if ('problem' in own) {
+    return found.map((argument) => ({ ...argument, problem: 'the sandbox root cannot be resolved' }));
+  }
+  return Promise.all(found.map((argument) => resolveArgument(argument, root, own.path)));
+}

@@ -1,0 +1,155 @@
+// Owns which addresses in the arguments are URLs and which of them are allowed. The parsed scheme, host and port are
+// compared, never the text; text that a parser would repair is refused, so every reader sees the same address.
+import { BlockList, isIP } from 'node:net';
+import { RuntimeError } from '../../base/errors.ts';
+import { showCut } from '../../base/text.ts';
+import { isBeneath, pointerOf } from './walk.ts';
+import type { Leaf } from './walk.ts';
+
+/** Canonical origins, such as `https://docs.internal` and `http://127.0.0.1:8080`. */
+export type UrlAllowlist = ReadonlySet<string>;
+
+export interface UrlOffence {
+  pointer: string;
+  why: string;
+  url: string;
+  host: string;
+}
+
+// What WHATWG removes before parsing: leading and trailing controls and blanks, tabs and newlines anywhere.
+// eslint-disable-next-line no-control-regex -- the control characters are the point
+const TRIMMED = /^[\u0000-\u0020]+|[\u0000-\u0020]+$|[\t\n\r]/g;
+const HIDDEN_OR_SPACE =
+  // eslint-disable-next-line no-control-regex -- the control characters are the point
+  /[\u0000-\u0020\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3000\ufeff]/;
+// eslint-disable-next-line no-control-regex -- the control characters are the point
+const SLASHES = /^[\u0000-\u0020]*[\\/][\t\n\r]*[\\/]/;
+const SCHEME = /^[a-z][a-z0-9+.-]*:/i;
+const SPECIAL = /^(?:https?|wss?|ftp|file):(?![ \t])/i;
+const WEB: ReadonlySet<string> = new Set(['http:', 'https:']);
+
+const PRIVATE = new BlockList();
+for (const [net, bits] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['224.0.0.0', 3],
+] as const) {
+  PRIVATE.addSubnet(net, bits, 'ipv4');
+}
+for (const [net, bits] of [
+  ['::', 96],
+  ['::ffff:0:0', 96],
+  ['64:ff9b::', 96],
+  ['64:ff9b:1::', 48],
+  ['2002::', 16],
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['ff00::', 8],
+] as const) {
+  PRIVATE.addSubnet(net, bits, 'ipv6');
+}
+
+/** Whether a host of a parsed URL is an address literal that does not lead to the public network. */
+export function isPrivateAddress(host: string): boolean {
+  const bare = host.startsWith('[') ? host.slice(1, -1) : host;
+  const family = isIP(bare);
+  return family !== 0 && PRIVATE.check(bare, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+function parseUrl(text: string): URL | undefined {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function originOf(url: URL): string {
+  return `${url.protocol}//${url.host}`;
+}
+
+/** Throws CONFIGURATION_ERROR for an entry that is not exactly one origin or host. */
+export function parseUrlAllowlist(entries: readonly string[]): UrlAllowlist {
+  const origins = new Set<string>();
+  for (const entry of entries) {
+    const text = /^https?:\/\//.test(entry) ? entry : `https://${entry}`;
+    const url = parseUrl(text);
+    const plain = url === undefined ? undefined : originOf(url);
+    const isExact = text === plain || text === `${plain ?? ''}/` || text === `${plain ?? ''}:443`;
+    if (plain === undefined || entry === '' || entry.includes('*') || !isExact || url?.username !== '') {
+      const shown = JSON.stringify(showCut(entry, 200));
+      throw new RuntimeError(
+        'CONFIGURATION_ERROR',
+        `url_allowlist entry ${shown} is not one origin such as https://docs.internal, nor one host`,
+        { field: 'url_allowlist', entry: showCut(entry, 200) },
+      );
+    }
+    origins.add(plain);
+  }
+  return origins;
+}
+
+/** Whether free text is an address a lenient reader would open: a scheme with an authority, or `//host`. */
+function looksLikeUrl(raw: string): boolean {
+  // An address has a colon in its scheme or begins with two slashes; most text ends here.
+  if (!raw.includes(':') && !(raw.charCodeAt(0) <= 0x5c && SLASHES.test(raw))) return false;
+  const text = raw.replace(TRIMMED, '');
+  if (/^[\\/]{2}/.test(text)) return parseUrl(`https:${text}`) !== undefined;
+  if (!SCHEME.test(text)) return false;
+  const rest = text.slice(text.indexOf(':') + 1);
+  // With two slashes it claims an authority, whether it parses or not.
+  return /^[\\/]{2}/.test(rest) || (SPECIAL.test(text) && parseUrl(text) !== undefined);
+}
+
+function offence(leaf: Leaf, why: string, url?: URL): UrlOffence {
+  return {
+    pointer: pointerOf(leaf.trail),
+    why,
+    url: showCut(leaf.text, 200),
+    host: showCut(url?.host ?? '', 200),
+  };
+}
+
+/** Why one text is not an allowed, canonical URL; undefined when it is. */
+function judge(leaf: Leaf, allowed: UrlAllowlist): UrlOffence | undefined {
+  const raw = leaf.text;
+  const url = parseUrl(raw);
+  if (url === undefined) return offence(leaf, 'is not an absolute URL');
+  if (!WEB.has(url.protocol)) return offence(leaf, `has the scheme ${showCut(url.protocol, 40)}`, url);
+  if (HIDDEN_OR_SPACE.test(raw)) return offence(leaf, 'holds control or invisible characters', url);
+  if (url.username !== '' || url.password !== '') return offence(leaf, 'carries a user part', url);
+  if (raw !== url.href && `${raw}/` !== url.href)
+    return offence(leaf, 'is not written in canonical form', url);
+  if (allowed.has(originOf(url))) return undefined;
+  return offence(
+    leaf,
+    isPrivateAddress(url.hostname) ? 'leads to a private address' : 'is not on the list',
+    url,
+  );
+}
+
+/**
+ * Every URL in the arguments that is not allowed, in order of appearance.
+ * Declared arguments and keys that name a URL are always judged; other text only for tools that use the network.
+ */
+export function urlOffences(
+  leaves: readonly Leaf[],
+  allowed: UrlAllowlist,
+  tool: { declared: readonly (readonly string[])[]; usesNetwork: boolean },
+): UrlOffence[] {
+  const found: UrlOffence[] = [];
+  for (const leaf of leaves) {
+    const isNamed = leaf.underUrlKey || tool.declared.some((tokens) => isBeneath(leaf.trail, tokens));
+    if (!isNamed && !(tool.usesNetwork && looksLikeUrl(leaf.text))) continue;
+    const wrong = judge(leaf, allowed);
+    if (wrong !== undefined) found.push(wrong);
+  }
+  return found;
+}

@@ -1,0 +1,50 @@
+// Owns what a runtime is made of: the parts a caller may choose, and the handle that commands and servers get.
+import type { Clock } from '../base/clock.ts';
+import type { Ids } from '../base/ids.ts';
+import type { RuntimeConfig } from '../config/types.ts';
+import type { Executor, ToolDirectory } from '../kernel/execution/executor.ts';
+import type { Gate } from '../kernel/policy/gate.ts';
+import type { Kernel } from '../kernel/create-kernel.ts';
+import type { ModelProfile, ModelProvider } from '../providers/contract.ts';
+import type { Store } from '../store/contract.ts';
+import type { Runtime } from './contract.ts';
+
+/** One line for the operator's log; never a secret, never on standard output. */
+export type Log = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  message: string,
+  facts?: Record<string, unknown>,
+) => void;
+
+export interface RuntimeOptions {
+  config: RuntimeConfig;
+  /** The folder that holds `.agent-runtime/`; absolute. */
+  workspace: string;
+  /** The user's own state directory (keys, trust, grants), outside the workspace; absolute. */
+  stateDirectory: string;
+  env: Readonly<Record<string, string | undefined>>;
+  clock?: Clock;
+  ids?: Ids;
+  log?: Log;
+  /** Default: SQLite at `.agent-runtime/runtime.db`. */
+  store?: Store;
+  /** Executors besides the downstream servers', e.g. functions registered by a library user. */
+  executors?: readonly Executor[];
+  /** Default: the provider kinds of this package. */
+  createProvider?: (profile: ModelProfile) => ModelProvider;
+  /** How long a silent process counts as alive; default 30,000 ms. */
+  instanceLeaseMs?: number;
+}
+
+/** A runtime with the parts that commands need. Close it once; children end with it. */
+export interface RuntimeHandle extends Runtime {
+  readonly store: Store;
+  readonly kernel: Kernel;
+  readonly gate: Gate;
+  readonly directory: ToolDirectory;
+  /** Connects to a server, shows how its tools differ from the pin, and writes the pin when `write` is set. */
+  pin(
+    server: string,
+    write: boolean,
+  ): Promise<{ server: string; diff: string[]; tools: string[]; written: boolean }>;
+}
