@@ -48,7 +48,10 @@ export interface ModelCallFacts {
   attempts: number;
 }
 
-/** Throws RuntimeError with a PROVIDER_… code, MISSING_ENVIRONMENT or CANCELED; `details` carry ModelCallFacts. */
+/**
+ * Throws RuntimeError with a PROVIDER_… code, MISSING_ENVIRONMENT, CONFIGURATION_ERROR (base URL, script) or CANCELED;
+ * after a request was made `details` carry ModelCallFacts as provider_kind, request_url, response_status, attempts.
+ */
 export interface ModelProvider {
   readonly kind: ProviderKind;
   readonly model: string;

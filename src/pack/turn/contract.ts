@@ -32,6 +32,8 @@ export interface DecisionView {
   layer: string;
   reasons: string[];
   policy_digest: string;
+  /** Present only where the rule that denied ends the run instead of telling the model. */
+  on_deny?: 'end_run';
 }
 
 export interface RequestedTool {

@@ -1,0 +1,223 @@
+// Owns the way of an admitted call to a downstream MCP server over stdio, and the honest report of how far it came.
+//
+// X1: `not_executed` is said only where the request was certainly not written to the child. Everything later that is no
+//     result is `side_effect_unknown`, a server's own error reply included: it does not say what it had done before.
+// X2: a call goes out only to the very definition it was decided on.
+// X3: the deadline is absolute: neither the start of the server nor progress moves it.
+import { startDeadline } from '../base/abort.ts';
+import type { Deadline } from '../base/abort.ts';
+import type { Clock } from '../base/clock.ts';
+import { sha256 } from '../base/digest.ts';
+import { asRuntimeError, ERRORS, RuntimeError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import type { JsonObject } from '../base/json.ts';
+import { showCut } from '../base/text.ts';
+import type { CallIo, Execution, ExecutionResult, Executor, Progress } from '../kernel/execution/executor.ts';
+import type { Connection } from './connection.ts';
+import type { Downstreams } from './downstreams.ts';
+import { pinDigest } from './pin-file.ts';
+import { parseToolAnswer } from './result.ts';
+import type { Session } from './session.ts';
+import { NOT_SENT } from './transport.ts';
+
+export interface DownstreamExecutorOptions {
+  downstreams: Downstreams;
+  clock: Clock;
+  /** Told when a live definition is not the one decided on; for the quarantine, which is not the caller's to wait for. */
+  onDrift?: (server: string) => void;
+}
+
+type Failure = Extract<ExecutionResult, { kind: 'failed' }>;
+
+export const IDEMPOTENCY_META = 'agent-runtime/idempotency-key';
+// More than any person follows; what is beyond is counted in the notes.
+const MAX_PROGRESS = 1000;
+const MESSAGE_CHARS = 500;
+
+function failed(
+  code: ErrorCode,
+  message: string,
+  sideEffect: Failure['sideEffect'],
+  notes: string[] = [],
+): Failure {
+  return { kind: 'failed', code, message: showCut(message, MESSAGE_CHARS), sideEffect, notes };
+}
+
+/** W3C trace context of this call: its run's trace, and a span id that the call id determines. */
+function traceparent({ context, callId }: Execution): string | undefined {
+  if (!/^[0-9a-f]{32}$/.test(context.traceId)) return undefined;
+  return `00-${context.traceId}-${sha256(callId).slice(0, 16)}-01`;
+}
+
+function callParams(execution: Execution): JsonObject {
+  const { capability, args, idempotencyKey } = execution;
+  const trace = traceparent(execution);
+  const hasOwnArgument = capability.idempotency.argument !== undefined;
+  const meta: JsonObject = {
+    ...(trace === undefined ? {} : { traceparent: trace }),
+    ...(idempotencyKey === undefined || hasOwnArgument ? {} : { [IDEMPOTENCY_META]: idempotencyKey }),
+  };
+  return { name: capability.tool, arguments: args, _meta: meta };
+}
+
+interface ProgressGate {
+  take: (progress: Progress) => void;
+  left: () => number;
+}
+
+/** Passes on what grows and is finite, up to a number; a listener that throws does not reach the connection. */
+function progressGate(io: CallIo): ProgressGate {
+  let last = Number.NEGATIVE_INFINITY;
+  let passed = 0;
+  let left = 0;
+  return {
+    take(progress) {
+      if (!Number.isFinite(progress.progress) || progress.progress <= last || passed >= MAX_PROGRESS) {
+        left++;
+        return;
+      }
+      last = progress.progress;
+      passed++;
+      try {
+        io.progress(
+          progress.message === undefined
+            ? progress
+            : { ...progress, message: showCut(progress.message, MESSAGE_CHARS) },
+        );
+      } catch {
+        left++;
+      }
+    },
+    left: () => left,
+  };
+}
+
+/** The end that came from our side, if one did. */
+function ownEnd(deadline: Deadline, io: CallIo): ErrorCode | undefined {
+  if (deadline.timedOut()) return 'TOOL_TIMEOUT';
+  return io.signal.aborted ? 'CANCELED' : undefined;
+}
+
+/** X2; undefined when the live definition is the one decided on. */
+function pinProblem(
+  execution: Execution,
+  connection: Connection,
+  live: string | undefined,
+): string | undefined {
+  const { capability, pinDigest: decided } = execution;
+  const { name } = connection.server;
+  if (decided === undefined)
+    return `${capability.id} is called without a pin; nobody has looked at its definition`;
+  if (live === undefined) return `${name} no longer offers the pinned tool ${capability.tool}`;
+  return live === decided
+    ? undefined
+    : `the definition of ${capability.id} is not the pinned one (${live}, pinned is ${decided})`;
+}
+
+async function openSession(
+  execution: Execution,
+  connection: Connection,
+  signal: AbortSignal,
+): Promise<Session | Failure> {
+  const session = await connection.session(signal);
+  const list = await session.tools(signal);
+  const tool = list.tools.find(({ name }) => name === execution.capability.tool);
+  const live = tool === undefined ? undefined : pinDigest(connection.identity, tool);
+  const problem = pinProblem(execution, connection, live);
+  return problem === undefined ? session : failed('SPEC_TAMPERED', problem, 'not_executed', ['pin']);
+}
+
+function callFailure(thrown: unknown, session: Session, ended: ErrorCode | undefined): Failure {
+  if (ended !== undefined) {
+    const text = `${ERRORS[ended].sentence} The server was told to stop.`;
+    return failed(ended, text, 'side_effect_unknown');
+  }
+  if (thrown instanceof RuntimeError) {
+    const isUnsent = thrown.details[NOT_SENT] === true;
+    return failed(
+      isUnsent ? 'DOWNSTREAM_UNAVAILABLE' : thrown.code,
+      thrown.message,
+      isUnsent ? 'not_executed' : 'side_effect_unknown',
+    );
+  }
+  const fault = session.fault();
+  if (fault !== undefined) return failed(fault.code, fault.message, 'side_effect_unknown');
+  const text = thrown instanceof Error ? thrown.message : 'no reason given';
+  return failed('TOOL_EXECUTION_FAILED', `the server answered with an error: ${text}`, 'side_effect_unknown');
+}
+
+async function callTool(
+  execution: Execution,
+  connection: Connection,
+  session: Session,
+  { io, deadline }: { io: CallIo; deadline: Deadline },
+): Promise<ExecutionResult> {
+  const progress = progressGate(io);
+  let raw: unknown;
+  try {
+    raw = await session.call(callParams(execution), { signal: deadline.signal, onProgress: progress.take });
+  } catch (thrown) {
+    return callFailure(thrown, session, ownEnd(deadline, io));
+  }
+  try {
+    const answer = parseToolAnswer(raw, execution.outputBytes, connection.server.maxMessageBytes);
+    const left = progress.left();
+    return { kind: 'result', ...answer, notes: left === 0 ? [] : [`${left} progress messages left out`] };
+  } catch (thrown) {
+    const { code, message } = asRuntimeError(thrown);
+    const ours = code === 'INVALID_INPUT' ? 'SUBPROCESS_PROTOCOL_ERROR' : code;
+    return failed(ours, message, 'side_effect_unknown');
+  }
+}
+
+async function run(
+  execution: Execution,
+  io: CallIo,
+  deadline: Deadline,
+  options: DownstreamExecutorOptions,
+): Promise<ExecutionResult> {
+  const name = execution.capability.server ?? '';
+  const connection = options.downstreams.connection(name);
+  if (connection === undefined) {
+    return failed('DOWNSTREAM_UNAVAILABLE', `no server ${name} is configured over stdio`, 'not_executed');
+  }
+  let opened: Session | Failure;
+  try {
+    opened = await openSession(execution, connection, deadline.signal);
+  } catch (thrown) {
+    const ended = ownEnd(deadline, io);
+    if (ended !== undefined) {
+      return failed(ended, `${ERRORS[ended].sentence} The server had not been asked yet.`, 'not_executed');
+    }
+    const reason = thrown instanceof Error ? thrown.message : 'no reason given';
+    return failed('DOWNSTREAM_UNAVAILABLE', reason, 'not_executed');
+  }
+  if ('kind' in opened) {
+    options.onDrift?.(name);
+    return opened;
+  }
+  // The last moment at which an end costs nothing.
+  const ended = ownEnd(deadline, io);
+  if (ended !== undefined) return failed(ended, ERRORS[ended].sentence, 'not_executed');
+  return callTool(execution, connection, opened, { io, deadline });
+}
+
+/** Runs admitted `mcp_stdio` calls. Never throws. */
+export function createDownstreamExecutor(options: DownstreamExecutorOptions): Executor {
+  return {
+    transports: ['mcp_stdio'],
+    async execute(execution, io) {
+      let deadline: Deadline | undefined;
+      try {
+        deadline = startDeadline(options.clock, execution.capability.timeoutSeconds * 1000, io.signal);
+        return await run(execution, io, deadline, options);
+      } catch (thrown) {
+        return failed('INTERNAL', ERRORS.INTERNAL.sentence, 'side_effect_unknown', [
+          thrown instanceof Error ? thrown.name : typeof thrown,
+        ]);
+      } finally {
+        deadline?.done();
+      }
+    },
+  };
+}

@@ -1,0 +1,179 @@
+// Owns pinning: taking what a server offers as accepted by a person, and finding later that it offers something else.
+// A change of anything pinned quarantines the whole server, because whoever changes one tool unasked is not trusted
+// with the others; a tool that is new is merely unpinned, and so denied.
+import { canonicalJson } from '../base/json.ts';
+import type { JsonValue } from '../base/json.ts';
+import { RuntimeError } from '../base/errors.ts';
+import { createToolNames, RESERVED_SERVER } from '../kernel/catalog/names.ts';
+import type { Connection } from './connection.ts';
+import type { LiveList, LiveTool } from './definitions.ts';
+import { diffDefinitions } from './diff.ts';
+import { pinDigest } from './pin-file.ts';
+import type { PinFile, PinStore, Quarantine, ServerPin, ToolPin } from './pin-file.ts';
+
+export interface PinReport {
+  server: string;
+  added: string[];
+  removed: string[];
+  /** Tools whose definition is another, with what changed. */
+  changed: { tool: string; diff: string[] }[];
+  /** The command, arguments, directory or address is another. */
+  identityChanged: boolean;
+  /** Offered, but not fit to be pinned. */
+  refused: { name: string; why: string }[];
+}
+
+export interface Verification extends PinReport {
+  /** `ok` also when tools were added; `unpinned`: the server was never pinned. */
+  verdict: 'ok' | 'quarantined' | 'unpinned';
+  quarantine?: Quarantine;
+}
+
+function sameIdentity(a: ServerPin['identity'], b: ServerPin['identity']): boolean {
+  return canonicalJson(a) === canonicalJson(b);
+}
+
+/** What the live list is against a pin; without a pin everything is added. Pure. */
+export function comparePins(
+  server: string,
+  identity: ServerPin['identity'],
+  pin: ServerPin | undefined,
+  live: LiveList,
+): PinReport {
+  const pinned = new Map(Object.entries(pin?.tools ?? {}));
+  const offered = new Map(live.tools.map((tool) => [tool.name, tool]));
+  const changed: PinReport['changed'] = [];
+  for (const [tool, now] of offered) {
+    const was = pinned.get(tool);
+    const diff = was === undefined ? [] : diffDefinitions(was.definition, now);
+    if (diff.length > 0) changed.push({ tool, diff });
+  }
+  return {
+    server,
+    added: [...offered.keys()].filter((tool) => !pinned.has(tool)),
+    removed: [...pinned.keys()].filter((tool) => !offered.has(tool)).sort(),
+    changed,
+    identityChanged: pin !== undefined && !sameIdentity(pin.identity, identity),
+    refused: live.refused,
+  };
+}
+
+/** The report as lines for a person. */
+export function reportLines(report: PinReport): string[] {
+  return [
+    ...(report.identityChanged ? [`${report.server}: another program or address than was pinned`] : []),
+    ...report.added.map((tool) => `+ ${report.server}:${tool}`),
+    ...report.removed.map((tool) => `- ${report.server}:${tool}`),
+    ...report.changed.flatMap(({ tool, diff }) => diff.map((line) => `~ ${report.server}:${tool}${line}`)),
+    ...report.refused.map(({ name, why }) => `! ${report.server}:${name} refused: ${why}`),
+  ];
+}
+
+function toolPins(identity: ServerPin['identity'], tools: readonly LiveTool[]): Record<string, ToolPin> {
+  return Object.fromEntries(
+    tools.map((definition) => [definition.name, { digest: pinDigest(identity, definition), definition }]),
+  );
+}
+
+function assertNoShadow(file: PinFile): void {
+  const ids = Object.entries(file.servers).flatMap(([server, pin]) =>
+    Object.keys(pin.tools).map((tool) => `${server}:${tool}`),
+  );
+  createToolNames(ids);
+}
+
+function withServer(file: PinFile, server: string, pin: ServerPin): PinFile {
+  return { ...file, servers: { ...file.servers, [server]: pin } };
+}
+
+function pinOf(file: PinFile, server: string): ServerPin | undefined {
+  return Object.hasOwn(file.servers, server) ? file.servers[server] : undefined;
+}
+
+async function liveList(connection: Connection, signal: AbortSignal): Promise<LiveList> {
+  const session = await connection.session(signal);
+  return session.tools(signal);
+}
+
+/**
+ * Accepts everything that the server offers now, and lifts a quarantine: only on a person's word, who was shown the
+ * report of `previewPin`. Throws CONFIGURATION_ERROR for a name that would mean two tools, and then writes nothing.
+ */
+export async function pinServer(
+  connection: Connection,
+  pins: PinStore,
+  signal: AbortSignal,
+): Promise<PinReport> {
+  const { name } = connection.server;
+  if (name === RESERVED_SERVER) {
+    throw new RuntimeError('CONFIGURATION_ERROR', `the server name ${name} is reserved`, {
+      field: 'servers',
+    });
+  }
+  const live = await liveList(connection, signal);
+  const { identity } = connection;
+  let report: PinReport | undefined;
+  await pins.update((file) => {
+    report = comparePins(name, identity, pinOf(file, name), live);
+    const next = withServer(file, name, { identity, tools: toolPins(identity, live.tools) });
+    assertNoShadow(next);
+    return next;
+  });
+  return report ?? comparePins(name, identity, undefined, live);
+}
+
+/** What pinning would change now; writes nothing. */
+export async function previewPin(
+  connection: Connection,
+  pins: PinStore,
+  signal: AbortSignal,
+): Promise<PinReport> {
+  const { name } = connection.server;
+  const live = await liveList(connection, signal);
+  return comparePins(name, connection.identity, pinOf(await pins.read(), name), live);
+}
+
+function quarantineFor(report: PinReport): Quarantine | undefined {
+  const tools = [...report.changed.map(({ tool }) => tool), ...report.removed];
+  if (report.identityChanged) {
+    return {
+      reason: `the server ${report.server} is not the program that was pinned`,
+      diff: reportLines(report),
+    };
+  }
+  if (tools.length === 0) return undefined;
+  const named = tools.slice(0, 5).join(', ');
+  const rest = tools.length > 5 ? ` and ${tools.length - 5} more` : '';
+  return {
+    reason: `the server ${report.server} changed after it was pinned: ${named}${rest}`,
+    diff: reportLines(report),
+  };
+}
+
+/** Compares the live list with the pin and writes a quarantine down; one that stands is not lifted here. */
+export async function verifyLive(
+  connection: Connection,
+  pins: PinStore,
+  signal: AbortSignal,
+): Promise<Verification> {
+  const { name } = connection.server;
+  const live = await liveList(connection, signal);
+  const pin = pinOf(await pins.read(), name);
+  const report = comparePins(name, connection.identity, pin, live);
+  if (pin === undefined) return { ...report, verdict: 'unpinned' };
+  const found = quarantineFor(report);
+  if (found === undefined) {
+    return pin.quarantine === undefined
+      ? { ...report, verdict: 'ok' }
+      : { ...report, verdict: 'quarantined', quarantine: pin.quarantine };
+  }
+  await pins.update((file) => {
+    const current = pinOf(file, name);
+    // Pinned again in the meantime: that person has seen something newer than this comparison.
+    const isSame =
+      current !== undefined &&
+      canonicalJson(current as unknown as JsonValue) === canonicalJson(pin as unknown as JsonValue);
+    return isSame ? withServer(file, name, { ...current, quarantine: found }) : file;
+  });
+  return { ...report, verdict: 'quarantined', quarantine: found };
+}

@@ -1,0 +1,211 @@
+// Owns the bytes between us and one child: newline-delimited JSON-RPC over its pipes, bounded in line length, nesting,
+// garbage and rate. What breaks a bound ends the connection; the calls in flight then fail, and only they.
+//
+// T1: nothing is handed to the protocol layer that was not read whole, within the bounds and without duplicate keys.
+// T2: `fault` says why the connection ended, and is set before `onclose` is called.
+import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client';
+import type { Clock } from '../base/clock.ts';
+import { asRuntimeError, RuntimeError } from '../base/errors.ts';
+import { isObject } from '../base/json.ts';
+import { scanJsonText } from '../base/strict-json.ts';
+import type { Exit, SpawnedProcess } from '../kernel/sandbox/contract.ts';
+
+export interface TransportLimits {
+  maxMessageBytes: number;
+}
+
+// A banner that a package manager prints is forgiven; a program that does not speak the protocol is not.
+const MAX_GARBAGE_LINES = 20;
+// An envelope and a result around what a tool may nest.
+const MAX_DEPTH = 72;
+// Requests and notifications in a second; replies are bounded by our own requests.
+const MAX_UNASKED_PER_SECOND = 5000;
+const WINDOW_MS = 1000;
+const NEWLINE = 0x0a;
+
+/** What the executor needs to know of a failed send: nothing of it reached the child. */
+export const NOT_SENT = 'not_sent';
+
+function exitText(exit: Exit): string {
+  return exit.signal === null ? `with code ${exit.code ?? 'unknown'}` : `by ${exit.signal}`;
+}
+
+export class StdioTransport implements Transport {
+  onclose?: (() => void) | undefined;
+  onerror?: ((error: Error) => void) | undefined;
+  onmessage?: Transport['onmessage'];
+  /** With `stderr` the mark by which the SDK knows a child process, whose silence means an old protocol. */
+  readonly pid: number;
+  readonly stderr = null;
+  fault: RuntimeError | undefined;
+  /** Resolves with `fault` once the child is gone. */
+  readonly ended: Promise<RuntimeError>;
+  /** Lines that were not JSON-RPC and were skipped. */
+  garbage = 0;
+
+  #resolveEnded: (fault: RuntimeError) => void = () => undefined;
+  readonly #child: SpawnedProcess;
+  readonly #label: string;
+  readonly #limits: TransportLimits;
+  readonly #clock: Clock;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  #unasked = 0;
+  #windowStart: number;
+  #started = false;
+  #isClosing = false;
+  #isClosed = false;
+
+  constructor(child: SpawnedProcess, label: string, limits: TransportLimits, clock: Clock) {
+    this.pid = child.pid;
+    this.#child = child;
+    this.#label = label;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#windowStart = clock.monotonic();
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+  }
+
+  async start(): Promise<void> {
+    if (this.#started) throw new RuntimeError('INTERNAL', 'the transport was started twice');
+    this.#started = true;
+    this.#child.stdout.on('data', (chunk: Buffer) => {
+      this.#take(chunk);
+    });
+    this.#child.stdout.on('error', (error) => this.onerror?.(error));
+    void this.#child.exited.then((exit) => {
+      this.#ended(exit);
+    });
+  }
+
+  async send(message: JSONRPCMessage): Promise<void> {
+    const line = `${JSON.stringify(message)}\n`;
+    const { stdin } = this.#child;
+    const refuse = (why: string): never => {
+      throw new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', `${this.#label}: ${why}`, { [NOT_SENT]: true });
+    };
+    if (this.fault !== undefined || this.#isClosing || !stdin.writable) refuse('the connection has ended');
+    const bytes = Buffer.byteLength(line);
+    if (bytes > this.#limits.maxMessageBytes) refuse(`the message has ${bytes} bytes, too many to send`);
+    // A child that does not read would otherwise fill our memory.
+    if (stdin.writableLength + bytes > 2 * this.#limits.maxMessageBytes) refuse('it does not read its input');
+    stdin.write(line, (error) => {
+      if (error instanceof Error) this.onerror?.(error);
+    });
+  }
+
+  /** Ends the child and waits until it is gone. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#ended(await this.#child.kill());
+  }
+
+  /** Ends the child without any grace: for a start that failed. */
+  async destroy(): Promise<void> {
+    this.#isClosing = true;
+    this.#child.killNow();
+    this.#ended(await this.#child.exited);
+  }
+
+  #fail(why: string): void {
+    if (this.fault !== undefined || this.#isClosing) return;
+    this.fault = new RuntimeError('SUBPROCESS_PROTOCOL_ERROR', `${this.#label} ${why}`, {
+      server: this.#label,
+    });
+    this.#held = [];
+    this.#heldBytes = 0;
+    // At once: whoever breaks a bound on purpose gets no time to go on.
+    this.#child.killNow();
+    this.onerror?.(this.fault);
+  }
+
+  #ended(exit: Exit): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.fault ??= this.#isClosing
+      ? new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', `the connection to ${this.#label} was closed`)
+      : new RuntimeError(
+          exit.code === 0 ? 'SUBPROCESS_TRANSPORT_FAILED' : 'SUBPROCESS_EXIT_NONZERO',
+          `the process of ${this.#label} ended ${exitText(exit)}`,
+          { server: this.#label },
+        );
+    this.onclose?.();
+    this.#resolveEnded(this.fault);
+  }
+
+  #take(chunk: Buffer): void {
+    let rest = chunk;
+    for (let at = rest.indexOf(NEWLINE); at !== -1; at = rest.indexOf(NEWLINE)) {
+      if (!this.#hold(rest.subarray(0, at))) return;
+      const line = Buffer.concat(this.#held).toString('utf8');
+      this.#held = [];
+      this.#heldBytes = 0;
+      this.#read(line);
+      rest = rest.subarray(at + 1);
+    }
+    this.#hold(rest);
+  }
+
+  #hold(part: Buffer): boolean {
+    if (this.fault !== undefined) return false;
+    this.#heldBytes += part.length;
+    if (this.#heldBytes > this.#limits.maxMessageBytes) {
+      const limit = this.#limits.maxMessageBytes;
+      this.#fail(`sent a message of more than ${limit} bytes`);
+      return false;
+    }
+    if (part.length > 0) this.#held.push(part);
+    return true;
+  }
+
+  #read(line: string): void {
+    if (line.trim() === '') return;
+    let message: unknown;
+    try {
+      message = JSON.parse(line);
+    } catch {
+      this.#skip();
+      return;
+    }
+    if (!isObject(message) || message['jsonrpc'] !== '2.0') {
+      this.#skip();
+      return;
+    }
+    try {
+      scanJsonText(line, { maxDepth: MAX_DEPTH, maxBytes: this.#limits.maxMessageBytes });
+    } catch (thrown) {
+      this.#fail(`sent a message that is refused: ${asRuntimeError(thrown).message}`);
+      return;
+    }
+    if (typeof message['method'] === 'string') {
+      if (!this.#isFlood()) this.onmessage?.(message as JSONRPCMessage);
+      return;
+    }
+    // The SDK hands a notification on one turn later but a reply at once, and forgets the call's progress with it: a
+    // reply is held back for as long, or the last progress of a call would be lost.
+    queueMicrotask(() => {
+      queueMicrotask(() => this.onmessage?.(message as JSONRPCMessage));
+    });
+  }
+
+  #skip(): void {
+    this.garbage++;
+    if (this.garbage > MAX_GARBAGE_LINES) {
+      this.#fail(`wrote more than ${MAX_GARBAGE_LINES} lines that are no messages`);
+    }
+  }
+
+  #isFlood(): boolean {
+    const now = this.#clock.monotonic();
+    if (now - this.#windowStart >= WINDOW_MS) {
+      this.#windowStart = now;
+      this.#unasked = 0;
+    }
+    this.#unasked++;
+    if (this.#unasked <= MAX_UNASKED_PER_SECOND) return false;
+    this.#fail(`sent more than ${MAX_UNASKED_PER_SECOND} unasked messages a second`);
+    return true;
+  }
+}

@@ -1,0 +1,182 @@
+// Owns deciding many calls without effect: the kernel's own gate over definitions and usage that are only supposed.
+// D1  Nothing is recorded, started or looked up but the paths that arguments name.
+// D2  Within a session every allowed call counts as one that succeeded; a line without a session stands alone.
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../../base/json.ts';
+import { showCut } from '../../base/text.ts';
+import type { Capability, RuntimeConfig } from '../../config/types.ts';
+import { addCall, NO_USAGE } from '../../kernel/budgets/usage.ts';
+import { registerNames } from '../../kernel/catalog/catalog.ts';
+import type { ToolDirectory } from '../../kernel/execution/executor.ts';
+import { NO_DELEGATION } from '../../kernel/identity.ts';
+import type { Caller } from '../../kernel/identity.ts';
+import { createGate } from '../../kernel/policy/gate.ts';
+import type { Gate } from '../../kernel/policy/gate.ts';
+import type { CallHistory, Decision, DecisionInput, Usage } from '../../kernel/policy/decision.ts';
+import { resolvePaths } from '../../kernel/policy/resolve-paths.ts';
+import { localCaller } from '../identity.ts';
+import type { CallLine } from './call-line.ts';
+
+/** What one session has used so far. */
+interface Counted {
+  usage: Usage;
+  repeats: Map<string, number>;
+}
+
+export interface Decider {
+  readonly gate: Gate;
+  readonly policyDigest: string;
+  /** The gate's input for a call; for explaining. */
+  input(call: CallLine): Promise<DecisionInput>;
+  /** Decides, and counts the call when it is allowed (D2). */
+  decide(call: CallLine): Promise<Decision>;
+}
+
+/** The canonical id for any spelling of a tool: canonical, portable, or the name in capabilities.yaml. */
+export function toolIds(config: RuntimeConfig): (name: string) => string {
+  const names = registerNames(config);
+  const byName = new Map<string, string[]>();
+  for (const { name, id } of Object.values(config.capabilities)) {
+    byName.set(name, [...(byName.get(name) ?? []), id]);
+  }
+  return (name) => {
+    const called = byName.get(name) ?? [];
+    return names.canonical(name) ?? (called.length === 1 ? called[0] : undefined) ?? name;
+  };
+}
+
+/** Nobody is given more than the configuration gives: an unknown principal has no role and works in the default lane. */
+function callers(config: RuntimeConfig): (call: CallLine) => Caller {
+  const local = localCaller(config.identity);
+  const known = new Map(
+    config.identity.principals.map((one) => [JSON.stringify([one.tenant, one.id]), one] as const),
+  );
+  return ({ tenant = local.tenant, principal = local.principal }) => {
+    if (tenant === local.tenant && principal === local.principal) return local;
+    const listed = known.get(JSON.stringify([tenant, principal]));
+    return {
+      tenant,
+      principal,
+      actor: local.actor,
+      roles: listed?.roles ?? [],
+      scopes: listed?.scopes ?? [],
+      lane: listed?.lane ?? 'default',
+    };
+  };
+}
+
+function repeatKey(tool: string, args: CallLine['args']): string {
+  return createHash('sha256')
+    .update(`${tool}\n${canonicalJson(args)}`)
+    .digest('base64')
+    .slice(0, 24);
+}
+
+function historyOf(config: RuntimeConfig, counted: Counted | undefined, key: string): CallHistory {
+  const session = counted?.usage ?? NO_USAGE;
+  const { perPrincipal, perTenant } = config.policy.loopBudget;
+  return {
+    repeats: counted?.repeats.get(key) ?? 0,
+    session,
+    // Other lines are independent, so the windows hold what this session used and nothing else.
+    ...(perPrincipal === undefined ? {} : { principal: session }),
+    ...(perTenant === undefined ? {} : { tenant: session }),
+  };
+}
+
+function count(counted: Counted, capability: Capability | undefined, key: string): void {
+  counted.usage = addCall(counted.usage, { mode: capability?.mode ?? 'write', wallSeconds: 0 });
+  counted.repeats.set(key, (counted.repeats.get(key) ?? 0) + 1);
+}
+
+/** Prepares every definition once. */
+export async function createDecider(config: RuntimeConfig, directory: ToolDirectory): Promise<Decider> {
+  const gate = createGate(config);
+  for (const definition of directory.all()) await gate.prepare(definition);
+  const idOf = toolIds(config);
+  const callerOf = callers(config);
+  const sessions = new Map<string, Counted>();
+
+  async function inputOf(call: CallLine, tool: string, key: string): Promise<DecisionInput> {
+    const capability = Object.hasOwn(config.capabilities, tool) ? config.capabilities[tool] : undefined;
+    const definition = capability === undefined ? undefined : directory.definition(tool);
+    const caller = callerOf(call);
+    const intent = call.intent ?? config.runtime.gatewayIntent;
+    const counted = call.session === undefined ? undefined : sessions.get(call.session);
+    return {
+      tool,
+      args: call.args,
+      caller,
+      delegation: NO_DELEGATION,
+      agentId: config.agent.id,
+      session: {
+        id: call.session ?? '',
+        lane: caller.lane,
+        task: 'agent-session',
+        ...(intent === undefined ? {} : { intent }),
+      },
+      pin: definition?.pin ?? { state: 'unpinned' },
+      paths:
+        capability === undefined ? [] : await resolvePaths(call.args, capability, config.policy.sandbox.root),
+      history: historyOf(config, counted, key),
+      ...(capability === undefined ? {} : { capability }),
+      ...(definition === undefined ? {} : { inputSchema: definition.inputSchema }),
+    };
+  }
+
+  return {
+    gate,
+    policyDigest: gate.policyDigest,
+    input(call) {
+      const tool = idOf(call.tool);
+      return inputOf(call, tool, repeatKey(tool, call.args));
+    },
+    async decide(call) {
+      const tool = idOf(call.tool);
+      const key = repeatKey(tool, call.args);
+      const input = await inputOf(call, tool, key);
+      const decision = gate.decide(input);
+      if (call.session !== undefined && decision.verdict === 'allow') {
+        const counted = sessions.get(call.session) ?? { usage: NO_USAGE, repeats: new Map<string, number>() };
+        count(counted, input.capability, key);
+        sessions.set(call.session, counted);
+      }
+      return decision;
+    },
+  };
+}
+
+/** One line of output. */
+export interface DecidedLine {
+  id: string | number | null;
+  decision: string;
+  rule_id: string;
+  layer: string;
+  reason: string;
+  policy_digest: string;
+}
+
+export function decidedLine(id: string | number, decision: Decision): DecidedLine {
+  return {
+    id,
+    decision: decision.verdict,
+    rule_id: decision.ruleId,
+    layer: decision.layer,
+    reason: decision.reasons[0] ?? '',
+    policy_digest: decision.policyDigest,
+  };
+}
+
+export function refusedLine(
+  line: { id: string | number | null; field: string; why: string },
+  policyDigest: string,
+): DecidedLine {
+  return {
+    id: line.id,
+    decision: 'deny',
+    rule_id: `invalid:${showCut(line.field, 80)}`,
+    layer: 'kernel',
+    reason: line.why,
+    policy_digest: policyDigest,
+  };
+}

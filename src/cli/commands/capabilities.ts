@@ -1,0 +1,110 @@
+// Owns `capabilities list` and `capabilities pin`.
+import { RuntimeError } from '../../base/errors.ts';
+import { capabilityViews } from '../../inspect/capabilities.ts';
+import type { RuntimeHandle } from '../../runtime/options.ts';
+import type { CommonOptions, Context } from '../context.ts';
+import { EXIT } from '../exits.ts';
+import type { Exit } from '../exits.ts';
+import { createLog } from '../log.ts';
+import { readDirectory } from '../pins.ts';
+import { cell, table } from '../print.ts';
+import { loadAny, loadTrusted } from '../trusted-config.ts';
+
+const COLUMNS = ['id', 'mode', 'risk_tier', 'approval_required', 'in_inventory', 'pin', 'owner'] as const;
+
+export async function listCapabilities(context: Context): Promise<Exit> {
+  const config = await loadAny(context);
+  const items = capabilityViews(config, await readDirectory(context, config, {}));
+  await context.print.result({ items }, () =>
+    table(
+      COLUMNS.map((name) => name.replaceAll('_', ' ')),
+      items.map((item) => COLUMNS.map((name) => item[name])),
+    ),
+  );
+  return EXIT.ok;
+}
+
+export interface PinCommandOptions extends CommonOptions {
+  yes?: boolean;
+}
+
+type Pinned = Awaited<ReturnType<RuntimeHandle['pin']>>;
+
+function changes(pinned: Pinned): string {
+  const head = `${cell(pinned.server)}: ${pinned.tools.length} tool(s)`;
+  if (pinned.diff.length === 0) return `${head}, nothing changed`;
+  return [head, ...pinned.diff.map((line) => `  ${cell(line, 2000)}`)].join('\n');
+}
+
+async function agreed(context: Context, seen: Pinned, yes: boolean): Promise<boolean> {
+  const { confirm, findTerminal, showOn } = await import('../terminal.ts');
+  const terminal = findTerminal();
+  if (yes) {
+    context.print.remark(changes(seen));
+    return true;
+  }
+  if (terminal === undefined) {
+    throw new RuntimeError(
+      'APPROVAL_REQUIRED',
+      'Nobody can be asked here. Read the difference, then run with --yes.',
+      { server: seen.server, diff: seen.diff },
+    );
+  }
+  showOn(terminal, changes(seen), context);
+  return confirm(terminal, `Pin the tools of ${cell(seen.server)} as they are now?`);
+}
+
+async function pinOne(
+  context: Context,
+  runtime: RuntimeHandle,
+  server: string,
+  yes: boolean,
+): Promise<Pinned> {
+  const seen = await runtime.pin(server, false);
+  if (seen.diff.length === 0) return seen;
+  if (!(await agreed(context, seen, yes))) return seen;
+  const pinned = await runtime.pin(server, true);
+  if (pinned.diff.join('\n') !== seen.diff.join('\n')) {
+    throw new RuntimeError(
+      'CONFLICT',
+      `The tools of ${cell(server)} changed while they were read; pin again.`,
+      {
+        server,
+      },
+    );
+  }
+  return pinned;
+}
+
+export async function pinCapabilities(
+  context: Context,
+  server: string | undefined,
+  options: PinCommandOptions,
+): Promise<Exit> {
+  const config = await loadTrusted(context);
+  const servers = Object.keys(config.servers).sort();
+  if (server !== undefined && !servers.includes(server)) {
+    throw new RuntimeError('NOT_FOUND', `No such server: ${cell(server)}; known: ${servers.join(', ')}`);
+  }
+  const { createRuntime } = await import('../../runtime/runtime.ts');
+  const { workspace, stateDirectory, env, clock, ids } = context;
+  const { log } = createLog('warn');
+  const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log });
+  try {
+    const items: Pinned[] = [];
+    for (const name of server === undefined ? servers : [server]) {
+      items.push(await pinOne(context, runtime, name, options.yes === true));
+    }
+    await context.print.result({ items }, () =>
+      items
+        .map(
+          (one) =>
+            `${cell(one.server)}: ${one.written ? 'pinned' : one.diff.length === 0 ? 'as pinned' : 'left as it was'}`,
+        )
+        .join('\n'),
+    );
+    return items.every((one) => one.written || one.diff.length === 0) ? EXIT.ok : EXIT.refused;
+  } finally {
+    await runtime.close();
+  }
+}

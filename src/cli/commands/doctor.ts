@@ -1,0 +1,232 @@
+// Owns `doctor`: looks at this machine and this workspace, says what is wrong and what to do. Starts no server unless told.
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { asRuntimeError, ERRORS } from '../../base/errors.ts';
+import { configDrift } from '../../config/load.ts';
+import { judgeTrust } from '../../config/trust.ts';
+import type { DownstreamServer, RuntimeConfig } from '../../config/types.ts';
+import { health } from '../../inspect/health.ts';
+import type { Check } from '../../inspect/health.ts';
+import { createGate } from '../../kernel/policy/gate.ts';
+import { memoryTenantKeys } from '../../store/sealing.ts';
+import { openSqliteStore } from '../../store/sqlite/open.ts';
+import type { CommonOptions, Context } from '../context.ts';
+import { EXIT } from '../exits.ts';
+import type { Exit } from '../exits.ts';
+import { localCaller } from '../identity.ts';
+import { createLog } from '../log.ts';
+import { withStoreIfAny } from '../open-store.ts';
+import { readDirectory } from '../pins.ts';
+import { cell, table } from '../print.ts';
+import { loadAny, openTrustStore } from '../trusted-config.ts';
+
+export interface DoctorOptions extends CommonOptions {
+  start?: boolean;
+}
+
+const LEAST_NODE = [20, 19] as const;
+
+function ok(check: string, detail: string): Check {
+  return { check, status: 'ok', detail };
+}
+
+function problem(check: string, status: 'fail' | 'warn', detail: string, action: string): Check {
+  return { check, status, detail, action };
+}
+
+/** The program as the system would find it, or undefined. */
+function findProgram(command: string, env: Context['env']): string | undefined {
+  const isPath = isAbsolute(command) || command.includes('/');
+  const places = isPath ? [command] : (env.PATH ?? '').split(delimiter).map((place) => join(place, command));
+  const endings = process.platform === 'win32' && !isPath ? ['.exe', '.cmd', ''] : [''];
+  return places
+    .flatMap((place) => endings.map((ending) => place + ending))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return statSync(path).isFile();
+      } catch {
+        return false;
+      }
+    });
+}
+
+function nodeVersion(): Check {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const [least, leastMinor] = LEAST_NODE;
+  return major > least || (major === least && minor >= leastMinor)
+    ? ok('node', process.versions.node)
+    : problem(
+        'node',
+        'fail',
+        `${process.versions.node} is too old`,
+        `Install Node ${LEAST_NODE.join('.')} or newer.`,
+      );
+}
+
+async function sqlite({ clock, ids }: Context): Promise<Check> {
+  const directory = await mkdtemp(join(tmpdir(), 'agent-runtime-doctor-'));
+  try {
+    const path = join(directory, 'probe.db');
+    const store = await openSqliteStore({ path, keys: memoryTenantKeys(ids), clock, ids });
+    const { writable, schemaVersion } = await store.report();
+    await store.close();
+    return writable
+      ? ok('sqlite', `works, schema ${schemaVersion}`)
+      : problem('sqlite', 'fail', 'opens but cannot write', `Check the space in ${tmpdir()}.`);
+  } catch (error) {
+    const action = 'Install the package again on this platform (its database is native code).';
+    return problem('sqlite', 'fail', asRuntimeError(error).message, action);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function sandbox(context: Context): Check {
+  if (process.platform !== 'linux') {
+    const detail = `not available on ${process.platform}; tools that need a sandbox are denied`;
+    return problem('sandbox', 'warn', detail, 'Run those tools on Linux.');
+  }
+  const found = findProgram('bwrap', context.env);
+  return found === undefined
+    ? problem(
+        'sandbox',
+        'warn',
+        'bwrap is not installed; tools that need it are denied',
+        'Install bubblewrap.',
+      )
+    : ok('sandbox', found);
+}
+
+function stateDirectory(context: Context): Check {
+  const path = context.stateDirectory;
+  if (!existsSync(path)) return ok('state directory', `${path}, made at first use`);
+  const { mode, uid } = statSync(path);
+  if (process.platform !== 'win32' && ((mode & 0o077) !== 0 || uid !== process.getuid?.())) {
+    return problem('state directory', 'fail', `${path} is open to others`, `Run: chmod 700 ${path}`);
+  }
+  return ok('state directory', path);
+}
+
+async function trustOf(context: Context, config: RuntimeConfig): Promise<Check> {
+  const { workspace, packageRoot } = context;
+  const verdict = await judgeTrust(config, workspace, openTrustStore(context), packageRoot);
+  return verdict === 'untrusted'
+    ? problem('trust', 'fail', 'nobody here has trusted this configuration', 'Run `agent-runtime trust`.')
+    : ok('trust', verdict);
+}
+
+function programOf(server: DownstreamServer, context: Context): Check {
+  const check = `server ${server.name}`;
+  if (server.transport === 'http') return ok(check, server.url ?? '');
+  const found = findProgram(server.command ?? '', context.env);
+  if (found === undefined) {
+    const action = `Install it, or correct the command of ${server.name} in servers.yaml.`;
+    return problem(check, 'fail', `there is no program ${server.command ?? ''}`, action);
+  }
+  const missing = server.args.find((arg) => isAbsolute(arg) && /\.[cm]?js$/.test(arg) && !existsSync(arg));
+  return missing === undefined
+    ? ok(check, `${found} (not started; --start does)`)
+    : problem(
+        check,
+        'fail',
+        `there is no file ${missing}`,
+        `Correct the arguments of ${server.name} in servers.yaml.`,
+      );
+}
+
+/** Starts each server once and compares its tools with the pin. Only for a trusted configuration. */
+async function startServers(context: Context, config: RuntimeConfig): Promise<Check[]> {
+  const { createRuntime } = await import('../../runtime/runtime.ts');
+  const { workspace, stateDirectory: state, env, clock, ids } = context;
+  const { log } = createLog('error');
+  const runtime = await createRuntime({ config, workspace, stateDirectory: state, env, clock, ids, log });
+  const checks: Check[] = [];
+  try {
+    for (const { name } of Object.values(config.servers)) {
+      const check = `server ${name}`;
+      try {
+        const { tools, diff } = await runtime.pin(name, false);
+        const action = `Read the difference, then run \`agent-runtime capabilities pin ${name}\`.`;
+        checks.push(
+          diff.length === 0
+            ? ok(check, `starts, ${tools.length} tools, as pinned`)
+            : problem(check, 'warn', `starts, but ${diff.length} line(s) differ from the pin`, action),
+        );
+      } catch (error) {
+        const { code, message } = asRuntimeError(error);
+        checks.push(problem(check, 'fail', message, ERRORS[code].remedy));
+      }
+    }
+  } finally {
+    await runtime.close();
+  }
+  return checks;
+}
+
+/** What health says of a journal that exists; of one that does not, there is nothing to say. */
+async function journal(context: Context, config: RuntimeConfig): Promise<Check[]> {
+  const directory = await readDirectory(context, config, {});
+  return withStoreIfAny(context, async (store) => {
+    if (store === undefined) return [ok('storage', 'no journal yet; it is made at first use')];
+    const hasEnv = (name: string): boolean => (context.env[name] ?? '') !== '';
+    const drift = (): ReturnType<typeof configDrift> => configDrift(config);
+    const deps = { config, store, directory, clock: context.clock, hasEnv, drift };
+    return (await health(deps, localCaller(config.identity))).checks;
+  });
+}
+
+async function ofConfiguration(context: Context, start: boolean): Promise<Check[]> {
+  const config = await loadAny(context);
+  createGate(config);
+  const trust = await trustOf(context, config);
+  const mayStart = start && trust.status === 'ok';
+  return [
+    ok('configuration files', `${config.directory}, ${config.digest}`),
+    trust,
+    ...(mayStart
+      ? await startServers(context, config)
+      : Object.values(config.servers).map((server) => programOf(server, context))),
+    ...(await journal(context, config)),
+  ];
+}
+
+async function guarded(check: string, run: () => Check[] | Promise<Check[]>): Promise<Check[]> {
+  try {
+    return await run();
+  } catch (thrown) {
+    const { code, message } = asRuntimeError(thrown);
+    return [problem(check, 'fail', message, ERRORS[code].remedy)];
+  }
+}
+
+const RANK = { fail: 0, warn: 1, ok: 2 };
+
+export async function doctor(context: Context, options: DoctorOptions): Promise<Exit> {
+  const checks = [
+    nodeVersion(),
+    await sqlite(context),
+    sandbox(context),
+    stateDirectory(context),
+    ...(await guarded('configuration files', () => ofConfiguration(context, options.start === true))),
+  ].sort((a, b) => RANK[a.status] - RANK[b.status]);
+  const status = checks[0]?.status ?? 'ok';
+  const { print } = context;
+  const colors = { fail: 'red', warn: 'yellow', ok: 'green' } as const;
+  await print.result({ status, checks }, async () => {
+    const lines = await table(
+      ['', 'check', 'detail'],
+      checks.map((one) => [one.status, one.check, one.detail]),
+      400,
+    );
+    const actions = checks.flatMap((one) =>
+      one.action === undefined
+        ? []
+        : [`${print.style(colors[one.status], one.status)} ${one.check}: ${cell(one.action, 400)}`],
+    );
+    return [lines, ...(actions.length === 0 ? [] : ['', ...actions])].join('\n');
+  });
+  return status === 'fail' ? EXIT.check : EXIT.ok;
+}

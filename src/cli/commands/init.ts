@@ -1,0 +1,88 @@
+// Owns `init`: copies the bundled example into the workspace for its person to change. What exists is never touched.
+import { constants } from 'node:fs';
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import type { Context } from '../context.ts';
+import { EXIT } from '../exits.ts';
+import type { Exit } from '../exits.ts';
+
+const README = `# .agent-runtime
+
+The state of this workspace.
+
+| file              | what it is                                                    | commit it |
+| ----------------- | ------------------------------------------------------------- | --------- |
+| \`README.md\`       | this text                                                     | yes       |
+| \`tools.lock.json\` | the tool definitions that a person accepted (\`capabilities pin\`) | yes       |
+| \`runtime.db\`      | the journal: sessions, approvals, evidence                    | no        |
+
+Keys and trust lie in the user's own state directory, never here.
+Check the journal with \`agent-runtime evidence verify\`.
+`;
+
+const IGNORE = `# Only what people share about this workspace.
+*
+!.gitignore
+!README.md
+!tools.lock.json
+`;
+
+// Of the package, not of an agent: tools of its development.
+const LEFT_OUT = new Set(['tools']);
+
+async function filesOf(directory: string, isRoot = true): Promise<string[]> {
+  const found: string[] = [];
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory() && !(isRoot && LEFT_OUT.has(entry.name))) {
+      found.push(...(await filesOf(path, false)));
+    } else if (entry.isFile()) {
+      found.push(path);
+    }
+  }
+  return found.sort();
+}
+
+/** False when the file was there already. */
+async function unlessThere(write: () => Promise<void>): Promise<boolean> {
+  try {
+    await write();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+export async function init(context: Context): Promise<Exit> {
+  const { workspace, packageRoot, print } = context;
+  const source = join(packageRoot, 'configs');
+  const written: string[] = [];
+  const kept: string[] = [];
+  const note = (path: string, isNew: boolean): void => {
+    (isNew ? written : kept).push(relative(workspace, path));
+  };
+  for (const from of await filesOf(source)) {
+    const to = join(workspace, 'configs', relative(source, from));
+    await mkdir(dirname(to), { recursive: true });
+    note(to, await unlessThere(() => copyFile(from, to, constants.COPYFILE_EXCL)));
+  }
+  const state = join(workspace, '.agent-runtime');
+  await mkdir(state, { recursive: true, mode: 0o700 });
+  for (const [name, text] of [
+    ['README.md', README],
+    ['.gitignore', IGNORE],
+  ] as const) {
+    const to = join(state, name);
+    note(to, await unlessThere(() => writeFile(to, text, { flag: 'wx' })));
+  }
+  await print.result({ workspace, written, kept }, () =>
+    [
+      ...written.map((name) => `wrote ${name}`),
+      ...kept.map((name) => `kept  ${name} (was there)`),
+      '',
+      'Next: change configs/policy.yaml, look at it with `agent-runtime config check`, then `agent-runtime trust`.',
+    ].join('\n'),
+  );
+  return EXIT.ok;
+}

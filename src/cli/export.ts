@@ -1,0 +1,111 @@
+// Owns an export on disk: the records of one session's story and a manifest that says what they are, both or neither.
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { isoTime } from '../base/clock.ts';
+import { RuntimeError } from '../base/errors.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { RuntimeConfig } from '../config/types.ts';
+import { chainRecords, storyOf } from '../inspect/evidence.ts';
+import { exportLine } from '../inspect/export-line.ts';
+import { notFound, visibleRow } from '../inspect/visible.ts';
+import type { ChainKey, Head, Store } from '../store/contract.ts';
+import type { Context } from './context.ts';
+import { localCaller } from './identity.ts';
+import { version } from './version.ts';
+
+const EVIDENCE = 'evidence.jsonl';
+
+interface Written {
+  heads: Head[];
+  records: number;
+  erased: number;
+  bytes: number;
+  sha256: string;
+}
+
+/** A whole chain up to the head it has now, line by line; memory stays small. */
+async function writeChains(store: Store, chains: readonly ChainKey[], path: string): Promise<Written> {
+  const target = createWriteStream(path, { mode: 0o600, flags: 'wx', flush: true });
+  const hash = createHash('sha256');
+  const written: Written = { heads: [], records: 0, erased: 0, bytes: 0, sha256: '' };
+  for (const chain of chains) {
+    let head: Head | undefined;
+    for await (const record of chainRecords(store, chain)) {
+      const line = `${exportLine(record)}\n`;
+      hash.update(line);
+      written.records += 1;
+      written.bytes += Buffer.byteLength(line);
+      if (record.evidenceBytes === undefined) written.erased += 1;
+      head = { chain, seq: record.header.seq, hash: record.hash };
+      if (!target.write(line)) await once(target, 'drain');
+    }
+    if (head !== undefined) written.heads.push(head);
+  }
+  target.end();
+  await finished(target);
+  return { ...written, sha256: hash.digest('hex') };
+}
+
+async function assertFree(out: string): Promise<void> {
+  const there = await readdir(out).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new RuntimeError('USAGE', `${out} cannot be used as a folder for the export.`, { out });
+  });
+  if (there.length > 0) {
+    throw new RuntimeError('USAGE', `${out} is not empty; nothing there is overwritten.`, { out });
+  }
+}
+
+export interface Story {
+  kind: 'session' | 'run';
+  id: string;
+}
+
+/**
+ * Writes `evidence.jsonl` and `manifest.json` into `out`, which must be new or empty. A run is told with its whole session,
+ * because only whole chains can be checked. Throws NOT_FOUND for what the person here may not see.
+ */
+export async function exportStory(
+  context: Context,
+  from: { store: Store; config: RuntimeConfig },
+  of: Story,
+  out: string,
+): Promise<JsonObject> {
+  const { store, config } = from;
+  const row = await visibleRow(store, localCaller(config.identity), of.kind, of.id);
+  const session = of.kind === 'session' ? row.id : row.ref;
+  if (session === undefined) throw notFound(of.kind, of.id);
+  const target = resolve(out);
+  await assertFree(target);
+  const draft = `${target}.partial-${Buffer.from(context.ids.bytes(6)).toString('hex')}`;
+  await mkdir(dirname(target), { recursive: true });
+  await mkdir(draft, { mode: 0o700 });
+  try {
+    const chains = await storyOf(store, row.tenant, session);
+    const written = await writeChains(store, chains, `${draft}/${EVIDENCE}`);
+    const manifest: JsonObject = {
+      version: 1,
+      product: `agent-runtime-pack ${version()}`,
+      exported_at: isoTime(context.clock.now()),
+      tenant_id: row.tenant,
+      session_id: session,
+      ...(of.kind === 'run' ? { run_id: of.id } : {}),
+      policy_digest: config.policy.digest,
+      config_digest: config.digest,
+      chains: written.heads.length,
+      records: written.records,
+      erased: written.erased,
+      heads: written.heads.map(({ chain, seq, hash }) => ({ chain: { ...chain }, seq, hash })),
+      files: [{ name: EVIDENCE, bytes: written.bytes, sha256: written.sha256 }],
+    };
+    await writeFile(`${draft}/manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
+    await rename(draft, target);
+    return manifest;
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,40 @@
+// Owns the file of chain heads: what was true at one time, kept elsewhere, against which a cut journal is found out.
+import { readFile, writeFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { isoTime } from '../base/clock.ts';
+import { RuntimeError } from '../base/errors.ts';
+import { isObject } from '../base/json.ts';
+import { parseWith } from '../base/parse.ts';
+import { parseJson } from '../base/strict-json.ts';
+import type { Head } from '../store/contract.ts';
+
+const LIMITS = { maxDepth: 16, maxBytes: 256 * 1024 * 1024 };
+
+const heads: z.ZodType<Head[]> = z.array(
+  z.strictObject({
+    chain: z.strictObject({
+      tenant: z.string().min(1),
+      aggregate: z.enum(['session', 'approval', 'capability_session', 'instance', 'principal', 'workspace']),
+      id: z.string().min(1),
+    }),
+    seq: z.int().positive(),
+    hash: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+);
+
+/** The `heads` of a saved file or of the manifest of an export. Throws NOT_FOUND or INVALID_INPUT. */
+export async function readHeads(path: string): Promise<Head[]> {
+  const text = await readFile(path, 'utf8').catch(() => {
+    throw new RuntimeError('NOT_FOUND', `There is no file of heads at ${path}.`, { file: path });
+  });
+  const value = parseJson(text, LIMITS);
+  if (!isObject(value)) {
+    throw new RuntimeError('INVALID_INPUT', `${path} holds no heads.`, { file: path, field: '/heads' });
+  }
+  return parseWith(heads, value.heads);
+}
+
+export async function saveHeads(path: string, found: readonly Head[], at: number): Promise<void> {
+  const text = `${JSON.stringify({ version: 1, saved_at: isoTime(at), heads: found }, null, 2)}\n`;
+  await writeFile(path, text, { mode: 0o600 });
+}

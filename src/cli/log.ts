@@ -1,0 +1,33 @@
+// Owns the operator's log: pino on standard error. The package is loaded by the first line, after serving has begun.
+import type { Logger } from 'pino';
+import type { Log } from '../runtime/options.ts';
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+type Level = (typeof LEVELS)[number];
+
+export function isLevel(text: string): text is Level {
+  return (LEVELS as readonly string[]).includes(text);
+}
+
+async function openLogger(level: Level): Promise<Logger> {
+  const { pino } = await import('pino');
+  return pino({ level, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+}
+
+/** Lines come out in order; `settled` resolves when all so far have. */
+export function createLog(least: Level): { log: Log; settled: () => Promise<void> } {
+  let last: Promise<Logger> | undefined;
+  const log: Log = (level, message, facts = {}) => {
+    if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return;
+    last = (last ?? openLogger(least)).then((logger) => {
+      logger[level](facts, message);
+      return logger;
+    });
+  };
+  return {
+    log,
+    async settled() {
+      await last;
+    },
+  };
+}

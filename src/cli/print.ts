@@ -1,0 +1,127 @@
+// Owns what a command writes: one JSON document or text for a person on standard output, remarks and errors on standard
+// error. Whatever comes from outside is escaped here, so no command can forget it.
+import { styleText } from 'node:util';
+import { ERRORS } from '../base/errors.ts';
+import type { RuntimeError } from '../base/errors.ts';
+import { isObject } from '../base/json.ts';
+import { showCut, showHidden } from '../base/text.ts';
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
+
+export interface Printer {
+  readonly json: boolean;
+  /** The result: `value` with --json, else the text. */
+  result(value: unknown, text: () => string | Promise<string>): Promise<void>;
+  /** A remark for a person; not written with --json. */
+  remark(text: string): void;
+  error(error: RuntimeError): void;
+  style(style: Style, text: string): string;
+}
+
+export interface PrinterOptions {
+  json: boolean;
+  /** Whether text may carry colours. */
+  color: boolean;
+  /** Resolves when it may go on. */
+  write: (text: string) => Promise<void>;
+  writeError: (text: string) => void;
+}
+
+const LONGEST_CELL = 72;
+
+/** As JSON writes it: one escape for each half of a surrogate pair. */
+function escaped(char: string): string {
+  const units = Array.from({ length: char.length }, (_, at) => char.charCodeAt(at));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+}
+
+/** JSON that parses to the same value and shows nothing hidden to a terminal. */
+export function safeJson(value: unknown, indent?: number): string {
+  const text = JSON.stringify(value, null, indent);
+  if (showHidden(text) === text) return text;
+  return Array.from(text, (char) => (showHidden(char) === char ? char : escaped(char))).join('');
+}
+
+/** One line, nothing hidden. */
+export function cell(value: unknown, max: number = LONGEST_CELL): string {
+  if (value === undefined || value === null) return '-';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return showCut(text.replaceAll('\n', '\\n').replaceAll('\t', '\\t'), max);
+}
+
+/** Rows under their heads, without borders; longer cells are cut. */
+export async function table(
+  heads: readonly string[],
+  rows: readonly unknown[][],
+  longest: number = LONGEST_CELL,
+): Promise<string> {
+  const { default: Table } = await import('cli-table3');
+  const none = ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'] as const;
+  const rest = [
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+    'middle',
+  ] as const;
+  const made = new Table({
+    head: [...heads],
+    chars: { ...Object.fromEntries([...none, ...rest].map((name) => [name, ''])), middle: '  ' },
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+  });
+  made.push(...rows.map((row) => row.map((value) => cell(value, longest))));
+  return trimEnds(made.toString());
+}
+
+/** `name  value` lines. */
+export function facts(pairs: readonly (readonly [string, unknown])[]): string {
+  const width = Math.max(...pairs.map(([name]) => name.length));
+  return pairs.map(([name, value]) => `${name.padEnd(width)}  ${cell(value, 2000)}`).join('\n');
+}
+
+function trimEnds(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+function problemLines(details: Record<string, unknown>): string[] {
+  const { problems } = details;
+  if (!Array.isArray(problems)) return [];
+  return problems.filter(isObject).map((one) => {
+    const place = `${String(one.file)}:${String(one.line)}:${String(one.column)}`;
+    return `  ${cell(`${place} ${String(one.path)}: ${String(one.message)}`, 1000)}`;
+  });
+}
+
+/** Code, sentence, every problem of a configuration, remedy. Never a stack. */
+function errorText(error: RuntimeError, style: Printer['style']): string {
+  const lines = [
+    `${style('red', `error ${error.code}`)}: ${showHidden(error.message)}`,
+    ...problemLines(error.details),
+  ];
+  return [...lines, `${style('bold', 'what to do')}: ${ERRORS[error.code].remedy}`].join('\n');
+}
+
+export function createPrinter(options: PrinterOptions): Printer {
+  const { json, color, write, writeError } = options;
+  const style: Printer['style'] = (name, text) =>
+    color ? styleText(name, text, { validateStream: false }) : text;
+  return {
+    json,
+    style,
+    async result(value, text) {
+      await write(`${json ? safeJson(value, 2) : await text()}\n`);
+    },
+    remark(text) {
+      if (!json) writeError(`${text}\n`);
+    },
+    error(error) {
+      writeError(`${json ? safeJson({ error: error.view() }, 2) : errorText(error, style)}\n`);
+    },
+  };
+}

@@ -1,0 +1,293 @@
+// Owns the tree of commands as data: names, flags, an example each. What a command does is loaded when it runs, so that
+// starting one does not pay for the others.
+import { Option } from 'commander';
+import type { Context } from './context.ts';
+import type { Exit } from './exits.ts';
+
+export type Handler = (context: Context, options: never, ...args: string[]) => Promise<Exit>;
+
+export interface Leaf {
+  /** With its arguments, as commander takes them: `show <id>`. */
+  name: string;
+  summary: string;
+  example: string;
+  /** More for the help page. */
+  notes?: string;
+  options?: Option[];
+  load: () => Promise<Handler>;
+}
+
+export function option(flags: string, description: string): Option {
+  return new Option(flags, description);
+}
+
+function count(text: string): number {
+  return /^[0-9]{1,6}$/.test(text) ? Number(text) : Number.NaN;
+}
+
+const pinFlags = (): Option[] => [
+  option('--lock <file>', 'pin file to read tool definitions from (default: .agent-runtime/tools.lock.json)'),
+  option('--assume-pinned', 'take every configured tool as pinned; without a known schema, any object fits'),
+];
+const PIN_NOTES =
+  'A tool that no person has pinned is denied by the rule tool_pin, as it would be when really called.';
+const pageFlags = (): Option[] => [
+  option('--status <status>', 'only items with this status'),
+  option('--limit <n>', 'at most this many, 1 to 200').argParser(count),
+  option('--cursor <cursor>', 'from where the page before ended'),
+];
+
+export const TOP: readonly Leaf[] = [
+  {
+    name: 'serve',
+    summary: 'serve one MCP client on standard input and output',
+    example: 'serve --workspace ~/project --tools gateway',
+    notes: 'Standard output carries JSON-RPC and nothing else; the log goes to standard error.',
+    options: [
+      option('--tools <set>', 'which tools to list')
+        .choices(['turn', 'operate', 'gateway', 'all'])
+        .default('all'),
+      option('--tool-names <mode>', 'spelling of the names')
+        .choices(['auto', 'canonical', 'portable'])
+        .default('auto'),
+      option('--log-level <level>', 'least level to log')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    ],
+    load: async () => (await import('./commands/serve.ts')).serve,
+  },
+  {
+    name: 'init',
+    summary: 'copy the bundled example into the workspace; nothing that exists is overwritten',
+    example: 'init --workspace ~/project',
+    load: async () => (await import('./commands/init.ts')).init,
+  },
+  {
+    name: 'demo',
+    summary: 'see a governed run, an approval and its evidence',
+    example: 'demo --yes',
+    options: [option('--yes', 'answer every question with yes')],
+    load: async () => (await import('./commands/demo.ts')).demo,
+  },
+  {
+    name: 'trust',
+    summary: 'look at what this configuration would start and allow, and trust it',
+    example: 'trust --workspace ~/project',
+    notes: 'Asks at a terminal. Without one, --digest must be the digest of the configuration as it is now.',
+    options: [option('--digest <digest>', 'the digest that was read and is trusted')],
+    load: async () => (await import('./commands/trust.ts')).trust,
+  },
+  {
+    name: 'doctor',
+    summary: 'check this machine and this workspace, failing checks first',
+    example: 'doctor --start',
+    options: [option('--start', 'also start each server and compare its tools with the pin')],
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+];
+
+export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly Leaf[] }>> = {
+  config: {
+    summary: 'the configuration',
+    leaves: [
+      {
+        name: 'check',
+        summary: 'load the configuration and name everything that is wrong with it',
+        example: 'config check --config configs',
+        load: async () => (await import('./commands/config.ts')).checkConfig,
+      },
+      {
+        name: 'print',
+        summary: 'every effective value and where it comes from',
+        example: 'config print --json',
+        load: async () => (await import('./commands/config.ts')).printConfig,
+      },
+      {
+        name: 'schema',
+        summary: 'the JSON Schema of each file',
+        example: 'config schema --write',
+        options: [option('--write', 'write them to schema/ of the configuration')],
+        load: async () => (await import('./commands/config.ts')).configSchema,
+      },
+      {
+        name: 'reload',
+        summary: 'check that a restart would take the files as they are now, and say what has to restart',
+        example: 'config reload',
+        notes: 'A running server keeps what it loaded; this version has no way to tell it while it runs.',
+        load: async () => (await import('./commands/config.ts')).reloadConfig,
+      },
+    ],
+  },
+  policy: {
+    summary: 'ask the policy, without any effect',
+    leaves: [
+      {
+        name: 'decide',
+        summary:
+          'decide a file of calls, one {id, tool, arguments, session?, intent?, principal?, tenant?} a line',
+        example: 'policy decide --config configs --calls calls.jsonl --json',
+        notes:
+          'Writes one {id, decision, rule_id, layer, reason, policy_digest} a line, in order. A malformed line is ' +
+          'denied with rule_id invalid:<field>. Lines of one session count for budgets and cycles as if each allowed ' +
+          `call had succeeded. A line without an intent has the gateway's. ${PIN_NOTES}`,
+        options: [
+          option('--calls <file>', 'the file of calls, or - for standard input').makeOptionMandatory(),
+          ...pinFlags(),
+        ],
+        load: async () => (await import('./commands/policy.ts')).decidePolicy,
+      },
+      {
+        name: 'explain <tool>',
+        summary: 'what would be decided for one call, why, and the one thing that would change it',
+        example: `policy explain desk:create_ticket --arguments '{"title":"Help"}'`,
+        notes: PIN_NOTES,
+        options: [
+          option('--arguments <json>', 'the arguments of the call'),
+          option('--intent <id>', 'the intent of the session'),
+          option('--session <id>', 'a session of this workspace, with what it has used so far'),
+          option('--principal <id>', 'on whose behalf (default: you)'),
+          option('--tenant <id>', 'in which tenant (default: yours)'),
+          ...pinFlags(),
+        ],
+        load: async () => {
+          const { explainPolicy } = await import('./commands/policy.ts');
+          return (context, options, tool = '') => explainPolicy(context, tool, options);
+        },
+      },
+    ],
+  },
+  approvals: {
+    summary: 'what waits for a person',
+    leaves: [
+      {
+        name: 'list',
+        summary: 'approvals, newest first',
+        example: 'approvals list --status pending',
+        options: pageFlags(),
+        load: listing('approval'),
+      },
+      {
+        name: 'show <id>',
+        summary: 'one approval with its history',
+        example: 'approvals show apr_0123456789',
+        load: showing('approval'),
+      },
+      {
+        name: 'resolve <id>',
+        summary: 'read exactly what was asked, and answer it, at a terminal',
+        example: 'approvals resolve apr_0123456789',
+        notes:
+          'A terminal is needed even with --decision: an answer says that a person has read the question.',
+        options: [
+          option('--decision <decision>', 'the answer to begin with').choices(['approve', 'reject']),
+          option('--note <text>', 'the note to begin with'),
+        ],
+        load: async () => {
+          const { resolveApproval } = await import('./commands/approvals.ts');
+          return (context, options, id = '') => resolveApproval(context, id, options);
+        },
+      },
+    ],
+  },
+  requests: {
+    summary: 'tool calls and what became of them',
+    leaves: [
+      {
+        name: 'list',
+        summary: 'requests, newest first',
+        example: 'requests list --status denied --limit 20',
+        options: [...pageFlags(), option('--session <id>', 'only requests of this session')],
+        load: listing('request'),
+      },
+      {
+        name: 'show <id>',
+        summary: 'one request with its decisions and receipts',
+        example: 'requests show call_0123456789',
+        load: showing('request'),
+      },
+    ],
+  },
+  sessions: {
+    summary: 'conversations under governance',
+    leaves: [
+      {
+        name: 'list',
+        summary: 'sessions, newest first',
+        example: 'sessions list',
+        options: pageFlags(),
+        load: listing('session'),
+      },
+      {
+        name: 'show <id>',
+        summary: 'one session with its whole history',
+        example: 'sessions show ses_0123456789',
+        load: showing('session'),
+      },
+    ],
+  },
+  capabilities: {
+    summary: 'the catalog of tools and their pins',
+    leaves: [
+      {
+        name: 'list',
+        summary: 'every configured tool, and whether it is pinned',
+        example: 'capabilities list',
+        load: async () => (await import('./commands/capabilities.ts')).listCapabilities,
+      },
+      {
+        name: 'pin [server]',
+        summary: 'start servers, show how their tools differ from the pin, and accept them',
+        example: 'capabilities pin desk',
+        notes: 'Asks at a terminal for each server. --yes accepts what is printed without asking.',
+        options: [option('--yes', 'accept without asking')],
+        load: async () => {
+          const { pinCapabilities } = await import('./commands/capabilities.ts');
+          return (context, options, server?: string) => pinCapabilities(context, server, options);
+        },
+      },
+    ],
+  },
+  evidence: {
+    summary: 'prove what happened',
+    leaves: [
+      {
+        name: 'verify',
+        summary: 'check every record of the journal, or of an export, and name the first bad one',
+        example: 'evidence verify --anchor heads.json',
+        notes: 'Without an anchor nobody can see whether the end is missing: completeness is then unknown.',
+        options: [
+          option('--anchor <file>', 'heads saved before (or the manifest of an export)'),
+          option('--save-head <file>', 'save the heads of what verified'),
+          option('--file <export>', 'verify this evidence.jsonl instead of the journal'),
+        ],
+        load: async () => (await import('./commands/evidence.ts')).verifyEvidence,
+      },
+      {
+        name: 'export',
+        summary: 'write the records of a session, with its approvals, and a manifest',
+        example: 'evidence export --session ses_0123456789 --out evidence/',
+        notes: 'A run is exported with its whole session: only whole chains can be checked.',
+        options: [
+          option('--session <id>', 'the session'),
+          option('--run <id>', 'the run; exports its session'),
+          option('--out <dir>', 'a new or empty folder').makeOptionMandatory(),
+        ],
+        load: async () => (await import('./commands/evidence.ts')).exportEvidence,
+      },
+    ],
+  },
+};
+
+function listing(kind: 'request' | 'session' | 'approval'): Leaf['load'] {
+  return async () => {
+    const { listItems } = await import('./commands/lists.ts');
+    return (context, options) => listItems(context, kind, options);
+  };
+}
+
+function showing(kind: 'request' | 'session' | 'approval'): Leaf['load'] {
+  return async () => {
+    const { showItem } = await import('./commands/lists.ts');
+    return (context, _options, id = '') => showItem(context, kind, id);
+  };
+}

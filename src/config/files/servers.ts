@@ -1,0 +1,128 @@
+// Owns servers.yaml: the downstream MCP servers and how each is started or reached.
+import { z } from 'zod';
+import { closed, record, refused, serverName, whole } from '../shape.ts';
+import type { DownstreamServer } from '../types.ts';
+import { defineFile } from './file.ts';
+import type { ConfigFile } from './file.ts';
+
+/** By name; tokens such as {package} as written. */
+export type ServersPart = ReadonlyMap<string, DownstreamServer>;
+
+const SECRET_NAME = /key|token|secret|password/i;
+const SECRET_ARGUMENT = /^--?[\w-]*(?:key|token|secret|password)[\w-]*[=:]\s*\S/i;
+
+const word = z
+  .string()
+  .max(4096)
+  .refine((text) => !text.includes('\0'), { error: 'must not hold a null character' });
+
+const argument = word.refine((text) => !SECRET_ARGUMENT.test(text), {
+  error: 'looks like a secret on a command line, which every process can read; hand it over in env',
+});
+
+const anyEnvName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: 'must be the name of an environment variable' });
+
+const envValue = z.union(
+  [closed({ value: word }), closed({ from_env: anyEnvName }), closed({ from_file: word.min(1) })],
+  { error: 'must have exactly one of the keys value, from_env, from_file' },
+);
+
+const env = z
+  .record(anyEnvName, envValue)
+  .superRefine((values, context) => {
+    for (const [name, one] of Object.entries(values)) {
+      if (!('value' in one) || !SECRET_NAME.test(name)) continue;
+      const message = `${name} looks like a secret, which must not be written here; use from_env or from_file`;
+      context.addIssue({ code: 'custom', path: [name], message });
+    }
+  })
+  .default({})
+  .describe('Values for the program: { value }, { from_env } or { from_file }.');
+
+function isServerUrl(text: string): boolean {
+  try {
+    const url = new URL(text);
+    const isWeb = url.protocol === 'https:' || url.protocol === 'http:';
+    const hasSecret = [...url.searchParams.keys()].some((name) => SECRET_NAME.test(name));
+    return isWeb && url.username === '' && url.password === '' && url.hash === '' && !hasSecret;
+  } catch {
+    return false;
+  }
+}
+
+const common = {
+  era: z.enum(['auto', 'legacy', 'modern']).default('auto').describe('Protocol generation.'),
+  start_timeout_seconds: whole(1, 600).default(10),
+  call_timeout_seconds: whole(1, 86_400).default(60),
+  max_message_bytes: whole(1024, 256 * 1024 * 1024).default(10_485_760),
+  max_tools: whole(1, 10_000).default(200),
+};
+
+const server = z.discriminatedUnion('transport', [
+  closed({
+    transport: z.literal('stdio'),
+    command: word.min(1).describe('The program; no shell is involved.'),
+    args: z.array(argument).max(200).default([]),
+    cwd: word.min(1).optional().describe('Default: the sandbox root.'),
+    env_allow: z.array(anyEnvName).max(200).default([]).describe('Names copied from our environment.'),
+    env,
+    ...common,
+    url: refused('url is for transport http'),
+  }),
+  closed({
+    transport: z.literal('http'),
+    url: z
+      .string()
+      .max(2000)
+      .refine(isServerUrl, { error: 'must be an http or https URL without user, secret or fragment' }),
+    ...common,
+    command: refused('command is for transport stdio'),
+    args: refused('args is for transport stdio'),
+    cwd: refused('cwd is for transport stdio'),
+    env_allow: refused('env_allow is for transport stdio'),
+    env: refused('env is for transport stdio'),
+    headers: refused('headers is not supported yet: servers that need credentials are reached over stdio'),
+  }),
+]);
+
+const schema = closed({ servers: z.record(serverName, server).default({}) });
+
+type EnvEntry = DownstreamServer['env'][string];
+
+function buildEnv(raw: z.output<typeof envValue>): EnvEntry {
+  if ('value' in raw) return { value: raw.value };
+  return 'from_env' in raw ? { fromEnv: raw.from_env } : { fromFile: raw.from_file };
+}
+
+function build(name: string, raw: z.output<typeof server>): DownstreamServer {
+  const limits = {
+    era: raw.era,
+    startTimeoutSeconds: raw.start_timeout_seconds,
+    callTimeoutSeconds: raw.call_timeout_seconds,
+    maxMessageBytes: raw.max_message_bytes,
+    maxTools: raw.max_tools,
+  };
+  if (raw.transport === 'http') {
+    return { name, transport: 'http', url: raw.url, args: [], envAllow: [], env: record([]), ...limits };
+  }
+  const env = Object.entries(raw.env).map(([key, one]) => [key, buildEnv(one)] as const);
+  return {
+    name,
+    transport: 'stdio',
+    command: raw.command,
+    args: raw.args,
+    ...(raw.cwd === undefined ? {} : { cwd: raw.cwd }),
+    envAllow: raw.env_allow,
+    env: record(env),
+    ...limits,
+  };
+}
+
+export const serversFile: ConfigFile<ServersPart> = defineFile(
+  'servers.yaml',
+  false,
+  schema,
+  (raw) => new Map(Object.entries(raw.servers).map(([name, one]) => [name, build(name, one)])),
+);

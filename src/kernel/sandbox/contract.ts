@@ -1,0 +1,46 @@
+// Owns the port through which a child process is started and ended. Only this room knows node:child_process.
+import type { Readable, Writable } from 'node:stream';
+
+export interface SpawnSpec {
+  /** Shown in messages; never a path or an argument. */
+  label: string;
+  /** The program as given; no shell reads it. */
+  command: string;
+  args: readonly string[];
+  cwd?: string;
+  /** Names copied from our environment, beyond what a program needs to start. */
+  envAllow: readonly string[];
+  /** Values set for the child; they win over copied ones. */
+  env: Readonly<Record<string, string>>;
+  /** One line of standard error, already cut; lines beyond the rate are counted, not handed over. */
+  onStderr?: (line: string) => void;
+}
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export interface SpawnedProcess {
+  /** Also the id of its process group. */
+  readonly pid: number;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Resolves once the process is gone, its group with it, and its output was read; never rejects. */
+  readonly exited: Promise<Exit>;
+  /** End of input, then SIGTERM, then SIGKILL, each after its grace and to the whole group. */
+  kill(): Promise<Exit>;
+  /** SIGKILL to the whole group, at once. */
+  killNow(): void;
+}
+
+export interface Sandbox {
+  /** Throws SUBPROCESS_TRANSPORT_FAILED when the program cannot be started. */
+  spawn(spec: SpawnSpec): Promise<SpawnedProcess>;
+  /** Children that are alive. */
+  live(): number;
+  /** For an orderly end: `kill` for every child. No child is started afterwards. */
+  killAll(): Promise<void>;
+  /** For `process.on('exit')`, where nothing can be awaited. No child is started afterwards. */
+  killAllNow(): void;
+}

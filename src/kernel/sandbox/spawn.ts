@@ -1,0 +1,188 @@
+// Owns the start and the end of child processes: no shell, a listed environment, three pipes and no other descriptor,
+// a process group of its own, and a registry from which all of them can be ended.
+//
+// S1: when a child is gone its group is gone, because the group is killed as its leader is reaped.
+// S2: after killAll or killAllNow no child is started.
+// Limits: if we are killed with SIGKILL nobody signals the group; a child then ends because its standard input ends,
+// which a hostile one may ignore. Descriptors that our parent left open are masked on Linux only. A grandchild that leaves the group (setsid) is out of reach. Windows has no groups:
+// there only the child itself is ended.
+import { spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams, StdioOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import type { Clock } from '../../base/clock.ts';
+import { RuntimeError } from '../../base/errors.ts';
+import type { Exit, Sandbox, SpawnedProcess, SpawnSpec } from './contract.ts';
+import { childEnvironment } from './environment.ts';
+import type { Environment } from './environment.ts';
+import { inheritedDescriptors } from './inherited.ts';
+import { drainStderr } from './stderr.ts';
+
+export interface SandboxOptions {
+  clock: Clock;
+  /** Our own environment, of which a child gets the listed names only. */
+  environment: Environment;
+  /** How long a child may take to end by itself once its input has ended. */
+  inputGraceMs?: number;
+  /** How long between SIGTERM and SIGKILL. */
+  termGraceMs?: number;
+}
+
+type Graces = Required<Pick<SandboxOptions, 'inputGraceMs' | 'termGraceMs'>>;
+
+// A descriptor held by a process that left the group must not keep us waiting for the end of the output.
+const OUTPUT_GRACE_MS = 200;
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(process.platform === 'win32' ? pid : -pid, signal);
+  } catch {
+    // ESRCH: already gone, which is what was wanted.
+  }
+}
+
+function cannotStart(spec: SpawnSpec, cause: unknown): RuntimeError {
+  const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+  const error = new RuntimeError(
+    'SUBPROCESS_TRANSPORT_FAILED',
+    `the program of ${spec.label} could not be started (${reason})`,
+    { server: spec.label, reason },
+  );
+  error.cause = cause;
+  return error;
+}
+
+/** Resolves when the child is gone and its output was read, or the output's grace is over. */
+function watchExit(child: ChildProcessWithoutNullStreams, pid: number, clock: Clock): Promise<Exit> {
+  return new Promise((resolve) => {
+    let cancel: (() => void) | undefined;
+    child.once('exit', (code, signal) => {
+      // In the same tick as the reaping: the id cannot be another group's yet (S1).
+      signalGroup(pid, 'SIGKILL');
+      cancel = clock.after(OUTPUT_GRACE_MS, () => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+        child.stdin.destroy();
+        resolve({ code, signal });
+      });
+    });
+    child.once('close', (code: number | null, signal: NodeJS.Signals | null) => {
+      cancel?.();
+      resolve({ code, signal });
+    });
+  });
+}
+
+function supervise(
+  child: ChildProcessWithoutNullStreams,
+  pid: number,
+  clock: Clock,
+  graces: Graces,
+): SpawnedProcess {
+  const exited = watchExit(child, pid, clock);
+  let ending: Promise<Exit> | undefined;
+  const end = async (): Promise<Exit> => {
+    child.stdin.end();
+    const cancelTerm = clock.after(graces.inputGraceMs, () => {
+      signalGroup(pid, 'SIGTERM');
+    });
+    const cancelKill = clock.after(graces.inputGraceMs + graces.termGraceMs, () => {
+      signalGroup(pid, 'SIGKILL');
+    });
+    const exit = await exited;
+    cancelTerm();
+    cancelKill();
+    return exit;
+  };
+  return {
+    pid,
+    stdin: child.stdin,
+    stdout: child.stdout,
+    exited,
+    kill: () => (ending ??= end()),
+    killNow() {
+      if (child.exitCode === null && child.signalCode === null) signalGroup(pid, 'SIGKILL');
+    },
+  };
+}
+
+interface Started {
+  child: ChildProcessWithoutNullStreams;
+  pid: number;
+}
+
+/** Three pipes; where a descriptor of our parent would be passed on, the null device is instead. */
+function descriptors(inherited: readonly number[], nullDevice: number): StdioOptions {
+  const stdio: ('pipe' | 'ignore' | number)[] = ['pipe', 'pipe', 'pipe'];
+  for (const descriptor of inherited) {
+    while (stdio.length < descriptor) stdio.push('ignore');
+    stdio[descriptor] = nullDevice;
+  }
+  return stdio;
+}
+
+async function start(spec: SpawnSpec, environment: Environment): Promise<Started> {
+  const inherited = inheritedDescriptors();
+  let nullDevice = -1;
+  try {
+    if (inherited.length > 0) nullDevice = openSync('/dev/null', 'r');
+    const child = spawn(spec.command, [...spec.args], {
+      shell: false,
+      detached: true,
+      windowsHide: true,
+      stdio: descriptors(inherited, nullDevice),
+      env: childEnvironment(environment, spec.envAllow, spec.env),
+      ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
+    }) as ChildProcessWithoutNullStreams;
+    const { pid } = child;
+    // No id means that the start failed; the reason follows as an event.
+    if (pid === undefined) throw (await once(child, 'error'))[0];
+    child.on('error', () => undefined);
+    // A child that dies breaks this pipe; who writes to it hears of that through the exit.
+    child.stdin.on('error', () => undefined);
+    return { child, pid };
+  } catch (cause) {
+    throw cannotStart(spec, cause);
+  } finally {
+    if (nullDevice !== -1) closeSync(nullDevice);
+  }
+}
+
+/** The real sandbox port. Confinement of what a child may read or reach is not part of it yet. */
+export function createSandbox(options: SandboxOptions): Sandbox {
+  const { clock, environment } = options;
+  const graces: Graces = {
+    inputGraceMs: options.inputGraceMs ?? 300,
+    termGraceMs: options.termGraceMs ?? 2000,
+  };
+  const children = new Set<SpawnedProcess>();
+  let closed = false;
+
+  return {
+    async spawn(spec) {
+      const refuse = (): never => {
+        throw new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', `${spec.label} is not started: we are ending`);
+      };
+      if (closed) refuse();
+      const { child, pid } = await start(spec, environment);
+      const spawned = supervise(child, pid, clock, graces);
+      drainStderr(child.stderr, clock, spec.onStderr ?? (() => undefined));
+      children.add(spawned);
+      void spawned.exited.then(() => children.delete(spawned));
+      if (closed) {
+        spawned.killNow();
+        refuse();
+      }
+      return spawned;
+    },
+    live: () => children.size,
+    async killAll() {
+      closed = true;
+      await Promise.all([...children].map((child) => child.kill()));
+    },
+    killAllNow() {
+      closed = true;
+      for (const child of children) child.killNow();
+    },
+  };
+}

@@ -1,0 +1,19 @@
+// Owns what the pack is given: its ports and the workspace's configuration. Nothing ambient.
+import type { Clock } from '../base/clock.ts';
+import type { Ids } from '../base/ids.ts';
+import type { RuntimeConfig } from '../config/types.ts';
+import type { ModelProfile, ModelProvider } from '../providers/contract.ts';
+import type { Store } from '../store/contract.ts';
+import type { KernelPort } from './kernel-port.ts';
+
+export interface PackDeps {
+  config: RuntimeConfig;
+  store: Store;
+  kernel: KernelPort;
+  clock: Clock;
+  ids: Ids;
+  /** The provider of a profile; may throw MISSING_ENVIRONMENT or CONFIGURATION_ERROR, which harms no other profile. */
+  model: (profile: ModelProfile) => ModelProvider;
+  /** This process among those that share the store. */
+  instance: string;
+}

@@ -1,0 +1,34 @@
+// Owns the pack as the rooms above see it: turns, the calls that turns requested, and the sessions that both belong to.
+import type { Caller } from '../kernel/identity.ts';
+import type { PackDeps } from './deps.ts';
+import { createDefaultSessions } from './sessions/default-sessions.ts';
+import type { DirectCall } from './sessions/default-sessions.ts';
+import { requestedCall } from './sessions/requested-call.ts';
+import type { Requested } from './sessions/requested-call.ts';
+import { createSessions } from './sessions/sessions.ts';
+import type { TurnFailure, TurnInput, TurnOutput } from './turn/contract.ts';
+import { executeTurn } from './turn/run-turn.ts';
+import type { TurnIo } from './turn/run-turn.ts';
+
+export interface Pack {
+  /** One governed model turn. Never rejects: a failure is recorded and returned. */
+  executeTurn(caller: Caller, input: TurnInput, io: TurnIo): Promise<TurnOutput | TurnFailure>;
+  /** The call that a turn of this session requested, ready for the kernel's door. Throws NOT_FOUND. */
+  requestedCall(caller: Caller, handle: { session_id: string; tool_call_id: string }): Promise<Requested>;
+  /** The run and default session of a call that names no session. */
+  directCall(caller: Caller): Promise<DirectCall>;
+  /** Must be called after payloads of a session were erased, so that memory forgets them too. */
+  forget(tenant: string, sessionId: string): void;
+}
+
+export function createPack(deps: PackDeps): Pack {
+  const sessions = createSessions(deps.store);
+  const room = { deps, sessions, running: new Set<string>() };
+  const defaults = createDefaultSessions(deps);
+  return {
+    executeTurn: (caller, input, io) => executeTurn(room, caller, input, io),
+    requestedCall: (caller, handle) => requestedCall({ sessions, store: deps.store }, caller, handle),
+    directCall: (caller) => defaults.directCall(caller),
+    forget: (tenant, id) => sessions.forget(tenant, id),
+  };
+}

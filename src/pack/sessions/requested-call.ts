@@ -1,0 +1,137 @@
+// Owns the way from a handle to the call that a turn requested: its tool and exact arguments come from the session's own
+// record, never from whoever asks for it to run.
+import { RuntimeError } from '../../base/errors.ts';
+import type { JsonObject } from '../../base/json.ts';
+import type { CallRequest, SessionBinding } from '../../kernel/call.ts';
+import type { Caller, RunContext } from '../../kernel/identity.ts';
+import type { Store } from '../../store/contract.ts';
+import { objectAt, objectsAt, textAt } from '../records.ts';
+import { TASK_TYPE } from '../records.ts';
+import type { DecisionView } from '../turn/contract.ts';
+import type { HeldSession, Sessions } from './sessions.ts';
+import type { RequestedCall, SessionFacts } from './session.ts';
+
+export type Requested =
+  | { kind: 'call'; request: CallRequest }
+  /** The turn itself refused it; it can never run. */
+  | {
+      kind: 'refused';
+      code: 'TOOL_NOT_FOUND' | 'LIMIT_EXCEEDED' | 'POLICY_DENIED';
+      tool: string;
+      decision: DecisionView;
+      context: RunContext;
+    };
+
+function notFound(toolCallId: string): RuntimeError {
+  return new RuntimeError('NOT_FOUND', `No such requested call: ${toolCallId.slice(0, 80)}`, {
+    kind: 'request',
+  });
+}
+
+function contextOf(caller: Caller, facts: SessionFacts, run: { runId: string; traceId: string }): RunContext {
+  return {
+    caller,
+    agentId: facts.agentId,
+    sessionId: facts.id,
+    runId: run.runId,
+    traceId: run.traceId,
+    taskType: TASK_TYPE,
+    delegation: facts.delegation,
+  };
+}
+
+function bindingOf(facts: SessionFacts, intent: string | undefined): SessionBinding {
+  return {
+    id: facts.id,
+    startedAt: facts.startedAt,
+    actor: facts.actor,
+    lane: facts.lane,
+    task: facts.task,
+    limits: { maxIterations: facts.limits.turns, maxCalls: facts.limits.toolCalls },
+    ...(intent === undefined ? {} : { intent }),
+  };
+}
+
+async function exactArguments(store: Store, held: HeldSession, call: RequestedCall): Promise<JsonObject> {
+  const sealed = await store.unseal(held.chain, call.turnSeq);
+  const item =
+    sealed.state === 'present' ? objectsAt(sealed.value as JsonObject, 'calls')[call.index] : undefined;
+  if (item?.id !== call.id) throw notFound(call.id); // erased: what is not known exactly is not run
+  return objectAt(item, 'input');
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(['TOOL_NOT_FOUND', 'LIMIT_EXCEEDED', 'POLICY_DENIED']);
+type RefusalCode = Extract<Requested, { kind: 'refused' }>['code'];
+
+async function refusal(
+  store: Store,
+  held: HeldSession,
+  call: RequestedCall,
+  context: RunContext,
+): Promise<Requested> {
+  const [record] = await store.read(held.chain, call.turnSeq, 1);
+  const evidence = record?.evidence.state === 'present' ? record.evidence.value : {};
+  const shown = objectsAt(evidence, 'requested_tools')[call.index] ?? {};
+  const code = textAt(shown, 'refused') ?? '';
+  const reasons = Array.isArray(shown.reasons) ? shown.reasons.filter((one) => typeof one === 'string') : [];
+  return {
+    kind: 'refused',
+    code: REFUSALS.has(code) ? (code as RefusalCode) : 'TOOL_NOT_FOUND',
+    tool: call.tool,
+    decision: {
+      decision: 'deny',
+      rule_id: textAt(shown, 'rule_id') ?? 'inventory',
+      layer: textAt(shown, 'layer') ?? 'session',
+      reasons,
+      policy_digest: textAt(shown, 'policy_digest') ?? '',
+    },
+    context,
+  };
+}
+
+/** A call too old to be held: only one that has ended can be answered, from the kernel's own row; nothing runs. */
+async function longAgo(
+  store: Store,
+  caller: Caller,
+  facts: SessionFacts,
+  toolCallId: string,
+): Promise<Requested> {
+  const row = await store.row('request', facts.tenant, toolCallId);
+  const isOver = row !== undefined && ['done', 'tool_error', 'unknown', 'canceled'].includes(row.status);
+  if (!isOver || row.ref !== facts.id || row.principal !== facts.principal) throw notFound(toolCallId);
+  const run = { runId: textAt(row.body, 'run_id') ?? '', traceId: textAt(row.body, 'trace_id') ?? '' };
+  return {
+    kind: 'call',
+    request: {
+      context: contextOf(caller, facts, run),
+      session: bindingOf(facts, facts.intent),
+      tool: textAt(row.body, 'tool') ?? '',
+      args: {},
+      toolCallId,
+    },
+  };
+}
+
+/** Throws NOT_FOUND alike for an unknown and a foreign session or call. */
+export async function requestedCall(
+  at: { sessions: Sessions; store: Store },
+  caller: Caller,
+  handle: { session_id: string; tool_call_id: string },
+): Promise<Requested> {
+  const held = await at.sessions.load(caller, handle.session_id);
+  const { facts, calls } = held.state;
+  const call = calls.find((one) => one.id === handle.tool_call_id);
+  if (call === undefined) return longAgo(at.store, caller, facts, handle.tool_call_id);
+  const context = contextOf(caller, facts, call);
+  if (call.state.at === 'refused') return refusal(at.store, held, call, context);
+  return {
+    kind: 'call',
+    request: {
+      context,
+      session: bindingOf(facts, call.intent ?? facts.intent),
+      tool: call.tool,
+      args: await exactArguments(at.store, held, call),
+      toolCallId: call.id,
+    },
+  };
+}

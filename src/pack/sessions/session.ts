@@ -1,0 +1,276 @@
+// Owns what a session is between turns: a union of states and the one pure function that moves it. Storage and caching
+// are sessions.ts; what was said is conversation.ts.
+//
+// S1  A state is a fold of the session's own records and nothing else; it is bounded, whatever the session's length.
+// S2  Counters only grow, and only by records: no caller can name them.
+// S3  A session that is closed stays closed.
+// S4  A requested call is `requested` until a record says otherwise; what the model has been told of it is `told`.
+import type { EpochMs } from '../../base/clock.ts';
+import type { Delegation } from '../../kernel/identity.ts';
+
+/** Fixed when the session is minted. */
+export interface SessionFacts {
+  id: string;
+  kind: 'agent' | 'default';
+  tenant: string;
+  principal: string;
+  actor: string;
+  agentId: string;
+  lane: string;
+  task: string;
+  intent?: string;
+  limits: { turns: number; toolCalls: number; inputBytes: number };
+  delegation: Delegation;
+  startedAt: EpochMs;
+}
+
+export type CallState =
+  | { at: 'requested' }
+  | { at: 'refused' }
+  | { at: 'running'; seq: number }
+  | { at: 'waiting'; seq: number; approvalId: string }
+  | { at: 'denied'; seq: number }
+  | { at: 'finished'; seq: number }
+  | { at: 'replayed'; seq: number }
+  | { at: 'closed'; by: 'host' | 'nobody' };
+
+export interface RequestedCall {
+  id: string;
+  tool: string;
+  /** Where the exact arguments lie: position in the sealed calls of this record. */
+  turnSeq: number;
+  index: number;
+  turnIndex: number;
+  runId: string;
+  traceId: string;
+  intent?: string;
+  state: CallState;
+  /** interim: the model heard that it waits or was refused before; the last word is still to be said. */
+  told: 'nothing' | 'interim' | 'outcome';
+}
+
+export interface Run {
+  runId: string;
+  traceId: string;
+  /** Turns in a row that asked for tools, without a word from the model's user. */
+  hops: number;
+}
+
+export interface OpenTurn {
+  turnIndex: number;
+  runId: string;
+  traceId: string;
+  instance: string;
+  /** Nobody can still be calling the provider after this. */
+  deadlineAt: EpochMs;
+}
+
+interface Common {
+  facts: SessionFacts;
+  seq: number;
+  turnCount: number;
+  callCount: number;
+  run: Run | undefined;
+  openTurn: OpenTurn | undefined;
+  /** Something was said that no completed turn has shown to the model. */
+  unseen: boolean;
+  calls: RequestedCall[];
+}
+
+export type SessionState =
+  | { status: 'absent'; seq: number }
+  | (Common & { status: 'open' })
+  | (Common & { status: 'escalated'; itemId: string })
+  | (Common & { status: 'closed'; closedAt: EpochMs; finalStatus: string });
+
+export type LiveState = Exclude<SessionState, { status: 'absent' }>;
+
+interface At {
+  seq: number;
+  at: EpochMs;
+}
+
+export type SessionEvent = At &
+  (
+    | { type: 'session_started'; facts: SessionFacts }
+    | {
+        type: 'turn_started';
+        turn: OpenTurn;
+        isNewRun: boolean;
+        hasUserMessage: boolean;
+        told: { callId: string; as: 'interim' | 'outcome'; closedBy?: 'host' | 'nobody' }[];
+      }
+    | {
+        type: 'turn_completed';
+        status: 'reply' | 'tool_request' | 'complete' | 'escalate';
+        turnIndex: number;
+        calls: Pick<RequestedCall, 'id' | 'tool' | 'intent' | 'runId' | 'traceId' | 'state'>[];
+      }
+    | { type: 'turn_failed'; turnIndex: number | undefined }
+    | { type: 'session_closed'; finalStatus: string }
+    | { type: 'item_opened'; itemId: string }
+    | { type: 'call_started'; callId: string }
+    | { type: 'call_finished'; callId: string }
+    | { type: 'call_replayed'; callId: string }
+    | { type: 'call_denied'; callId: string }
+    | { type: 'call_waiting'; callId: string; approvalId: string }
+    /** A record of another type, or one whose payload was erased; it moves the position only. */
+    | { type: 'passed' }
+  );
+
+// Enough for every call that a host can sensibly come back to; older ones are answered from their request rows.
+const KEPT_CALLS = 64;
+
+export const ABSENT: SessionState = { status: 'absent', seq: 0 };
+
+function trimmed(calls: RequestedCall[]): RequestedCall[] {
+  let surplus = calls.length - KEPT_CALLS;
+  return surplus <= 0 ? calls : calls.filter((call) => call.told !== 'outcome' || surplus-- <= 0);
+}
+
+function moveCall(state: LiveState, callId: string, next: CallState): RequestedCall[] {
+  return state.calls.map((call) =>
+    call.id === callId
+      ? { ...call, state: next, told: call.told === 'nothing' ? ('nothing' as const) : ('interim' as const) }
+      : call,
+  );
+}
+
+function tell(state: LiveState, event: Extract<SessionEvent, { type: 'turn_started' }>): RequestedCall[] {
+  const told = new Map(event.told.map((one) => [one.callId, one]));
+  return state.calls.map((call): RequestedCall => {
+    const now = told.get(call.id);
+    if (now === undefined) return call;
+    return now.closedBy === undefined
+      ? { ...call, told: now.as }
+      : { ...call, told: now.as, state: { at: 'closed', by: now.closedBy } };
+  });
+}
+
+function beginTurn(state: LiveState, event: Extract<SessionEvent, { type: 'turn_started' }>): LiveState {
+  const { turn } = event;
+  const hops = event.isNewRun || event.hasUserMessage ? 0 : (state.run?.hops ?? 0);
+  const byHost = event.told.filter((one) => one.closedBy === 'host').length;
+  const moved = {
+    ...state,
+    turnCount: turn.turnIndex + 1,
+    callCount: state.callCount + byHost,
+    run: { runId: turn.runId, traceId: turn.traceId, hops },
+    openTurn: turn,
+    unseen: true,
+    calls: tell(state, event),
+  };
+  // A turn after an escalation is the conversation going on; the operator's item stays open on its own.
+  return moved.status === 'escalated' ? { ...withoutItem(moved), status: 'open' } : moved;
+}
+
+function withoutItem(state: Extract<SessionState, { status: 'escalated' }>): Common {
+  const { itemId: _itemId, status: _status, ...common } = state;
+  return common;
+}
+
+function completeTurn(state: LiveState, event: Extract<SessionEvent, { type: 'turn_completed' }>): LiveState {
+  const asked = event.calls.map((call, index): RequestedCall => ({
+    ...call,
+    turnSeq: event.seq,
+    index,
+    turnIndex: event.turnIndex,
+    told: 'nothing',
+  }));
+  const isRunOver = event.status !== 'tool_request';
+  return {
+    ...state,
+    openTurn: undefined,
+    unseen: false,
+    run: isRunOver || state.run === undefined ? undefined : { ...state.run, hops: state.run.hops + 1 },
+    calls: trimmed([...state.calls, ...asked]),
+  };
+}
+
+type CallEvent = Extract<SessionEvent, { callId: string }>;
+
+function callStateOf(event: CallEvent): CallState {
+  switch (event.type) {
+    case 'call_started':
+      return { at: 'running', seq: event.seq };
+    case 'call_finished':
+      return { at: 'finished', seq: event.seq };
+    case 'call_replayed':
+      return { at: 'replayed', seq: event.seq };
+    case 'call_denied':
+      return { at: 'denied', seq: event.seq };
+    case 'call_waiting':
+      return { at: 'waiting', seq: event.seq, approvalId: event.approvalId };
+  }
+}
+
+function close(state: LiveState, event: Extract<SessionEvent, { type: 'session_closed' }>): LiveState {
+  const { status: _status, ...common } = state;
+  return { ...common, status: 'closed', closedAt: event.at, finalStatus: event.finalStatus };
+}
+
+function applyCall(state: LiveState, event: CallEvent): LiveState {
+  const started = event.type === 'call_started' ? 1 : 0;
+  const calls = moveCall(state, event.callId, callStateOf(event));
+  return { ...state, callCount: state.callCount + started, calls };
+}
+
+function applyLive(state: LiveState, event: SessionEvent): LiveState {
+  if ('callId' in event) return applyCall(state, event);
+  switch (event.type) {
+    case 'session_started': // once only; a second one would be a forged or damaged record
+    case 'passed':
+      return state;
+    case 'turn_started':
+      return beginTurn(state, event);
+    case 'turn_completed':
+      return completeTurn(state, event);
+    case 'turn_failed':
+      return event.turnIndex === state.openTurn?.turnIndex ? { ...state, openTurn: undefined } : state;
+    case 'session_closed':
+      return close(state, event);
+    case 'item_opened':
+      return state.status === 'closed' ? state : { ...state, status: 'escalated', itemId: event.itemId };
+  }
+}
+
+function begin(facts: SessionFacts, seq: number): LiveState {
+  return {
+    status: 'open',
+    facts,
+    seq,
+    turnCount: 0,
+    callCount: 0,
+    run: undefined,
+    openTurn: undefined,
+    unseen: false,
+    calls: [],
+  };
+}
+
+/** S1: the state after one more record. Total; never throws. */
+export function apply(state: SessionState, event: SessionEvent): SessionState {
+  if (state.status === 'absent') {
+    return event.type === 'session_started'
+      ? begin(event.facts, event.seq)
+      : { status: 'absent', seq: event.seq };
+  }
+  return { ...applyLive(state, event), seq: event.seq };
+}
+
+/** What of a call the model has not been told yet: nothing, that it waits, or how it ended. */
+export function owed(call: RequestedCall): 'nothing' | 'interim' | 'outcome' {
+  switch (call.state.at) {
+    case 'waiting':
+    case 'running':
+      return call.told === 'nothing' ? 'interim' : 'nothing';
+    case 'requested':
+      return call.told === 'nothing' ? 'outcome' : 'nothing';
+    case 'refused':
+    case 'denied':
+    case 'finished':
+    case 'replayed':
+    case 'closed':
+      return call.told === 'outcome' ? 'nothing' : 'outcome';
+  }
+}

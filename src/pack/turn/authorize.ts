@@ -1,0 +1,90 @@
+// Owns what a turn needs before anything else: that somebody proven asks, and that a delegation is one that was granted.
+import { RuntimeError } from '../../base/errors.ts';
+import type { RuntimeConfig } from '../../config/types.ts';
+import { NO_DELEGATION } from '../../kernel/identity.ts';
+import type { AuthorizationMode, Caller, Delegation } from '../../kernel/identity.ts';
+import type { TurnInput } from './contract.ts';
+
+export interface Precheck {
+  id: 'run_001' | 'run_002' | 'run_003' | 'run_010';
+  name: 'tenant_missing' | 'principal_missing' | 'agent_identity_missing' | 'run_context_valid';
+}
+
+const VALID: Precheck = { id: 'run_010', name: 'run_context_valid' };
+
+/** A run without a tenant, a principal or an agent does not begin. */
+export function precheck(config: RuntimeConfig, caller: Caller): Precheck {
+  const { requireTenant, denyIfPrincipalMissing } = config.policy.precheck;
+  if (requireTenant && caller.tenant.trim() === '') return { id: 'run_001', name: 'tenant_missing' };
+  if (denyIfPrincipalMissing && caller.principal.trim() === '') {
+    return { id: 'run_002', name: 'principal_missing' };
+  }
+  return config.agent.id.trim() === '' ? { id: 'run_003', name: 'agent_identity_missing' } : VALID;
+}
+
+export function assertPrecheck(config: RuntimeConfig, caller: Caller): void {
+  const found = precheck(config, caller);
+  if (found === VALID) return;
+  throw new RuntimeError('POLICY_DENIED', `The run may not begin: ${found.name}.`, {
+    policy_id: found.id,
+    reason: found.name,
+    rule_id: 'run_precheck',
+  });
+}
+
+const MODES: ReadonlySet<string> = new Set<AuthorizationMode>([
+  'platform_owned',
+  'user_delegated',
+  'human_approved',
+]);
+
+function isGranted(config: RuntimeConfig, caller: Caller, principal: string, scope: string): boolean {
+  return config.identity.delegations.some(
+    (one) => one.actor === caller.actor && one.principal === principal && one.scope === scope,
+  );
+}
+
+/** The delegation of a new session: what the input claims, if the configuration grants exactly that to this actor. */
+export function delegationOf(
+  config: RuntimeConfig,
+  caller: Caller,
+  claimed: TurnInput['authorization'],
+): Delegation {
+  if (claimed === undefined) return NO_DELEGATION;
+  const { mode, delegated_principal_id: principal = '', delegated_scope: scope = '' } = claimed;
+  if (!MODES.has(mode)) {
+    throw new RuntimeError('INVALID_INPUT', `Authorization mode is not supported: ${mode.slice(0, 80)}`, {
+      field: '/authorization/mode',
+    });
+  }
+  if (mode === 'platform_owned' && principal === '' && scope === '') return NO_DELEGATION;
+  for (const [field, value] of [
+    ['delegated_principal_id', principal],
+    ['delegated_scope', scope],
+  ] as const) {
+    if (value !== '') continue;
+    throw new RuntimeError('INVALID_INPUT', `Delegated authorization field is required: ${field}`, {
+      field: `/authorization/${field}`,
+    });
+  }
+  if (mode === 'platform_owned' || !isGranted(config, caller, principal, scope)) {
+    throw new RuntimeError('POLICY_DENIED', 'This delegation is not granted to this actor.', {
+      field: '/authorization',
+      rule_id: 'run_precheck',
+    });
+  }
+  return { mode: mode as AuthorizationMode, delegatedPrincipalId: principal, delegatedScope: scope };
+}
+
+/** A session keeps the authorization that it was started with. */
+export function assertSameDelegation(pinned: Delegation, claimed: TurnInput['authorization']): void {
+  if (claimed === undefined) return;
+  const isSame =
+    claimed.mode === pinned.mode &&
+    (claimed.delegated_principal_id ?? '') === pinned.delegatedPrincipalId &&
+    (claimed.delegated_scope ?? '') === pinned.delegatedScope;
+  if (isSame) return;
+  throw new RuntimeError('INVALID_INPUT', '/authorization: a session keeps the one it was started with', {
+    field: '/authorization',
+  });
+}

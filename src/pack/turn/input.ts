@@ -1,0 +1,59 @@
+// Owns the step from an untrusted turn input to a typed one: closed at every level, the first offence named by field.
+import { z } from 'zod';
+import { checkJson } from '../../base/json.ts';
+import type { JsonObject } from '../../base/json.ts';
+import { parseWith } from '../../base/parse.ts';
+import type { TurnInput, TurnMessage } from './contract.ts';
+
+// What a turn may weigh before its own limit is looked at; only guards the reader itself.
+const INPUT_LIMITS = { maxDepth: 64, maxBytes: 32 * 1024 * 1024 };
+
+const word = z.string().trim().min(1);
+const count = z.int().positive();
+const anyObject: z.ZodType<JsonObject> = z.record(z.string(), z.json());
+
+const message: z.ZodType<TurnMessage> = z.strictObject({
+  role: z.enum(['system', 'user', 'assistant', 'tool']),
+  content: z.string(),
+  tool_name: z.exactOptional(z.string().min(1)),
+  tool_call_id: z.exactOptional(z.string().min(1)),
+});
+
+export const turnInputSchema: z.ZodType<TurnInput> = z.strictObject({
+  messages: z.array(message),
+  session_id: z.exactOptional(word),
+  intent: z.exactOptional(word),
+  model_profile: z.exactOptional(word),
+  url: z.exactOptional(word),
+  stream: z.exactOptional(z.boolean()),
+  tool_catalog: z.exactOptional(
+    z.array(
+      z.strictObject({
+        name: word,
+        description: z.exactOptional(z.string().min(1)),
+        input_schema: z.exactOptional(anyObject),
+      }),
+    ),
+  ),
+  intent_catalog: z.exactOptional(z.array(z.strictObject({ id: word, description: word }))),
+  limits: z.exactOptional(
+    z.strictObject({
+      max_turns_per_session: z.exactOptional(count),
+      max_tool_calls_per_session: z.exactOptional(count),
+      max_input_bytes: z.exactOptional(count),
+    }),
+  ),
+  external_run_id: z.exactOptional(word),
+  authorization: z.exactOptional(
+    z.strictObject({
+      mode: word,
+      delegated_principal_id: z.exactOptional(word),
+      delegated_scope: z.exactOptional(word),
+    }),
+  ),
+});
+
+/** Throws INVALID_INPUT with `details.field`. */
+export function parseTurnInput(value: unknown): TurnInput {
+  return parseWith(turnInputSchema, checkJson(value, INPUT_LIMITS));
+}

@@ -1,0 +1,116 @@
+// Owns what is said of the tools that a model asks for: each gets an id of ours and the kernel's decision, before anybody
+// runs anything. A tool that the turn did not offer is refused here, by its own code, and its id can never run.
+import { asRuntimeError } from '../../base/errors.ts';
+import { showCut } from '../../base/text.ts';
+import type { JsonObject } from '../../base/json.ts';
+import type { RuntimeConfig } from '../../config/types.ts';
+import type { SessionBinding } from '../../kernel/call.ts';
+import type { PackDeps } from '../deps.ts';
+import { decisionView } from '../records.ts';
+import type { DecisionView, RequestedTool } from './contract.ts';
+import type { AskedTool, NormalTurn } from './normalize.ts';
+import type { PreparedTurn } from './prepare.ts';
+
+export interface DecidedTool extends RequestedTool {
+  /** Why it may never run; undefined: the kernel decides when it is called. */
+  refused?: 'TOOL_NOT_FOUND' | 'LIMIT_EXCEEDED' | 'POLICY_DENIED';
+}
+
+/** The canonical id for what a model wrote: the id itself, or the catalog's own name for it. */
+function canonicalName(config: RuntimeConfig, name: string): string {
+  if (Object.hasOwn(config.capabilities, name)) return name;
+  const named = Object.values(config.capabilities).filter((one) => one.name === name);
+  return named.length === 1 ? (named[0]?.id ?? name) : name;
+}
+
+function denial(ruleId: string, reason: string, policyDigest: string): DecisionView {
+  return {
+    decision: 'deny',
+    rule_id: ruleId,
+    layer: 'session',
+    reasons: [reason],
+    policy_digest: policyDigest,
+  };
+}
+
+async function kernelDecision(
+  deps: PackDeps,
+  turn: PreparedTurn,
+  binding: SessionBinding,
+  asked: AskedTool & { id: string },
+): Promise<DecisionView> {
+  try {
+    return decisionView(
+      await deps.kernel.preview({
+        context: turn.context,
+        session: binding,
+        tool: asked.name,
+        args: asked.input,
+        toolCallId: asked.id,
+      }),
+    );
+  } catch (thrown) {
+    const error = asRuntimeError(thrown);
+    if (error.code === 'STORE_UNAVAILABLE') throw error;
+    return denial('kernel_error', `${error.code}: ${error.message}`, deps.config.policy.digest);
+  }
+}
+
+/** The binding under which a turn's calls are decided: the intent that the model narrowed to, if it did. */
+export function callBinding(turn: PreparedTurn, intent: string): SessionBinding {
+  return turn.intent.session === undefined ? turn.binding : { ...turn.binding, intent };
+}
+
+async function decideOne(
+  deps: PackDeps,
+  turn: PreparedTurn,
+  binding: SessionBinding,
+  asked: AskedTool,
+): Promise<DecidedTool> {
+  const { config, ids } = deps;
+  const name = canonicalName(config, asked.name);
+  const id = ids.next('call');
+  const tool = { name, input: asked.input, tool_call_id: id };
+  const { digest } = config.policy;
+  if (turn.exhausted !== undefined) {
+    return { ...tool, decision: denial('loop_budget', turn.exhausted, digest), refused: 'LIMIT_EXCEEDED' };
+  }
+  const isOffered = turn.tools.some(({ definition }) => definition.id === name);
+  if (!isOffered && !Object.hasOwn(config.capabilities, name)) {
+    const reason = `TOOL_NOT_FOUND: ${showCut(name, 120)} is not in the governed catalog`;
+    return { ...tool, decision: denial('inventory', reason, digest), refused: 'TOOL_NOT_FOUND' };
+  }
+  const decision = await kernelDecision(deps, turn, binding, { ...tool, id });
+  if (isOffered) return { ...tool, decision };
+  if (decision.decision === 'deny') return { ...tool, decision, refused: 'POLICY_DENIED' };
+  const reason = `TOOL_NOT_FOUND: ${showCut(name, 120)} was not offered in this turn`;
+  return { ...tool, decision: denial('inventory', reason, digest), refused: 'TOOL_NOT_FOUND' };
+}
+
+/** Every requested tool with its id and decision, in the model's order. */
+export async function decideRequested(
+  deps: PackDeps,
+  turn: PreparedTurn,
+  normal: NormalTurn,
+): Promise<DecidedTool[]> {
+  const binding = callBinding(turn, normal.intent);
+  const decided: DecidedTool[] = [];
+  for (const asked of normal.tools) decided.push(await decideOne(deps, turn, binding, asked));
+  return decided;
+}
+
+/** As evidence shows it; the exact arguments are sealed. */
+export function requestedEvidence(tool: DecidedTool): JsonObject {
+  const { name, input, tool_call_id: id, decision, refused } = tool;
+  return {
+    tool_call_id: id,
+    tool: name,
+    arguments: input,
+    decision: decision.decision,
+    rule_id: decision.rule_id,
+    layer: decision.layer,
+    reasons: decision.reasons,
+    policy_digest: decision.policy_digest,
+    ...(refused === undefined ? {} : { refused }),
+  };
+}

@@ -1,0 +1,287 @@
+// Owns one governed turn, the file to read first:
+// prepare → admit and record (one commit) → generate → normalize → record (one commit) → return.
+//
+// T1  Nothing is sent to a provider that is not recorded first; one turn makes at most one provider call.
+// T2  An admitted turn is exactly two commits, a refused one is one.
+// T3  A turn always answers: every failure is recorded and returned; it is never thrown.
+// T4  Only what the kernel recorded is told as a tool's result; what the model asks for is decided before it is shown.
+import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
+import type { Caller } from '../../kernel/identity.ts';
+import type { Progress } from '../../kernel/execution/executor.ts';
+import type { Append, Commit, CommitResult } from '../../store/contract.ts';
+import { decisionView } from '../records.ts';
+import type { Entry } from '../sessions/conversation.ts';
+import type { HeldSession } from '../sessions/sessions.ts';
+import { assertPrecheck } from './authorize.ts';
+import type { TurnFailure, TurnInput, TurnOutput, TurnSnapshot } from './contract.ts';
+import { parseTurnInput } from './input.ts';
+import { toModelTools } from './messages.ts';
+import { normalize } from './normalize.ts';
+import type { NormalTurn } from './normalize.ts';
+import { completedCommit, failedCommit } from './outcome-commit.ts';
+import type { Admitted, Generated } from './outcome-commit.ts';
+import { checkOutput } from './output.ts';
+import { prepareTurn, sessionFor, turnUnderWay } from './prepare.ts';
+import type { PreparedTurn, TurnRoom } from './prepare.ts';
+import { refuseTurn } from './refusal.ts';
+import { decideRequested } from './requested.ts';
+import type { DecidedTool } from './requested.ts';
+import { startCommit } from './start-commit.ts';
+import { createTurnStream } from './stream.ts';
+import type { TurnStream } from './stream.ts';
+
+export interface TurnIo {
+  progress?(progress: Progress): void;
+  snapshot?(snapshot: TurnSnapshot): void;
+  signal: AbortSignal;
+}
+
+// Each round a call of this session was recorded between reading and committing; more than a few means a flood.
+const MAX_ROUNDS = 8;
+
+type Admission = { kind: 'admitted'; admitted: Admitted; held: HeldSession | undefined } | { kind: 'again' };
+
+/** One governed model turn for a proven caller. Never rejects. */
+export async function executeTurn(
+  room: TurnRoom,
+  caller: Caller,
+  rawInput: unknown,
+  io: TurnIo,
+): Promise<TurnOutput | TurnFailure> {
+  const seen: Seen = { held: undefined, claim: undefined };
+  try {
+    return await claimedTurn(room, caller, rawInput, { io, seen });
+  } catch (thrown) {
+    return await refused(room, caller, seen.held, asRuntimeError(thrown));
+  } finally {
+    if (seen.claim !== undefined) room.running.delete(seen.claim);
+  }
+}
+
+interface Seen {
+  held: HeldSession | undefined;
+  claim: string | undefined;
+}
+
+/** Rejects only before the turn is admitted, so with nothing sent and nothing recorded. */
+async function claimedTurn(
+  room: TurnRoom,
+  caller: Caller,
+  rawInput: unknown,
+  { io, seen }: { io: TurnIo; seen: Seen },
+): Promise<TurnOutput | TurnFailure> {
+  assertPrecheck(room.deps.config, caller);
+  const input = parseTurnInput(rawInput);
+  if (io.signal.aborted) throw new RuntimeError('CANCELED');
+  if (input.session_id !== undefined) seen.claim = claim(room, caller, input.session_id);
+  const { admitted, held } = await enter(room, caller, input, seen);
+  const stream =
+    input.stream === true && io.snapshot !== undefined
+      ? createTurnStream(room.deps.clock, (snapshot) => io.snapshot?.(snapshot))
+      : undefined;
+  const answer = await carryOut(room, admitted, held, { signal: io.signal, stream });
+  stream?.finish(answer);
+  return answer;
+}
+
+/** One turn of a session at a time. The key names the owner too, so that a stranger learns nothing from it. */
+function claim(room: TurnRoom, caller: Caller, sessionId: string): string {
+  const key = [caller.tenant, caller.principal, sessionId].map(encodeURIComponent).join('|');
+  if (room.running.has(key)) throw turnUnderWay(sessionId);
+  room.running.add(key);
+  return key;
+}
+
+/** Prepares and admits, anew whenever the session moved in between. */
+async function enter(
+  room: TurnRoom,
+  caller: Caller,
+  input: TurnInput,
+  seen: Seen,
+): Promise<Extract<Admission, { kind: 'admitted' }>> {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const session = await sessionFor(room, caller, input);
+    seen.held = session.held;
+    const admission = await admit(room, await prepareTurn(room, caller, input, session));
+    if (admission.kind === 'admitted') return admission;
+  }
+  throw new RuntimeError('CONFLICT', 'The session keeps changing.', { session_id: input.session_id });
+}
+
+async function admit(room: TurnRoom, turn: PreparedTurn): Promise<Admission> {
+  const { kernel, clock } = room.deps;
+  const { context, binding: session, profile } = turn;
+  const tools = toModelTools(turn.tools);
+  const inputBytes = turn.inputBytes + Buffer.byteLength(JSON.stringify(tools));
+  const commit = startCommit(room.deps, turn);
+  const admission = await kernel.admitModel({ context, session, profile, inputBytes }, commit);
+  if (!admission.ok) {
+    if (admission.refused === 'conflict') return { kind: 'again' };
+    throw deniedError(admission.decision);
+  }
+  const held = await room.sessions.advance({
+    chain: turn.chain,
+    held: turn.held,
+    appends: commit.appends,
+    heads: admission.heads,
+    said: turn.news.entries,
+  });
+  const admitted = { turn, reserved: admission.reserved, startedAt: clock.monotonic() };
+  return { kind: 'admitted', admitted, held };
+}
+
+function deniedError(decision: Parameters<typeof decisionView>[0]): RuntimeError {
+  const codes: Record<string, 'LIMIT_EXCEEDED' | 'SCOPE_DENIED'> = {
+    loop_budget: 'LIMIT_EXCEEDED',
+    scope_boundary: 'SCOPE_DENIED',
+  };
+  const code = codes[decision.ruleId] ?? 'POLICY_DENIED';
+  const details = { decision: decisionView(decision), ...decision.attributes };
+  return new RuntimeError(code, decision.reasons[0], details);
+}
+
+interface TurnWire {
+  signal: AbortSignal;
+  stream: TurnStream | undefined;
+}
+
+async function carryOut(
+  room: TurnRoom,
+  admitted: Admitted,
+  held: HeldSession | undefined,
+  wire: TurnWire,
+): Promise<TurnOutput | TurnFailure> {
+  let generated: Generated | undefined;
+  try {
+    generated = await generate(admitted, wire);
+    const normal = meaning(admitted.turn, generated);
+    const tools = await decideRequested(room.deps, admitted.turn, normal);
+    const output = checkOutput(outputOf(admitted.turn, normal, tools, generated));
+    const commit = completedCommit(room.deps, admitted, { output, tools, facts: generated.facts });
+    await record(room, admitted.turn, held, { commit, said: [saidByModel(output, tools)] });
+    return output;
+  } catch (thrown) {
+    return failed(room, admitted, held, { error: asRuntimeError(thrown), generated });
+  }
+}
+
+/** T1: the one call. */
+function generate({ turn }: Admitted, { signal, stream }: TurnWire): Promise<Generated> {
+  const { messages, intent, turnIndex } = turn;
+  const tools = toModelTools(turn.tools);
+  return turn.provider.generate(
+    { messages, tools, intents: intent.offered, turnIndex },
+    { signal, ...(stream === undefined ? {} : { onText: (delta: string) => stream.onText(delta) }) },
+  );
+}
+
+function meaning(turn: PreparedTurn, { output }: Generated): NormalTurn {
+  const { label, offered } = turn.intent;
+  const normal = normalize(output, { intent: label, offered: offered.map((one) => one.id) });
+  if (normal.ok) return normal.turn;
+  const { reason, field, finishReason } = normal;
+  throw new RuntimeError('PROVIDER_MALFORMED_RESPONSE', undefined, {
+    reason,
+    finish_reason: finishReason,
+    ...(field === undefined ? {} : { field }),
+  });
+}
+
+function outputOf(
+  turn: PreparedTurn,
+  normal: NormalTurn,
+  tools: readonly DecidedTool[],
+  { output }: Generated,
+): TurnOutput {
+  const [first] = tools;
+  const asked = tools.map(({ name, input, tool_call_id, decision }) => ({
+    name,
+    input,
+    tool_call_id,
+    decision,
+  }));
+  return {
+    status: normal.status,
+    intent: normal.intent,
+    assistant_message: normal.message,
+    ...(first === undefined
+      ? {}
+      : {
+          requested_tool: { name: first.name, input: first.input },
+          requested_tools: asked,
+          tool_call_id: first.tool_call_id,
+          decision: first.decision,
+        }),
+    provider: { kind: turn.provider.kind, model: turn.provider.model },
+    ...(output.usage === undefined ? {} : { usage: output.usage }),
+    finish_reason: normal.finishReason,
+    session_id: turn.facts.id,
+    run_id: turn.context.runId,
+    trace_id: turn.context.traceId,
+    turn_index: turn.turnIndex,
+  };
+}
+
+function saidByModel(output: TurnOutput, tools: readonly DecidedTool[]): Entry {
+  const calls = tools.map(({ tool_call_id: id, name, input }) => ({ id, name, input }));
+  return { from: 'model', content: output.assistant_message, calls };
+}
+
+function refusedText(done: Exclude<CommitResult, { ok: true }>): RuntimeError {
+  return new RuntimeError('CONFLICT', 'A later turn of this session took over; this one is not part of it.', {
+    refused: done.refused,
+  });
+}
+
+async function record(
+  room: TurnRoom,
+  turn: PreparedTurn,
+  held: HeldSession | undefined,
+  outcome: { commit: Commit & { appends: Append[] }; said: Entry[] },
+): Promise<void> {
+  const done = await room.deps.store.commit(outcome.commit);
+  if (!done.ok) throw refusedText(done);
+  if (held === undefined) return;
+  const { appends } = outcome.commit;
+  await room.sessions.advance({ chain: turn.chain, held, appends, heads: done.heads, said: outcome.said });
+}
+
+/** T3: a turn that was admitted and gave no output. */
+async function failed(
+  room: TurnRoom,
+  admitted: Admitted,
+  held: HeldSession | undefined,
+  { error, generated }: { error: RuntimeError; generated: Generated | undefined },
+): Promise<TurnFailure> {
+  const { turn } = admitted;
+  const wasCalled = generated !== undefined || 'attempts' in error.details;
+  const details = {
+    provider_call_count: wasCalled ? 1 : 0,
+    provider_kind: turn.provider.kind,
+    ...(generated === undefined ? {} : { request_url: generated.facts.requestUrl }),
+    ...error.details,
+  };
+  const full = new RuntimeError(error.code, error.message, details);
+  const where = { session_id: turn.facts.id, run_id: turn.context.runId, trace_id: turn.context.traceId };
+  try {
+    await record(room, turn, held, { commit: failedCommit(room.deps, admitted, full, generated), said: [] });
+  } catch (thrown) {
+    const storeError = asRuntimeError(thrown);
+    if (storeError.code === 'STORE_UNAVAILABLE') return { error: storeError.view(), ...where };
+  }
+  return { error: full.view(), ...where };
+}
+
+async function refused(
+  room: TurnRoom,
+  caller: Caller,
+  held: HeldSession | undefined,
+  error: RuntimeError,
+): Promise<TurnFailure> {
+  try {
+    return await refuseTurn(room.deps, caller, held, error);
+  } catch (thrown) {
+    // Without a record there is no other answer to give than that there is no record.
+    return { error: asRuntimeError(thrown).view() };
+  }
+}

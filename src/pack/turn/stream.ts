@@ -1,0 +1,131 @@
+// Owns live output: what of a growing answer is already the message, at most ten snapshots a second, each with only what
+// is new, and one final snapshot that equals the output. A partial is for showing; nothing is ever decided on it.
+import type { Clock } from '../../base/clock.ts';
+import type { JsonObject } from '../../base/json.ts';
+import type { TurnFailure, TurnOutput, TurnSnapshot } from './contract.ts';
+
+const MIN_GAP_MS = 100;
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+};
+
+interface Scanned {
+  value: string;
+  /** Index after the closing quote; undefined while the string is still open. */
+  end: number | undefined;
+}
+
+/** The JSON string that opens at `start`, as far as it has come; an escape that is cut off is left for later. */
+function scanString(text: string, start: number): Scanned {
+  let value = '';
+  for (let at = start + 1; at < text.length; at++) {
+    const char = text.charAt(at);
+    if (char === '"') return { value, end: at + 1 };
+    if (char !== '\\') {
+      value += char;
+      continue;
+    }
+    const escape = text.charAt(at + 1);
+    if (escape === 'u') {
+      const digits = text.slice(at + 2, at + 6);
+      if (!/^[0-9a-fA-F]{4}$/.test(digits)) break;
+      value += String.fromCharCode(Number.parseInt(digits, 16));
+      at += 5;
+    } else {
+      const plain = ESCAPES[escape];
+      if (plain === undefined) break;
+      value += plain;
+      at += 1;
+    }
+  }
+  return { value, end: undefined };
+}
+
+/** The value of the top-level key `assistant_message`, as far as it has come. */
+function messageIn(object: string): string {
+  let depth = 0;
+  for (let at = 0; at < object.length; at++) {
+    const char = object.charAt(at);
+    if (char === '{' || char === '[') depth += 1;
+    else if (char === '}' || char === ']') depth -= 1;
+    else if (char === '"') {
+      const { value, end } = scanString(object, at);
+      if (end === undefined) return '';
+      const after = /^\s*:\s*"/.exec(object.slice(end, end + 64));
+      if (depth === 1 && value === 'assistant_message' && after !== null) {
+        return scanString(object, end + after[0].length - 1).value;
+      }
+      at = end - 1;
+    }
+  }
+  return '';
+}
+
+/** What of the text so far is the message to the user: all of a plain text, only the message of the governed form. */
+export function visibleMessage(text: string): string {
+  const bare = text.trimStart();
+  if (bare.startsWith('{')) return messageIn(bare);
+  if (!bare.startsWith('`')) return text;
+  if ('```json\n'.startsWith(bare)) return ''; // still undecided
+  const fenced = /^```(?:json)?[ \t]*\r?\n\s*\{/.exec(bare);
+  return fenced === null ? text : messageIn(bare.slice(fenced[0].length - 1));
+}
+
+export interface TurnStream {
+  onText(delta: string): void;
+  /** Ends the stream: no partial comes after the final snapshot. Returns how many snapshots there were. */
+  finish(answer: TurnOutput | TurnFailure): number;
+}
+
+/** Sends snapshots to `send`; a listener that throws ends the stream and nothing else. */
+export function createTurnStream(clock: Clock, send: (snapshot: TurnSnapshot) => void): TurnStream {
+  let raw = '';
+  let shown = 0;
+  let sequence = 0;
+  let lastAt = -Infinity;
+  let isOver = false;
+  let cancelTimer: (() => void) | undefined;
+
+  const emit = (state: TurnSnapshot['state'], data: JsonObject): void => {
+    try {
+      send({ sequence: sequence++, state, data });
+    } catch {
+      isOver = true;
+    }
+  };
+  const flush = (): void => {
+    cancelTimer = undefined;
+    if (isOver) return;
+    const visible = visibleMessage(raw);
+    const upTo = visible.isWellFormed() ? visible.length : visible.length - 1; // half a character waits for its rest
+    if (upTo <= shown) return;
+    lastAt = clock.monotonic();
+    const delta = visible.slice(shown, upTo);
+    shown = upTo;
+    emit('partial', { assistant_message_delta: delta });
+  };
+
+  return {
+    onText(delta) {
+      if (isOver) return;
+      raw += delta;
+      const wait = lastAt + MIN_GAP_MS - clock.monotonic();
+      if (wait <= 0) flush();
+      else cancelTimer ??= clock.after(wait, flush);
+    },
+    finish(answer) {
+      cancelTimer?.();
+      if (!isOver) emit('final', JSON.parse(JSON.stringify(answer)) as JsonObject);
+      isOver = true;
+      return sequence;
+    },
+  };
+}

@@ -1,0 +1,90 @@
+// Owns the credential of a call: read from the one variable that the profile names, when a call is made, and kept out
+// of everything that goes back to the caller.
+import { RuntimeError } from '../base/errors.ts';
+import type { ModelOutput, ModelProfile } from './contract.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const REMOVED = '[key removed]';
+// Local servers take any word as their key (`ollama`, `none`): such a word is no secret, and an answer may hold it.
+const SHORTEST_SECRET = 12;
+
+/** The value of a variable, or MISSING_ENVIRONMENT that names it. */
+export function requireVariable(env: Environment, variable: string): string {
+  const value = env[variable]?.trim();
+  if (value === undefined || value === '') {
+    throw new RuntimeError('MISSING_ENVIRONMENT', `The environment variable ${variable} is not set.`, {
+      variable,
+    });
+  }
+  return value;
+}
+
+export function readKey(profile: ModelProfile, env: Environment): string | undefined {
+  if (profile.apiKeyEnv === undefined) return undefined;
+  const key = requireVariable(env, profile.apiKeyEnv);
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    throw new RuntimeError(
+      'MISSING_ENVIRONMENT',
+      `The environment variable ${profile.apiKeyEnv} is set, but what it holds cannot be sent as a key.`,
+      { variable: profile.apiKeyEnv },
+    );
+  }
+  return key;
+}
+
+/** The text without the key, in whatever case and also in its URL form. */
+export function withoutKey(text: string, key: string | undefined): string {
+  if (key === undefined || key === '') return text;
+  const forms = [key, encodeURIComponent(key)].map((form) => form.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return text.replaceAll(new RegExp(forms.join('|'), 'gi'), REMOVED);
+}
+
+/** The output of a provider that may have echoed the key it was given. */
+export function outputWithoutKey(output: ModelOutput, key: string | undefined): ModelOutput {
+  if (key === undefined || key.length < SHORTEST_SECRET) return output;
+  return {
+    ...output,
+    text: withoutKey(output.text, key),
+    finishReason: withoutKey(output.finishReason, key),
+    toolCalls: output.toolCalls.map((call) => ({
+      id: withoutKey(call.id, key),
+      name: withoutKey(call.name, key),
+      rawInput: withoutKey(call.rawInput, key),
+    })),
+  };
+}
+
+/** Characters at the end of `text` with which the key may begin. */
+function startedKey(text: string, key: string): number {
+  for (let length = Math.min(key.length - 1, text.length); length > 0; length--) {
+    if (key.startsWith(text.slice(-length))) return length;
+  }
+  return 0;
+}
+
+export interface TextGate {
+  push: (delta: string) => void;
+  /** Tells what was held back; called once, after the last delta. */
+  end: () => void;
+}
+
+/** Passes pieces of text on, holding back an end that may be the start of the key. */
+export function createTextGate(key: string | undefined, tell: (delta: string) => void): TextGate {
+  if (key === undefined || key.length < SHORTEST_SECRET) return { push: tell, end: () => undefined };
+  let held = '';
+  const pass = (keep: number): void => {
+    const ready = held.slice(0, held.length - keep);
+    held = held.slice(held.length - keep);
+    if (ready !== '') tell(ready);
+  };
+  return {
+    push(delta) {
+      held = withoutKey(held + delta, key);
+      pass(startedKey(held, key));
+    },
+    end: () => {
+      pass(0);
+    },
+  };
+}

@@ -1,0 +1,48 @@
+// Owns what one client connection is given and what its requests share: the proven caller, the limits, the gate's memory.
+import type { Clock } from '../base/clock.ts';
+import type { Ids } from '../base/ids.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type { Runtime } from '../runtime/contract.ts';
+import type { Gate } from './gate.ts';
+import type { RequestStates } from './request-state.ts';
+import type { NameMode } from './tool-names.ts';
+import type { ToolTable } from './tool-table.ts';
+
+export type Era = 'legacy' | 'modern';
+
+/** `turn`: turns and their tools; `operate`: looking and explaining; `gateway`: the governed capabilities; `all`. */
+export type ToolSet = 'turn' | 'operate' | 'gateway' | 'all';
+
+/** Where the server reports what no client may see; never standard output. */
+export type ServerLog = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  message: string,
+  details?: Record<string, unknown>,
+) => void;
+
+export interface ServeOptions {
+  tools: ToolSet;
+  toolNames: NameMode;
+  /** Told to clients as our version. */
+  version: string;
+  /** How long work in flight may take to end after the client has gone, milliseconds. */
+  graceMs?: number;
+}
+
+/** What every part of the server is built from. */
+export interface ServerParts {
+  runtime: Runtime;
+  caller: Caller;
+  options: ServeOptions;
+  clock: Clock;
+  ids: Ids;
+  log: ServerLog;
+}
+
+export interface Connection extends ServerParts {
+  table: ToolTable;
+  gate: Gate;
+  states: RequestStates;
+  /** Calls that have not ended yet; their number is bounded, and the end of the connection waits for them. */
+  inFlight: Set<Promise<unknown>>;
+}

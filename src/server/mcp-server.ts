@@ -1,0 +1,195 @@
+// Owns the protocol face: one McpServer per era and connection, with our own handlers for every list, call and read, so
+// that protocol errors stay protocol errors and the cost of a call does not grow with the number of tools.
+import { CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, McpServer } from '@modelcontextprotocol/server';
+import type {
+  CallToolRequest,
+  ClientCapabilities,
+  Implementation,
+  ListToolsResult,
+  ServerContext,
+} from '@modelcontextprotocol/server';
+import { RuntimeError } from '../base/errors.ts';
+import type { Connection, Era } from './connection.ts';
+import { errorResult, invalidParams, readFailure, toolFailure, unknownTool } from './errors.ts';
+import type { Round } from './gate.ts';
+import { relayProgress } from './progress.ts';
+import { promptText, PROMPTS } from './prompts.ts';
+import { readResource, RESOURCES, TEMPLATES } from './resources.ts';
+import { listedName } from './tool-names.ts';
+import type { ToolResult } from './tools/tool.ts';
+
+const PAGE = 100;
+const IDEMPOTENCY_META_KEY = 'agent-runtime/idempotency-key';
+
+const INSTRUCTIONS = `Every model turn and every tool call here passes one policy gate and is recorded.
+A call that needs a person's approval answers approval_required with an approval id and where to answer it; repeat the same call afterwards. No tool here answers an approval.
+agent:execute-turn asks the model; agent:call-tool runs what the model asked for. agent:get-health says what is wrong.
+side_effect_unknown means: look at the system concerned before repeating anything.`;
+
+interface ClientView {
+  name?: string;
+  elicitsForms: boolean;
+}
+
+function clientView(server: McpServer, ctx: ServerContext, era: Era): ClientView {
+  const envelope = ctx.mcpReq.envelope as Record<string, unknown> | undefined;
+  const modern = era === 'modern';
+  const info = modern
+    ? (envelope?.[CLIENT_INFO_META_KEY] as Implementation | undefined)
+    : // eslint-disable-next-line @typescript-eslint/no-deprecated -- the only source on a legacy connection
+      server.server.getClientVersion();
+  const capabilities = modern
+    ? (envelope?.[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities | undefined)
+    : // eslint-disable-next-line @typescript-eslint/no-deprecated -- the only source on a legacy connection
+      server.server.getClientCapabilities();
+  const elicitation = capabilities?.elicitation;
+  return {
+    ...(info === undefined ? {} : { name: info.name }),
+    // A bare declaration is older than the modes and means forms.
+    elicitsForms:
+      elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined),
+  };
+}
+
+async function listTools(
+  connection: Connection,
+  clientName: string | undefined,
+  cursor: string | undefined,
+): Promise<ListToolsResult> {
+  const { entries } = await connection.table.current();
+  let from = 0;
+  if (cursor !== undefined) {
+    const after = Buffer.from(cursor, 'base64url').toString();
+    from = entries.findIndex((entry) => entry.id === after) + 1;
+    if (from === 0) throw invalidParams('Unknown cursor; list from the start again');
+  }
+  const page = entries.slice(from, from + PAGE);
+  const last = page.at(-1);
+  const mode = connection.options.toolNames;
+  return {
+    tools: page.map((entry) => ({ name: listedName(entry.id, mode, clientName), ...entry.definition })),
+    ...(last === undefined || from + PAGE >= entries.length
+      ? {}
+      : { nextCursor: Buffer.from(last.id).toString('base64url') }),
+  };
+}
+
+async function runTool(
+  connection: Connection,
+  params: CallToolRequest['params'],
+  request: Omit<Round, 'beat'>,
+): Promise<ToolResult> {
+  const { runtime, caller, clock, gate } = connection;
+  const { ctx } = request;
+  const offered = await connection.table.current();
+  const entry = offered.find(params.name);
+  if (entry === undefined) throw unknownTool(params.name);
+  const relay = relayProgress(
+    ctx.mcpReq._meta?.progressToken,
+    (progress) => ctx.mcpReq.notify({ method: 'notifications/progress', params: { ...progress } }),
+    clock,
+  );
+  const round: Round = { ...request, beat: () => relay.beat() };
+  const idempotencyKey = ctx.mcpReq._meta?.[IDEMPOTENCY_META_KEY];
+  try {
+    return await entry.run(params.arguments, {
+      runtime,
+      caller,
+      io: {
+        signal: ctx.mcpReq.signal,
+        progress: (progress) => relay.progress(progress),
+        snapshot: (snapshot) => relay.snapshot(snapshot),
+      },
+      governed: (call) => gate.governed(call, round),
+      canonicalId: (name) => offered.find(name)?.id,
+      ...(typeof idempotencyKey === 'string' ? { idempotencyKey } : {}),
+    });
+  } finally {
+    await relay.end();
+  }
+}
+
+/** Runs one `tools/call` within the bound, and keeps it known until it has ended. */
+async function callTool(
+  connection: Connection,
+  params: CallToolRequest['params'],
+  request: Omit<Round, 'beat'>,
+): Promise<ToolResult> {
+  const { inFlight, runtime, log } = connection;
+  const most = runtime.config.runtime.maxCallsInFlight;
+  if (inFlight.size >= most) {
+    return errorResult(new RuntimeError('TOO_BUSY', undefined, { in_flight: inFlight.size, most }).view());
+  }
+  const running = runTool(connection, params, request).catch((thrown: unknown) => toolFailure(thrown, log));
+  // Errors are the caller's to see; here only the end counts.
+  const ended = running.then(
+    () => undefined,
+    () => undefined,
+  );
+  inFlight.add(ended);
+  void ended.then(() => inFlight.delete(ended));
+  return running;
+}
+
+function serveTools(server: McpServer, connection: Connection, era: Era): void {
+  server.server.setRequestHandler('tools/list', ({ params }, ctx) =>
+    listTools(connection, clientView(server, ctx, era).name, params?.cursor),
+  );
+  server.server.setRequestHandler('tools/call', ({ params }, ctx) =>
+    callTool(connection, params, { era, ctx, client: clientView(server, ctx, era) }),
+  );
+}
+
+function serveReads(server: McpServer, connection: Connection): void {
+  const { runtime, caller, log } = connection;
+  server.server.setRequestHandler('resources/list', () => ({ resources: RESOURCES }));
+  server.server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: TEMPLATES }));
+  server.server.setRequestHandler('resources/read', async ({ params }) => {
+    try {
+      return await readResource(runtime, caller, params.uri);
+    } catch (thrown) {
+      throw readFailure(thrown, params.uri, log);
+    }
+  });
+  server.server.setRequestHandler('prompts/list', () => ({ prompts: PROMPTS }));
+  server.server.setRequestHandler('prompts/get', ({ params }) => promptText(params.name, params.arguments));
+}
+
+/** A server for one era of one connection. Cheap: the SDK may build one for a probe and throw it away. */
+export function createMcpServer(connection: Connection, era: Era): McpServer {
+  const { options, states, runtime, log } = connection;
+  const day = 86_400_000;
+  const fixed = { ttlMs: day, cacheScope: 'private' } as const;
+  const server = new McpServer(
+    { name: 'agent-runtime', title: 'Agent Runtime', version: options.version },
+    {
+      instructions: INSTRUCTIONS,
+      capabilities: { tools: { listChanged: true }, resources: {}, prompts: {} },
+      // The shim would swallow how a question was not answered; the gate asks legacy clients itself.
+      inputRequired: { legacyShim: false },
+      requestState: { verify: (text, ctx) => states.verify(text, ctx) },
+      cacheHints: {
+        'tools/list': { ttlMs: 10_000, cacheScope: 'private' },
+        'resources/list': fixed,
+        'resources/templates/list': fixed,
+        'prompts/list': fixed,
+        'resources/read': { ttlMs: 0, cacheScope: 'private' },
+        'server/discover': { ttlMs: 10_000, cacheScope: 'private' },
+      },
+    },
+  );
+  serveTools(server, connection, era);
+  serveReads(server, connection);
+  const stopListening = runtime.onToolsChanged(() => {
+    connection.table.forget();
+    server.server.sendToolListChanged().catch((error: unknown) => {
+      log('debug', 'a changed tool list was not announced', { error });
+    });
+  });
+  server.server.onclose = stopListening;
+  server.server.onerror = (error) => {
+    // A state that was not ours is worth a look; the client is told nothing but that it is invalid.
+    log(error.message.startsWith('requestState') ? 'warn' : 'debug', 'protocol', { error });
+  };
+  return server;
+}

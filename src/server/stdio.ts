@@ -1,0 +1,92 @@
+// Owns one stdio connection from the first byte to the last: guard, era, server, and an orderly end. Standard output
+// carries JSON-RPC and nothing else.
+import type { Readable, Writable } from 'node:stream';
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import type { Clock } from '../base/clock.ts';
+import { DEFAULT_JSON_LIMITS } from '../base/json.ts';
+import type { Connection, ServerParts } from './connection.ts';
+import { ApprovalGate } from './gate.ts';
+import { LineGuard } from './line-guard.ts';
+import { createMcpServer } from './mcp-server.ts';
+import { createRequestStates } from './request-state.ts';
+import type { StateKeys } from './request-state.ts';
+import { StdioPipes } from './stdio-transport.ts';
+import { createToolTable } from './tool-table.ts';
+
+const DEFAULT_GRACE_MS = 2000;
+// Not waited for: these end when the connection does.
+const LONG_LIVED = ['tools/call', 'subscriptions/listen'];
+
+export interface ServeStdioInput extends ServerParts {
+  stdin: Readable;
+  stdout: Writable;
+  stateKeys: StateKeys;
+}
+
+export interface StdioServer {
+  /** Resolves when the client is gone, or `close` was called, and everything in flight has ended or had its grace. */
+  done: Promise<void>;
+  close(): Promise<void>;
+}
+
+async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  let cancel = (): void => undefined;
+  const limit = new Promise<void>((resolve) => {
+    cancel = clock.after(ms, resolve);
+  });
+  await Promise.race([work, limit]);
+  cancel();
+}
+
+function createConnection(input: ServeStdioInput): Connection {
+  const { runtime, caller, options, clock, ids, log } = input;
+  const parts: ServerParts = { runtime, caller, options, clock, ids, log };
+  const states = createRequestStates(input.stateKeys, caller, clock);
+  return {
+    ...parts,
+    states,
+    gate: new ApprovalGate(parts, states),
+    table: createToolTable(runtime, caller, options.tools),
+    inFlight: new Set(),
+  };
+}
+
+/**
+ * Serves one client over two pipes, in the era it opens with. Rejects with CONFIGURATION_ERROR when two tools would share
+ * a name; nothing has been read by then.
+ */
+export async function serveRuntimeStdio(input: ServeStdioInput): Promise<StdioServer> {
+  const { runtime, options, clock, log } = input;
+  const connection = createConnection(input);
+  await connection.table.current();
+  const guard = new LineGuard({
+    maxBytes: runtime.config.runtime.maxLineBytes,
+    maxDepth: DEFAULT_JSON_LIMITS.maxDepth,
+  });
+  const pipes = new StdioPipes(input, guard, ({ code, message }) => {
+    log('warn', 'a line was refused', { code, message });
+  });
+  const handle = serveStdio(({ era }) => createMcpServer(connection, era), {
+    transport: pipes,
+    onerror: (error) => log('debug', 'connection', { error }),
+  });
+
+  async function finish(): Promise<void> {
+    const grace = options.graceMs ?? DEFAULT_GRACE_MS;
+    await pipes.ended;
+    // A script that writes its requests and closes the pipe still gets its lists; calls are aborted.
+    await within(clock, grace, pipes.answeredAllBut(LONG_LIVED));
+    await handle.close();
+    await within(clock, grace, Promise.all([...connection.inFlight]));
+    await within(clock, grace, connection.gate.close());
+    await within(clock, grace, pipes.flushed());
+  }
+  const done = finish();
+  return {
+    done,
+    close: async () => {
+      await handle.close();
+      await done;
+    },
+  };
+}

@@ -1,0 +1,65 @@
+// Owns the tool `agent:call-tool`: runs exactly the tool that a turn requested. Arguments come from the record.
+import { z } from 'zod';
+import type { CallToolInput } from '../../runtime/contract.ts';
+import { answerResult } from '../results.ts';
+import { BOOL, closed, DECISION_VIEW, ERROR_VIEW, list, oneOf, OPEN, orError, TEXT } from './schemas.ts';
+import { agentTool } from './tool.ts';
+import type { AgentTool } from './tool.ts';
+
+const input: z.ZodType<CallToolInput> = z.strictObject({
+  session_id: z.string().min(1),
+  tool_call_id: z.string().min(1).describe('As the turn gave it.'),
+  approval_id: z.exactOptional(z.string().min(1)),
+});
+
+const output = closed(
+  {
+    status: oneOf(
+      'done',
+      'tool_error',
+      'denied',
+      'approval_required',
+      'input_required',
+      'permitted',
+      'unknown',
+      'expired',
+      'canceled',
+    ),
+    decision: DECISION_VIEW,
+    result: closed({ content: list(OPEN), structured: OPEN, replayed: BOOL }, ['structured']),
+    approval: closed(
+      { approval_id: TEXT, action_digest: TEXT, answer_by: TEXT, use_by: TEXT, answer_at: list(TEXT) },
+      ['use_by'],
+    ),
+    error: ERROR_VIEW,
+    receipt_ids: list(TEXT),
+    side_effect_status: oneOf('not_executed', 'applied', 'side_effect_unknown', 'partial_side_effect'),
+    tool: TEXT,
+    tool_call_id: TEXT,
+    session_id: TEXT,
+    run_id: TEXT,
+    trace_id: TEXT,
+  },
+  ['result', 'approval', 'error'],
+);
+
+export const callTool: AgentTool = agentTool({
+  id: 'agent:call-tool',
+  sets: ['turn'],
+  audience: 'everybody',
+  title: 'Run a requested tool',
+  description:
+    'Runs the tool that a turn of this session requested, with the arguments on record, under policy. When a person ' +
+    'has to approve first, the answer says where; repeat the call afterwards.',
+  annotations: { readOnlyHint: false, destructiveHint: true, openWorldHint: true },
+  input,
+  output: orError(output),
+  async run(asked, { runtime, caller, io, governed }) {
+    const outcome = await governed({
+      tool: 'agent:call-tool',
+      args: asked,
+      run: () => runtime.callTool(caller, asked, io),
+    });
+    return outcome.kind === 'ask' ? outcome.result : answerResult(outcome.answer, outcome.note);
+  },
+});

@@ -1,0 +1,29 @@
+// Owns the tool `agent:get-health`: what works and what does not, failing checks first, each with what to do.
+import { z } from 'zod';
+import { structuredResult } from '../results.ts';
+import { closed, list, oneOf, orError, TEXT } from './schemas.ts';
+import { agentTool, LOOKS_ONLY } from './tool.ts';
+import type { AgentTool } from './tool.ts';
+
+const status = oneOf('fail', 'warn', 'ok');
+
+export const getHealth: AgentTool = agentTool({
+  id: 'agent:get-health',
+  sets: ['turn', 'operate'],
+  audience: 'everybody',
+  title: 'Health',
+  description: 'The state of this runtime: failing checks first, each with what to do.',
+  annotations: LOOKS_ONLY,
+  input: z.strictObject({}),
+  output: orError(
+    closed({ status, checks: list(closed({ check: TEXT, status, detail: TEXT, action: TEXT }, ['action'])) }),
+  ),
+  async run(_nothing, { runtime, caller }) {
+    const health = await runtime.getHealth(caller);
+    const lines = health.checks.map((check) => {
+      const action = check.action === undefined ? '' : ` ${check.action}`;
+      return `${check.status} ${check.check}: ${check.detail}${action}`;
+    });
+    return structuredResult(health, [`Health: ${health.status}.`, ...lines].join('\n'));
+  },
+});

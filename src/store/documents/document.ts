@@ -1,0 +1,143 @@
+// Owns readable JSON documents: strict on reading, atomic and durable on writing, one writer at a time among all
+// processes. A document that cannot be read is reported and kept, never replaced.
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { Low } from 'lowdb';
+import type { Adapter } from 'lowdb';
+import writeFileAtomic from 'write-file-atomic';
+import type { z } from 'zod';
+import { RuntimeError } from '../../base/errors.ts';
+import { randomIds } from '../../base/ids.ts';
+import type { Ids } from '../../base/ids.ts';
+import { isObject } from '../../base/json.ts';
+import type { JsonValue } from '../../base/json.ts';
+import { parseWith } from '../../base/parse.ts';
+import { parseJson } from '../../base/strict-json.ts';
+import { makePrivateDir, syncDir } from '../private-dir.ts';
+import { withLock } from './file-lock.ts';
+
+export { safeFileName } from '../file-name.ts';
+
+export interface DocumentOptions<T> {
+  path: string;
+  /** Closed schema; a field `schema_version` in it tells a newer document from a broken one. */
+  schema: z.ZodType<T>;
+  /** The content while there is no file. */
+  empty: T;
+  /** Where lock tokens come from. */
+  ids?: Ids;
+}
+
+export interface Document<T> {
+  /** Throws STORE_CORRUPT or STORE_FUTURE_VERSION naming the file, which is kept. */
+  read(): Promise<T>;
+  /** Replaces the content by what `change` makes of it; nobody else's change is lost. Returns what was written. */
+  update(change: (current: T) => T): Promise<T>;
+}
+
+const LIMITS = { maxDepth: 64, maxBytes: 64 * 1024 * 1024 };
+
+/** A newer version is told by its number: its other fields are unknown here, so they are not judged. */
+function isNewer(value: JsonValue, error: unknown): boolean {
+  if (!isObject(value) || typeof value['schema_version'] !== 'number') return false;
+  const issues = error instanceof RuntimeError ? error.details['issues'] : undefined;
+  return (
+    Array.isArray(issues) && issues.some((issue) => isObject(issue) && issue['field'] === '/schema_version')
+  );
+}
+
+function corrupt(path: string, error: unknown): RuntimeError {
+  const told = error instanceof RuntimeError ? error.message : 'it is not JSON';
+  const sentence = `The document ${path} cannot be read: ${told}. It was kept as it is.`;
+  return new RuntimeError('STORE_CORRUPT', sentence, { file: path });
+}
+
+function parse<T>(path: string, schema: z.ZodType<T>, text: string): T {
+  let value: JsonValue;
+  try {
+    value = parseJson(text, LIMITS);
+  } catch (error) {
+    throw corrupt(path, error);
+  }
+  try {
+    return parseWith(schema, value);
+  } catch (error) {
+    if (!isNewer(value, error)) throw corrupt(path, error);
+    const sentence = `The document ${path} was written by a newer version. It was not changed.`;
+    throw new RuntimeError('STORE_FUTURE_VERSION', sentence, { file: path });
+  }
+}
+
+/** Runs `work`, with the file system's errors in the words of the store. */
+async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = isObject(error) ? error['code'] : undefined;
+    if (error instanceof RuntimeError || typeof code !== 'string') throw error;
+    const failure = new RuntimeError('STORE_UNAVAILABLE', `The document ${path} cannot be used: ${code}.`, {
+      file: path,
+    });
+    failure.cause = error;
+    throw failure;
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function fileAdapter<T>(path: string, schema: z.ZodType<T>): Adapter<T> {
+  return {
+    async read() {
+      const text = await readText(path);
+      return text === undefined ? null : parse(path, schema, text);
+    },
+    async write(data) {
+      // What could not be read back must not be written.
+      const text = `${JSON.stringify(parseWith(schema, data), null, 2)}\n`;
+      // A draft with a name of its own, flushed, renamed over the old file; then the renaming itself is flushed.
+      await writeFileAtomic(path, text, { mode: 0o600, fsync: true });
+      syncDir(dirname(path));
+    },
+  };
+}
+
+/** A document in a file; the file appears at the first update. */
+export function openDocument<T>(options: DocumentOptions<T>): Document<T> {
+  const { schema, empty, ids = randomIds } = options;
+  const path = resolve(options.path);
+  const adapter = fileAdapter(path, schema);
+  let last: Promise<unknown> = Promise.resolve();
+
+  async function load(): Promise<Low<T>> {
+    const document = new Low<T>(adapter, structuredClone(empty));
+    await document.read();
+    return document;
+  }
+
+  async function change(fn: (current: T) => T): Promise<T> {
+    makePrivateDir(dirname(path));
+    return withLock(`${path}.lock`, ids, async () => {
+      const document = await load();
+      document.data = fn(document.data);
+      await document.write();
+      return document.data;
+    });
+  }
+
+  return {
+    read: () => guarded(path, async () => (await load()).data),
+    update(fn) {
+      // Within this process changes queue here instead of asking for the lock again and again.
+      const turn = last.then(() => guarded(path, () => change(fn)));
+      last = turn.catch(() => undefined);
+      return turn;
+    },
+  };
+}

@@ -1,0 +1,132 @@
+// Owns the lock file beside a document: one holder among all processes, and no lock that outlives its holder.
+//
+// L1  The lock appears whole, by a link to a finished file: whoever sees it can read who holds it.
+// L2  Only a lock whose holder is gone is broken, never that of a live process, however slow: never two holders. A
+//     process number that was given again is told apart by the start time of the process.
+// L3  A stale lock is broken by the one who creates its breaker file, named after this very lock, and only while it is
+//     still this lock: two that judged at the same time cannot remove a third one's fresh lock.
+import { closeSync, linkSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { RuntimeError } from '../../base/errors.ts';
+import type { Ids } from '../../base/ids.ts';
+
+const holderSchema = z.strictObject({
+  pid: z.int().positive(),
+  /** Start of the process in clock ticks since boot, where the system tells it; else ''. */
+  started: z.string(),
+  host: z.string(),
+  token: z.string().regex(/^[0-9a-f]+$/),
+});
+type Holder = z.infer<typeof holderSchema>;
+
+// A document is held for milliseconds. A holder on another machine cannot be asked whether it lives, so its lock counts
+// as stale after this long by the file system's own clock.
+const FOREIGN_STALE_MS = 60_000;
+const TRIES = 400;
+const PAUSE_MS = 15;
+
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // Field 22; the second field may hold spaces and brackets.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+function readHolder(path: string): Holder | 'none' | 'unreadable' {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'none';
+    throw error;
+  }
+  try {
+    return holderSchema.parse(JSON.parse(text));
+  } catch {
+    return 'unreadable';
+  }
+}
+
+/** L2. `draft` is a file we have just made: its time is now, by the clock that dated the lock. */
+function isStale(path: string, holder: Holder | 'unreadable', draft: string): boolean {
+  // By L1 only a power cut leaves one that cannot be read, and it left no process either.
+  if (holder === 'unreadable') return true;
+  if (holder.host !== hostname()) return statSync(draft).mtimeMs - statSync(path).mtimeMs > FOREIGN_STALE_MS;
+  return !isRunning(holder.pid) || (holder.started !== '' && startOf(holder.pid) !== holder.started);
+}
+
+function tokenOf(holder: Holder | 'unreadable'): string {
+  return holder === 'unreadable' ? 'unreadable' : holder.token;
+}
+
+/** L3. */
+function breakLock(path: string, judged: Holder | 'unreadable'): void {
+  const breaker = `${path}.${tokenOf(judged)}.break`;
+  try {
+    closeSync(openSync(breaker, 'wx', 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return; // somebody else is at it
+    throw error;
+  }
+  try {
+    const now = readHolder(path);
+    if (now !== 'none' && tokenOf(now) === tokenOf(judged)) rmSync(path, { force: true });
+  } finally {
+    rmSync(breaker, { force: true });
+  }
+}
+
+function tryLink(draft: string, path: string): boolean {
+  try {
+    linkSync(draft, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function acquire(path: string, draft: string): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    if (tryLink(draft, path)) return; // L1
+    const holder = readHolder(path);
+    if (holder === 'none') continue;
+    if (isStale(path, holder, draft)) breakLock(path, holder);
+    else await sleep(PAUSE_MS);
+  }
+  const sentence = `Another process holds ${path}; if none is running, remove that file.`;
+  throw new RuntimeError('STORE_UNAVAILABLE', sentence, { file: path });
+}
+
+/** Runs `work` while holding the lock file; waits up to about 6 s for it. */
+export async function withLock<T>(path: string, ids: Ids, work: () => Promise<T>): Promise<T> {
+  const token = Buffer.from(ids.bytes(8)).toString('hex');
+  const holder: Holder = { pid: process.pid, started: startOf(process.pid), host: hostname(), token };
+  const draft = `${path}.${token}`;
+  writeFileSync(draft, JSON.stringify(holder), { flag: 'wx', mode: 0o600 });
+  try {
+    await acquire(path, draft);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  try {
+    return await work();
+  } finally {
+    const now = readHolder(path);
+    if (now !== 'none' && tokenOf(now) === token) rmSync(path, { force: true });
+  }
+}

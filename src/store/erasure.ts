@@ -1,0 +1,42 @@
+// Owns what an erasure says about itself: the record on the tenant's workspace chain (S4).
+import type { EpochMs } from '../base/clock.ts';
+import { RuntimeError } from '../base/errors.ts';
+import type { Append, ChainKey } from './contract.ts';
+
+/** Records of this type are never erased: they are what tells an erased payload from a stolen one. */
+export const ERASED_TYPE = 'payload_erased';
+
+export interface Erasure {
+  chain: ChainKey;
+  /** Rising. */
+  seqs: number[];
+  at: EpochMs;
+  reason: string;
+}
+
+/** `[[1,3],[7,7]]` for 1, 2, 3, 7: a whole chain is one pair, however long. */
+export function rangesOf(seqs: number[]): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (const seq of seqs) {
+    const last = ranges.at(-1);
+    if (last?.[1] === seq - 1) last[1] = seq;
+    else ranges.push([seq, seq]);
+  }
+  return ranges;
+}
+
+/** The record of an erasure; throws INVALID_INPUT when nothing would be erased. */
+export function erasureRecord(erasure: Erasure): Append {
+  const { chain, seqs, at, reason } = erasure;
+  if (seqs.length === 0) {
+    throw new RuntimeError('INVALID_INPUT', 'There is no payload to erase there.', { field: '/seqs' });
+  }
+  const { tenant, aggregate, id } = chain;
+  return {
+    chain: { tenant, aggregate: 'workspace', id: 'workspace' },
+    when: { epoch: 0 },
+    type: ERASED_TYPE,
+    at,
+    evidence: { chain: { tenant, aggregate, id }, seqs: rangesOf(seqs), reason },
+  };
+}

@@ -1,0 +1,75 @@
+// Owns what is listed from a memory store: rows, chains, records over all chains, and timers to be taken.
+import type { JsonObject } from '../../base/json.ts';
+import type { Head, Page, RowQuery, Store, StoredRecord, StoredRow, Timer } from '../contract.ts';
+import {
+  checkLimit,
+  decodeCursor,
+  decodeOrdinal,
+  encodeCursor,
+  LARGEST_PAGE,
+  LARGEST_SCAN,
+  makePage,
+} from '../cursor.ts';
+import { readRecord } from '../stored-record.ts';
+import type { MemoryRow, MemoryState } from './memory-state.ts';
+
+/** As an engine compares text: by bytes, not by UTF-16 units. */
+function compareText(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function isAfter(row: MemoryRow, [at, id]: [number, string]): boolean {
+  return row.updatedAt < at || (row.updatedAt === at && compareText(row.id, id) > 0);
+}
+
+export function toRow(row: MemoryRow): StoredRow {
+  return { ...row, body: JSON.parse(row.body) as JsonObject };
+}
+
+export function listRows(state: MemoryState, query: RowQuery): Page<StoredRow> {
+  checkLimit(query.limit, LARGEST_PAGE);
+  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
+  const found = [...state.rows.values()]
+    .filter((row) => row.kind === query.kind && row.tenant === query.tenant)
+    .filter((row) => query.principal === undefined || row.principal === query.principal)
+    .filter((row) => query.status === undefined || row.status === query.status)
+    .filter((row) => query.ref === undefined || row.ref === query.ref)
+    .filter((row) => cursor === undefined || isAfter(row, cursor))
+    .sort((a, b) => b.updatedAt - a.updatedAt || compareText(a.id, b.id));
+  const rows = found.slice(0, query.limit + 1).map(toRow);
+  return makePage(rows, query.limit, ({ updatedAt, id }) => encodeCursor([updatedAt, id]));
+}
+
+export function listChains(state: MemoryState, query: Parameters<Store['chains']>[0]): Page<Head> {
+  checkLimit(query.limit, LARGEST_SCAN);
+  const after = decodeOrdinal(query.after);
+  const found = [...state.chains.values()]
+    .filter(({ end }) => end.handle > after)
+    .filter(({ chain }) => query.tenant === undefined || chain.tenant === query.tenant)
+    .filter(({ chain }) => query.aggregate === undefined || chain.aggregate === query.aggregate);
+  const page = makePage(found, query.limit, (last) => String(last.end.handle));
+  return { ...page, items: page.items.map(({ chain, end }) => ({ chain, seq: end.seq, hash: end.hash })) };
+}
+
+export function scanRecords(state: MemoryState, query: Parameters<Store['scan']>[0]): StoredRecord[] {
+  checkLimit(query.limit, LARGEST_SCAN);
+  return state.records
+    .filter(({ position }) => position > (query.after ?? 0))
+    .filter(({ chain }) => query.tenant === undefined || chain.tenant === query.tenant)
+    .filter(({ type }) => query.type === undefined || type === query.type)
+    .slice(0, query.limit)
+    .map((form) => readRecord(form.chain, form));
+}
+
+export function takeTimers(state: MemoryState, claim: { now: number; ms: number; limit: number }): Timer[] {
+  checkLimit(claim.limit, LARGEST_SCAN);
+  const due = [...state.timers.values()]
+    .filter((timer) => timer.readyAt <= claim.now)
+    .sort((a, b) => a.readyAt - b.readyAt || compareText(a.tenant, b.tenant) || compareText(a.id, b.id));
+  return due.slice(0, claim.limit).map((timer) => {
+    timer.readyAt = claim.now + claim.ms;
+    timer.epoch += 1;
+    const { tenant, id, dueAt, epoch } = timer;
+    return { tenant, id, dueAt, epoch, payload: JSON.parse(timer.payload) as JsonObject };
+  });
+}

@@ -1,0 +1,225 @@
+// Owns the opening and closing of a SQLite store, and its face: each method of the port joined to the table behind it.
+import { resolve } from 'node:path';
+import type { Clock } from '../../base/clock.ts';
+import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
+import type { Ids } from '../../base/ids.ts';
+import type { Store, TenantKeys } from '../contract.ts';
+import { checkLimit, checkPart, decodeOrdinal, LARGEST_SCAN, makePage } from '../cursor.ts';
+import { createDamageLog } from '../damage.ts';
+import type { DamageLog } from '../damage.ts';
+import { checkChainKey, checkCommit, checkName } from '../names.ts';
+import { readSealed } from '../stored-record.ts';
+import { createWaiters } from '../waiters.ts';
+import type { Waiters } from '../waiters.ts';
+import { backupTo } from './backup.ts';
+import { connect } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { answer, storeError, whenFree } from './faults.ts';
+import { inspectFile, preparePath } from './file.ts';
+import { configure, ensureSchema, SCHEMA_VERSION } from './schema.ts';
+import { createCommitJob, createTables, erase } from './tables.ts';
+import type { Tables } from './tables.ts';
+import { createWriter } from './writer.ts';
+import type { Writer } from './writer.ts';
+
+export interface SqliteOptions {
+  /** The database file; made with its directory when missing. */
+  path: string;
+  keys: TenantKeys;
+  clock: Clock;
+  ids: Ids;
+}
+
+// How long one call may block this process while another one commits; longer waits go through the event loop.
+const BUSY_MS = 20;
+
+/** What the faces below share. */
+interface Room extends SqliteOptions {
+  db: Connection;
+  tables: Tables;
+  writer: Writer;
+  waiters: Waiters;
+  damage: DamageLog;
+  /** A read in the port's words: patient, refused once closed, damage remembered. */
+  ask: <T>(doing: string, read: () => T | Promise<T>) => Promise<T>;
+}
+
+function openOnce(path: string): Connection {
+  const db = connect(path, BUSY_MS);
+  try {
+    configure(db, path);
+    ensureSchema(db, path);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** The first opening of a new file can meet another one, which no busy time-out covers: it is tried again. */
+async function openFile(path: string): Promise<Connection> {
+  inspectFile(path, SCHEMA_VERSION);
+  preparePath(path);
+  return whenFree(() => openOnce(path));
+}
+
+function createRoom(db: Connection, options: SqliteOptions, isClosed: () => boolean): Room {
+  const damage = createDamageLog();
+  const tables = createTables(db, options.path, { ...options, damage });
+  return {
+    ...options,
+    db,
+    tables,
+    damage,
+    writer: createWriter(db),
+    waiters: createWaiters(() => tables.chains.newestPosition(), options.clock),
+    async ask(doing, read) {
+      if (isClosed()) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
+      try {
+        return await answer(doing, read);
+      } catch (error) {
+        const told = asRuntimeError(error);
+        // What names its chain has been noted with it.
+        if (told.code === 'STORE_CORRUPT' && !('aggregate' in told.details)) damage.note(told.message);
+        throw told;
+      }
+    },
+  };
+}
+
+type WritingFace = Pick<
+  Store,
+  'commit' | 'erase' | 'saveSnapshot' | 'claim' | 'release' | 'claimTimers' | 'report'
+>;
+
+function writingFace(room: Room): WritingFace {
+  const { tables, writer, waiters, db } = room;
+  const runCommit = createCommitJob(tables, room);
+  return {
+    async commit(commit) {
+      checkCommit(commit);
+      const blobs = commit.blobs;
+      if (blobs !== undefined) {
+        await tables.blobs.prepare(blobs).catch((error: unknown) => {
+          throw storeError(error, 'write content');
+        });
+      }
+      const result = await writer.write('commit', () => runCommit(commit));
+      if (commit.appends !== undefined && result.ok) waiters.wake();
+      return result;
+    },
+    async erase(chain, seqs, at, reason) {
+      await writer.write('erase', () => {
+        erase(tables, { chain, seqs, at, reason }, runCommit);
+      });
+      waiters.wake();
+      // The erased bytes still lie in the log until it is copied back; a busy file does that later.
+      await answer('erase', () => db.pragma('wal_checkpoint(TRUNCATE)')).catch(() => undefined);
+    },
+    saveSnapshot: (chain, seq, hash, state) =>
+      writer.write('snapshot', () => {
+        tables.snapshots.save(chain, { seq, hash, state });
+      }),
+    async claim(key, owner, now, ms) {
+      checkName('key', key);
+      checkName('owner', owner);
+      return writer.write('claim', () => tables.leases.claim({ key, owner, now, ms }));
+    },
+    release: (lease) =>
+      writer.write('release', () => {
+        tables.leases.release(lease);
+      }),
+    async claimTimers(owner, now, ms, limit) {
+      checkLimit(limit, LARGEST_SCAN);
+      return writer.write('timers', () => tables.timers.claim({ owner, now, ms, limit }));
+    },
+    async report() {
+      // Only a durable write shows that one is possible.
+      const probe = writer.write('probe', () => db.prepare(PROBE).run([]));
+      const writable = await probe.then(
+        () => true,
+        () => false,
+      );
+      return { engine: 'sqlite', schemaVersion: SCHEMA_VERSION, damage: room.damage.list(), writable };
+    },
+  };
+}
+
+const PROBE =
+  'INSERT INTO probes (id, number) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET number = number + 1';
+
+type ReadingFace = Omit<Store, keyof WritingFace | 'backup' | 'close'>;
+
+function readingFace(room: Room): ReadingFace {
+  const { tables, ask } = room;
+  return {
+    head: (chain) =>
+      ask('head', () => {
+        const end = tables.chains.end(chain);
+        return end && { chain, seq: end.seq, hash: end.hash };
+      }),
+    read: (chain, from = 1, limit) =>
+      ask(`read ${chain.aggregate} ${chain.id}`, () => {
+        checkPart(from, limit);
+        return tables.records.read(chain, from, limit ?? Number.MAX_SAFE_INTEGER);
+      }),
+    unseal: (chain, seq) =>
+      ask(`unseal ${chain.aggregate} ${chain.id}`, () => {
+        checkChainKey(chain);
+        const found = tables.records.sealed(chain, seq);
+        if (found?.header.sealed === undefined) throw new RuntimeError('NOT_FOUND');
+        const payload = readSealed(found.header, found.sealed, room.keys.sealingKey(chain.tenant));
+        if (payload.state === 'unreadable')
+          room.damage.note(`record ${seq}: sealed payload unreadable`, chain);
+        return payload;
+      }),
+    scan: (query) =>
+      ask('scan', () => {
+        checkLimit(query.limit, LARGEST_SCAN);
+        return tables.records.scan(query);
+      }),
+    chains: (query) =>
+      ask('chains', () => {
+        checkLimit(query.limit, LARGEST_SCAN);
+        const { after, limit, ...filter } = query;
+        const found = tables.chains.page({ ...filter, after: decodeOrdinal(after), limit: limit + 1 });
+        const page = makePage(found, limit, (last) => String(last.handle));
+        return { ...page, items: page.items.map(({ chain, seq, hash }) => ({ chain, seq, hash })) };
+      }),
+    changed: async (position, signal) => ask('changed', () => room.waiters.wait(position, signal)),
+    row: (kind, tenant, id) => ask('row', () => tables.rows.find(kind, tenant, id)),
+    list: (query) => ask('list', () => tables.rows.list(query)),
+    counter: (key) => ask('counter', () => tables.counters.value(key)),
+    snapshot: (chain) => ask('snapshot', () => tables.snapshots.find(chain)),
+    blob: (tenant, key) => ask('content', () => tables.blobs.find(tenant, key)),
+  };
+}
+
+/**
+ * Opens the store in a file. Throws STORE_CORRUPT for a file that is not whole or not ours and STORE_FUTURE_VERSION for
+ * one of a newer version, both with the file untouched; STORE_UNAVAILABLE when it cannot be used now.
+ */
+export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
+  const path = resolve(options.path);
+  let isClosed = false;
+  try {
+    const db = await openFile(path);
+    const room = createRoom(db, { ...options, path }, () => isClosed);
+    return {
+      ...writingFace(room),
+      ...readingFace(room),
+      backup: (target) => room.ask('backup', () => backupTo(db, room.tables.blobs, resolve(target))),
+      async close() {
+        if (isClosed) return;
+        isClosed = true;
+        room.waiters.close();
+        await room.writer.close();
+        // Statements outlive the driver's close until they are collected; the log is emptied now.
+        await answer('close', () => db.pragma('wal_checkpoint(TRUNCATE)')).catch(() => undefined);
+        db.close();
+      },
+    };
+  } catch (error) {
+    throw storeError(error, 'open');
+  }
+}

@@ -1,0 +1,101 @@
+// Owns the read-model rows: their writing at a planned version, and lists of them, newest first.
+import type { JsonObject } from '../../base/json.ts';
+import type { Page, Row, RowKind, RowQuery, StoredRow } from '../contract.ts';
+import { checkLimit, decodeCursor, encodeCursor, LARGEST_PAGE, makePage } from '../cursor.ts';
+import { RuntimeError } from '../../base/errors.ts';
+import type { Connection, SqlValue } from './connection.ts';
+
+export interface Rows {
+  version(kind: RowKind, tenant: string, id: string): number | undefined;
+  write(row: Row, version: number): void;
+  find(kind: RowKind, tenant: string, id: string): StoredRow | undefined;
+  list(query: RowQuery): Page<StoredRow>;
+}
+
+interface RowColumns {
+  kind: RowKind;
+  tenant: string;
+  id: string;
+  principal: string;
+  status: string;
+  ref: string | null;
+  updated_at: number;
+  version: number;
+  body: string;
+}
+
+const COLUMNS = 'kind, tenant, id, principal, status, ref, updated_at, version, body';
+
+function readBody(columns: RowColumns): JsonObject {
+  try {
+    return JSON.parse(columns.body) as JsonObject;
+  } catch {
+    const { kind, tenant, id } = columns;
+    const sentence = `The ${kind} row ${id} is damaged; it can be derived again from the records.`;
+    throw new RuntimeError('STORE_CORRUPT', sentence, { tenant, kind, id });
+  }
+}
+
+function toRow(columns: RowColumns): StoredRow {
+  const { kind, tenant, id, principal, status, ref, updated_at: updatedAt, version } = columns;
+  const row = { kind, tenant, id, principal, status, updatedAt, body: readBody(columns), version };
+  return ref === null ? row : { ...row, ref };
+}
+
+export function createRows(db: Connection): Rows {
+  const findVersion = db.prepare('SELECT version FROM read_rows WHERE kind = ? AND tenant = ? AND id = ?');
+  const find = db.prepare(`SELECT ${COLUMNS} FROM read_rows WHERE kind = ? AND tenant = ? AND id = ?`);
+  const upsert = db.prepare(
+    `INSERT INTO read_rows (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (kind, tenant, id) DO UPDATE SET principal = excluded.principal, status = excluded.status,
+       ref = excluded.ref, updated_at = excluded.updated_at, version = excluded.version, body = excluded.body`,
+  );
+
+  function select(query: RowQuery): RowColumns[] {
+    const where = ['kind = ?', 'tenant = ?'];
+    const values: SqlValue[] = [query.kind, query.tenant];
+    for (const name of ['principal', 'status', 'ref'] as const) {
+      const value = query[name];
+      if (value === undefined) continue;
+      where.push(`${name} = ?`);
+      values.push(value);
+    }
+    if (query.cursor !== undefined) {
+      const [at, id] = decodeCursor(query.cursor);
+      where.push('updated_at <= ? AND (updated_at < ? OR id > ?)');
+      values.push(at, at, id);
+    }
+    const sql = `SELECT ${COLUMNS} FROM read_rows WHERE ${where.join(' AND ')} ORDER BY updated_at DESC, id LIMIT ?`;
+    return db.prepare(sql).all([...values, query.limit + 1]) as RowColumns[];
+  }
+
+  return {
+    version(kind, tenant, id) {
+      return (findVersion.get([kind, tenant, id]) as { version: number } | undefined)?.version;
+    },
+    write(row, version) {
+      const { kind, tenant, id, principal, status, ref, updatedAt, body } = row;
+      upsert.run([
+        kind,
+        tenant,
+        id,
+        principal,
+        status,
+        ref ?? null,
+        updatedAt,
+        version,
+        JSON.stringify(body),
+      ]);
+    },
+    find(kind, tenant, id) {
+      const columns = find.get([kind, tenant, id]) as RowColumns | undefined;
+      return columns === undefined ? undefined : toRow(columns);
+    },
+    list(query) {
+      checkLimit(query.limit, LARGEST_PAGE);
+      return makePage(select(query).map(toRow), query.limit, ({ updatedAt, id }) =>
+        encodeCursor([updatedAt, id]),
+      );
+    },
+  };
+}

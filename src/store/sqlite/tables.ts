@@ -1,0 +1,106 @@
+// Owns the set of tables behind one connection, and the two jobs that touch several of them: a commit and an erasure.
+// Both run inside the writer's transaction.
+import { RuntimeError } from '../../base/errors.ts';
+import { chainLeaseKey } from '../contract.ts';
+import type { ChainKey, Commit, CommitResult } from '../contract.ts';
+import type { DamageLog } from '../damage.ts';
+import { ERASED_TYPE, erasureRecord } from '../erasure.ts';
+import type { Erasure } from '../erasure.ts';
+import { planCommit, resultOf } from '../plan.ts';
+import type { View } from '../plan.ts';
+import type { SealingTools } from '../sealing.ts';
+import { createBlobs } from './blobs.ts';
+import type { Blobs } from './blobs.ts';
+import { createChains } from './chains.ts';
+import type { Chains } from './chains.ts';
+import type { Connection } from './connection.ts';
+import { createCounters } from './counters.ts';
+import type { Counters } from './counters.ts';
+import { createLeases } from './leases.ts';
+import type { Leases } from './leases.ts';
+import { createRecords } from './records.ts';
+import type { Records } from './records.ts';
+import { createRows } from './rows.ts';
+import type { Rows } from './rows.ts';
+import { createSnapshots } from './snapshots.ts';
+import type { Snapshots } from './snapshots.ts';
+import { createTimers } from './timers.ts';
+import type { Timers } from './timers.ts';
+
+export interface Tables {
+  chains: Chains;
+  records: Records;
+  rows: Rows;
+  counters: Counters;
+  leases: Leases;
+  timers: Timers;
+  blobs: Blobs;
+  snapshots: Snapshots;
+}
+
+export function createTables(
+  db: Connection,
+  path: string,
+  tools: SealingTools & { damage: DamageLog },
+): Tables {
+  const chains = createChains(db);
+  return {
+    chains,
+    records: createRecords({ db, chains, damage: tools.damage }),
+    rows: createRows(db),
+    counters: createCounters(db),
+    leases: createLeases(db),
+    timers: createTimers(db),
+    blobs: createBlobs(db, path, tools.ids),
+    snapshots: createSnapshots(db, chains, tools),
+  };
+}
+
+function viewOf(tables: Tables): View {
+  return {
+    chainEnd: (chain) => tables.chains.end(chain),
+    leaseEpoch: (chain) => tables.leases.epoch(chainLeaseKey(chain)),
+    counter: (key) => tables.counters.value(key),
+    rowVersion: (kind, tenant, id) => tables.rows.version(kind, tenant, id),
+  };
+}
+
+/** The job of a commit: plan, then write; a refusal writes nothing (S1, S6). */
+export function createCommitJob(tables: Tables, tools: SealingTools): (commit: Commit) => CommitResult {
+  const view = viewOf(tables);
+  return (commit) => {
+    const planned = planCommit(commit, view, tools);
+    if (!planned.ok) return planned;
+    const { plan } = planned;
+    plan.chains.forEach((move) => tables.chains.write(move));
+    for (const { row, version } of plan.rows) tables.rows.write(row, version);
+    for (const [key, value] of plan.counters) tables.counters.set(key, value);
+    commit.timers?.forEach((timer) => tables.timers.set(timer));
+    commit.cancelTimers?.forEach(({ tenant, id }) => tables.timers.cancel(tenant, id));
+    commit.blobs?.forEach((blob) => tables.blobs.write(blob));
+    return resultOf(plan);
+  };
+}
+
+/** The seqs that an erasure would touch: existing ones that are not themselves records of an erasure. */
+function targets(tables: Tables, chain: ChainKey, seqs: number[] | 'all'): number[] {
+  const present = tables.records.seqs(chain, ERASED_TYPE);
+  if (seqs === 'all') return present;
+  const wanted = new Set(seqs);
+  return present.filter((seq) => wanted.has(seq));
+}
+
+/** The job of an erasure: payloads go, and the workspace chain says so, in one transaction (S4). */
+export function erase(
+  tables: Tables,
+  erasure: Omit<Erasure, 'seqs'> & { seqs: number[] | 'all' },
+  commit: (commit: Commit) => CommitResult,
+): void {
+  const { chain } = erasure;
+  if (tables.chains.end(chain) === undefined) throw new RuntimeError('NOT_FOUND');
+  const seqs = targets(tables, chain, erasure.seqs);
+  const record = erasureRecord({ ...erasure, seqs });
+  tables.records.erase(chain, seqs);
+  tables.snapshots.remove(chain); // folded from what is now gone
+  commit({ appends: [record] });
+}

@@ -1,0 +1,223 @@
+// Owns what the tests of downstream servers share: real children from dist, a sandbox whose count is checked at the end,
+// calls with defaults, and a pin store in memory.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import type { JsonObject } from '../../src/base/json.ts';
+import type { Capability, DownstreamServer } from '../../src/config/types.ts';
+import { createDownstreams } from '../../src/capabilities/downstreams.ts';
+import type { Downstreams } from '../../src/capabilities/downstreams.ts';
+import { createDownstreamExecutor } from '../../src/capabilities/executor.ts';
+import { EMPTY_PIN_FILE, pinDigest, pinFileSchema } from '../../src/capabilities/pin-file.ts';
+import type { PinFile, PinStore } from '../../src/capabilities/pin-file.ts';
+import type { CallIo, Execution, ExecutionResult, Executor } from '../../src/kernel/execution/executor.ts';
+import type { Progress } from '../../src/kernel/execution/executor.ts';
+import { createSandbox } from '../../src/kernel/sandbox/spawn.ts';
+import type { Sandbox } from '../../src/kernel/sandbox/contract.ts';
+import { NO_DELEGATION } from '../../src/kernel/identity.ts';
+
+export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+
+/** A compiled demo server. */
+export function script(name: 'desk' | 'probe' | 'hostile'): string {
+  return fileURLToPath(new URL(`../../dist/testing/servers/${name}.js`, import.meta.url));
+}
+
+export function server(name: string, args: string[], over: Partial<DownstreamServer> = {}): DownstreamServer {
+  return {
+    name,
+    transport: 'stdio',
+    command: process.execPath,
+    args,
+    envAllow: [],
+    env: {},
+    era: 'legacy',
+    startTimeoutSeconds: 20,
+    callTimeoutSeconds: 20,
+    maxMessageBytes: 1024 * 1024,
+    maxTools: 200,
+    ...over,
+  };
+}
+
+export const probe = (over: Partial<DownstreamServer> = {}, ...flags: string[]): DownstreamServer =>
+  server('probe', [script('probe'), ...flags], over);
+export const hostile = (how: string, over: Partial<DownstreamServer> = {}): DownstreamServer =>
+  server('hostile', [script('hostile'), how], over);
+
+export function capability(serverName: string, tool: string, over: Partial<Capability> = {}): Capability {
+  return {
+    name: tool,
+    id: `${serverName}:${tool}`,
+    owner: 'tests',
+    mode: 'write',
+    permission: 'write',
+    transport: 'mcp_stdio',
+    server: serverName,
+    tool,
+    timeoutSeconds: 20,
+    outputBytes: 100_000,
+    toolPrincipal: 'svc-tests',
+    risk: 'low',
+    class: 'plain',
+    networkAccess: 'none',
+    allowedEgress: [],
+    approval: 'none',
+    idempotency: { keyRequired: false, idempotent: false },
+    scopes: [],
+    pathArguments: [],
+    urlArguments: [],
+    expose: true,
+    sandboxed: false,
+    ...over,
+  };
+}
+
+export interface Bench {
+  sandbox: Sandbox;
+  downstreams: Downstreams;
+  executor: Executor;
+  drifted: string[];
+  stderr: string[];
+  /** A directory of this test's own. */
+  directory: string;
+  /** Calls a tool with the digest of its live definition, unless `over` says another. */
+  call(id: string, args?: JsonObject, over?: CallOver): Promise<ExecutionResult>;
+  /** Ends everything and expects that no child is left. */
+  end(): Promise<void>;
+}
+
+export interface CallOver {
+  capability?: Partial<Capability>;
+  execution?: Partial<Execution>;
+  signal?: AbortSignal;
+  progress?: (progress: Progress) => void;
+}
+
+export function freshSignal(): AbortSignal {
+  return new AbortController().signal;
+}
+
+export async function livePin(downstreams: Downstreams, serverName: string, tool: string): Promise<string> {
+  const connection = downstreams.connection(serverName)!;
+  const list = await (await connection.session(freshSignal())).tools(freshSignal());
+  return pinDigest(
+    connection.identity,
+    list.tools.find(({ name }) => name === tool)!,
+  );
+}
+
+async function executionOf(
+  downstreams: Downstreams,
+  id: string,
+  args: JsonObject,
+  over: CallOver,
+): Promise<Execution> {
+  const [serverName, tool] = id.split(':') as [string, string];
+  const given = over.execution ?? {};
+  return {
+    capability: capability(serverName, tool, over.capability),
+    args,
+    context: {
+      caller: { tenant: 't', principal: 'p', actor: 'a', roles: [], scopes: [], lane: 'default' },
+      agentId: 'agent',
+      sessionId: 'ses_1',
+      runId: 'run_1',
+      traceId: TRACE_ID,
+      taskType: 'agent-session',
+      delegation: NO_DELEGATION,
+    },
+    callId: 'call_1',
+    outputBytes: 100_000,
+    ...('pinDigest' in given ? {} : { pinDigest: await livePin(downstreams, serverName, tool) }),
+    ...given,
+  };
+}
+
+export function createBench(
+  servers: DownstreamServer[],
+  environment: Record<string, string | undefined> = process.env,
+  clock: Clock = systemClock,
+): Bench {
+  const directory = mkdtempSync(join(tmpdir(), 'capabilities-'));
+  const stderr: string[] = [];
+  const drifted: string[] = [];
+  const sandbox = createSandbox({ clock: systemClock, environment, inputGraceMs: 300, termGraceMs: 300 });
+  const downstreams = createDownstreams({
+    servers: Object.fromEntries(servers.map((entry) => [entry.name, entry])),
+    sandbox,
+    environment,
+    clock,
+    clientVersion: '0.0.0',
+    onStderr: (name, line) => stderr.push(`${name}: ${line}`),
+  });
+  const executor = createDownstreamExecutor({ downstreams, clock, onDrift: (name) => drifted.push(name) });
+  return {
+    sandbox,
+    downstreams,
+    executor,
+    drifted,
+    stderr,
+    directory,
+    async call(id, args = {}, over = {}) {
+      const io: CallIo = {
+        progress: over.progress ?? (() => undefined),
+        signal: over.signal ?? freshSignal(),
+      };
+      return executor.execute(await executionOf(downstreams, id, args, over), io);
+    },
+    async end() {
+      await downstreams.close();
+      expect(sandbox.live()).toBe(0);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Runs a test on its own children and proves afterwards that none of them is left. */
+export async function withBench(
+  servers: DownstreamServer[],
+  test: (bench: Bench) => Promise<void>,
+  environment?: Record<string, string | undefined>,
+): Promise<void> {
+  const bench = createBench(servers, environment);
+  try {
+    await test(bench);
+  } finally {
+    await bench.end();
+  }
+}
+
+/** One that is dead and only waits to be reaped by init is not alive. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    if (process.platform !== 'linux') return true;
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat[stat.lastIndexOf(')') + 2] !== 'Z';
+  } catch {
+    return false;
+  }
+}
+
+/** A pin store in memory that checks what it is given, as the file's own does. */
+export function memoryPins(start: PinFile = EMPTY_PIN_FILE): PinStore & { file(): PinFile } {
+  let file = start;
+  return {
+    file: () => file,
+    read: async () => file,
+    update: async (change) => {
+      file = pinFileSchema.parse(structuredClone(change(file)));
+      return file;
+    },
+  };
+}
+
+/** Resolves when `done` says so; looked at again after each turn of the event loop that did something. */
+export async function until(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise((resolve) => setTimeout(resolve, 5));
+}

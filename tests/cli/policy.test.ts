@@ -1,0 +1,204 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parseCallLine } from '../../src/cli/calls/call-line.ts';
+import { verifies } from '../e2e/verifies.ts';
+import { edit, json, place, run } from './harness.ts';
+import type { Place } from './harness.ts';
+
+type Answer = Record<'id' | 'decision' | 'rule_id' | 'layer' | 'reason' | 'policy_digest', string>;
+
+async function decide(
+  at: Place,
+  lines: readonly (string | object)[],
+  flags: readonly string[] = ['--assume-pinned'],
+): Promise<Answer[]> {
+  const path = join(at.workspace, 'calls.jsonl');
+  const text = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line)));
+  await writeFile(path, `${text.join('\n')}\n`);
+  const ran = await run(at, ['policy', 'decide', '--calls', path, '--json', ...flags]);
+  if (ran.code !== 0) throw new Error(`exit ${String(ran.code)}: ${ran.err}`);
+  const answers = ran.out.split('\n').slice(0, -1);
+  expect(answers).toHaveLength(lines.length);
+  return answers.map((line) => JSON.parse(line) as Answer);
+}
+
+const search = (id: string, over: object = {}): object => ({
+  id,
+  tool: 'desk:search_docs',
+  arguments: { query: 'refund' },
+  ...over,
+});
+
+test('each line gets one decision, in order, with rule, layer, reason and digest', async () => {
+  const at = await place();
+  const answers = await decide(at, [
+    search('a'),
+    { id: 'b', tool: 'desk:create_ticket', arguments: { title: 'x' } },
+    { id: 'c', tool: 'nobody:nothing', arguments: {} },
+    { id: 'd', tool: 'files:read_text_file', arguments: { path: '../../etc/passwd' }, intent: 'notes' },
+    { id: 'e', tool: 'files:read_text_file', arguments: { path: 'a/.env' }, intent: 'notes' },
+    { id: 'f', tool: 'desk:search_docs', arguments: {}, intent: 'notes' },
+    search('g', { principal: '' }),
+  ]);
+  expect(answers.map(({ id, decision, rule_id: rule }) => [id, decision, rule])).toEqual([
+    ['a', 'allow', 'capability_rule'],
+    ['b', 'approval_required', 'intent'],
+    ['c', 'deny', 'tool_registry'],
+    ['d', 'deny', 'sandbox_path'],
+    ['e', 'deny', 'capability_rule'],
+    ['f', 'deny', 'intent'],
+    ['g', 'deny', 'run_precheck'],
+  ]);
+  const { digest } = { digest: answers[0]?.policy_digest };
+  expect(new Set(answers.map((one) => one.policy_digest))).toEqual(new Set([digest]));
+  for (const answer of answers) {
+    expect(Object.keys(answer)).toEqual(['id', 'decision', 'rule_id', 'layer', 'reason', 'policy_digest']);
+    expect(answer.reason).not.toBe('');
+  }
+});
+
+verifies(
+  { partial: ['PO-14'] },
+  'calls of one session count for cycles, and other lines stand alone',
+  async () => {
+    const at = await place();
+    const answers = await decide(at, [
+      ...['a1', 'a2', 'a3'].map((id) => search(id, { session: 'a' })),
+      search('b1', { session: 'b' }),
+      search('a4', { session: 'a' }),
+      search('a5', { session: 'a', arguments: { query: 'other' } }),
+      ...['n1', 'n2', 'n3', 'n4', 'n5'].map((id) => search(id)),
+    ]);
+    const denied = answers.filter((one) => one.decision === 'deny');
+    expect(denied.map((one) => [one.id, one.rule_id])).toEqual([['a4', 'cycle_detection']]);
+  },
+);
+
+test('calls of one session use up its budget; what was not allowed uses nothing', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  await edit(at, 'configs/policy.yaml', ['max_iterations: 10', 'max_calls: 2']);
+  const answers = await decide(at, [
+    { id: '1', tool: 'desk:create_ticket', arguments: {}, session: 's' },
+    search('2', { session: 's', arguments: { query: '2' } }),
+    { id: '3', tool: 'nobody:nothing', arguments: {}, session: 's' },
+    search('4', { session: 's', arguments: { query: '4' } }),
+    search('5', { session: 's', arguments: { query: '5' } }),
+    search('6', { arguments: { query: '6' } }),
+  ]);
+  expect(answers.map((one) => [one.id, one.rule_id])).toEqual([
+    ['1', 'intent'],
+    ['2', 'capability_rule'],
+    ['3', 'tool_registry'],
+    ['4', 'capability_rule'],
+    ['5', 'loop_budget'],
+    ['6', 'capability_rule'],
+  ]);
+});
+
+test('a malformed line is denied with the field of the first offence, and the rest goes on', async () => {
+  const at = await place();
+  const deep = `${'['.repeat(70)}${']'.repeat(70)}`;
+  const lines: [string, string, string | number | null][] = [
+    ['{', 'invalid:line', null],
+    ['', 'invalid:line', null],
+    ['[]', 'invalid:line', null],
+    ['{"tool":"t","arguments":{}}', 'invalid:id', null],
+    ['{"id":{},"tool":"t","arguments":{}}', 'invalid:id', null],
+    ['{"id":"a","arguments":{}}', 'invalid:tool', 'a'],
+    ['{"id":"a","tool":7,"arguments":{}}', 'invalid:tool', 'a'],
+    ['{"id":"a","tool":"t"}', 'invalid:arguments', 'a'],
+    ['{"id":"a","tool":"t","arguments":[]}', 'invalid:arguments', 'a'],
+    ['{"id":"a","tool":"t","arguments":{},"session":1}', 'invalid:session', 'a'],
+    ['{"id":"a","tool":"t","arguments":{},"intent":null}', 'invalid:intent', 'a'],
+    ['{"id":"a","tool":"t","arguments":{},"principal":[]}', 'invalid:principal', 'a'],
+    ['{"id":"a","tool":"t","arguments":{},"tenant":{}}', 'invalid:tenant', 'a'],
+    ['{"id":"a","tool":"t","arguments":{},"extra":1}', 'invalid:extra', 'a'],
+    ['{"id":"a","tool":"t","tool":"u","arguments":{}}', 'invalid:tool', 'a'],
+    ['{"id":"a","tool":"t","arguments":{"x":1,"x":2}}', 'invalid:arguments', 'a'],
+    ['{"id":"a","tool":"t","arguments":{"__proto__":1}}', 'invalid:arguments', 'a'],
+    [`{"id":"a","tool":"t","arguments":{"x":${deep}}}`, 'invalid:arguments', 'a'],
+    ['{"id":"a","tool":"t","arguments":{"x":1e999}}', 'invalid:arguments', 'a'],
+  ];
+  const answers = await decide(at, [...lines.map(([text]) => text), search('last')]);
+  expect(answers.slice(0, -1).map((one) => [one.rule_id, one.id, one.decision])).toEqual(
+    lines.map(([, rule, id]) => [rule, id, 'deny']),
+  );
+  expect(answers.at(-1)).toMatchObject({ id: 'last', decision: 'allow' });
+});
+
+test('a huge line is one malformed line, and the next one is read', async () => {
+  const at = await place();
+  const answers = await decide(at, [`{"id":"${'x'.repeat(3_000_000)}"}`, search('next')]);
+  expect(answers.map((one) => one.rule_id)).toEqual(['invalid:line', 'capability_rule']);
+});
+
+test('without a pin a tool is denied by tool_pin', async () => {
+  const at = await place();
+  const answers = await decide(at, [search('a')], []);
+  expect(answers).toMatchObject([{ decision: 'deny', rule_id: 'tool_pin' }]);
+});
+
+test('definitions come from the named pin file, and their schema is enforced', async () => {
+  const at = await place();
+  const missing = await run(at, ['policy', 'decide', '--calls', '-', '--lock', 'nowhere.json']);
+  expect(missing.code).toBe(4);
+  const definition = {
+    name: 'search_docs',
+    inputSchema: { type: 'object', properties: { query: { type: 'string' } }, additionalProperties: false },
+  };
+  const lock = join(at.workspace, 'other.lock.json');
+  const identity = { transport: 'stdio', command: 'node', args: ['x'] };
+  const tools = { search_docs: { digest: `sha256:${'0'.repeat(64)}`, definition } };
+  await writeFile(lock, JSON.stringify({ version: 1, servers: { desk: { identity, tools } } }));
+  // Not what was pinned: neither program nor digest fit.
+  const strict = await decide(at, [search('a')], ['--lock', lock]);
+  expect(strict).toMatchObject([{ rule_id: 'tool_pin' }]);
+  const lines = [
+    search('a'),
+    search('b', { arguments: { query: 7 } }),
+    search('c', { arguments: { q: 'x' } }),
+  ];
+  const answers = await decide(at, lines, ['--lock', lock, '--assume-pinned']);
+  expect(answers.map((one) => one.rule_id)).toEqual(['capability_rule', 'arg_schema', 'arg_schema']);
+});
+
+test('calls are read from standard input, and any spelling of a tool is taken', async () => {
+  const at = await place();
+  const input = ['desk:search_docs', 'desk_search_docs', 'search_docs']
+    .map((tool, id) => JSON.stringify({ id, tool, arguments: {} }))
+    .join('\n');
+  const ran = await run(at, ['policy', 'decide', '--calls', '-', '--assume-pinned', '--json'], { input });
+  const answers = ran.out.trimEnd().split('\n');
+  expect(answers.map((line) => (JSON.parse(line) as Answer).decision)).toEqual(['allow', 'allow', 'allow']);
+});
+
+test('explain names the one cause whose absence flips the decision', async () => {
+  const at = await place();
+  const told = await json(at, ['policy', 'explain', 'search_docs', '--assume-pinned', '--intent', 'notes']);
+  expect(told).toMatchObject({
+    tool: 'desk:search_docs',
+    decision: 'deny',
+    rule_id: 'intent',
+    flip: { rule_id: 'intent', becomes: 'allow' },
+  });
+  const text = await run(at, ['policy', 'explain', 'search_docs', '--assume-pinned', '--intent', 'notes']);
+  expect(text.out).toContain('Without intent');
+  const several = await json(at, ['policy', 'explain', 'search_docs', '--intent', 'notes']);
+  expect(several).toMatchObject({ decision: 'deny', flip: null });
+  expect((several.causes as { rule_id: string }[]).map((one) => one.rule_id)).toEqual([
+    'tool_pin',
+    'arg_schema',
+    'intent',
+  ]);
+});
+
+test('the fields of a good line are taken as they are', () => {
+  const line =
+    '{"id":7,"tool":"a:b","arguments":{"x":[1]},"session":"s","intent":"","principal":"p","tenant":"t"}';
+  expect(parseCallLine(line)).toEqual({
+    ok: true,
+    call: { id: 7, tool: 'a:b', args: { x: [1] }, session: 's', intent: '', principal: 'p', tenant: 't' },
+  });
+});

@@ -1,0 +1,159 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { json, place, run } from './harness.ts';
+
+const GROUPS: Record<string, readonly string[]> = {
+  '': ['serve', 'init', 'demo', 'trust', 'doctor'],
+  config: ['check', 'print', 'schema', 'reload'],
+  policy: ['decide', 'explain'],
+  approvals: ['list', 'show', 'resolve'],
+  requests: ['list', 'show'],
+  sessions: ['list', 'show'],
+  capabilities: ['list', 'pin'],
+  evidence: ['verify', 'export'],
+};
+
+const COMMANDS = Object.entries(GROUPS).flatMap(([group, names]) =>
+  names.map((name) => (group === '' ? [name] : [group, name])),
+);
+
+test('every command has help with a complete example of itself', async () => {
+  const at = await place();
+  const helps = await Promise.all(COMMANDS.map((words) => run(at, [...words, '--help'])));
+  for (const [index, words] of COMMANDS.entries()) {
+    const help = helps[index]!;
+    expect({ words, code: help.code }).toEqual({ words, code: 0 });
+    expect(help.out).toContain(`Example:\n  $ agent-runtime ${words.join(' ')}`);
+    for (const flag of ['--workspace', '--config', '--json']) expect(help.out).toContain(flag);
+  }
+}, 60_000);
+
+test('the tree of commands is the published one', async () => {
+  const at = await place();
+  for (const [group, names] of Object.entries(GROUPS)) {
+    const help = await run(at, [...(group === '' ? [] : [group]), '--help']);
+    const listed = [...help.out.matchAll(/^ {2}([a-z]+)(?= )/gm)].map(([, name]) => name!);
+    const expected = group === '' ? [...names, ...Object.keys(GROUPS).slice(1)] : names;
+    expect(listed.filter((name) => name !== 'help' && name !== 'exists')).toEqual(expected);
+  }
+});
+
+test('a mistyped word is refused with the nearest one', async () => {
+  const at = await place();
+  const command = await run(at, ['serv']);
+  expect(command).toMatchObject({ code: 2, out: '' });
+  expect(command.err).toContain('Did you mean serve?');
+  const nested = await run(at, ['approvals', 'lst']);
+  expect(nested).toMatchObject({ code: 2, out: '' });
+  expect(nested.err).toContain('Did you mean list?');
+  const flag = await run(at, ['doctor', '--strt']);
+  expect(flag.code).toBe(2);
+  expect(flag.err).toContain('Did you mean --start?');
+});
+
+test('mistakes end with their code, a sentence and a remedy, and never with a stack', async () => {
+  const at = await place();
+  const cases: [string[], number, string][] = [
+    [[], 2, 'Usage:'],
+    [['approvals'], 2, 'Usage:'],
+    [['serve', '--tools', 'everything'], 2, 'USAGE'],
+    [['policy', 'decide'], 2, 'USAGE'],
+    [['requests', 'list', '--limit', '0'], 2, 'INVALID_INPUT'],
+    [['requests', 'list', '--limit', '1e2'], 2, 'INVALID_INPUT'],
+    [['config', 'check', '--workspace', 'nowhere'], 4, 'NOT_FOUND'],
+    [['config', 'print', '--config', 'nowhere'], 2, 'CONFIGURATION_ERROR'],
+    [['policy', 'decide', '--calls', 'nowhere.jsonl'], 4, 'NOT_FOUND'],
+    [['policy', 'explain', 'desk:read_doc', '--arguments', '[1]'], 2, 'INVALID_INPUT'],
+    [['policy', 'explain', 'desk:read_doc', '--arguments', '{"a":1,"a":2}'], 2, 'INVALID_INPUT'],
+    [['approvals', 'show', 'apr_1'], 4, 'NOT_FOUND'],
+    [['capabilities', 'pin', 'nobody'], 4, 'NOT_FOUND'],
+    [['evidence', 'verify'], 4, 'NOT_FOUND'],
+    [['evidence', 'verify', '--anchor', 'nowhere'], 4, 'NOT_FOUND'],
+    [['evidence', 'export', '--out', 'x'], 2, 'USAGE'],
+  ];
+  const runs = await Promise.all(cases.map(([args]) => run(at, args)));
+  for (const [index, [args, code, text]] of cases.entries()) {
+    const { code: ended, err, out } = runs[index]!;
+    expect({ args, ended, out }).toEqual({ args, ended: code, out: '' });
+    expect(err).toContain(text);
+    if (text !== 'Usage:') expect(err).toContain('what to do: ');
+    expect(err).not.toMatch(/\n\s+at |node:internal/);
+  }
+}, 60_000);
+
+test('with --json an error is one JSON document on standard error', async () => {
+  const at = await place();
+  const { code, out, err } = await run(at, ['approvals', 'show', 'apr_1', '--json']);
+  expect({ code, out }).toEqual({ code: 4, out: '' });
+  expect(JSON.parse(err)).toMatchObject({ error: { code: 'NOT_FOUND', retryable: false } });
+});
+
+test('AGENT_RUNTIME_DEBUG=1 shows the stack on standard error', async () => {
+  const at = await place();
+  const { err } = await run(at, ['approvals', 'show', 'apr_1'], { env: { AGENT_RUNTIME_DEBUG: '1' } });
+  expect(err).toMatch(/\n\s+at /);
+});
+
+test('looking at an empty workspace shows nothing and makes nothing', async () => {
+  const at = await place();
+  for (const kind of ['approvals', 'requests', 'sessions']) {
+    expect(await json(at, [kind, 'list'])).toEqual({ items: [] });
+  }
+  const capabilities = await json(at, ['capabilities', 'list']);
+  expect(capabilities.items).toHaveLength(7);
+  expect(new Set(capabilities.items?.map((one) => one.pin))).toEqual(new Set(['unpinned']));
+  await expect(chmod(join(at.workspace, '.agent-runtime'), 0o700)).rejects.toThrow('ENOENT');
+});
+
+test('doctor passes on a fresh workspace, and fails on a state directory that others can read', async () => {
+  const at = await place();
+  const fresh = await json(at, ['doctor']);
+  expect(fresh.status).not.toBe('fail');
+  expect((fresh.checks as { check: string }[]).map((one) => one.check)).toEqual(
+    expect.arrayContaining(['node', 'sqlite', 'sandbox', 'state directory', 'trust', 'server desk']),
+  );
+  await mkdir(at.state, { mode: 0o755 });
+  await chmod(at.state, 0o755);
+  const open = await json(at, ['doctor'], 1);
+  expect((open.checks as unknown[])[0]).toMatchObject({ check: 'state directory', status: 'fail' });
+});
+
+test('doctor names a server whose program is not there', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  const servers =
+    'servers:\n  desk: { transport: stdio, command: no-such-program, args: [] }\n  files: { transport: stdio, command: node, args: [/nowhere/index.js] }\n';
+  await writeFile(join(at.workspace, 'configs', 'servers.yaml'), servers);
+  const report = await json(at, ['doctor'], 1);
+  const failing = (report.checks as { check: string; status: string; detail: string }[]).filter(
+    (one) => one.status === 'fail',
+  );
+  expect(failing.map((one) => one.check).sort()).toEqual(['server desk', 'server files', 'trust']);
+  expect(failing.map((one) => one.detail).join()).toContain('no-such-program');
+});
+
+test('the state directory must lie outside the workspace', async () => {
+  const at = await place();
+  const inside = join(at.workspace, 'deep', 'state');
+  const ran = await run(at, ['doctor'], { env: { AGENT_RUNTIME_STATE: inside } });
+  expect(ran.code).toBe(2);
+  expect(ran.err).toContain('lies in the workspace');
+});
+
+test('flags beat the environment, the environment beats the default', async () => {
+  const at = await place();
+  const other = await place();
+  await run(other, ['init']);
+  const env = { AGENT_RUNTIME_WORKSPACE: other.workspace, AGENT_RUNTIME_CONFIG: '' };
+  const byEnvironment = await run(at, ['config', 'check', '--json'], { env });
+  expect(JSON.parse(byEnvironment.out)).toMatchObject({ directory: join(other.workspace, 'configs') });
+  const byFlag = await run(at, ['config', 'check', '--json', '--workspace', at.workspace], { env });
+  expect(JSON.parse(byFlag.out)).toMatchObject({ trust: 'bundled' });
+  expect((JSON.parse(byFlag.out) as { directory: string }).directory).not.toContain(other.workspace);
+});
+
+test('--version prints the version and nothing else', async () => {
+  const at = await place();
+  expect(await run(at, ['--version'])).toMatchObject({ code: 0, out: '0.1.0\n', err: '' });
+});
