@@ -109,7 +109,7 @@ export default {
       to: { path: '^src/providers/[^/]+/', pathNot: '^src/providers/($1|contract)/' },
     },
     only('child-process', ['child_process'], ['src/kernel/sandbox', 'src/cli/', 'src/testing/']),
-    only('libsql', ['libsql', '@libsql'], ['src/store/sqlite/']),
+    only('libsql', ['libsql', '@libsql'], ['src/store/sqlite/', 'src/testing/servers/']),
     only('documents', ['lowdb', 'write-file-atomic'], ['src/store/documents/']),
     only('ai-sdk', ['@ai-sdk'], ['src/providers/(?!contract)[^/]+/']),
     only(

@@ -22,6 +22,8 @@ export interface SessionDeps {
   /** Of this package; servers see it. */
   clientVersion: string;
   onStderr?: (server: string, line: string) => void;
+  /** Told after every list that a server gave, the first included: the moment to compare it with the pins. */
+  onListed?: (server: string) => void;
 }
 
 export interface CallOptions {
@@ -153,7 +155,12 @@ async function startTransport(server: DownstreamServer, deps: SessionDeps): Prom
 type ListSource = (signal: AbortSignal) => Promise<LiveList>;
 
 /** The current list, asked for again when it may have changed; one caller is not kept at it for ever. */
-function createListSource(client: Client, server: DownstreamServer, heard: Heard): ListSource {
+function createListSource(
+  client: Client,
+  server: DownstreamServer,
+  heard: Heard,
+  onListed: SessionDeps['onListed'],
+): ListSource {
   let list: LiveList = { tools: [], refused: [] };
   return async (signal) => {
     for (let round = 0; heard.listChanged; round++) {
@@ -166,6 +173,7 @@ function createListSource(client: Client, server: DownstreamServer, heard: Heard
       heard.listChanged = false;
       try {
         list = await listTools(client, server, signal);
+        onListed?.(server.name);
       } catch (thrown) {
         heard.listChanged = true;
         throw thrown;
@@ -198,7 +206,7 @@ async function open(
   const heard: Heard = { listChanged: true, strays: 0 };
   const client = await createClient(server, deps.clientVersion, era, heard);
   const transport = await startTransport(server, deps);
-  const list = createListSource(client, server, heard);
+  const list = createListSource(client, server, heard, deps.onListed);
   const onAbort = (): void => void transport.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   try {

@@ -24,4 +24,7 @@ function printer(json: boolean): Printer {
 const argv = process.argv.slice(2);
 // The server watches its own pipes.
 if (argv[0] !== 'serve') process.stdout.on('error', leaveQuietly);
-process.exitCode = await runCli(argv, { env: process.env, printer });
+const exit = await runCli(argv, { env: process.env, printer });
+// A client that is gone must not be outlived by a forgotten handle; everything has been closed and flushed by now.
+if (argv[0] === 'serve') process.exit(exit);
+process.exitCode = exit;

@@ -13,13 +13,15 @@ import type { RunContext } from './identity.ts';
 import { createCall } from './kernel.ts';
 import { admitModel, settleModel } from './model-admission.ts';
 import type { Admission, ModelRequest } from './model-admission.ts';
-import type { Decision, PinState } from './policy/decision.ts';
+import type { Decision, DecisionInput, PinState } from './policy/decision.ts';
 import { prepareCall } from './prepare.ts';
 
 export interface Kernel {
   call(request: CallRequest, io: CallIo): Promise<CallResult>;
   /** What would be decided now. No record, no effect. Throws INVALID_INPUT. */
   preview(request: CallRequest): Promise<Decision>;
+  /** The same, with everything the gate looked at; for explaining. */
+  examine(request: CallRequest): Promise<{ decision: Decision; input: DecisionInput }>;
   /** The tools that policy leaves reachable whatever their arguments are. */
   tools(
     context: RunContext,
@@ -50,6 +52,10 @@ export function createKernel(deps: KernelDeps): Kernel {
     async preview(request) {
       const call = await prepareCall(deps, request);
       return deps.gate.decide(call.input);
+    },
+    async examine(request) {
+      const { input } = await prepareCall(deps, request);
+      return { decision: deps.gate.decide(input), input };
     },
     tools(context, session) {
       const reachable = Object.keys(deps.config.capabilities).flatMap((id) => {

@@ -6,6 +6,7 @@ import type { KernelDeps } from './deps.ts';
 import { denial, waiting } from './evidence/receipts.ts';
 import type { Receipt } from './evidence/receipts.ts';
 import type { Decision } from './policy/decision.ts';
+import { catalogApprover } from './policy/verdict.ts';
 import type { PreparedCall } from './prepare.ts';
 import { again, answer, nothingRan } from './round.ts';
 import type { Round } from './round.ts';
@@ -77,7 +78,7 @@ function subjectOf(deps: KernelDeps, asked: Asked, at: number): Omit<ApprovalSub
     policyDigest: decision.policyDigest,
     reasons: decision.reasons,
     ruleId: decision.ruleId,
-    approver: decision.approval?.approver ?? `role:${approvals.defaultReviewer}`,
+    approver: decision.approval?.approver ?? catalogApprover(approvals.defaultReviewer),
     requiredAttestation: policy.attestation[risk],
     rememberable: decision.approval?.rememberable ?? false,
     requestedAt: at,

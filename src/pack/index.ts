@@ -7,6 +7,16 @@ export { decisionView, PACK_RECORDS } from './records.ts';
 export type { PackRecordType } from './records.ts';
 export type { DirectCall } from './sessions/default-sessions.ts';
 export type { Requested } from './sessions/requested-call.ts';
+export type {
+  DecisionView,
+  RequestedTool,
+  TurnFailure,
+  TurnInput,
+  TurnMessage,
+  TurnOutput,
+  TurnSnapshot,
+  TurnStatus,
+} from './turn/contract.ts';
 export type { TurnIo } from './turn/run-turn.ts';
 export { turnInputSchema } from './turn/input.ts';
 export { turnOutputSchema } from './turn/output.ts';

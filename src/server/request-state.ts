@@ -7,17 +7,25 @@ import type { Clock } from '../base/clock.ts';
 import { parseWith } from '../base/parse.ts';
 import type { Caller } from '../kernel/identity.ts';
 
-const askedState = z.strictObject({
-  approval_id: z.string(),
+export interface AskedState {
+  approval_id: string;
   /** Of what the person was shown. */
-  action_digest: z.string(),
+  action_digest: string;
   /** Of the tool and arguments of the request that asked; a retry with others is another call. */
+  call_digest: string;
+  tool_call_id: string;
+  nonce: string;
+  shown_at: number;
+}
+
+const askedState: z.ZodType<AskedState> = z.strictObject({
+  approval_id: z.string(),
+  action_digest: z.string(),
   call_digest: z.string(),
   tool_call_id: z.string(),
   nonce: z.string(),
   shown_at: z.number(),
 });
-export type AskedState = z.infer<typeof askedState>;
 
 /** Signing keys of at least 32 bytes. States signed with `previous` are still accepted. */
 export interface StateKeys {

@@ -45,7 +45,7 @@ describe.each(['legacy', 'auto', 'modern'] as const)('calls over the %s protocol
   });
 
   test('a list that changed is asked for again before the next call', async () => {
-    await withBench([probe({ era })], async ({ call, downstreams, drifted }) => {
+    await withBench([probe({ era })], async ({ call, downstreams, drifted, listed }) => {
       const pinned = await livePin(downstreams, 'probe', 'echo');
       expect(await call('probe:echo', { text: 'a' }, { execution: { pinDigest: pinned } })).toMatchObject({
         kind: 'result',
@@ -54,6 +54,7 @@ describe.each(['legacy', 'auto', 'modern'] as const)('calls over the %s protocol
       const result = await call('probe:echo', { text: 'a' }, { execution: { pinDigest: pinned } });
       expect(result).toMatchObject({ kind: 'failed', code: 'SPEC_TAMPERED', sideEffect: 'not_executed' });
       expect(drifted).toEqual(['probe']);
+      expect(listed).toEqual(['probe', 'probe']);
     });
   });
 });
@@ -107,7 +108,7 @@ test('a progress listener that throws does not break the call', async () => {
 });
 
 verifies(
-  { partial: ['RF-08', 'RF-13'] },
+  { partial: ['RF-13'] },
   'a crash in mid-call is side_effect_unknown, and the server is started again',
   async () => {
     await withBench([probe()], async ({ call, directory, downstreams }) => {

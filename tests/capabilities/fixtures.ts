@@ -82,6 +82,8 @@ export interface Bench {
   downstreams: Downstreams;
   executor: Executor;
   drifted: string[];
+  /** Servers in the order in which they were listed. */
+  listed: string[];
   stderr: string[];
   /** A directory of this test's own. */
   directory: string;
@@ -146,6 +148,7 @@ export function createBench(
   const directory = mkdtempSync(join(tmpdir(), 'capabilities-'));
   const stderr: string[] = [];
   const drifted: string[] = [];
+  const listed: string[] = [];
   const sandbox = createSandbox({ clock: systemClock, environment, inputGraceMs: 300, termGraceMs: 300 });
   const downstreams = createDownstreams({
     servers: Object.fromEntries(servers.map((entry) => [entry.name, entry])),
@@ -153,6 +156,7 @@ export function createBench(
     environment,
     clock,
     clientVersion: '0.0.0',
+    onListed: (name) => listed.push(name),
     onStderr: (name, line) => stderr.push(`${name}: ${line}`),
   });
   const executor = createDownstreamExecutor({ downstreams, clock, onDrift: (name) => drifted.push(name) });
@@ -161,6 +165,7 @@ export function createBench(
     downstreams,
     executor,
     drifted,
+    listed,
     stderr,
     directory,
     async call(id, args = {}, over = {}) {

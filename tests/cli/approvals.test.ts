@@ -74,6 +74,15 @@ test('without a terminal nothing is answered, whatever flags are given', async (
   expect(shown.state).toMatchObject({ status: 'pending', deliveries: [] });
 });
 
+test('input from a file or a pipe is nobody, even where a person could read the question', async () => {
+  const at = await place();
+  const { approvalId } = await journal(at);
+  for (const redirect of ['< /dev/null', '2> /dev/null > /dev/null']) {
+    const screen = await openScreen(at, ['approvals', 'resolve', approvalId], redirect);
+    expect(await screen.shows(/EXIT:\d/)).toContain('EXIT:3');
+  }
+});
+
 test('an untrusted configuration answers nothing, because it says who may answer', async () => {
   const at = await place();
   const { approvalId } = await journal(at);

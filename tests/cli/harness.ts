@@ -117,7 +117,7 @@ export async function journal(
   const owned = { tenant: 'local', principal, updatedAt };
   await store.commit({
     rows: [
-      { row: { ...owned, kind: 'session', id: SESSION, status: 'open', body: { intent: 'triage' } } },
+      { row: { ...owned, kind: 'session', id: SESSION, status: 'open', body: { intent: 'notes' } } },
       { row: { ...owned, kind: 'run', id: RUN, status: 'running', ref: SESSION, body: {} } },
     ],
   });

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseCallLine } from '../../src/cli/calls/call-line.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { edit, json, place, run } from './harness.ts';
+import { SESSION } from '../kernel/rig.ts';
+import { edit, journal, json, place, run } from './harness.ts';
 import type { Place } from './harness.ts';
 
 type Answer = Record<'id' | 'decision' | 'rule_id' | 'layer' | 'reason' | 'policy_digest', string>;
@@ -192,6 +193,14 @@ test('explain names the one cause whose absence flips the decision', async () =>
     'arg_schema',
     'intent',
   ]);
+});
+
+test('explain takes a session as it is: its intent, and what it has used', async () => {
+  const at = await place();
+  await journal(at);
+  const args = ['policy', 'explain', 'search_docs', '--assume-pinned', '--session'];
+  expect(await json(at, [...args, SESSION])).toMatchObject({ decision: 'deny', intent: 'notes' });
+  expect((await run(at, [...args, 'ses_nobody'])).code).toBe(4);
 });
 
 test('the fields of a good line are taken as they are', () => {

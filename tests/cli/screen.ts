@@ -22,8 +22,8 @@ function quoted(word: string): string {
 
 let opened = 0;
 
-/** The screen ends with `EXIT:<code>` once the command has ended. */
-export async function openScreen(at: Place, args: readonly string[]): Promise<Screen> {
+/** `redirect` is shell text, such as `< /dev/null`. The screen ends with `EXIT:<code>` once the command has ended. */
+export async function openScreen(at: Place, args: readonly string[], redirect = ''): Promise<Screen> {
   const socket = `cli-${process.pid}-${opened++}`;
   const tmux = (...words: string[]): Promise<{ stdout: string }> =>
     exec('tmux', ['-u', '-f', '/dev/null', '-L', socket, ...words], {
@@ -32,7 +32,7 @@ export async function openScreen(at: Place, args: readonly string[]): Promise<Sc
   onTestFinished(async () => {
     await tmux('kill-server').catch(() => undefined);
   });
-  const command = [process.execPath, MAIN, ...args].map(quoted).join(' ');
+  const command = `${[process.execPath, MAIN, ...args].map(quoted).join(' ')} ${redirect}`;
   const size = ['-x', '160', '-y', '60'];
   await tmux('new-session', '-d', ...size, '-c', at.workspace, `${command}; echo EXIT:$?; read -r _`);
   const text = async (): Promise<string> => (await tmux('capture-pane', '-p', '-J')).stdout;

@@ -279,7 +279,7 @@ export const POLICY_FAULTS: Fault[] = [
   fault(
     'a source key elsewhere',
     'runtime.yaml',
-    ['max_tool_hops: 3', 'max_tool_hops: 3\n  execution: { gateway_required: true }'],
+    ['max_tool_hops: 6', 'max_tool_hops: 6\n  execution: { gateway_required: true }'],
     [
       'execution:',
       '/runtime/execution',

@@ -109,19 +109,18 @@ describe('sessions', () => {
       session_id,
     );
     expect((await createSessions(rig.store).load(CALLER, session_id)).state).toEqual(folded.state);
-    const forged = {
-      ...snapshot,
-      state: { v: 1, state: { facts: { principal: 'os:2000' }, status: 'open' } },
-    };
+    const stolen = { ...folded.state, facts: { ...folded.state.facts, principal: 'os:2000' } };
+    const forged = { ...snapshot, state: { v: 1, state: stolen } };
     const liar = {
       ...rig.store,
-      snapshot: async () => forged as Awaited<ReturnType<typeof rig.store.snapshot>>,
+      snapshot: async () => forged as never,
     };
     const stranger = { ...CALLER, principal: 'os:2000' };
     await expect(createSessions(liar).load(stranger, session_id)).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
-    const stale = { ...rig.store, snapshot: async () => (snapshot ? { ...snapshot, hash: 'x' } : undefined) };
+    const other = { v: 1, state: { ...folded.state, seq: snapshot?.seq, callCount: 1_000 } };
+    const stale = { ...rig.store, snapshot: async () => ({ ...forged, hash: 'x', state: other }) as never };
     expect((await createSessions(stale).load(CALLER, session_id)).state).toEqual(folded.state);
   });
 

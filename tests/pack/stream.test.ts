@@ -43,7 +43,7 @@ describe('live output', () => {
     clock.advance(1000);
     expect(seen.map((one) => one.sequence)).toEqual(seen.map((_, index) => index));
     expect(seen.filter((one) => one.state === 'final')).toEqual([seen.at(-1)]);
-    const deltas = seen.slice(0, -1).map((one) => String(one.data.assistant_message_delta));
+    const deltas = seen.slice(0, -1).map((one) => one.data.assistant_message_delta as string);
     expect(text.startsWith(deltas.join(''))).toBe(true);
     expect(clock.pending).toBe(0);
   });

@@ -1,5 +1,6 @@
 // A small Runtime whose answers and approvals the tests control. It keeps the rules the server relies on: a call runs
 // only when its digest is approved, an approval moves once, and the same digest is put to a client once.
+import type { DecisionView } from '../../src/pack/turn/contract.ts';
 import { digestJson } from '../../src/base/digest.ts';
 import { RuntimeError } from '../../src/base/errors.ts';
 import type { JsonObject } from '../../src/base/json.ts';
@@ -21,8 +22,8 @@ import type {
   RuntimeIo,
 } from '../../src/runtime/contract.ts';
 
-export const DECISION = {
-  decision: 'allow' as const,
+export const DECISION: DecisionView = {
+  decision: 'allow',
   rule_id: 'capability_rule',
   layer: 'workspace',
   reasons: ['the rule says so'],

@@ -31,9 +31,9 @@ export interface PinCommandOptions extends CommonOptions {
 type Pinned = Awaited<ReturnType<RuntimeHandle['pin']>>;
 
 function changes(pinned: Pinned): string {
-  const head = `${cell(pinned.server)}: ${pinned.tools.length} tool(s)`;
-  if (pinned.diff.length === 0) return `${head}, nothing changed`;
-  return [head, ...pinned.diff.map((line) => `  ${cell(line, 2000)}`)].join('\n');
+  return [`${cell(pinned.server)} would change:`, ...pinned.diff.map((line) => `  ${cell(line, 2000)}`)].join(
+    '\n',
+  );
 }
 
 async function agreed(context: Context, seen: Pinned, yes: boolean): Promise<boolean> {
@@ -82,7 +82,10 @@ export async function pinCapabilities(
   options: PinCommandOptions,
 ): Promise<Exit> {
   const config = await loadTrusted(context);
-  const servers = Object.keys(config.servers).sort();
+  const servers = Object.values(config.servers)
+    .filter((one) => one.transport === 'stdio')
+    .map((one) => one.name)
+    .sort();
   if (server !== undefined && !servers.includes(server)) {
     throw new RuntimeError('NOT_FOUND', `No such server: ${cell(server)}; known: ${servers.join(', ')}`);
   }

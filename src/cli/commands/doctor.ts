@@ -145,8 +145,13 @@ async function startServers(context: Context, config: RuntimeConfig): Promise<Ch
   const runtime = await createRuntime({ config, workspace, stateDirectory: state, env, clock, ids, log });
   const checks: Check[] = [];
   try {
-    for (const { name } of Object.values(config.servers)) {
+    for (const server of Object.values(config.servers)) {
+      const { name } = server;
       const check = `server ${name}`;
+      if (server.transport === 'http') {
+        checks.push(programOf(server, context));
+        continue;
+      }
       try {
         const { tools, diff } = await runtime.pin(name, false);
         const action = `Read the difference, then run \`agent-runtime capabilities pin ${name}\`.`;

@@ -92,14 +92,15 @@ function parseArguments(text: string | undefined): JsonObject {
   throw new RuntimeError('INVALID_INPUT', '--arguments must be a JSON object.', { field: '/arguments' });
 }
 
-/** With a session of this workspace: what it has really used, and its own intent and limits. */
+/** With a session of this workspace: what it has really used, and what it is bound to. */
 async function withSession(context: Context, input: DecisionInput, call: CallLine): Promise<DecisionInput> {
   const { session } = call;
   if (session === undefined) return input;
   return withStore(context, async (store) => {
     const config = await loadAny(context);
     const row = await visibleRow(store, localCaller(config.identity), 'session', session);
-    const startedAt = typeof row.body.started_at === 'number' ? row.body.started_at : row.updatedAt;
+    const { started_at: began, intent: own, lane, task_type: task } = row.body;
+    const startedAt = typeof began === 'string' ? Date.parse(began) : row.updatedAt;
     const counted = {
       tenant: row.tenant,
       principal: row.principal,
@@ -109,12 +110,13 @@ async function withSession(context: Context, input: DecisionInput, call: CallLin
     };
     const repeats = repeatKey(counted, input.tool, canonicalJson(input.args));
     const history = await readHistory(store, config.policy, counted, { now: context.clock.now(), repeats });
-    const intent = call.intent ?? (typeof row.body.intent === 'string' ? row.body.intent : undefined);
-    return {
-      ...input,
-      history,
-      session: { ...input.session, ...(intent === undefined ? {} : { intent }) },
+    const bound = {
+      ...(typeof own === 'string' ? { intent: own } : {}),
+      ...(call.intent === undefined ? {} : { intent: call.intent }),
+      ...(typeof lane === 'string' ? { lane } : {}),
+      ...(typeof task === 'string' ? { task } : {}),
     };
+    return { ...input, history, session: { ...input.session, ...bound } };
   });
 }
 

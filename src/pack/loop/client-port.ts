@@ -13,6 +13,8 @@ export interface LoopToolResult {
   structuredContent?: unknown;
   content?: unknown;
   isError?: unknown;
+  /** The form of servers of before 2024-11-05, which the first client generation still types; never read. */
+  toolResult?: unknown;
 }
 
 export interface LoopClient {

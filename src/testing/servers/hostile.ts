@@ -135,9 +135,12 @@ function answer(message: Message): void {
   else send({ id, error: { code: -32601, message: 'Method not found' } });
 }
 
+// Nobody is left behind by a test that was itself ended: a minute is more than any of them takes.
+setTimeout(() => process.exit(0), 60_000).unref();
+process.stdout.on('error', () => process.exit(0));
 if (how === 'child') {
   // In our group, with our pipes: it must not stay when we go.
-  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit' });
+  const child = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)'], { stdio: 'inherit' });
   process.stderr.write(`child ${child.pid ?? 0}\n`);
 }
 if (how === 'deaf') {

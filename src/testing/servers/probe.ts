@@ -1,7 +1,7 @@
 // Owns a small MCP server that misbehaves exactly as told: for tests of what stands in front of it. Not for use.
 //   --mutate-description   the tool `echo` describes itself differently
 //   --garbage              writes lines that are no messages, before anything else
-//   --flood                writes notifications without end once it is asked for its tools
+//   --flood                writes notifications without end once a client is there
 //   --no-start             ends at once with code 3
 import { closeSync, fsyncSync, openSync, readdirSync, writeSync } from 'node:fs';
 import { McpServer } from '@modelcontextprotocol/server';
@@ -152,6 +152,9 @@ if (flags.has('--no-start')) {
   process.stderr.write('probe: told not to start\n');
   process.exit(3);
 }
+// Whoever reads us is gone: without this a flood would go on for ever.
+process.stdout.on('error', () => process.exit(0));
+process.stdin.on('close', () => process.exit(0));
 if (flags.has('--garbage'))
   for (let line = 0; line < 100; line++) process.stdout.write(`not a message ${line}\n`);
 serveStdio(() => {

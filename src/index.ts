@@ -1,0 +1,39 @@
+// Owns the public surface of the package. Every line here is a promise: whatever is added is public from then on.
+export { createRuntime } from './runtime/runtime.ts';
+export type { Log, RuntimeHandle, RuntimeOptions } from './runtime/options.ts';
+export type {
+  ApprovalPrompt,
+  ApprovalTicket,
+  CallAnswer,
+  CallStatus,
+  CallToolInput,
+  GovernedTool,
+  Health,
+  HealthCheck,
+  Inspect,
+  Inspection,
+  InspectKind,
+  ListPage,
+  ListQuery,
+  Runtime,
+  RuntimeIo,
+} from './runtime/contract.ts';
+export { loadConfig } from './config/load.ts';
+export type { LoadOptions } from './config/load.ts';
+export type { Capability, Policy, RuntimeConfig } from './config/types.ts';
+export {
+  buildGovernedToolCatalog,
+  createApprovalResolutionMessage,
+  createHostContextMessages,
+  createToolResultMessage,
+  inProcessClient,
+  runGovernedAgentLoop,
+  verifyApprovalResolution,
+} from './pack/index.ts';
+export type { HostContext, LoopOptions, LoopResult } from './pack/index.ts';
+export type { TurnFailure, TurnInput, TurnMessage, TurnOutput } from './pack/turn/contract.ts';
+export type { Answerer, Approval, Delivery } from './kernel/approvals/approval.ts';
+export type { Execution, ExecutionResult, Executor } from './kernel/execution/executor.ts';
+export type { Caller } from './kernel/identity.ts';
+export { RuntimeError } from './base/errors.ts';
+export type { ErrorCode, ErrorView } from './base/errors.ts';

@@ -1,0 +1,42 @@
+// Owns what a client is told before it may show or list anything: the exact prompt of an approval, and the exposed tools.
+import { RuntimeError } from '../base/errors.ts';
+import type { Kernel } from '../kernel/create-kernel.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type { RuntimeConfig } from '../config/types.ts';
+import type { Pack } from '../pack/index.ts';
+import type { ApprovalPrompt, GovernedTool } from './contract.ts';
+
+/** NOT_FOUND for an approval that is foreign, unknown or no longer pending. */
+export async function approvalPrompt(
+  kernel: Kernel,
+  caller: Caller,
+  approvalId: string,
+): Promise<ApprovalPrompt> {
+  const approval = await kernel.approvalFor(caller.tenant, approvalId);
+  const isOwn = approval?.state === 'pending' && approval.subject.principal === caller.principal;
+  const text = isOwn ? await kernel.shownApproval(caller.tenant, approvalId) : undefined;
+  if (!isOwn || text === undefined) {
+    throw new RuntimeError('NOT_FOUND', `Approval request not found: ${approvalId.slice(0, 80)}`);
+  }
+  return {
+    approval_id: approvalId,
+    action_digest: approval.subject.actionDigest,
+    text,
+    askable: !approval.deliveries.some((made) => made.actor === caller.actor),
+  };
+}
+
+/** The exposed capabilities that policy leaves reachable for this caller, by id. */
+export async function exposedTools(
+  parts: { config: RuntimeConfig; kernel: Kernel; pack: Pack },
+  caller: Caller,
+): Promise<GovernedTool[]> {
+  const { config, kernel, pack } = parts;
+  if (!Object.values(config.capabilities).some((one) => one.expose)) return [];
+  const { context, session } = await pack.directCall(caller);
+  const reachable = await kernel.tools(context, session);
+  return reachable
+    .filter(({ definition }) => config.capabilities[definition.id]?.expose === true)
+    .map(({ definition, approvalRequired }) => ({ ...definition, approval_required: approvalRequired }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+}

@@ -1,0 +1,84 @@
+// Owns how a governed call's result looks on the wire. Total over every status.
+import { isoTime } from '../base/clock.ts';
+import { ERRORS, RuntimeError } from '../base/errors.ts';
+import type { ErrorCode, ErrorView } from '../base/errors.ts';
+import { answerPlaces } from '../kernel/approvals/approver.ts';
+import type { Approval } from '../kernel/approvals/approval.ts';
+import type { CallResult, ToolOutcome } from '../kernel/call.ts';
+import type { CallRequest } from '../kernel/call.ts';
+import { decisionView } from '../pack/index.ts';
+import type { Requested } from '../pack/index.ts';
+import type { ApprovalTicket, CallAnswer } from './contract.ts';
+
+export function ticketOf(approval: Approval): ApprovalTicket {
+  const { subject } = approval;
+  return {
+    approval_id: subject.approvalId,
+    action_digest: subject.actionDigest,
+    answer_by: isoTime(subject.answerBy),
+    ...('useBy' in approval ? { use_by: isoTime(approval.useBy) } : {}),
+    answer_at: answerPlaces(subject),
+  };
+}
+
+function errorView(error: { code: ErrorCode; message: string }): ErrorView {
+  return new RuntimeError(error.code, error.message).view();
+}
+
+function resultOf(outcome: ToolOutcome): NonNullable<CallAnswer['result']> {
+  return {
+    content: outcome.content,
+    ...(outcome.structured === undefined ? {} : { structured: outcome.structured }),
+    replayed: outcome.replayed,
+  };
+}
+
+/** The wire document of one call. */
+export function callAnswer(request: CallRequest, result: CallResult): CallAnswer {
+  const { context } = request;
+  const common: Omit<CallAnswer, 'status'> = {
+    decision: decisionView(result.decision),
+    receipt_ids: result.receiptIds,
+    side_effect_status: result.sideEffect,
+    tool: request.tool,
+    tool_call_id: request.toolCallId,
+    session_id: request.session.id,
+    run_id: context.runId,
+    trace_id: context.traceId,
+  };
+  switch (result.status) {
+    case 'done':
+      return { ...common, status: 'done', result: resultOf(result.outcome) };
+    case 'tool_error':
+      return {
+        ...common,
+        status: 'tool_error',
+        result: resultOf(result.outcome),
+        ...(result.error === undefined ? {} : { error: errorView(result.error) }),
+      };
+    case 'denied':
+      return { ...common, status: 'denied' };
+    case 'waiting_approval':
+      return { ...common, status: 'approval_required', approval: ticketOf(result.approval) };
+    case 'unknown':
+    case 'canceled':
+      return { ...common, status: result.status, error: errorView(result.error) };
+  }
+}
+
+/** The answer for a call that its own turn refused: it can never run. */
+export function refusedAnswer(requested: Requested & { kind: 'refused' }, toolCallId: string): CallAnswer {
+  const { context } = requested;
+  return {
+    status: 'denied',
+    decision: requested.decision,
+    error: errorView({ code: requested.code, message: ERRORS[requested.code].sentence }),
+    receipt_ids: [],
+    side_effect_status: 'not_executed',
+    tool: requested.tool,
+    tool_call_id: toolCallId,
+    session_id: context.sessionId,
+    run_id: context.runId,
+    trace_id: context.traceId,
+  };
+}

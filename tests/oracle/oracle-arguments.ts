@@ -1,0 +1,151 @@
+// Owns the oracle's reading of what a call's arguments may be: URLs, closed schemas, and the `when` family.
+import type { Json, JsonMap, OConfig, OInput, OTool } from './shapes.ts';
+
+const URL_WORDS = new Set(['url', 'uri', 'href', 'link', 'endpoint', 'callback', 'webhook']);
+
+/** url, target_url, targetUrl, urls, linkUrls … */
+export function isUrlKey(key: string): boolean {
+  const words = key.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase().split(/[_-]/);
+  const last = words.at(-1) ?? '';
+  const singular = last.endsWith('s') ? last.slice(0, -1) : last;
+  return URL_WORDS.has(last) || URL_WORDS.has(singular);
+}
+
+interface Leaf {
+  key: string;
+  value: Json;
+}
+
+/** Every leaf with the nearest object key above it (an array hands its key on). */
+function leaves(value: Json, key: string): Leaf[] {
+  if (Array.isArray(value)) return value.flatMap((one) => leaves(one, key));
+  if (value !== null && typeof value === 'object') {
+    return Object.entries(value).flatMap(([name, one]) => leaves(one, name));
+  }
+  return [{ key, value }];
+}
+
+function at(args: Json, pointer: string): Json | undefined {
+  let here: Json | undefined = args;
+  for (const part of pointer.split('/').slice(1)) {
+    if (here === null || typeof here !== 'object' || Array.isArray(here)) return undefined;
+    here = Object.hasOwn(here, part) ? here[part] : undefined;
+    if (here === undefined) return undefined;
+  }
+  return here;
+}
+
+export function urlArguments(tool: OTool | undefined, args: JsonMap): string[] {
+  const named = leaves(args, '').filter(
+    ({ key, value }) =>
+      typeof value === 'string' &&
+      (isUrlKey(key) ||
+        (tool !== undefined && tool.networkAccess !== 'none' && /^[a-z][a-z0-9+.-]*:\/\//i.test(value))),
+  );
+  const declared = (tool?.urlArguments ?? []).map((pointer) => at(args, pointer));
+  return [...named.map(({ value }) => value), ...declared].filter((one) => typeof one === 'string');
+}
+
+function origin(text: string): { scheme: string; host: string; port: string } | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const port = url.port === '' ? ({ 'https:': '443', 'http:': '80' }[url.protocol] ?? '') : url.port;
+  return { scheme: url.protocol, host: url.hostname, port };
+}
+
+/** Parsed scheme, host and port are those of an entry; no userinfo, no control character, canonical spelling. */
+export function urlAllowed(config: OConfig, text: string): boolean {
+  const given = origin(text);
+  if (given === undefined) return false;
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    if (code <= 0x20 || code === 0x7f) return false;
+  }
+  const url = new URL(text);
+  if (url.username !== '' || url.password !== '' || given.host === '') return false;
+  if (url.href !== text && url.href !== `${text}/`) return false;
+  return config.policy.urlAllowlist.some((entry) => {
+    const allowed = origin(entry);
+    return (
+      allowed?.scheme === given.scheme && allowed.host === given.host && allowed.port === given.port
+    );
+  });
+}
+
+function typeFits(type: Json | undefined, value: Json): boolean {
+  if (type === undefined) return true;
+  if (type === 'null') return value === null;
+  if (type === 'array') return Array.isArray(value);
+  if (type === 'object') return value !== null && typeof value === 'object' && !Array.isArray(value);
+  if (type === 'integer') return Number.isInteger(value);
+  return typeof value === type;
+}
+
+/** The few keywords the generator uses, with own properties only and no coercion. */
+export function schemaFits(schema: JsonMap, value: Json): boolean {
+  if (!typeFits(schema['type'], value)) return false;
+  const choices = schema['enum'];
+  if (Array.isArray(choices) && !choices.some((choice) => choice === value)) return false;
+  if (typeof value === 'number') {
+    if (typeof schema['minimum'] === 'number' && value < schema['minimum']) return false;
+    if (typeof schema['maximum'] === 'number' && value > schema['maximum']) return false;
+  }
+  if (Array.isArray(value)) {
+    const items = schema['items'] as JsonMap | undefined;
+    return items === undefined || value.every((one) => schemaFits(items, one));
+  }
+  if (value === null || typeof value !== 'object') return true;
+  const properties = (schema['properties'] ?? {}) as Record<string, JsonMap>;
+  const required = (schema['required'] ?? []) as string[];
+  if (required.some((name) => !Object.hasOwn(value, name))) return false;
+  return Object.entries(value).every(([name, one]) => {
+    const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
+    if (property === undefined) return schema['additionalProperties'] !== false;
+    return schemaFits(property, one);
+  });
+}
+
+type Outcome = boolean | 'error';
+
+/** The meaning of one expression of the generator's family; `A && B` and `A || B` absorb errors as CEL says. */
+export function whenHolds(when: string, input: OInput): Outcome {
+  const both = when.split(' && ');
+  if (both.length > 1) {
+    const parts = both.map((part) => whenHolds(part, input));
+    if (parts.includes(false)) return false;
+    return parts.includes('error') ? 'error' : true;
+  }
+  const either = when.split(' || ');
+  if (either.length > 1) {
+    const parts = either.map((part) => whenHolds(part, input));
+    if (parts.includes(true)) return true;
+    return parts.includes('error') ? 'error' : false;
+  }
+  return atomHolds(when, input);
+}
+
+function atomHolds(atom: string, input: OInput): Outcome {
+  const presence = /^(!?)has\(args\.(\w+)\)$/.exec(atom);
+  if (presence !== null) return Object.hasOwn(input.args, presence[2] ?? '') !== (presence[1] === '!');
+  const comparison = /^([\w.]+) (==|!=|>=|<=|>|<) (?:"([^"]*)"|(-?\d+))$/.exec(atom);
+  if (comparison === null) throw new Error(`The oracle does not know the expression ${atom}`);
+  const [, name = '', operator = '', text, digits] = comparison;
+  const left = field(name, input);
+  if (left === undefined) return 'error';
+  if (operator === '==') return left === (text ?? Number(digits));
+  if (operator === '!=') return left !== (text ?? Number(digits));
+  if (typeof left !== 'number' || digits === undefined) return 'error';
+  const right = Number(digits);
+  if (operator === '>') return left > right;
+  if (operator === '>=') return left >= right;
+  return operator === '<' ? left < right : left <= right;
+}
+
+function field(name: string, input: OInput): Json | undefined {
+  if (name === 'identity.principal') return input.caller.principal;
+  if (name === 'identity.tenant') return input.caller.tenant;
+  if (name === 'session.lane') return input.session.lane;
+  if (name === 'history.calls') return input.history.session.calls;
+  if (!name.startsWith('args.')) return undefined;
+  return at(input.args, `/${name.slice('args.'.length)}`);
+}

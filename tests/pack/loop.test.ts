@@ -1,0 +1,223 @@
+import { describe, expect, test } from 'vitest';
+import { createToolResultMessage, inProcessClient, runGovernedAgentLoop } from '../../src/pack/index.ts';
+import type { LoopCallAnswer, LoopClient, LoopResult, LoopToolResult } from '../../src/pack/index.ts';
+import { verifies } from '../e2e/verifies.ts';
+import { asks, CALLER, createPackRig, governed, rigConfig, says, user } from './rig.ts';
+import type { Answer, Rig } from './rig.ts';
+// Compiled, not run: both client generations meet the port.
+import type {} from './types/loop-client.ts';
+
+const INPUT = { messages: [user('pay the bill')] };
+const io = { signal: new AbortController().signal };
+
+function inProcess(rig: Rig, over: { maxTurns?: number } = {}): Promise<LoopResult> {
+  return runGovernedAgentLoop({ runtime: rig.runtime, caller: CALLER, io, executeTurnInput: INPUT, ...over });
+}
+
+/** What an MCP client hands back: the same answers, as plain JSON beside text. */
+function wireClient(rig: Rig): LoopClient {
+  const inner = inProcessClient(rig.runtime, CALLER, io);
+  return {
+    async callTool(params) {
+      const plain = JSON.parse(JSON.stringify(params)) as typeof params;
+      const result = await inner.callTool(plain);
+      return { content: [{ type: 'text', text: JSON.stringify(result.structuredContent) }], ...result };
+    },
+  };
+}
+
+async function both(prepare: (rig: Rig) => void, over: { maxTurns?: number } = {}): Promise<LoopResult> {
+  const [a, b] = [createPackRig(), createPackRig()];
+  prepare(a);
+  prepare(b);
+  const one = await inProcess(a, over);
+  const two = await runGovernedAgentLoop({ client: wireClient(b), executeTurnInput: INPUT, ...over });
+  expect(two).toEqual(one);
+  return one;
+}
+
+const answers =
+  (...list: Answer[]) =>
+  (rig: Rig): void =>
+    rig.model.next(...list);
+
+describe('the governed loop', () => {
+  verifies(['WF-01'], "turn, kernel call, next turn, with the assistant's side kept", async () => {
+    const rig = createPackRig();
+    rig.model.next(
+      asks('look', { q: 1 }, 'Looking.'),
+      governed({ status: 'complete', assistant_message: 'Done.' }),
+    );
+    const result = await inProcess(rig);
+    expect(result).toMatchObject({
+      kind: 'completed',
+      final_turn: { status: 'complete' },
+      turn_count: 2,
+      tool_call_count: 1,
+    });
+    expect(
+      result.messages.map((one) => [one.role, one.role === 'tool' ? one.tool_name : one.content]),
+    ).toEqual([
+      ['user', 'pay the bill'],
+      ['assistant', 'Looking.'],
+      ['tool', 'look'],
+      ['assistant', 'Done.'],
+    ]);
+    expect(rig.effects.map((one) => one.args)).toEqual([{ q: 1 }]);
+    expect(rig.model.inputs[1]?.messages.map((one) => one.role)).toEqual([
+      'system',
+      'user',
+      'assistant',
+      'tool',
+    ]);
+    expect(result.history.map((one) => one.tool_call_id)).toEqual([
+      result.history[0]?.tool_call_id,
+      undefined,
+    ]);
+  });
+
+  verifies(
+    { partial: ['WF-02'] },
+    'each ending is its own kind, the same over a client and in process',
+    async () => {
+      expect(await both(answers(says('Hello')))).toMatchObject({
+        kind: 'completed',
+        final_turn: { status: 'reply' },
+      });
+      expect(await both(answers(governed({ status: 'escalate', assistant_message: 'x' })))).toMatchObject({
+        kind: 'completed',
+        final_turn: { status: 'escalate' },
+      });
+
+      const waits = await both(
+        answers({ toolCalls: ['pay', 'look'].map((name) => ({ id: name, name, rawInput: '{}' })) }),
+      );
+      expect(waits).toMatchObject({
+        kind: 'approval_required',
+        pending_request_id: expect.stringMatching(/^apr_/) as unknown,
+        requested_tool: { name: 'pay' },
+        tool_call_count: 2,
+      });
+      expect(waits.history[1]?.tool_output).toMatchObject({ status: 'done' }); // one that waits holds up no other
+
+      const failed = await both(answers(new TypeError('down')));
+      expect(failed).toMatchObject({
+        kind: 'error',
+        stage: 'execute_turn',
+        error: { code: 'INTERNAL' },
+        turn_count: 1,
+      });
+      const limit = await both(answers(asks('look', { n: 1 }), asks('look', { n: 2 })), { maxTurns: 2 });
+      expect(limit).toMatchObject({
+        kind: 'error',
+        stage: 'loop_limit',
+        error: { code: 'AGENT_RUNTIME_LOOP_LIMIT_EXCEEDED' },
+        turn_count: 2,
+        last_turn: { turn_index: 1 },
+      });
+      const unknown = await both((rig) => {
+        rig.model.next(asks('note'));
+        rig.tool.run = async () => ({
+          kind: 'failed',
+          code: 'TOOL_TIMEOUT',
+          message: 'late',
+          sideEffect: 'side_effect_unknown',
+          notes: [],
+        });
+      });
+      expect(unknown).toMatchObject({
+        kind: 'error',
+        stage: 'call_tool',
+        error: { code: 'SIDE_EFFECT_UNKNOWN' },
+      });
+    },
+  );
+
+  test('a denied call is told to the model, unless its rule ends the run', async () => {
+    const told = await both(answers(asks('gone'), says('I cannot.')));
+    expect(told).toMatchObject({ kind: 'completed', turn_count: 2 });
+    expect(told.history[0]?.tool_output).toMatchObject({ status: 'denied' });
+
+    const rule = (onDeny: 'tell_model' | 'end_run') => ({
+      id: 'no-look',
+      tools: ['look'],
+      when: 'args.n == 1',
+      decision: 'deny' as const,
+      reason: 'not one',
+      onDeny,
+      rememberable: false,
+    });
+    const config = (onDeny: 'tell_model' | 'end_run') => {
+      const base = rigConfig();
+      const { workspace } = base.policy;
+      const rules = [...workspace.rules, rule(onDeny)];
+      return { ...base, policy: { ...base.policy, workspace: { ...workspace, rules } } };
+    };
+    const results: LoopResult[] = [];
+    for (const onDeny of ['tell_model', 'end_run'] as const) {
+      const rig = createPackRig({ config: config(onDeny) });
+      rig.model.next(asks('look', { n: 1 }));
+      results.push(await inProcess(rig));
+      expect(rig.effects).toEqual([]);
+    }
+    expect(results[0]).toMatchObject({ kind: 'completed', turn_count: 2 });
+    expect(results[1]).toMatchObject({ kind: 'denied', requested_tool: { name: 'look' }, turn_count: 1 });
+  });
+
+  test('an approval goes on where it stopped, and the tool runs once', async () => {
+    const rig = createPackRig();
+    rig.model.next(asks('pay', { sum: 5 }), says('Paid.'));
+    const waits = await inProcess(rig);
+    if (waits.kind !== 'approval_required') throw new Error(waits.kind);
+    await rig.kernel.deliver(
+      { tenant: 'local', principal: 'os:1000', roles: [], attestation: 'client', channel: 'elicitation' },
+      waits.pending_request_id,
+      { kind: 'answered', decision: 'approve', latencyMs: 4000 },
+    );
+    await rig.run(waits.last_turn);
+    const { session_id } = waits.last_turn;
+    const options = {
+      runtime: rig.runtime,
+      caller: CALLER,
+      io,
+      executeTurnInput: { messages: [], session_id },
+    };
+    expect(await runGovernedAgentLoop(options)).toMatchObject({ kind: 'completed', turn_count: 1 });
+    expect(rig.effects).toHaveLength(1);
+    expect(JSON.stringify(rig.model.inputs[1]?.messages.at(-1))).toContain('success');
+  });
+
+  test('an answer of another shape is an error and never a guess', async () => {
+    const client = (result: LoopToolResult | Error): LoopClient => ({
+      callTool: async () => {
+        if (result instanceof Error) throw result;
+        return result;
+      },
+    });
+    const run = (result: LoopToolResult | Error): Promise<LoopResult> =>
+      runGovernedAgentLoop({ client: client(result), executeTurnInput: INPUT });
+    for (const result of [{}, { structuredContent: { status: 'reply' } }, { content: [], isError: true }]) {
+      expect(await run(result)).toMatchObject({ kind: 'error', error: { code: 'INVALID_OUTPUT' } });
+    }
+    expect(await run(new TypeError('socket closed'))).toMatchObject({ error: { message: 'socket closed' } });
+    const noId: LoopCallAnswer = {
+      status: 'approval_required',
+      decision: { decision: 'approval_required', rule_id: 'x', layer: 'x', reasons: [], policy_digest: '' },
+    };
+    const rig = createPackRig();
+    rig.model.next(asks('pay'));
+    const runtime = { ...rig.runtime, callTool: async () => noId };
+    const result = await runGovernedAgentLoop({ runtime, caller: CALLER, io, executeTurnInput: INPUT });
+    expect(result).toMatchObject({ kind: 'error', stage: 'call_tool', error: { code: 'INVALID_OUTPUT' } });
+  });
+
+  test('a tool message is bounded in what it shows', () => {
+    const message = createToolResultMessage({
+      toolCallId: 'c',
+      toolName: 't',
+      success: true,
+      data: 'é'.repeat(1e6),
+    });
+    expect(message.content.length).toBeLessThan(20_000);
+  });
+});
