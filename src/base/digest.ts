@@ -1,5 +1,5 @@
 // Owns how bytes become digests. Canonical text is base/json.ts; this file never serialises.
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { canonicalJson } from './json.ts';
 import type { JsonValue } from './json.ts';
 
@@ -11,11 +11,6 @@ export function sha256(bytes: string | Uint8Array): string {
 /** SHA-256 over the RFC 8785 form of a value, written `sha256:<hex>`. */
 export function digestJson(value: JsonValue): string {
   return `sha256:${sha256(canonicalJson(value))}`;
-}
-
-/** HMAC-SHA-256 as hex: for low-entropy values, where a bare digest could be guessed back. */
-export function keyedDigest(key: Uint8Array, bytes: string | Uint8Array): string {
-  return createHmac('sha256', key).update(bytes).digest('hex');
 }
 
 /** Compares two strings in time that depends on their lengths only. */

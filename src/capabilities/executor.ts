@@ -29,7 +29,7 @@ export interface DownstreamExecutorOptions {
 
 type Failure = Extract<ExecutionResult, { kind: 'failed' }>;
 
-export const IDEMPOTENCY_META = 'agent-runtime/idempotency-key';
+const IDEMPOTENCY_META = 'agent-runtime/idempotency-key';
 // More than any person follows; what is beyond is counted in the notes.
 const MAX_PROGRESS = 1000;
 const MESSAGE_CHARS = 500;

@@ -44,7 +44,9 @@ export function readLine(text: string): ReadLine {
     return { ok: false, why: (error as Error).message };
   }
   if (canonicalJson(value) !== text) return { ok: false, why: 'the line is not in its canonical form' };
-  const { header, hash, evidence } = value;
+  const { header, hash, evidence, ...unknown } = value;
+  // A payload under a misspelt key would pass for an erased one.
+  if (Object.keys(unknown).length > 0) return { ok: false, why: 'the line has an unknown key' };
   const isPayload =
     evidence === undefined || (isObject(evidence) && isText(evidence.salt) && isText(evidence.text));
   if (!isHeader(header) || !isText(hash) || !isPayload)

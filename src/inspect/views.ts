@@ -75,10 +75,6 @@ export function sessionView(row: StoredRow): JsonObject {
   };
 }
 
-export function itemView(row: StoredRow): JsonObject {
-  return { item_id: row.id, status: row.status, ...row.body, updated_at: isoTime(row.updatedAt) };
-}
-
 /** One record as a line of a timeline. */
 export function recordView(record: StoredRecord): JsonObject {
   const { header } = record;

@@ -34,7 +34,7 @@ async function textOf(approvals: Approvals, approval: Approval): Promise<string>
   if (text !== undefined && `sha256:${sha256(text)}` === shownDigest) return text;
   throw new RuntimeError(
     'STORE_CORRUPT',
-    'The exact text of this approval cannot be read here, so nobody can answer it.',
+    'The exact text of this approval cannot be read: it was erased, or its key lies in another state directory.',
     { approval_id: approvalId },
   );
 }

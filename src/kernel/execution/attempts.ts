@@ -88,6 +88,8 @@ export async function attempt(
   );
   const run = policy.execute(async () => {
     between.tries = false;
+    // A canceled wait has been answered already; what the library starts after it must not reach the tool.
+    if (attempts.length > 0 && io.signal.aborted) return CANCELED_WAITING;
     const result = await runOnce(executor, execution, io, rules.clock);
     const number = attempts.length + 1;
     const transient = isTransient(result, idempotent);
@@ -98,25 +100,38 @@ export async function attempt(
     return result;
   }, io.signal);
   // The library's wait does not end with the signal, so the caller's cancel is raced against it between tries.
-  const result = await Promise.race([run, canceledBetween(io.signal, between)]);
+  const cut = canceledBetween(io.signal, between);
+  const result = await Promise.race([run, cut.result]);
+  cut.done();
   const last = attempts.at(-1);
   if (last?.outcome === 'transient_failure') last.outcome = 'exhausted';
   return { result, attempts };
 }
 
-function canceledBetween(signal: AbortSignal, between: { tries: boolean }): Promise<ExecutionResult> {
-  return new Promise((resolve) => {
-    const settle = (): void => {
+const CANCELED_WAITING: ExecutionResult = {
+  kind: 'failed',
+  code: 'CANCELED',
+  message: ERRORS.CANCELED.sentence,
+  sideEffect: 'not_executed',
+  notes: ['canceled while waiting to retry'],
+};
+
+function canceledBetween(
+  signal: AbortSignal,
+  between: { tries: boolean },
+): { result: Promise<ExecutionResult>; done: () => void } {
+  let onAbort = (): void => undefined;
+  const result = new Promise<ExecutionResult>((resolve) => {
+    onAbort = () => {
       // While a try runs it hears the signal itself and says how far it came; only a wait is cut here.
-      if (!between.tries) return;
-      resolve({
-        kind: 'failed',
-        code: 'CANCELED',
-        message: ERRORS.CANCELED.sentence,
-        sideEffect: 'not_executed',
-        notes: ['canceled while waiting to retry'],
-      });
+      if (between.tries) resolve(CANCELED_WAITING);
     };
-    signal.addEventListener('abort', settle, { once: true });
   });
+  signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    result,
+    done: () => {
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
 }

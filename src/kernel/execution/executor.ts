@@ -69,5 +69,3 @@ export interface ToolDirectory {
   definition(tool: string): ToolDefinition | undefined;
   all(): readonly ToolDefinition[];
 }
-
-export const NO_PROGRESS: Pick<CallIo, 'progress'> = { progress: () => undefined };

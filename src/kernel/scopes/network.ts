@@ -26,7 +26,7 @@ function parseHost(entry: string): string | undefined {
 }
 
 /** `host:port` in lower case, punycode, port 443 when none is said; undefined when it is not exactly one host. */
-export function normalHost(entry: string): string | undefined {
+function normalHost(entry: string): string | undefined {
   return parseHost(entry);
 }
 

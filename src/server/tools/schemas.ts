@@ -33,13 +33,17 @@ export const ERROR_VIEW: JsonObject = closed({
   details: OPEN,
 });
 
-export const DECISION_VIEW: JsonObject = closed({
-  decision: oneOf('allow', 'deny', 'approval_required'),
-  rule_id: TEXT,
-  layer: TEXT,
-  reasons: list(TEXT),
-  policy_digest: TEXT,
-});
+export const DECISION_VIEW: JsonObject = closed(
+  {
+    decision: oneOf('allow', 'deny', 'approval_required'),
+    rule_id: TEXT,
+    layer: TEXT,
+    reasons: list(TEXT),
+    policy_digest: TEXT,
+    on_deny: oneOf('end_run'),
+  },
+  ['on_deny'],
+);
 
 /** Clients check structured content of errors too, so every output schema has to have room for one. */
 export function orError(schema: JsonObject, failure: JsonObject = closed({ error: ERROR_VIEW })): JsonObject {
