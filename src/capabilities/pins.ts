@@ -4,6 +4,7 @@
 import { canonicalJson } from '../base/json.ts';
 import type { JsonValue } from '../base/json.ts';
 import { RuntimeError } from '../base/errors.ts';
+import { showCut } from '../base/text.ts';
 import { createToolNames, RESERVED_SERVER } from '../kernel/catalog/names.ts';
 import type { Connection } from './connection.ts';
 import type { LiveList, LiveTool } from './definitions.ts';
@@ -14,6 +15,8 @@ import type { PinFile, PinStore, Quarantine, ServerPin, ToolPin } from './pin-fi
 export interface PinReport {
   server: string;
   added: string[];
+  /** What each added tool says of itself: whoever accepts a tool has to have seen it. */
+  says: Record<string, string>;
   removed: string[];
   /** Tools whose definition is another, with what changed. */
   changed: { tool: string; diff: string[] }[];
@@ -48,9 +51,11 @@ export function comparePins(
     const diff = was === undefined ? [] : diffDefinitions(was.definition, now);
     if (diff.length > 0) changed.push({ tool, diff });
   }
+  const added = [...offered.keys()].filter((tool) => !pinned.has(tool));
   return {
     server,
-    added: [...offered.keys()].filter((tool) => !pinned.has(tool)),
+    added,
+    says: Object.fromEntries(added.map((tool) => [tool, offered.get(tool)?.description ?? ''])),
     removed: [...pinned.keys()].filter((tool) => !offered.has(tool)).sort(),
     changed,
     identityChanged: pin !== undefined && !sameIdentity(pin.identity, identity),
@@ -58,11 +63,15 @@ export function comparePins(
   };
 }
 
+const SAYS_CHARS = 500;
+
 /** The report as lines for a person. */
 export function reportLines(report: PinReport): string[] {
   return [
     ...(report.identityChanged ? [`${report.server}: another program or address than was pinned`] : []),
-    ...report.added.map((tool) => `+ ${report.server}:${tool}`),
+    ...report.added.map(
+      (tool) => `+ ${report.server}:${tool}  ${showCut(report.says[tool] ?? '', SAYS_CHARS)}`,
+    ),
     ...report.removed.map((tool) => `- ${report.server}:${tool}`),
     ...report.changed.flatMap(({ tool, diff }) => diff.map((line) => `~ ${report.server}:${tool}${line}`)),
     ...report.refused.map(({ name, why }) => `! ${report.server}:${name} refused: ${why}`),

@@ -73,11 +73,15 @@ function realOf(path: string): string {
   return parent === path ? path : join(realOf(parent), basename(path));
 }
 
-function stateOf(env: Env, workspace: string): string {
+function stateOf(env: Env): string {
   const base = given(env.XDG_STATE_HOME);
   // A relative XDG path is to be ignored, says its specification.
   const home = base !== undefined && isAbsolute(base) ? base : join(homedir(), '.local', 'state');
-  const path = realOf(resolve(given(env.AGENT_RUNTIME_STATE) ?? join(home, 'agent-runtime')));
+  return realOf(resolve(given(env.AGENT_RUNTIME_STATE) ?? join(home, 'agent-runtime')));
+}
+
+/** Throws USAGE when keys and trust would lie where tools and the workspace's own files can reach them. */
+export function assertStateOutside({ workspace, stateDirectory: path }: Context): void {
   const way = relative(workspace, path);
   if (way === '' || (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way))) {
     throw new RuntimeError(
@@ -86,7 +90,6 @@ function stateOf(env: Env, workspace: string): string {
       { state_directory: path, workspace },
     );
   }
-  return path;
 }
 
 /** Throws NOT_FOUND or USAGE when a place cannot be what it is said to be. */
@@ -95,7 +98,7 @@ export function createContext(options: CommonOptions, env: Env, print: Printer):
   return {
     workspace,
     ...configOf(options, env, workspace),
-    stateDirectory: stateOf(env, workspace),
+    stateDirectory: stateOf(env),
     packageRoot: packageRoot(),
     env,
     clock: systemClock,

@@ -5,6 +5,7 @@ import { RuntimeError } from '../base/errors.ts';
 import type { Store } from '../store/contract.ts';
 import { fileTenantKeys } from '../store/sealing.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
+import { assertStateOutside } from './context.ts';
 import type { Context } from './context.ts';
 
 export function storePath(context: Context): string {
@@ -16,6 +17,7 @@ export async function withStoreIfAny<T>(
   context: Context,
   work: (store: Store | undefined) => Promise<T>,
 ): Promise<T> {
+  assertStateOutside(context);
   const path = storePath(context);
   if (!existsSync(path)) return work(undefined);
   const { clock, ids } = context;

@@ -6,6 +6,7 @@ import { addTrust, EMPTY_TRUST, holdsTrust, requireTrust, trustDocument } from '
 import type { TrustStore } from '../config/trust.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import { openDocument } from '../store/documents/document.ts';
+import { assertStateOutside } from './context.ts';
 import type { Context } from './context.ts';
 
 export function loadOptions(context: Context): LoadOptions {
@@ -14,6 +15,7 @@ export function loadOptions(context: Context): LoadOptions {
 }
 
 export function openTrustStore(context: Context): TrustStore {
+  assertStateOutside(context);
   const document = openDocument({
     path: join(context.stateDirectory, 'trust.json'),
     schema: trustDocument,

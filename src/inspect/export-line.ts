@@ -39,7 +39,7 @@ export function readLine(text: string): ReadLine {
   try {
     const parsed = parseJson(text, LINE_LIMITS);
     if (!isObject(parsed)) return { ok: false, why: 'the line is not an object' };
-    value = parsed as JsonObject;
+    value = parsed;
   } catch (error) {
     return { ok: false, why: (error as Error).message };
   }

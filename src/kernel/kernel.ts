@@ -47,14 +47,17 @@ export function createCall(deps: KernelDeps): CallTool {
   const inFlight = new Map<string, Promise<CallResult>>();
 
   return async (request, io) => {
-    const running = inFlight.get(request.toolCallId);
+    // The same call is the same tenant, session, tool and id; anybody else's equal id is a stranger's.
+    const { caller } = request.context;
+    const same = JSON.stringify([caller.tenant, request.session.id, request.tool, request.toolCallId]);
+    const running = inFlight.get(same);
     if (running !== undefined) return running;
     const result = runRounds(deps, request, io);
-    inFlight.set(request.toolCallId, result);
+    inFlight.set(same, result);
     try {
       return await result;
     } finally {
-      inFlight.delete(request.toolCallId);
+      inFlight.delete(same);
     }
   };
 }
@@ -305,6 +308,7 @@ async function commitOutcome(
     startReceiptId: started.receiptId,
     startedAt: started.at,
     startSeq: started.seq,
+    rowVersion: (admitted.rowVersion ?? 0) + 1,
     instance: deps.instance,
     status: judged.status,
     decision,
@@ -324,8 +328,12 @@ async function commitOutcome(
       ? []
       : [reservationRow(reserved.key, judged.reservation, reservedBy(deps, call, now, started.seq))];
   const written = await deps.store.commit({ ...done, rows: [...(done.rows ?? []), ...settled] });
-  if (!written.ok)
+  if (!written.ok) {
+    // Another process took this one for gone and settled the call; a stale owner's word no longer counts (K4).
+    const settledBefore = await knownCall(deps, call.request);
+    if (settledBefore.kind === 'answer') return settledBefore.result;
     throw new RuntimeError('STORE_UNAVAILABLE', 'The outcome of the call could not be recorded.');
+  }
   return resultOf(judged, {
     callId: call.request.toolCallId,
     decision,

@@ -84,7 +84,9 @@ function errorResult(row: StoredRow, status: 'unknown' | 'canceled', code: Error
 async function finishedResult(deps: KernelDeps, request: CallRequest, row: StoredRow): Promise<CallResult> {
   const body = row.body as unknown as RequestBody;
   const status = row.status as 'done' | 'tool_error';
-  const outcome = await recordedOutcome(deps.store, sessionChain(request), body.start_seq, row.id);
+  const of = body.replay_of ?? { session_id: request.session.id, seq: body.start_seq, call_id: row.id };
+  const chain = { ...sessionChain(request), id: of.session_id };
+  const outcome = await recordedOutcome(deps.store, chain, of.seq, of.call_id);
   const gone: ToolOutcome = {
     content: [{ type: 'text', text: 'The stored result of this call has been erased.' }],
     replayed: true,

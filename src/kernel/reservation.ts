@@ -76,6 +76,7 @@ async function replay(
           decision: decisionFacts(decision),
           started_at: at,
           start_seq: 0,
+          replay_of: { session_id: earlier.session, seq: earlier.seq, call_id: earlier.callId },
           instance: '',
           side_effect_status: 'not_executed',
         },

@@ -77,7 +77,7 @@ describe('a change of what was pinned', () => {
     const pins = memoryPins();
     const first = await restart();
     const report = await pinServer(first.downstreams.connection('hostile')!, pins, freshSignal());
-    expect(reportLines(report)).toEqual(['+ hostile:run']);
+    expect(reportLines(report)).toEqual(['+ hostile:run  Runs.']);
     const pinned = pins.file();
     const connection = first.downstreams.connection('hostile')!;
     expect(await verifyLive(connection, pins, freshSignal())).toMatchObject({ verdict: 'ok', changed: [] });

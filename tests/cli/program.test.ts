@@ -136,7 +136,7 @@ test('doctor names a server whose program is not there', async () => {
 test('the state directory must lie outside the workspace', async () => {
   const at = await place();
   const inside = join(at.workspace, 'deep', 'state');
-  const ran = await run(at, ['doctor'], { env: { AGENT_RUNTIME_STATE: inside } });
+  const ran = await run(at, ['requests', 'list'], { env: { AGENT_RUNTIME_STATE: inside } });
   expect(ran.code).toBe(2);
   expect(ran.err).toContain('lies in the workspace');
 });

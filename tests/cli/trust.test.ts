@@ -12,10 +12,13 @@ async function foreign(): Promise<Place & { mark: string }> {
   await run(at, ['init']);
   const mark = join(at.workspace, 'started');
   const script = `require('node:fs').writeFileSync(${JSON.stringify(mark)}, '')`;
-  await edit(at, 'configs/servers.yaml', [
-    `args: ['{package}/dist/testing/servers/desk.js']`,
-    `args: ['-e', ${JSON.stringify(script)}]`,
+  const servers = ['desk', 'files'].map((name) => [
+    name,
+    { transport: 'stdio', command: 'node', args: ['-e', script] },
   ]);
+  // JSON is YAML.
+  const text = JSON.stringify({ servers: Object.fromEntries(servers) as object });
+  await writeFile(join(at.workspace, 'configs', 'servers.yaml'), text);
   return { ...at, mark };
 }
 

@@ -1,28 +1,53 @@
 // Owns the oracle's reading of what a call's arguments may be: URLs, closed schemas, and the `when` family.
 import type { Json, JsonMap, OConfig, OInput, OTool } from './shapes.ts';
 
-const URL_WORDS = new Set(['url', 'uri', 'href', 'link', 'endpoint', 'callback', 'webhook']);
+const URL_WORDS = ['url', 'uri', 'href', 'link', 'endpoint', 'callback', 'webhook'];
+const PATH_WORDS = ['path', 'file', 'dir', 'directory', 'folder', 'filename'];
 
-/** url, target_url, targetUrl, urls, linkUrls … */
+function singular(key: string): string {
+  const lower = key.toLowerCase();
+  return lower.endsWith('s') ? lower.slice(0, -1) : lower;
+}
+
+/** The last word of snake_case, kebab-case or camelCase, singular. */
+function lastWord(key: string): string {
+  const words = key.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').split(/[_-]/);
+  return singular(words.at(-1) ?? '');
+}
+
+/** url, href, links, target_url, targetUrl, callback_urls … */
 export function isUrlKey(key: string): boolean {
-  const words = key.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase().split(/[_-]/);
-  const last = words.at(-1) ?? '';
-  const singular = last.endsWith('s') ? last.slice(0, -1) : last;
-  return URL_WORDS.has(last) || URL_WORDS.has(singular);
+  return URL_WORDS.includes(singular(key)) || ['url', 'uri'].includes(lastWord(key));
+}
+
+export function isPathKey(key: string): boolean {
+  return PATH_WORDS.includes(singular(key)) || ['path', 'file', 'dir'].includes(lastWord(key));
 }
 
 interface Leaf {
-  key: string;
+  /** Every object key on the way. */
+  keys: string[];
+  pointer: string;
   value: Json;
 }
 
-/** Every leaf with the nearest object key above it (an array hands its key on). */
-function leaves(value: Json, key: string): Leaf[] {
-  if (Array.isArray(value)) return value.flatMap((one) => leaves(one, key));
+function leaves(value: Json, keys: string[], pointer: string): Leaf[] {
+  if (Array.isArray(value)) return value.flatMap((one, index) => leaves(one, keys, `${pointer}/${index}`));
   if (value !== null && typeof value === 'object') {
-    return Object.entries(value).flatMap(([name, one]) => leaves(one, name));
+    return Object.entries(value).flatMap(([name, one]) => leaves(one, [...keys, name], `${pointer}/${name}`));
   }
-  return [{ key, value }];
+  return [{ keys, pointer, value }];
+}
+
+/** Pointers of the strings that name paths: by key for tools with path scopes or a server, or declared. */
+export function pathArguments(tool: OTool | undefined, args: JsonMap): string[] {
+  if (tool === undefined) return [];
+  const byName = tool.server !== undefined || tool.scopes.some((scope) => scope.type === 'path');
+  const declared = tool.pathArguments.map(({ pointer }) => pointer);
+  return leaves(args, [], '')
+    .filter(({ value }) => typeof value === 'string')
+    .filter(({ keys, pointer }) => declared.includes(pointer) || (byName && keys.some(isPathKey)))
+    .map(({ pointer }) => pointer);
 }
 
 function at(args: Json, pointer: string): Json | undefined {
@@ -36,14 +61,12 @@ function at(args: Json, pointer: string): Json | undefined {
 }
 
 export function urlArguments(tool: OTool | undefined, args: JsonMap): string[] {
-  const named = leaves(args, '').filter(
-    ({ key, value }) =>
-      typeof value === 'string' &&
-      (isUrlKey(key) ||
-        (tool !== undefined && tool.networkAccess !== 'none' && /^[a-z][a-z0-9+.-]*:\/\//i.test(value))),
-  );
-  const declared = (tool?.urlArguments ?? []).map((pointer) => at(args, pointer));
-  return [...named.map(({ value }) => value), ...declared].filter((one) => typeof one === 'string');
+  const networked = tool !== undefined && tool.networkAccess !== 'none';
+  return leaves(args, [], '').flatMap(({ keys, pointer, value }) => {
+    if (typeof value !== 'string') return [];
+    const named = keys.some(isUrlKey) || tool?.urlArguments.includes(pointer) === true;
+    return named || (networked && /^[a-z][a-z0-9+.-]*:\/\//i.test(value)) ? [value] : [];
+  });
 }
 
 function origin(text: string): { scheme: string; host: string; port: string } | undefined {
@@ -65,7 +88,7 @@ export function urlAllowed(config: OConfig, text: string): boolean {
   if (url.username !== '' || url.password !== '' || given.host === '') return false;
   if (url.href !== text && url.href !== `${text}/`) return false;
   return config.policy.urlAllowlist.some((entry) => {
-    const allowed = origin(entry);
+    const allowed = origin(entry.includes('://') ? entry : `https://${entry}`);
     return (
       allowed?.scheme === given.scheme && allowed.host === given.host && allowed.port === given.port
     );
@@ -131,7 +154,7 @@ function atomHolds(atom: string, input: OInput): Outcome {
   if (comparison === null) throw new Error(`The oracle does not know the expression ${atom}`);
   const [, name = '', operator = '', text, digits] = comparison;
   const left = field(name, input);
-  if (left === undefined) return 'error';
+  if (left === undefined || (typeof left === 'number' && !Number.isFinite(left))) return 'error';
   if (operator === '==') return left === (text ?? Number(digits));
   if (operator === '!=') return left !== (text ?? Number(digits));
   if (typeof left !== 'number' || digits === undefined) return 'error';

@@ -36,17 +36,15 @@ function patternMatches(pattern: string, path: string): boolean {
   return segmentsMatch(pattern.split('/').slice(1), path.split('/').slice(1));
 }
 
-/** The scope lists that narrow this call, in layer order, the tool's own last. */
-function narrowing(config: OConfig, input: OInput, tool: OTool): { layer: string; scopes: OScope[] }[] {
+/** The scope lists that narrow this call, the tool's own last; a tool without scopes has none. */
+function narrowing(config: OConfig, input: OInput, tool: OTool | undefined): OScope[][] {
   const layers: (OLayer | undefined)[] = [
     config.policy.workspace,
     config.policy.lanes[input.session.lane],
     config.policy.tasks[input.session.task],
   ];
-  const lists = layers.flatMap((one) =>
-    one?.scopes === undefined ? [] : [{ layer: one.level as string, scopes: one.scopes }],
-  );
-  return [...lists, { layer: 'kernel', scopes: toolScopes(tool) }];
+  const lists = layers.flatMap((one) => (one?.scopes === undefined ? [] : [one.scopes]));
+  return [...lists, tool === undefined ? [] : toolScopes(tool)];
 }
 
 /** A networked tool without a network scope of its own needs the hosts of its declared egress. */
@@ -62,64 +60,59 @@ function admitsPath(scopes: readonly OScope[], access: Access, path: string): bo
   );
 }
 
+/** A host without a port means the port of https, so `host` and `host:443` are one entry. */
+function withPort(entry: string): string {
+  return /:\d+$/.test(entry) ? entry : `${entry}:443`;
+}
+
 function admitsHost(scopes: readonly OScope[], host: string): boolean {
   return scopes.some(
     (scope) =>
       scope.type === 'network' &&
-      (scope.posture === 'full' || (scope.posture === 'allowlist' && scope.entries.includes(host))),
+      (scope.posture === 'full' ||
+        (scope.posture === 'allowlist' && scope.entries.some((entry) => withPort(entry) === withPort(host)))),
   );
 }
 
 const ANY_HOST = 'any-host-that-nobody-names.example';
 
-function networkSurvives(lists: readonly { scopes: OScope[] }[]): boolean {
+function networkSurvives(lists: readonly OScope[][]): boolean {
   const named = lists.flatMap((list) =>
-    list.scopes.flatMap((scope) =>
-      scope.type === 'network' && scope.posture === 'allowlist' ? scope.entries : [],
-    ),
+    list.flatMap((scope) => (scope.type === 'network' && scope.posture === 'allowlist' ? scope.entries : [])),
   );
-  return [ANY_HOST, ...named].some((host) => lists.every((list) => admitsHost(list.scopes, host)));
+  return [ANY_HOST, ...named].some((host) => lists.every((list) => admitsHost(list, host)));
 }
 
-/** The layers blamed for a scope denial; empty when the scopes allow the call. */
-export function scopeDenials(config: OConfig, input: OInput, tool: OTool): string[] {
+/** The layers blamed for a scope denial; empty when something is left of every kind the tool requires. */
+export function scopeDenials(config: OConfig, input: OInput, tool: OTool | undefined): string[] {
   const { lane, task } = input.session;
-  const undeclared: string[] = [];
-  if (lane !== 'default' && !Object.hasOwn(config.policy.lanes, lane)) undeclared.push('lane');
-  if (task !== 'agent-session' && !Object.hasOwn(config.policy.tasks, task)) undeclared.push('task');
-  if (undeclared.length > 0) return undeclared;
-
+  const blamed: string[] = [];
+  if (lane !== 'default' && !Object.hasOwn(config.policy.lanes, lane)) blamed.push('lane');
+  if (task !== 'agent-session' && !Object.hasOwn(config.policy.tasks, task)) blamed.push('task');
+  if (tool === undefined) return blamed;
   const lists = narrowing(config, input, tool);
   const own = toolScopes(tool);
-  const blamed: string[] = [];
   for (const access of ['read', 'write'] as const) {
     if (!own.some((scope) => scope.type === 'path' && scope.access === access)) continue;
-    if (!UNIVERSE.some((path) => lists.every((list) => admitsPath(list.scopes, access, path)))) {
-      blamed.push(firstEmpty(lists, (upTo) =>
-        UNIVERSE.some((path) => upTo.every((list) => admitsPath(list.scopes, access, path))),
-      ));
-    }
+    if (!UNIVERSE.some((path) => lists.every((list) => admitsPath(list, access, path)))) blamed.push('kernel');
   }
-  if (own.some((scope) => scope.type === 'network' && scope.posture !== 'off')) {
-    if (!networkSurvives(lists)) blamed.push(firstEmpty(lists, networkSurvives));
-  }
-  for (const path of input.paths) {
-    const { resolved } = path;
-    if (resolved === undefined) continue;
-    const refusing = lists.find((list) => !admitsPath(list.scopes, path.access, resolved));
-    if (refusing !== undefined) blamed.push(refusing.layer);
-  }
+  const networked = own.some((scope) => scope.type === 'network' && scope.posture !== 'off');
+  if (networked && !networkSurvives(lists)) blamed.push('kernel');
   return blamed;
 }
 
-/** The layer whose addition to the tool's own scopes left nothing. */
-function firstEmpty(
-  lists: readonly { layer: string; scopes: OScope[] }[],
-  survives: (lists: { layer: string; scopes: OScope[] }[]) => boolean,
-): string {
-  const own = lists.slice(-1);
-  for (let upTo = 0; upTo < lists.length; upTo += 1) {
-    if (!survives([...lists.slice(0, upTo), ...own])) return lists[upTo - 1]?.layer ?? 'kernel';
-  }
-  return lists.at(-2)?.layer ?? 'kernel';
+/** Is this resolved path in the intersection of all lists for its access? */
+export function pathInForce(
+  config: OConfig,
+  input: OInput,
+  tool: OTool | undefined,
+  resolved: string,
+  access: Access,
+): boolean {
+  return narrowing(config, input, tool).every((list) => admitsPath(list, access, resolved));
+}
+
+/** Is this host in the intersection of all network scopes of a networked tool? */
+export function hostInForce(config: OConfig, input: OInput, tool: OTool, host: string): boolean {
+  return narrowing(config, input, tool).every((list) => admitsHost(list, host));
 }

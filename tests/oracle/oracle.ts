@@ -1,7 +1,7 @@
 // Owns a second, independent reading of the gate's specification (design §6, PO, SC, CI-01/02/09, TC-13), written in
 // the plainest way and without a line of src. Where it and the gate differ, one of the two misread the text.
-import { schemaFits, urlAllowed, urlArguments, whenHolds } from './oracle-arguments.ts';
-import { scopeDenials } from './oracle-scopes.ts';
+import { pathArguments, schemaFits, urlAllowed, urlArguments, whenHolds } from './oracle-arguments.ts';
+import { pathInForce, scopeDenials } from './oracle-scopes.ts';
 import type { Answer, OBudget, OConfig, OInput, OLayer, OTool, OUsage } from './shapes.ts';
 
 /** The fixed order in which denials are reported. */
@@ -54,13 +54,7 @@ const deny = (ruleId: ORuleId, layer: string): Finding => ({
 const ask = (ruleId: ORuleId, layer: string): Finding => ({ ...deny(ruleId, layer), verdict: 'approval_required' });
 
 export function oracleDecide(config: OConfig, input: OInput): OracleAnswer {
-  let found: Finding[];
-  try {
-    found = everyFinding(config, input);
-  } catch {
-    found = [deny('kernel_error', 'kernel')];
-  }
-  const findings = sorted(found);
+  const findings = sorted(everyFinding(config, input));
   const first = findings[0];
   if (first === undefined) return { verdict: 'allow', ruleId: 'capability_rule', findings };
   return { verdict: first.verdict, ruleId: first.ruleId, findings };
@@ -81,21 +75,29 @@ function sorted(found: Finding[]): Finding[] {
 }
 
 function everyFinding(config: OConfig, input: OInput): Finding[] {
-  const tool = input.capability;
-  return [
-    ...precheck(config, input),
-    ...registry(config, input),
-    ...inventory(config, input, tool),
-    ...pin(input),
-    ...(tool === undefined ? [] : scopeDenials(config, input, tool)).map((l) => deny('scope_boundary', l)),
-    ...urls(config, input, tool),
-    ...paths(config, input),
-    ...schema(config, input),
-    ...intent(config, input),
-    ...capabilityRules(config, input, tool),
-    ...cycle(config, input),
-    ...budgets(config, input),
+  // The catalog is the configuration's; nothing that comes with the call may replace it.
+  const tool = Object.hasOwn(config.capabilities, input.tool) ? config.capabilities[input.tool] : undefined;
+  const rules: (() => Finding[])[] = [
+    () => precheck(config, input),
+    () => registry(config, input),
+    () => inventory(config, input, tool),
+    () => pin(input, tool),
+    () => scopeDenials(config, input, tool).map((layer) => deny('scope_boundary', layer)),
+    () => urls(config, input, tool),
+    () => paths(config, input, tool),
+    () => schema(config, input),
+    () => intent(config, input),
+    () => capabilityRules(config, input, tool),
+    () => cycle(config, input),
+    () => budgets(config, input, tool),
   ];
+  return rules.flatMap((rule) => {
+    try {
+      return rule();
+    } catch {
+      return [deny('kernel_error', 'kernel')];
+    }
+  });
 }
 
 function precheck(config: OConfig, input: OInput): Finding[] {
@@ -110,7 +112,7 @@ function precheck(config: OConfig, input: OInput): Finding[] {
 function registry(config: OConfig, input: OInput): Finding[] {
   const { allowed, denied } = config.policy.registry;
   const bad = denied.includes(input.tool) || !allowed.includes(input.tool);
-  return bad ? [deny('tool_registry', 'workspace')] : [];
+  return bad ? [deny('tool_registry', 'kernel')] : [];
 }
 
 function inventory(config: OConfig, input: OInput, tool: OTool | undefined): Finding[] {
@@ -127,23 +129,36 @@ function inventory(config: OConfig, input: OInput, tool: OTool | undefined): Fin
   return bad ? [deny('inventory', 'kernel')] : [];
 }
 
-function pin(input: OInput): Finding[] {
-  const good = input.pin.state === 'pinned' || input.pin.state === 'declared';
-  return good ? [] : [deny('tool_pin', 'kernel')];
+/** What a server says of its tools is pinned; `declared` is for definitions that are our own configuration. */
+function pin(input: OInput, tool: OTool | undefined): Finding[] {
+  const { state } = input.pin;
+  const ours = tool?.transport === 'in_process' || tool?.transport === 'host';
+  return state === 'pinned' || (state === 'declared' && ours) ? [] : [deny('tool_pin', 'kernel')];
 }
 
 function urls(config: OConfig, input: OInput, tool: OTool | undefined): Finding[] {
   const bad = urlArguments(tool, input.args).some((text) => !urlAllowed(config, text));
-  return bad ? [deny('url_allowlist', 'workspace')] : [];
+  return bad ? [deny('url_allowlist', 'kernel')] : [];
 }
 
-function paths(config: OConfig, input: OInput): Finding[] {
+/** Resolved, without a problem, beneath the sandbox root, no reserved directory, in every scope list in force. */
+function paths(config: OConfig, input: OInput, tool: OTool | undefined): Finding[] {
   const { root } = config.policy.sandbox;
+  const reserved = [config.directory];
+  const within = (path: string, directory: string): boolean => `${path}/`.startsWith(`${directory}/`);
   const bad = input.paths.some(
-    ({ resolved, problem }) =>
-      problem !== undefined || resolved === undefined || !`${resolved}/`.startsWith(`${root}/`),
+    (path) =>
+      path.problem !== undefined ||
+      path.resolved === undefined ||
+      !within(path.resolved, root) ||
+      path.resolved.split('/').includes('.agent-runtime') ||
+      reserved.some((directory) => within(path.resolved ?? '', directory)) ||
+      !pathInForce(config, input, tool, path.resolved, path.access),
   );
-  return bad ? [deny('sandbox_path', 'workspace')] : [];
+  const unresolved = pathArguments(tool, input.args).some(
+    (pointer) => !input.paths.some((path) => path.pointer === pointer),
+  );
+  return bad || unresolved ? [deny('sandbox_path', 'kernel')] : [];
 }
 
 function schema(config: OConfig, input: OInput): Finding[] {
@@ -157,8 +172,9 @@ function intent(config: OConfig, input: OInput): Finding[] {
   if (Object.keys(config.intents).length === 0) return [];
   const declared = named !== undefined && Object.hasOwn(config.intents, named) ? config.intents[named] : undefined;
   if (declared === undefined) return [deny('intent', 'intent')];
-  if (!declared.allowTools.includes(input.tool)) return [deny('intent', 'intent')];
-  return declared.approvalRequiredTools.includes(input.tool) ? [ask('intent', 'intent')] : [];
+  // contracts.md §2: the effective allow set is the union of the two lists.
+  if (declared.approvalRequiredTools.includes(input.tool)) return [ask('intent', 'intent')];
+  return declared.allowTools.includes(input.tool) ? [] : [deny('intent', 'intent')];
 }
 
 /** Answers of a layer's matching rules; a rule whose expression fails denies. */
@@ -180,13 +196,26 @@ function capabilityRules(config: OConfig, input: OInput, tool: OTool | undefined
     else if (answers.includes('approval_required')) findings.push(ask('capability_rule', layer));
   };
   const workspace = matching(policy.workspace, input);
+  const lane = matching(policy.lanes[input.session.lane], input);
+  const task = matching(policy.tasks[input.session.task], input);
   add(workspace.length === 0 ? [policy.defaultDecision] : workspace.map((one) => one.decision), 'workspace');
-  const approvers = workspace.flatMap((one) =>
-    one.decision === 'approval_required' && one.approver?.startsWith('role:') === true ? [one.approver] : [],
+  add(
+    lane.map((one) => one.decision),
+    'lane',
   );
-  if (new Set(approvers).size > 1) findings.push(deny('capability_rule', 'workspace'));
-  add(matching(policy.lanes[input.session.lane], input).map((one) => one.decision), 'lane');
-  add(matching(policy.tasks[input.session.task], input).map((one) => one.decision), 'task');
+  add(
+    task.map((one) => one.decision),
+    'task',
+  );
+  // One approval cannot be answered by two roles; the layer that names the second one is blamed.
+  const roles = new Set<string>();
+  for (const [layer, rules] of Object.entries({ workspace, lane, task })) {
+    const before = roles.size;
+    for (const { decision, approver } of rules) {
+      if (decision === 'approval_required' && approver?.startsWith('role:') === true) roles.add(approver);
+    }
+    if (roles.size > 1 && roles.size > before) findings.push(deny('capability_rule', layer));
+  }
   if (tool !== undefined && (tool.approval !== 'none' || tool.risk === 'critical')) {
     findings.push(ask('capability_rule', 'kernel'));
   }
@@ -208,24 +237,27 @@ const KINDS: readonly (readonly [keyof OUsage, keyof OBudget])[] = [
   ['wallSeconds', 'maxWallSeconds'],
 ];
 
-function spent(usage: OUsage | undefined, limits: readonly (OBudget | undefined)[]): boolean {
+function spent(usage: OUsage | undefined, limits: readonly (OBudget | undefined)[], mode: string): boolean {
   return KINDS.some(([used, max]) => {
     const value = usage?.[used];
     if (value !== undefined && !Number.isFinite(value)) return true;
     return limits.some((budget) => {
       const bound = budget?.[max];
       if (bound === undefined) return false;
-      return !Number.isFinite(bound) || value === undefined || value >= bound;
+      if (!Number.isFinite(bound) || value === undefined) return true;
+      // Effects are calls with mode write: a read cannot spend them.
+      return value >= bound && (used !== 'effects' || mode === 'write');
     });
   });
 }
 
-function budgets(config: OConfig, input: OInput): Finding[] {
+function budgets(config: OConfig, input: OInput, tool: OTool | undefined): Finding[] {
   const { loopBudget } = config.policy;
-  const { history } = input;
+  const { session, principal, tenant } = input.history;
+  const mode = tool?.mode ?? 'write';
   const findings: Finding[] = [];
-  if (spent(history.session, [loopBudget, input.limits])) findings.push(deny('loop_budget', 'session'));
-  if (spent(history.principal, [loopBudget.perPrincipal])) findings.push(deny('loop_budget', 'principal'));
-  if (spent(history.tenant, [loopBudget.perTenant])) findings.push(deny('loop_budget', 'tenant'));
+  if (spent(session, [loopBudget, input.limits], mode)) findings.push(deny('loop_budget', 'session'));
+  if (spent(principal, [loopBudget.perPrincipal], mode)) findings.push(deny('loop_budget', 'principal'));
+  if (spent(tenant, [loopBudget.perTenant], mode)) findings.push(deny('loop_budget', 'tenant'));
   return findings;
 }

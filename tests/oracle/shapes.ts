@@ -90,6 +90,8 @@ export interface OIntent {
 }
 
 export interface OConfig {
+  /** Where the configuration lies; no tool may touch it. */
+  directory: string;
   agent: { id: string; approvedCapabilities: string[] };
   capabilities: Record<string, OTool>;
   policy: OPolicy;

@@ -47,7 +47,7 @@ export function suffices(
   const allowed = mayAnswer(answerer, subject);
   if (!allowed.ok || delivery.decision === 'reject') return allowed;
   if (answerer.channel === 'elicitation' && !belowLow(subject.risk)) {
-    if (delivery.latencyMs < FASTEST_PERSON_MS) {
+    if (!(delivery.latencyMs >= FASTEST_PERSON_MS)) {
       return { ok: false, why: 'the client answered faster than a person can read' };
     }
     if (QUIRK_CLIENTS.some((quirk) => quirk.test(answerer.clientName ?? ''))) {

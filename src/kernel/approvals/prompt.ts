@@ -1,11 +1,11 @@
 // Owns the text a person is shown before approving: fixed layout, arguments as data, hidden characters visible, cuts said.
 import { isoTime } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { showCut, showHidden } from '../../base/text.ts';
+import { showCut } from '../../base/text.ts';
 import type { ApprovalSubject } from './approval.ts';
 
 const MAX_ARGUMENT = 2000;
-const MAX_ALL = 8000;
+const MAX_ARGUMENTS = 8000;
 
 function argumentLines(args: JsonObject): string[] {
   const keys = Object.keys(args).sort();
@@ -13,22 +13,27 @@ function argumentLines(args: JsonObject): string[] {
   return keys.map((key) => {
     const value = args[key];
     const text = typeof value === 'string' ? JSON.stringify(value) : JSON.stringify(value ?? null, null, 1);
-    return `  ${showHidden(key)} = ${showCut(text, MAX_ARGUMENT)}`;
+    return `  ${oneLine(key)} = ${showCut(text, MAX_ARGUMENT)}`;
   });
+}
+
+/** A name or sentence from outside, kept to its own line: a line break in it could imitate our layout. */
+function oneLine(text: string): string {
+  return showCut(text.replace(/[\n\t]/g, (char) => (char === '\n' ? '\\n' : '\\t')), 500);
 }
 
 /** Everything the approver decides on. The layout is ours; only quoted data comes from outside. */
 export function approvalText(subject: Omit<ApprovalSubject, 'shownDigest'>, args: JsonObject): string {
   const lines = [
     `Approve this call?`,
-    `Tool:       ${showHidden(subject.tool)}  (risk ${subject.risk})`,
-    `For:        ${showHidden(subject.principal)}  in tenant ${showHidden(subject.tenant)}`,
-    `Asked by:   ${showHidden(subject.actor)}`,
-    `Because:    ${showCut(subject.reasons.join('; '), 500)}`,
+    `Tool:       ${oneLine(subject.tool)}  (risk ${subject.risk})`,
+    `For:        ${oneLine(subject.principal)}  in tenant ${oneLine(subject.tenant)}`,
+    `Asked by:   ${oneLine(subject.actor)}`,
+    `Because:    ${oneLine(subject.reasons.join('; '))}`,
     `Arguments:`,
-    ...argumentLines(args),
+    showCut(argumentLines(args).join('\n'), MAX_ARGUMENTS),
     `Answer by:  ${isoTime(subject.answerBy)}`,
     `Digest:     ${subject.actionDigest}`,
   ];
-  return showCut(lines.join('\n'), MAX_ALL);
+  return lines.join('\n');
 }

@@ -11,7 +11,8 @@ function fromPending(current: Approval & { state: 'pending' }, event: ApprovalEv
   const base = { subject: current.subject, deliveries: current.deliveries };
   switch (event.type) {
     case 'approval_approved': // A3: the only door into `approved`
-      if (event.at >= current.subject.answerBy) return refuse('its time to be answered has passed');
+      // Asked so that a time that is no number is refused.
+      if (!(event.at < current.subject.answerBy)) return refuse('its time to be answered has passed');
       return {
         ok: true,
         approval: {
@@ -54,7 +55,7 @@ function fromApproved(current: Approval & { state: 'approved' }, event: Approval
   const base = { subject: current.subject, deliveries: current.deliveries };
   switch (event.type) {
     case 'approval_consumed': // A2
-      if (event.at >= current.useBy) return refuse('its time to be used has passed');
+      if (!(event.at < current.useBy)) return refuse('its time to be used has passed');
       return {
         ok: true,
         approval: {

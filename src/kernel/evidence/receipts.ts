@@ -25,6 +25,8 @@ export interface RequestBody {
   started_at: EpochMs;
   /** Where on the session's chain the start receipt stands; 0 before there is one. */
   start_seq: number;
+  /** The call whose outcome this one was answered with. */
+  replay_of?: { session_id: string; seq: number; call_id: string };
   instance: string;
   approval_id?: string;
   side_effect_status?: string;
@@ -205,6 +207,8 @@ export interface Finish {
   startReceiptId: string;
   startedAt: EpochMs;
   startSeq: number;
+  /** Of the request row since the start commit; another one means that the call has been settled by somebody else. */
+  rowVersion: number;
   instance: string;
   status: RequestStatus;
   decision: Decision;
@@ -250,7 +254,7 @@ export function finish(of: Receipt, redactor: Redactor, facts: Finish): Commit {
           side_effect_status: facts.outcome.sideEffect,
           ...(facts.approvalId === undefined ? {} : { approval_id: facts.approvalId }),
         },
-        'any',
+        { version: facts.rowVersion },
       ),
     ],
   };

@@ -29,12 +29,18 @@ export function backoffMs(rule: Policy['retry'], seed: string, attempt: number):
   return Math.round(plain * (0.8 + 0.4 * draw));
 }
 
+function canceled(note: string): ExecutionResult {
+  const { sentence } = ERRORS.CANCELED;
+  return { kind: 'failed', code: 'CANCELED', message: sentence, sideEffect: 'not_executed', notes: [note] };
+}
+
 async function runOnce(
   executor: Executor,
   execution: Execution,
   io: CallIo,
   clock: Clock,
 ): Promise<ExecutionResult> {
+  if (io.signal.aborted) return canceled('canceled before it was sent');
   // The deadline is absolute: progress does not move it.
   const deadline = startDeadline(clock, execution.capability.timeoutSeconds * 1000, io.signal);
   try {
@@ -108,14 +114,6 @@ export async function attempt(
   return { result, attempts };
 }
 
-const CANCELED_WAITING: ExecutionResult = {
-  kind: 'failed',
-  code: 'CANCELED',
-  message: ERRORS.CANCELED.sentence,
-  sideEffect: 'not_executed',
-  notes: ['canceled while waiting to retry'],
-};
-
 function canceledBetween(
   signal: AbortSignal,
   between: { tries: boolean },
@@ -124,7 +122,7 @@ function canceledBetween(
   const result = new Promise<ExecutionResult>((resolve) => {
     onAbort = () => {
       // While a try runs it hears the signal itself and says how far it came; only a wait is cut here.
-      if (between.tries) resolve(CANCELED_WAITING);
+      if (between.tries) resolve(canceled('canceled while waiting to retry'));
     };
   });
   signal.addEventListener('abort', onAbort, { once: true });

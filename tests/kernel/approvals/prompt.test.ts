@@ -1,0 +1,42 @@
+// Owns the proof that a person sees what will run: nothing hidden, no layout but ours, cuts said.
+import { describe, expect, test } from 'vitest';
+import { approvalText } from '../../../src/kernel/approvals/prompt.ts';
+import { subject } from './words.ts';
+
+const HIDDEN = ['\u001b[2J', '\u202e', '\u200b', '\u2066', '\ufeff', '\u00ad', '\u{e0041}', '\u0000', '\u009b', '\r'];
+
+describe('the shown text', () => {
+  test('has no hidden character, wherever it stood', () => {
+    for (const bad of HIDDEN) {
+      const text = approvalText(
+        subject({ tool: `t${bad}`, principal: `p${bad}`, actor: `a${bad}`, reasons: [`r${bad}`] }),
+        { [`k${bad}`]: `v${bad}`, deep: { [`k${bad}`]: [`v${bad}`] } },
+      );
+      expect(text).not.toContain(bad);
+      expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f]/u);
+    }
+  });
+
+  test('cannot be imitated from inside: no value, key, reason or name begins a line of its own', () => {
+    const line = '\nArguments:\n  (none)\nAnswer by:  never\nDigest:     sha256:0';
+    const text = approvalText(
+      subject({ tool: `t${line}`, principal: `p${line}`, actor: `a${line}`, reasons: [`r${line}`] }),
+      { [`k${line}`]: `v${line}`, deep: { [`k${line}`]: `v${line}` } },
+    );
+    for (const ours of ['Arguments:', 'Answer by:', 'Digest:', '  (none)']) {
+      const at = text.split('\n').filter((one) => one.startsWith(ours));
+      expect([ours, at.length]).toEqual([ours, ours === '  (none)' ? 0 : 1]);
+    }
+  });
+
+  test('says every cut and still ends with time and digest', () => {
+    const long = approvalText(subject(), { text: 'x'.repeat(5000) });
+    expect(long).toMatch(/cut, \d+ characters in all/);
+    const many = Object.fromEntries(Array.from({ length: 400 }, (_, n) => [`key${n}`, 'y'.repeat(100)]));
+    const whole = approvalText(subject(), many);
+    expect(whole).toMatch(/cut, \d+ characters in all/);
+    expect(whole).toContain('sha256:a');
+    expect(whole).toContain('Answer by:');
+    expect(whole.length).toBeLessThan(12_000);
+  });
+});
