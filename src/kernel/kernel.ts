@@ -75,11 +75,11 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   if (known.kind === 'answer') return answer(known.result);
   const controls = await deps.store.counter(controlsKey(request));
   const call = await prepareCall(deps, request);
-  const decision = deps.gate.decide(call.input);
+  const decision = withoutSecrets(deps, deps.gate.decide(call.input));
   if (decision.verdict === 'deny') return refuse(deps, call, decision, known.rowVersion);
 
-  const reserved = await checkReservation(deps, call, decision);
-  if (reserved.kind === 'answer') return reserved;
+  const reserved = await checkReservation(deps, call, decision, known.rowVersion);
+  if (reserved.kind !== 'free') return reserved;
 
   let held: Held | undefined;
   if (decision.verdict === 'approval_required') {
@@ -101,6 +101,16 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   }
   const admitted: Admitted = { call, decision, executor, held, reserved, rowVersion: known.rowVersion };
   return runAdmitted(deps, admitted, { io, controls });
+}
+
+/** Reasons and attributes quote arguments, and they are written to evidence and rows. */
+function withoutSecrets(deps: KernelDeps, decision: Decision): Decision {
+  const { reasons, aliases, attributes } = decision;
+  const { value } = deps.redactor.object({ reasons, aliases, attributes });
+  return {
+    ...decision,
+    ...(value as Pick<Decision, 'attributes'> & { reasons: string[]; aliases: string[] }),
+  };
 }
 
 function controlsKey(request: CallRequest): string {
@@ -177,14 +187,16 @@ function admittedMoves(deps: KernelDeps, call: PreparedCall, now: number): Count
 
 interface StartCommit {
   commit: Commit;
-  at: number;
   receiptId: string;
 }
 
 /** K1-K3 in one transaction: the start receipt, the spent approval, the reserved key, the counters. */
-function startCommit(deps: KernelDeps, admitted: Admitted, controls: number): StartCommit {
+function startCommit(
+  deps: KernelDeps,
+  admitted: Admitted,
+  { controls, at }: { controls: number; at: number },
+): StartCommit {
   const { call, held, reserved } = admitted;
-  const at = deps.clock.now();
   const of: Receipt = { request: call.request, at };
   const facts = startFacts(deps, admitted);
   const begun = start(of, call, facts, expectedVersion(admitted.rowVersion));
@@ -201,7 +213,6 @@ function startCommit(deps: KernelDeps, admitted: Admitted, controls: number): St
           ),
         ];
   return {
-    at,
     receiptId: facts.receiptId,
     commit: {
       appends: [...(begun.appends ?? []), ...(spent.appends ?? [])],
@@ -247,7 +258,11 @@ async function commitStart(
   admitted: Admitted,
   controls: number,
 ): Promise<{ kind: 'started'; start: Started } | Round> {
-  const { commit, at, receiptId } = startCommit(deps, admitted, controls);
+  const { held } = admitted;
+  // Its time may have passed since it was found: then it is asked for anew.
+  const at = deps.clock.now();
+  if (held?.approval.state === 'approved' && !(at < held.approval.useBy)) return again();
+  const { commit, receiptId } = startCommit(deps, admitted, { controls, at });
   const done = await deps.store.commit(commit);
   if (done.ok) {
     const seq = done.heads[0]?.seq ?? 0;

@@ -135,8 +135,8 @@ async function settleUnknown(deps: KernelDeps, request: CallRequest, row: Stored
       ),
     ],
   });
-  const settled = await deps.store.row('request', row.tenant, row.id);
-  return { kind: 'answer', result: errorResult(settled ?? row, 'unknown', 'SIDE_EFFECT_UNKNOWN') };
+  // Refused means that its outcome, or somebody else's settlement, came first: that is then the answer.
+  return knownCall(deps, request);
 }
 
 /** What is known of this call id: nothing that stops it, or the answer. Throws NOT_FOUND for another session's id. */

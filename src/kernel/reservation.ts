@@ -11,7 +11,8 @@ import { record, requestRow } from './evidence/receipts.ts';
 import { recordedOutcome } from './known-call.ts';
 import type { Decision } from './policy/decision.ts';
 import type { PreparedCall } from './prepare.ts';
-import { nothingRan } from './round.ts';
+import { again, answer, nothingRan } from './round.ts';
+import type { Round } from './round.ts';
 
 /** The key is free to take: no row (version undefined), or one that may be taken over at that version. */
 export interface FreeKey {
@@ -50,14 +51,14 @@ async function replay(
   deps: KernelDeps,
   call: PreparedCall,
   decision: Decision,
-  earlier: { session: string; seq: number; callId: string },
-): Promise<CallResult> {
+  earlier: { session: string; seq: number; callId: string; rowVersion: number | undefined },
+): Promise<Round> {
   const { request } = call;
   const at = deps.clock.now();
   const chain = { tenant: request.context.caller.tenant, aggregate: 'session' as const, id: earlier.session };
   const found = await recordedOutcome(deps.store, chain, earlier.seq, earlier.callId);
   const receiptId = deps.ids.next('rcp');
-  await deps.store.commit({
+  const written = await deps.store.commit({
     appends: [
       record({ request, at }, 'call_replayed', {
         receipt_id: receiptId,
@@ -80,11 +81,12 @@ async function replay(
           instance: '',
           side_effect_status: 'not_executed',
         },
-        'any',
+        earlier.rowVersion === undefined ? 'absent' : { version: earlier.rowVersion },
       ),
     ],
   });
-  return {
+  if (!written.ok) return again();
+  return answer({
     ...nothingRan(decision, request.toolCallId),
     receiptIds: [receiptId],
     status: 'done',
@@ -92,7 +94,7 @@ async function replay(
       content: [{ type: 'text', text: 'Done before; the stored result has been erased.' }],
       replayed: true,
     },
-  };
+  });
 }
 
 /** What an earlier use of this call's key means: the answer, or the key free to reserve. */
@@ -100,7 +102,8 @@ export async function checkReservation(
   deps: KernelDeps,
   call: PreparedCall,
   decision: Decision,
-): Promise<FreeKey | { kind: 'answer'; result: CallResult }> {
+  rowVersion: number | undefined,
+): Promise<FreeKey | Round> {
   if (call.capability === undefined) return { kind: 'free', key: undefined, version: undefined };
   const { caller } = call.request.context;
   const key = reservationOf({
@@ -124,7 +127,7 @@ export async function checkReservation(
       if (call.capability.mode === 'read') return { kind: 'free', key, version: earlier.version };
       return unsure(decision, call.request.toolCallId);
     case 'replay':
-      return { kind: 'answer', result: await replay(deps, call, decision, earlier) };
+      return replay(deps, call, decision, { ...earlier, rowVersion });
     case 'reconcile':
       return unsure(decision, call.request.toolCallId);
   }

@@ -18,7 +18,10 @@ function statuses(settled: PromiseSettledResult<CallResult>[]): string[] {
 }
 
 export const denyHasNoEffect: Check = async (make) => {
-  const rig = make();
+  const registry = { allowed: ['look', 'pay'], denied: ['note'] };
+  const rig = make({ config: sampleConfig({ policy: { registry } }) });
+  expect((await rig.call('note', {})).status).toBe('denied');
+  expect((await rig.call('ticket', { key: 'k' })).status).toBe('denied');
   expect((await rig.call('forbidden', {})).status).toBe('denied');
   expect((await rig.call('never-heard-of', {})).status).toBe('denied');
   expect(rig.effects).toHaveLength(0);
@@ -170,7 +173,12 @@ export const expiryHolds: Check = async (make) => {
 export const otherArgumentsAskAnew: Check = async (make) => {
   const rig = make();
   await approved(rig, 'pay', { amount: 5, to: 'a' });
-  for (const args of [{ amount: 50, to: 'a' }, { amount: 5, to: 'b' }, { amount: 5 }, { amount: '5', to: 'a' }]) {
+  for (const args of [
+    { amount: 50, to: 'a' },
+    { amount: 5, to: 'b' },
+    { amount: 5 },
+    { amount: '5', to: 'a' },
+  ]) {
     expect((await rig.call('pay', args)).status).toBe('waiting_approval');
   }
   expect(rig.effects).toHaveLength(0);

@@ -122,7 +122,7 @@ describe('the bundled example', () => {
     expect(demo).toMatchObject({ provider: 'scripted', script: join(BUNDLED, 'scripts/support.yaml') });
     const script = parse(await readFile(demo?.script ?? '', 'utf8')) as { version: number; turns: unknown[] };
     expect(script.version).toBe(1);
-    expect(script.turns).toHaveLength(3);
+    expect(script.turns).toHaveLength(6);
     expect(config.intents['triage']).toMatchObject({
       allowTools: ['desk:search_docs', 'desk:read_doc', 'desk:get_ticket'],
       approvalRequiredTools: ['desk:create_ticket'],
@@ -138,7 +138,11 @@ describe('the bundled example', () => {
   test('starts its servers from this package and from an installed module', async () => {
     const { servers, policy } = await loadConfig(options(BUNDLED));
     expect(policy.sandbox.root).toBe('/work/space/sandbox');
-    expect(servers['desk']?.args).toEqual([join(PACKAGE_ROOT, 'dist/testing/servers/desk.js')]);
+    expect(servers['desk']?.args).toEqual([
+      join(PACKAGE_ROOT, 'dist/testing/servers/desk.js'),
+      '--db',
+      '/work/space/desk.db',
+    ]);
     expect(servers['files']?.args).toEqual([
       join(PACKAGE_ROOT, 'node_modules/@modelcontextprotocol/server-filesystem/dist/index.js'),
       '/work/space/sandbox',

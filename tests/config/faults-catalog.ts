@@ -289,7 +289,7 @@ export const CATALOG_FAULTS: Fault[] = [
   fault(
     'a secret on the command line',
     'servers.yaml',
-    ["desk.js']", "desk.js', --api-key=abc]"],
+    ["desk.js', --db,", "desk.js', --api-key=abc, --db,"],
     [
       '--api-key=abc',
       '/servers/desk/args/1',

@@ -52,7 +52,7 @@ describe('digests', () => {
     const base = await load();
     const stricter = await load({ 'policy.yaml': swap('max_repeats: 3', 'max_repeats: 2') });
     const server = await load({ 'servers.yaml': swap("'{sandbox}']", "'{sandbox}', --more]") });
-    const hops = await load({ 'runtime.yaml': swap('max_tool_hops: 3', 'max_tool_hops: 4') });
+    const hops = await load({ 'runtime.yaml': swap('max_tool_hops: 6', 'max_tool_hops: 4') });
     const script = await load({ 'scripts/support.yaml': (text) => `${text}# changed\n` });
     expect(new Set([base, stricter, server, hops, script].map((c) => c.digest)).size).toBe(5);
     expect(new Set([base, stricter, server].map((c) => c.policy.digest)).size).toBe(3);

@@ -68,7 +68,12 @@ describe('retries', () => {
     answers(rig, AWAY, OK);
     expect((await rig.call('note', { n: 1 })).status).toBe('done');
     expect(await attemptsOf(rig)).toMatchObject([
-      { attempt: 1, outcome: 'transient_failure', error_class: 'DOWNSTREAM_UNAVAILABLE', error_message: 'gone' },
+      {
+        attempt: 1,
+        outcome: 'transient_failure',
+        error_class: 'DOWNSTREAM_UNAVAILABLE',
+        error_message: 'gone',
+      },
       { attempt: 2, outcome: 'success', backoff_ms: 0 },
     ]);
     answers(rig, AWAY);
@@ -80,29 +85,36 @@ describe('retries', () => {
     ]);
   });
 
-  verifies(['RF-03'], 'are made only where the failure certainly did nothing or repeating is declared safe', async () => {
-    const safe = capability('safe', { mode: 'write', idempotency: { keyRequired: false, idempotent: true } });
-    const cases: [string, ExecutionResult, number][] = [
-      ['note', AWAY, 3],
-      ['note', LOST, 1],
-      ['safe', LOST, 3],
-      ['look', LOST, 1],
-      ['safe', failed('TOOL_EXECUTION_FAILED', 'not_executed'), 1],
-      ['safe', failed('INVALID_INPUT', 'not_executed'), 1],
-      ['safe', failed('TOOL_TIMEOUT', 'side_effect_unknown'), 1],
-      ['safe', { ...OK, kind: 'result', isError: true, content: [], notes: [] }, 1],
-    ];
-    for (const [tool, result, tries] of cases) {
-      const config = sampleConfig({
-        capabilities: [look, note, safe],
-        policy: { registry: { allowed: ['look', 'note', 'safe'], denied: [] } },
+  verifies(
+    ['RF-03'],
+    'are made only where the failure certainly did nothing or repeating is declared safe',
+    async () => {
+      const safe = capability('safe', {
+        mode: 'write',
+        idempotency: { keyRequired: false, idempotent: true },
       });
-      const rig = createRig({ config });
-      answers(rig, result);
-      await rig.call(tool, {});
-      expect([tool, result, rig.effects.length]).toEqual([tool, result, tries]);
-    }
-  });
+      const cases: [string, ExecutionResult, number][] = [
+        ['note', AWAY, 3],
+        ['note', LOST, 1],
+        ['safe', LOST, 3],
+        ['look', LOST, 1],
+        ['safe', failed('TOOL_EXECUTION_FAILED', 'not_executed'), 1],
+        ['safe', failed('INVALID_INPUT', 'not_executed'), 1],
+        ['safe', failed('TOOL_TIMEOUT', 'side_effect_unknown'), 1],
+        ['safe', { ...OK, kind: 'result', isError: true, content: [], notes: [] }, 1],
+      ];
+      for (const [tool, result, tries] of cases) {
+        const config = sampleConfig({
+          capabilities: [look, note, safe],
+          policy: { registry: { allowed: ['look', 'note', 'safe'], denied: [] } },
+        });
+        const rig = createRig({ config });
+        answers(rig, result);
+        await rig.call(tool, {});
+        expect([tool, result, rig.effects.length]).toEqual([tool, result, tries]);
+      }
+    },
+  );
 });
 
 describe('failures', () => {
@@ -202,16 +214,20 @@ describe('failures', () => {
 describe('idempotency keys', () => {
   const DAY = 24 * 60 * 60 * 1000;
 
-  verifies({ partial: ['RF-14', 'RF-15'] }, 'replay answers without effect and without a second record of one', async () => {
-    await checks.idempotentKeyHasOneEffect(createRig);
-    const rig = createRig();
-    const args = { key: 'k', title: 'a' };
-    await rig.call('ticket', args);
-    const elsewhere = sessionOf(rig.clock, { id: 'ses_other' });
-    const replayed = expectStatus(await rig.call('ticket', args, { session: elsewhere }), 'done');
-    expect(replayed).toMatchObject({ sideEffect: 'not_executed', outcome: { replayed: true } });
-    expect((await rig.records('ses_other')).map((one) => one.header.type)).toEqual(['call_replayed']);
-  });
+  verifies(
+    { partial: ['RF-14', 'RF-15'] },
+    'replay answers without effect and without a second record of one',
+    async () => {
+      await checks.idempotentKeyHasOneEffect(createRig);
+      const rig = createRig();
+      const args = { key: 'k', title: 'a' };
+      await rig.call('ticket', args);
+      const elsewhere = sessionOf(rig.clock, { id: 'ses_other' });
+      const replayed = expectStatus(await rig.call('ticket', args, { session: elsewhere }), 'done');
+      expect(replayed).toMatchObject({ sideEffect: 'not_executed', outcome: { replayed: true } });
+      expect((await rig.records('ses_other')).map((one) => one.header.type)).toEqual(['call_replayed']);
+    },
+  );
 
   test('the same call id asked again after a replay gets the same answer', async () => {
     const rig = createRig();
@@ -239,7 +255,10 @@ describe('idempotency keys', () => {
     await approved(rig, 'guarded', { to: 'x' });
     expect((await rig.call('guarded', { to: 'x' })).status).toBe('done');
     // Without a key in argument or meta, the action itself is the key.
-    expect(await rig.call('guarded', { to: 'x' })).toMatchObject({ status: 'done', outcome: { replayed: true } });
+    expect(await rig.call('guarded', { to: 'x' })).toMatchObject({
+      status: 'done',
+      outcome: { replayed: true },
+    });
     expect((await rig.call('guarded', { to: 'y' })).status).toBe('waiting_approval');
     expect(rig.effects).toHaveLength(1);
   });
@@ -289,14 +308,19 @@ describe('idempotency keys', () => {
       wrapStore: (store) => ({
         ...store,
         commit: (commit) =>
-          commit.appends?.[0]?.type === 'call_finished' ? Promise.reject(new Error('gone')) : store.commit(commit),
+          commit.appends?.[0]?.type === 'call_finished'
+            ? Promise.reject(new Error('gone'))
+            : store.commit(commit),
       }),
     });
     const args = { key: 'k', title: 'a' };
     await expect(dying.call('ticket', args)).rejects.toThrow();
     const over = { store: dying.store, clock: dying.clock };
     const alive = createRig({ ...over, idSeed: 'a', isAlive: () => Promise.resolve(true) });
-    expect(await alive.call('ticket', args)).toMatchObject({ status: 'tool_error', error: { code: 'CONFLICT' } });
+    expect(await alive.call('ticket', args)).toMatchObject({
+      status: 'tool_error',
+      error: { code: 'CONFLICT' },
+    });
     const dead = createRig({ ...over, idSeed: 'b' });
     expect(await dead.call('ticket', args)).toMatchObject({
       status: 'unknown',

@@ -24,41 +24,45 @@ function types(commits: Commit[]): string[][] {
 }
 
 describe('commits of a call', () => {
-  verifies(['EV-01'], 'an allowed call is start and outcome receipt, and nothing runs without the first', async () => {
-    const commits: Commit[] = [];
-    const rig = createRig({ wrapStore: counting(commits) });
-    const done = expectStatus(await rig.call('note', { text: 'a' }), 'done');
-    expect(types(commits)).toEqual([['call_started'], ['call_finished']]);
-    expect(done.receiptIds).toHaveLength(2);
-    const [start, end] = await rig.records();
-    expect(start?.evidence).toMatchObject({
-      value: {
-        receipt_id: done.receiptIds[0],
-        run_id: 'run_1',
-        trace_id: 'trace',
-        session_id: SESSION,
-        tenant_id: 'local',
-        principal_id: 'os:1000',
-        actor_id: 'stdio:1',
-        decision: 'allow',
-        policy_digest: 'sha256:policy',
-        arguments: { text: 'a' },
-        tool_principal: 'svc-note',
-        execution_mode: 'in-process',
-        instance: 'inst_rig',
-      },
-    });
-    expect(end?.evidence).toMatchObject({
-      value: {
-        receipt_id: done.receiptIds[1],
-        start_receipt_id: done.receiptIds[0],
-        outcome: 'success',
-        side_effect_status: 'applied',
-      },
-    });
-    await checks.startIsDurableBeforeEffect(make);
-    await checks.noRecordNoEffect(make);
-  });
+  verifies(
+    ['EV-01'],
+    'an allowed call is start and outcome receipt, and nothing runs without the first',
+    async () => {
+      const commits: Commit[] = [];
+      const rig = createRig({ wrapStore: counting(commits) });
+      const done = expectStatus(await rig.call('note', { text: 'a' }), 'done');
+      expect(types(commits)).toEqual([['call_started'], ['call_finished']]);
+      expect(done.receiptIds).toHaveLength(2);
+      const [start, end] = await rig.records();
+      expect(start?.evidence).toMatchObject({
+        value: {
+          receipt_id: done.receiptIds[0],
+          run_id: 'run_1',
+          trace_id: 'trace',
+          session_id: SESSION,
+          tenant_id: 'local',
+          principal_id: 'os:1000',
+          actor_id: 'stdio:1',
+          decision: 'allow',
+          policy_digest: 'sha256:policy',
+          arguments: { text: 'a' },
+          tool_principal: 'svc-note',
+          execution_mode: 'in-process',
+          instance: 'inst_rig',
+        },
+      });
+      expect(end?.evidence).toMatchObject({
+        value: {
+          receipt_id: done.receiptIds[1],
+          start_receipt_id: done.receiptIds[0],
+          outcome: 'success',
+          side_effect_status: 'applied',
+        },
+      });
+      await checks.startIsDurableBeforeEffect(make);
+      await checks.noRecordNoEffect(make);
+    },
+  );
 
   test('a denied call is one commit, also for a tool that does not exist', async () => {
     const commits: Commit[] = [];
@@ -117,7 +121,8 @@ describe('commits of a call', () => {
       [1],
       'text',
     ] as unknown[];
-    for (const args of bad) await expect(rig.call('note', args)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    for (const args of bad)
+      await expect(rig.call('note', args)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
     expect(rig.effects).toHaveLength(0);
     expect(await rig.records()).toHaveLength(0);
   });
@@ -148,7 +153,9 @@ describe('one call id', () => {
     await rig.call('note', {}, { toolCallId: 'call_mine' });
     const other = { toolCallId: 'call_mine', session: sessionOf(rig.clock, { id: 'ses_other' }) };
     await expect(rig.call('note', {}, other)).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    await expect(rig.call('look', {}, { toolCallId: 'call_mine' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(rig.call('look', {}, { toolCallId: 'call_mine' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
     expect(rig.effects).toHaveLength(1);
   });
 
@@ -177,7 +184,12 @@ describe('cycle and budgets', () => {
   verifies({ partial: ['RF-07'] }, 'the fourth identical call is denied by the cycle rule', async () => {
     const rig = createRig();
     // Spelled differently, but the same call.
-    const spellings = [{ a: 1, b: 2 }, { b: 2, a: 1 }, { a: 1.0, b: 2 }, { b: 2, a: 1 }];
+    const spellings = [
+      { a: 1, b: 2 },
+      { b: 2, a: 1 },
+      { a: 1.0, b: 2 },
+      { b: 2, a: 1 },
+    ];
     const results = [];
     for (const args of spellings) results.push(await rig.call('look', args));
     expect(results.map((one) => one.status)).toEqual(['done', 'done', 'done', 'denied']);
@@ -240,5 +252,33 @@ describe('a process that ended', () => {
     expect((await other.call('note', {}, same)).status).toBe('unknown');
     const finished = (await slow.records()).filter((one) => one.header.type === 'call_finished');
     expect(finished).toHaveLength(1);
+  });
+});
+
+describe('not yet as designed', () => {
+  test.fails('a call that joins a waiting approval is on record like the one that opened it', async () => {
+    // openApproval answers from the standing approval without a commit: the second call has no record and no request row.
+    const rig = createRig();
+    await rig.call('pay', {}, { toolCallId: 'call_1' });
+    await rig.call('pay', {}, { toolCallId: 'call_2' });
+    expect(await rig.store.row('request', 'local', 'call_2')).toBeDefined();
+  });
+
+  test.fails('the cycle rule forgets after its window', async () => {
+    // policy.cycle.windowSeconds is read by nothing: the count of a call is for the life of the session.
+    const rig = createRig();
+    for (let n = 0; n < 3; n++) await rig.call('look', {});
+    rig.clock.advance(601_000);
+    expect((await rig.call('look', {})).status).toBe('done');
+  });
+
+  test.fails('an exception on the way to the decision is a recorded deny', async () => {
+    // Deciding is total, but what gathers its facts (directory, schema preparation, paths) is not: the call rejects with
+    // the raw error and leaves no record (requirement 1). Nothing runs.
+    const rig = createRig();
+    rig.pins.get = () => {
+      throw new TypeError('pin file unreadable');
+    };
+    expect((await rig.call('note', {})).status).toBe('denied');
   });
 });

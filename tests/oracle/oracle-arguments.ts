@@ -1,5 +1,5 @@
 // Owns the oracle's reading of what a call's arguments may be: URLs, closed schemas, and the `when` family.
-import type { Json, JsonMap, OConfig, OInput, OTool } from './shapes.ts';
+import type { Access, Json, JsonMap, OConfig, OInput, OTool } from './shapes.ts';
 
 const URL_WORDS = ['url', 'uri', 'href', 'link', 'endpoint', 'callback', 'webhook'];
 const PATH_WORDS = ['path', 'file', 'dir', 'directory', 'folder', 'filename'];
@@ -39,15 +39,16 @@ function leaves(value: Json, keys: string[], pointer: string): Leaf[] {
   return [{ keys, pointer, value }];
 }
 
-/** Pointers of the strings that name paths: by key for tools with path scopes or a server, or declared. */
-export function pathArguments(tool: OTool | undefined, args: JsonMap): string[] {
+/** The strings that name paths: by key for tools with path scopes or a server, or declared; with their access. */
+export function pathArguments(tool: OTool | undefined, args: JsonMap): { pointer: string; access: Access }[] {
   if (tool === undefined) return [];
   const byName = tool.server !== undefined || tool.scopes.some((scope) => scope.type === 'path');
-  const declared = tool.pathArguments.map(({ pointer }) => pointer);
-  return leaves(args, [], '')
-    .filter(({ value }) => typeof value === 'string')
-    .filter(({ keys, pointer }) => declared.includes(pointer) || (byName && keys.some(isPathKey)))
-    .map(({ pointer }) => pointer);
+  return leaves(args, [], '').flatMap(({ keys, pointer, value }) => {
+    if (typeof value !== 'string') return [];
+    const declared = tool.pathArguments.filter((one) => beneath(pointer, one.pointer));
+    if (declared.length > 0) return declared.map(({ access }) => ({ pointer, access }));
+    return byName && keys.some(isPathKey) ? [{ pointer, access: tool.mode }] : [];
+  });
 }
 
 function at(args: Json, pointer: string): Json | undefined {
@@ -60,12 +61,18 @@ function at(args: Json, pointer: string): Json | undefined {
   return here;
 }
 
+/** As a URL parser would take it: blanks before it do not count, a backslash is a slash, and the web's own schemes
+ *  need none; `//host` is a URL without its scheme. */
+const LOOKS_LIKE_URL = /^\s*((https?|wss?|ftp|file):|[a-z][a-z0-9+.-]*:[\\/]|[\\/]{2})/i;
+
+const beneath = (pointer: string, top: string): boolean => `${pointer}/`.startsWith(`${top}/`);
+
 export function urlArguments(tool: OTool | undefined, args: JsonMap): string[] {
   const networked = tool !== undefined && tool.networkAccess !== 'none';
   return leaves(args, [], '').flatMap(({ keys, pointer, value }) => {
     if (typeof value !== 'string') return [];
-    const named = keys.some(isUrlKey) || tool?.urlArguments.includes(pointer) === true;
-    return named || (networked && /^[a-z][a-z0-9+.-]*:\/\//i.test(value)) ? [value] : [];
+    const named = keys.some(isUrlKey) || tool?.urlArguments.some((top) => beneath(pointer, top)) === true;
+    return named || (networked && LOOKS_LIKE_URL.test(value)) ? [value] : [];
   });
 }
 
@@ -89,14 +96,13 @@ export function urlAllowed(config: OConfig, text: string): boolean {
   if (url.href !== text && url.href !== `${text}/`) return false;
   return config.policy.urlAllowlist.some((entry) => {
     const allowed = origin(entry.includes('://') ? entry : `https://${entry}`);
-    return (
-      allowed?.scheme === given.scheme && allowed.host === given.host && allowed.port === given.port
-    );
+    return allowed?.scheme === given.scheme && allowed.host === given.host && allowed.port === given.port;
   });
 }
 
 function typeFits(type: Json | undefined, value: Json): boolean {
   if (type === undefined) return true;
+  if (Array.isArray(type)) return type.some((one) => typeFits(one, value));
   if (type === 'null') return value === null;
   if (type === 'array') return Array.isArray(value);
   if (type === 'object') return value !== null && typeof value === 'object' && !Array.isArray(value);
@@ -168,7 +174,15 @@ function field(name: string, input: OInput): Json | undefined {
   if (name === 'identity.principal') return input.caller.principal;
   if (name === 'identity.tenant') return input.caller.tenant;
   if (name === 'session.lane') return input.session.lane;
-  if (name === 'history.calls') return input.history.session.calls;
+  if (name === 'history.calls') {
+    // A history that holds a number that is none, or that cannot be read, has no calls to compare.
+    try {
+      const { repeats, session } = input.history;
+      return [repeats, ...Object.values(session)].every(Number.isFinite) ? session.calls : undefined;
+    } catch {
+      return undefined;
+    }
+  }
   if (!name.startsWith('args.')) return undefined;
   return at(input.args, `/${name.slice('args.'.length)}`);
 }

@@ -85,16 +85,17 @@ function networkSurvives(lists: readonly OScope[][]): boolean {
 
 /** The layers blamed for a scope denial; empty when something is left of every kind the tool requires. */
 export function scopeDenials(config: OConfig, input: OInput, tool: OTool | undefined): string[] {
+  if (tool === undefined) return [];
   const { lane, task } = input.session;
   const blamed: string[] = [];
   if (lane !== 'default' && !Object.hasOwn(config.policy.lanes, lane)) blamed.push('lane');
   if (task !== 'agent-session' && !Object.hasOwn(config.policy.tasks, task)) blamed.push('task');
-  if (tool === undefined) return blamed;
   const lists = narrowing(config, input, tool);
   const own = toolScopes(tool);
   for (const access of ['read', 'write'] as const) {
     if (!own.some((scope) => scope.type === 'path' && scope.access === access)) continue;
-    if (!UNIVERSE.some((path) => lists.every((list) => admitsPath(list, access, path)))) blamed.push('kernel');
+    if (!UNIVERSE.some((path) => lists.every((list) => admitsPath(list, access, path))))
+      blamed.push('kernel');
   }
   const networked = own.some((scope) => scope.type === 'network' && scope.posture !== 'off');
   if (networked && !networkSurvives(lists)) blamed.push('kernel');

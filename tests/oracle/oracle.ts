@@ -51,7 +51,10 @@ const deny = (ruleId: ORuleId, layer: string): Finding => ({
   ruleId,
   layer: layer as OLayerName,
 });
-const ask = (ruleId: ORuleId, layer: string): Finding => ({ ...deny(ruleId, layer), verdict: 'approval_required' });
+const ask = (ruleId: ORuleId, layer: string): Finding => ({
+  ...deny(ruleId, layer),
+  verdict: 'approval_required',
+});
 
 export function oracleDecide(config: OConfig, input: OInput): OracleAnswer {
   const findings = sorted(everyFinding(config, input));
@@ -132,7 +135,7 @@ function inventory(config: OConfig, input: OInput, tool: OTool | undefined): Fin
 /** What a server says of its tools is pinned; `declared` is for definitions that are our own configuration. */
 function pin(input: OInput, tool: OTool | undefined): Finding[] {
   const { state } = input.pin;
-  const ours = tool?.transport === 'in_process' || tool?.transport === 'host';
+  const ours = tool === undefined || tool.transport === 'in_process' || tool.transport === 'host';
   return state === 'pinned' || (state === 'declared' && ours) ? [] : [deny('tool_pin', 'kernel')];
 }
 
@@ -156,7 +159,7 @@ function paths(config: OConfig, input: OInput, tool: OTool | undefined): Finding
       !pathInForce(config, input, tool, path.resolved, path.access),
   );
   const unresolved = pathArguments(tool, input.args).some(
-    (pointer) => !input.paths.some((path) => path.pointer === pointer),
+    ({ pointer, access }) => !input.paths.some((path) => path.pointer === pointer && path.access === access),
   );
   return bad || unresolved ? [deny('sandbox_path', 'kernel')] : [];
 }
@@ -170,7 +173,8 @@ function schema(config: OConfig, input: OInput): Finding[] {
 function intent(config: OConfig, input: OInput): Finding[] {
   const named = input.session.intent;
   if (Object.keys(config.intents).length === 0) return [];
-  const declared = named !== undefined && Object.hasOwn(config.intents, named) ? config.intents[named] : undefined;
+  const declared =
+    named !== undefined && Object.hasOwn(config.intents, named) ? config.intents[named] : undefined;
   if (declared === undefined) return [deny('intent', 'intent')];
   // contracts.md §2: the effective allow set is the union of the two lists.
   if (declared.approvalRequiredTools.includes(input.tool)) return [ask('intent', 'intent')];
@@ -193,7 +197,7 @@ function capabilityRules(config: OConfig, input: OInput, tool: OTool | undefined
   const findings: Finding[] = [];
   const add = (answers: readonly Answer[], layer: string): void => {
     if (answers.includes('deny')) findings.push(deny('capability_rule', layer));
-    else if (answers.includes('approval_required')) findings.push(ask('capability_rule', layer));
+    if (answers.includes('approval_required')) findings.push(ask('capability_rule', layer));
   };
   const workspace = matching(policy.workspace, input);
   const lane = matching(policy.lanes[input.session.lane], input);
@@ -256,6 +260,12 @@ function budgets(config: OConfig, input: OInput, tool: OTool | undefined): Findi
   const { session, principal, tenant } = input.history;
   const mode = tool?.mode ?? 'write';
   const findings: Finding[] = [];
+  // A budget whose usage nobody knows is spent.
+  if (principal === undefined && loopBudget.perPrincipal !== undefined) {
+    findings.push(deny('loop_budget', 'principal'));
+  }
+  if (tenant === undefined && loopBudget.perTenant !== undefined)
+    findings.push(deny('loop_budget', 'tenant'));
   if (spent(session, [loopBudget, input.limits], mode)) findings.push(deny('loop_budget', 'session'));
   if (spent(principal, [loopBudget.perPrincipal], mode)) findings.push(deny('loop_budget', 'principal'));
   if (spent(tenant, [loopBudget.perTenant], mode)) findings.push(deny('loop_budget', 'tenant'));

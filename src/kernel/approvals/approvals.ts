@@ -99,6 +99,14 @@ function stillStands(held: Held, now: EpochMs): boolean {
   }
 }
 
+/** Rows are only an index: what an approval is for is recomputed from its own chain. */
+function isFor(held: Held, digest: string): boolean {
+  const { approval } = held;
+  if (approval.subject.actionDigest !== digest) return false;
+  if (approval.state !== 'approved') return true;
+  return approval.bindingDigest === bindingDigest(digest, approval.subject.approvalId, approval.useBy);
+}
+
 async function read(store: Store, tenant: string, approvalId: string): Promise<Held | undefined> {
   const records = await store.read(chainOf(tenant, approvalId));
   const events: ApprovalEvent[] = [];
@@ -163,7 +171,7 @@ export function createApprovals(store: Store): Approvals {
       const page = await store.list({ kind: 'approval', tenant, ref: digest, limit: 5 });
       for (const row of page.items) {
         const held = await readAt(store, tenant, row.id, now);
-        if (held !== undefined && stillStands(held, now)) return held;
+        if (held !== undefined && isFor(held, digest) && stillStands(held, now)) return held;
       }
       return undefined;
     },

@@ -19,7 +19,10 @@ function argumentLines(args: JsonObject): string[] {
 
 /** A name or sentence from outside, kept to its own line: a line break in it could imitate our layout. */
 function oneLine(text: string): string {
-  return showCut(text.replace(/[\n\t]/g, (char) => (char === '\n' ? '\\n' : '\\t')), 500);
+  return showCut(
+    text.replace(/[\n\t]/g, (char) => (char === '\n' ? '\\n' : '\\t')),
+    500,
+  );
 }
 
 /** Everything the approver decides on. The layout is ours; only quoted data comes from outside. */

@@ -9,7 +9,7 @@ import type { Decision } from '../policy/decision.ts';
 import type { PreparedCall } from '../prepare.ts';
 import { contextFacts, decisionFacts, outcomeFacts } from './records.ts';
 import type { OutcomeFacts } from './records.ts';
-import type { Redactor } from './redact.ts';
+import type { Redacted, Redactor } from './redact.ts';
 
 export type RequestStatus =
   'denied' | 'waiting_approval' | 'in_progress' | 'done' | 'tool_error' | 'unknown' | 'canceled';
@@ -220,7 +220,7 @@ export interface Finish {
 
 /** The outcome receipt. The exact result is sealed; evidence has it redacted and cut. */
 export function finish(of: Receipt, redactor: Redactor, facts: Finish): Commit {
-  const shown = facts.result === undefined ? undefined : redactor.object(resultView(facts.result));
+  const shown = facts.result === undefined ? undefined : resultView(facts.result, redactor);
   return {
     appends: [
       record(
@@ -232,7 +232,7 @@ export function finish(of: Receipt, redactor: Redactor, facts: Finish): Commit {
           run_id: of.request.context.runId,
           trace_id: of.request.context.traceId,
           status: facts.status,
-          ...outcomeFacts(facts.outcome),
+          ...outcomeFacts(facts.outcome, redactor),
           ...(facts.error === undefined
             ? {}
             : { error: { code: facts.error.code, message: redactor.text(facts.error.message) } }),
@@ -262,16 +262,22 @@ export function finish(of: Receipt, redactor: Redactor, facts: Finish): Commit {
 
 const EVIDENCE_TEXT = 2000;
 
-/** A result as evidence shows it: texts cut, binary parts named by kind and size only. */
-function resultView(outcome: ToolOutcome): JsonObject {
-  const content = outcome.content.slice(0, 20).map((block): JsonObject => {
-    const { text } = block;
-    if (block.type !== 'text' || typeof text !== 'string') return { type: block.type };
-    return text.length <= EVIDENCE_TEXT
-      ? { type: 'text', text }
-      : { type: 'text', text: text.slice(0, EVIDENCE_TEXT), cut_from: text.length };
-  });
-  return { content, blocks: outcome.content.length };
+/** A result as evidence shows it: texts redacted and then cut (a cut secret is no longer recognized), binary parts named
+ * by kind only. */
+function resultView(outcome: ToolOutcome, redactor: Redactor): Redacted<JsonObject> {
+  const content = outcome.content
+    .slice(0, 20)
+    .map(({ type, text }): JsonObject =>
+      type === 'text' && typeof text === 'string' ? { type, text } : { type },
+    );
+  const { value, fields } = redactor.object({ content, blocks: outcome.content.length });
+  return { value: { ...value, content: (value.content as JsonObject[]).map(cutText) }, fields };
+}
+
+function cutText(block: JsonObject): JsonObject {
+  const { text } = block;
+  if (typeof text !== 'string' || text.length <= EVIDENCE_TEXT) return block;
+  return { ...block, text: text.slice(0, EVIDENCE_TEXT), cut_from: text.length };
 }
 
 function resultSealed(outcome: ToolOutcome): JsonObject {

@@ -2,6 +2,7 @@
 // readers use.
 import type { JsonObject } from '../../base/json.ts';
 import type { SideEffect } from '../execution/executor.ts';
+import type { Redactor } from './redact.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { RunContext } from '../identity.ts';
 
@@ -83,14 +84,23 @@ export interface OutcomeFacts {
   notes: string[];
 }
 
-export function outcomeFacts(facts: OutcomeFacts): JsonObject {
+function attemptFacts(made: Attempt, redactor: Redactor): JsonObject {
+  const { error_message: message, ...rest } = made;
+  // Redacted before it is cut: a cut secret is no longer recognized.
+  return {
+    ...rest,
+    ...(message === undefined ? {} : { error_message: redactor.text(message).slice(0, 300) }),
+  };
+}
+
+export function outcomeFacts(facts: OutcomeFacts, redactor: Redactor): JsonObject {
   return {
     outcome: facts.outcome,
     side_effect_status: facts.sideEffect,
     duration_ms: Math.round(facts.durationMs * 1000) / 1000,
     ...(facts.attempts.length > 1 || facts.attempts.some((made) => made.outcome !== 'success')
-      ? { attempts: facts.attempts.map((made) => ({ ...made })) }
+      ? { attempts: facts.attempts.map((made) => attemptFacts(made, redactor)) }
       : {}),
-    ...(facts.notes.length > 0 ? { notes: facts.notes } : {}),
+    ...(facts.notes.length > 0 ? { notes: facts.notes.map((note) => redactor.text(note)) } : {}),
   };
 }

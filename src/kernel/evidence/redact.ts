@@ -51,12 +51,15 @@ function spellings(secret: string): string[] {
       .replace(/=+$/, '');
     return whole.slice(pad === 0 ? 0 : pad + 1, whole.length - 1);
   });
+  const hex = bytes.toString('hex');
+  const percents = [encodeURIComponent(secret), hex.toUpperCase().replace(/../g, '%$&')];
   return [
     secret,
     ...shifted,
     ...shifted.map((text) => text.replaceAll('+', '-').replaceAll('/', '_')),
-    encodeURIComponent(secret),
-    bytes.toString('hex'),
+    ...percents.flatMap((text) => [text, text.replace(/%../g, (byte) => byte.toLowerCase())]),
+    hex,
+    hex.toUpperCase(),
   ].filter((text) => text.length >= SHORTEST_SECRET);
 }
 
@@ -95,8 +98,8 @@ export function createRedactor(rules: RedactionRules): Redactor {
     if (typeof value !== 'object' || value === null) return value;
     const out: JsonObject = {};
     for (const [key, item] of Object.entries(value)) {
-      const at = `${path}/${key}`;
       const safeKey = text(key);
+      const at = `${path}/${safeKey}`;
       if (isSecretKey(key) && item !== null && typeof item !== 'boolean') {
         out[safeKey] = REDACTED;
         replaced.push(at);

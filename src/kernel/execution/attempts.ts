@@ -71,7 +71,7 @@ function recordOf(result: ExecutionResult, attempt: number, transient: boolean, 
     outcome: transient ? 'transient_failure' : 'failed',
     backoff_ms: backoff,
     error_class: result.code,
-    error_message: result.message.slice(0, 300),
+    error_message: result.message,
   };
 }
 
@@ -95,7 +95,7 @@ export async function attempt(
   const run = policy.execute(async () => {
     between.tries = false;
     // A canceled wait has been answered already; what the library starts after it must not reach the tool.
-    if (attempts.length > 0 && io.signal.aborted) return CANCELED_WAITING;
+    if (attempts.length > 0 && io.signal.aborted) return canceled('canceled while waiting to retry');
     const result = await runOnce(executor, execution, io, rules.clock);
     const number = attempts.length + 1;
     const transient = isTransient(result, idempotent);

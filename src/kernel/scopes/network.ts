@@ -25,11 +25,6 @@ function parseHost(entry: string): string | undefined {
   return `${host}:${url.port === '' ? (DEFAULT_PORTS[url.protocol] ?? '443') : url.port}`;
 }
 
-/** `host:port` in lower case, punycode, port 443 when none is said; undefined when it is not exactly one host. */
-function normalHost(entry: string): string | undefined {
-  return parseHost(entry);
-}
-
 /** Throws CONFIGURATION_ERROR for an entry that is not exactly one host; wildcards are refused. */
 export function allowlist(entries: readonly string[]): NetworkScope {
   const hosts = new Set<string>();

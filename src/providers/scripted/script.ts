@@ -5,6 +5,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import { checkJson } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { parseWith } from '../../base/parse.ts';
+import { scanYaml } from '../../config/scan.ts';
 
 export interface ScriptTurn {
   /** Every condition must hold. `last_tool`: the newest message is a result of this tool. `contains`: so does its text. */
@@ -23,8 +24,6 @@ export interface Script {
 }
 
 const MAX_BYTES = 256 * 1024;
-// The YAML parser can end the whole process on Node 20 when brackets are nested by the thousand.
-const MAX_NESTING = 64;
 
 const text = z.string().max(64 * 1024);
 const input = z.custom<JsonObject>(
@@ -54,23 +53,13 @@ function refuse(why: string): never {
   throw new RuntimeError('CONFIGURATION_ERROR', `The script of the model ${why}.`, { field: 'script' });
 }
 
-/** Judges brackets and `- - -` on the text itself, also inside quotes: no honest script comes near the limit. */
-function assertShallow(source: string): void {
-  let depth = 0;
-  for (const char of source) {
-    if (char === '[' || char === '{') depth += 1;
-    else if (char === ']' || char === '}') depth -= 1;
-    if (depth > MAX_NESTING) refuse(`is nested deeper than ${MAX_NESTING} levels`);
-  }
-  const deepLine = new RegExp(`^ *(?:[-?:][ \\t]+){${MAX_NESTING},}`, 'm');
-  if (deepLine.test(source)) refuse(`is nested deeper than ${MAX_NESTING} levels`);
-}
-
 async function parseYaml(source: string): Promise<unknown> {
-  const { LineCounter, parseDocument } = await import('yaml');
+  const { Lexer, LineCounter, parseDocument } = await import('yaml');
+  const finding = scanYaml(source, () => new Lexer());
+  if (finding !== undefined) refuse(`${finding.message} (line ${finding.place.line})`);
   const lines = new LineCounter();
   try {
-    const document = parseDocument(source, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' });
+    const document = parseDocument(source, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
     const problem = document.errors[0] ?? document.warnings[0];
     if (problem !== undefined) {
       refuse(`is not usable YAML at line ${lines.linePos(problem.pos[0]).line}: ${problem.message}`);
@@ -84,7 +73,6 @@ async function parseYaml(source: string): Promise<unknown> {
 
 export async function parseScript(source: string): Promise<Script> {
   if (Buffer.byteLength(source) > MAX_BYTES) refuse(`is larger than ${MAX_BYTES} bytes`);
-  assertShallow(source);
   const value = await parseYaml(source);
   try {
     return parseWith(schema, checkJson(value), 'CONFIGURATION_ERROR');

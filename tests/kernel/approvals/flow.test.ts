@@ -56,63 +56,78 @@ describe('an approval', () => {
     },
   );
 
-  verifies(['AP-03'], 'lets the exact call run once, without asking again; the next one asks anew', async () => {
-    await checks.approvalRunsOnce(createRig);
-    const rig = createRig();
-    const same = { toolCallId: 'call_one' };
-    const waiting = expectStatus(await rig.call('pay', { amount: 5 }, same), 'waiting_approval');
-    await rig.kernel.deliver(PERSON, waiting.approval.subject.approvalId, APPROVE, CALLER.actor);
-    expect((await rig.call('pay', { amount: 5 }, same)).status).toBe('done');
-    expect(await rig.call('pay', { amount: 5 }, same)).toMatchObject({ outcome: { replayed: true } });
-    expect(rig.effects.map((one) => one.args)).toEqual([{ amount: 5 }]);
-  });
+  verifies(
+    ['AP-03'],
+    'lets the exact call run once, without asking again; the next one asks anew',
+    async () => {
+      await checks.approvalRunsOnce(createRig);
+      const rig = createRig();
+      const same = { toolCallId: 'call_one' };
+      const waiting = expectStatus(await rig.call('pay', { amount: 5 }, same), 'waiting_approval');
+      await rig.kernel.deliver(PERSON, waiting.approval.subject.approvalId, APPROVE, CALLER.actor);
+      expect((await rig.call('pay', { amount: 5 }, same)).status).toBe('done');
+      expect(await rig.call('pay', { amount: 5 }, same)).toMatchObject({ outcome: { replayed: true } });
+      expect(rig.effects.map((one) => one.args)).toEqual([{ amount: 5 }]);
+    },
+  );
 
-  verifies({ partial: ['AP-16', 'AP-02'] }, 'leaves who, when, how and why on its chain, and its id in the run', async () => {
-    const rig = createRig();
-    const id = await ask(rig);
-    rig.clock.advance(7000);
-    await rig.kernel.deliver(PERSON, id, { ...APPROVE, note: 'ok by me' } as Delivery, CALLER.actor);
-    await rig.call('pay', { amount: 5 });
-    const records = await rig.store.read({ tenant: 'local', aggregate: 'approval', id });
-    expect(records.map((one) => one.header.type)).toEqual([
-      'approval_requested',
-      'approval_delivered',
-      'approval_approved',
-      'approval_consumed',
-    ]);
-    expect(records[2]?.evidence).toMatchObject({
-      value: { by: { principal: 'os:1000', attestation: 'client', channel: 'elicitation' }, note: 'ok by me' },
-    });
-    expect(records[2]?.header.at).toBe(rig.clock.now());
-    const run = await rig.records();
-    expect(run.map((one) => one.header.type)).toEqual(['call_waiting', 'call_started', 'call_finished']);
-    expect(run[1]?.evidence).toMatchObject({ value: { approval_id: id } });
-  });
-
-  verifies(['AP-07'], 'leaves pending once; a second answer and an unknown id have their own messages', async () => {
-    for (const [first, second] of [
-      [APPROVE, REJECT],
-      [REJECT, APPROVE],
-      [APPROVE, APPROVE],
-    ] as const) {
+  verifies(
+    { partial: ['AP-16', 'AP-02'] },
+    'leaves who, when, how and why on its chain, and its id in the run',
+    async () => {
       const rig = createRig();
       const id = await ask(rig);
-      const both = await Promise.all([
-        rig.kernel.deliver(PERSON, id, first),
-        rig.kernel.deliver(PERSON, id, second),
+      rig.clock.advance(7000);
+      await rig.kernel.deliver(PERSON, id, { ...APPROVE, note: 'ok by me' } as Delivery, CALLER.actor);
+      await rig.call('pay', { amount: 5 });
+      const records = await rig.store.read({ tenant: 'local', aggregate: 'approval', id });
+      expect(records.map((one) => one.header.type)).toEqual([
+        'approval_requested',
+        'approval_delivered',
+        'approval_approved',
+        'approval_consumed',
       ]);
-      expect(both.filter((one) => one.moved)).toHaveLength(1);
-      const late = await rig.kernel.deliver(PERSON, id, second);
-      expect(late).toMatchObject({ moved: false, why: `Approval request is not pending: ${id}` });
-      const moves = (await approvalRecords(rig, id)).filter((type) => /approved|rejected/.test(type));
-      expect(moves).toHaveLength(1);
-    }
-    const unknown = createRig().kernel.deliver(PERSON, 'apr_unknown', APPROVE);
-    await expect(unknown).rejects.toMatchObject({
-      code: 'NOT_FOUND',
-      message: 'Approval request not found: apr_unknown',
-    });
-  });
+      expect(records[2]?.evidence).toMatchObject({
+        value: {
+          by: { principal: 'os:1000', attestation: 'client', channel: 'elicitation' },
+          note: 'ok by me',
+        },
+      });
+      expect(records[2]?.header.at).toBe(rig.clock.now());
+      const run = await rig.records();
+      expect(run.map((one) => one.header.type)).toEqual(['call_waiting', 'call_started', 'call_finished']);
+      expect(run[1]?.evidence).toMatchObject({ value: { approval_id: id } });
+    },
+  );
+
+  verifies(
+    ['AP-07'],
+    'leaves pending once; a second answer and an unknown id have their own messages',
+    async () => {
+      for (const [first, second] of [
+        [APPROVE, REJECT],
+        [REJECT, APPROVE],
+        [APPROVE, APPROVE],
+      ] as const) {
+        const rig = createRig();
+        const id = await ask(rig);
+        const both = await Promise.all([
+          rig.kernel.deliver(PERSON, id, first),
+          rig.kernel.deliver(PERSON, id, second),
+        ]);
+        expect(both.filter((one) => one.moved)).toHaveLength(1);
+        const late = await rig.kernel.deliver(PERSON, id, second);
+        expect(late).toMatchObject({ moved: false, why: `Approval request is not pending: ${id}` });
+        const moves = (await approvalRecords(rig, id)).filter((type) => /approved|rejected/.test(type));
+        expect(moves).toHaveLength(1);
+      }
+      const unknown = createRig().kernel.deliver(PERSON, 'apr_unknown', APPROVE);
+      await expect(unknown).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+        message: 'Approval request not found: apr_unknown',
+      });
+    },
+  );
 
   test('that is rejected denies, and goes on denying the same call until the question would have ended', async () => {
     const rig = createRig();
@@ -128,17 +143,21 @@ describe('an approval', () => {
     expect(rig.effects).toHaveLength(0);
   });
 
-  verifies({ partial: ['AP-17'] }, 'is moved by an answer only; a client that gave none is not asked again, others are', async () => {
-    await checks.onlyAnAnswerMoves(createRig);
-    const rig = createRig();
-    const id = await ask(rig);
-    await rig.kernel.deliver(PERSON, id, { kind: 'declined_by_client', latencyMs: 3000 }, CALLER.actor);
-    const { context } = rig.request('pay', {});
-    const other = { context: { ...context, caller: { ...CALLER, actor: 'stdio:2' } } };
-    const elsewhere = expectStatus(await rig.call('pay', { amount: 5 }, other), 'waiting_approval');
-    expect(elsewhere.askable).toBe(true);
-    expect(elsewhere.approval.subject.approvalId).toBe(id);
-  });
+  verifies(
+    { partial: ['AP-17'] },
+    'is moved by an answer only; a client that gave none is not asked again, others are',
+    async () => {
+      await checks.onlyAnAnswerMoves(createRig);
+      const rig = createRig();
+      const id = await ask(rig);
+      await rig.kernel.deliver(PERSON, id, { kind: 'declined_by_client', latencyMs: 3000 }, CALLER.actor);
+      const { context } = rig.request('pay', {});
+      const other = { context: { ...context, caller: { ...CALLER, actor: 'stdio:2' } } };
+      const elsewhere = expectStatus(await rig.call('pay', { amount: 5 }, other), 'waiting_approval');
+      expect(elsewhere.askable).toBe(true);
+      expect(elsewhere.approval.subject.approvalId).toBe(id);
+    },
+  );
 
   verifies(['AP-13'], 'expires on both clocks and is never used or answered afterwards', () =>
     checks.expiryHolds(createRig),
@@ -188,67 +207,89 @@ describe('an approval', () => {
   test('is at most one for one digest, also when a hundred calls ask at once', () =>
     checks.atMostOneOpenApproval(createRig));
 
-  verifies({ partial: ['AP-04'] }, 'is found, listed and answered by another process over the same store', async () => {
-    const first = createRig({ idSeed: 'first', instance: 'i1' });
-    const id = await ask(first);
-    const second = createRig({ idSeed: 'second', instance: 'i2', store: first.store, clock: first.clock });
-    const listed = await second.store.list({ kind: 'approval', tenant: 'local', status: 'pending', limit: 10 });
-    expect(listed.items.map((one) => one.id)).toEqual([id]);
-    expect((await second.kernel.deliver(PERSON, id, APPROVE)).moved).toBe(true);
-    expect((await second.call('pay', { amount: 5 })).status).toBe('done');
-    expect((await first.call('pay', { amount: 5 })).status).toBe('waiting_approval');
-    expect(first.effects.length + second.effects.length).toBe(1);
-  });
+  verifies(
+    { partial: ['AP-04'] },
+    'is found, listed and answered by another process over the same store',
+    async () => {
+      const first = createRig({ idSeed: 'first', instance: 'i1' });
+      const id = await ask(first);
+      const second = createRig({ idSeed: 'second', instance: 'i2', store: first.store, clock: first.clock });
+      const listed = await second.store.list({
+        kind: 'approval',
+        tenant: 'local',
+        status: 'pending',
+        limit: 10,
+      });
+      expect(listed.items.map((one) => one.id)).toEqual([id]);
+      expect((await second.kernel.deliver(PERSON, id, APPROVE)).moved).toBe(true);
+      expect((await second.call('pay', { amount: 5 })).status).toBe('done');
+      expect((await first.call('pay', { amount: 5 })).status).toBe('waiting_approval');
+      expect(first.effects.length + second.effects.length).toBe(1);
+    },
+  );
 });
 
 describe('what an approval is bound to', () => {
-  verifies(['AP-12'], 'arguments, policy and pin: a change of any asks anew, and the old one is not used', async () => {
-    await checks.otherArgumentsAskAnew(createRig);
-    const rig = createRig();
-    await approved(rig, 'pay', { amount: 5 });
-    rig.pins.set('pay', { state: 'declared', digest: 'sha256:changed' });
-    expect((await rig.call('pay', { amount: 5 })).status).toBe('waiting_approval');
-    rig.pins.set('pay', { state: 'quarantined', reason: 'definition changed' });
-    expect((await rig.call('pay', { amount: 5 })).status).toBe('denied');
-    const policy = { digest: 'sha256:policy-2' };
-    const next = createRig({
-      config: sampleConfig({ policy }),
-      store: rig.store,
-      clock: rig.clock,
-      idSeed: 'next',
-    });
-    expect((await next.call('pay', { amount: 5 })).status).toBe('waiting_approval');
-    rig.pins.clear();
-    expect((await rig.call('pay', { amount: 5 })).status).toBe('done');
-    expect(rig.effects.length + next.effects.length).toBe(1);
-  });
+  verifies(
+    ['AP-12'],
+    'arguments, policy and pin: a change of any asks anew, and the old one is not used',
+    async () => {
+      await checks.otherArgumentsAskAnew(createRig);
+      const rig = createRig();
+      await approved(rig, 'pay', { amount: 5 });
+      rig.pins.set('pay', { state: 'declared', digest: 'sha256:changed' });
+      expect((await rig.call('pay', { amount: 5 })).status).toBe('waiting_approval');
+      rig.pins.set('pay', { state: 'quarantined', reason: 'definition changed' });
+      expect((await rig.call('pay', { amount: 5 })).status).toBe('denied');
+      const policy = { digest: 'sha256:policy-2' };
+      const next = createRig({
+        config: sampleConfig({ policy }),
+        store: rig.store,
+        clock: rig.clock,
+        idSeed: 'next',
+      });
+      expect((await next.call('pay', { amount: 5 })).status).toBe('waiting_approval');
+      rig.pins.clear();
+      expect((await rig.call('pay', { amount: 5 })).status).toBe('done');
+      expect(rig.effects.length + next.effects.length).toBe(1);
+    },
+  );
 
-  verifies({ partial: ['PO-20'] }, 'an approval never meets a deny: policy is decided again when it is used', async () => {
-    const rig = createRig();
-    await approved(rig, 'pay', { amount: 5 });
-    const deny = {
-      id: 'stop',
-      tools: ['pay'],
-      decision: 'deny',
-      reason: 'frozen',
-      onDeny: 'tell_model',
-      rememberable: false,
-    } as const;
-    // Even one with the same digest, as after an edit that forgot to change it.
-    const config = sampleConfig();
-    config.policy.workspace.rules.push({ ...deny, tools: [...deny.tools] });
-    const now = createRig({ config, store: rig.store, clock: rig.clock, idSeed: 'now' });
-    expect((await now.call('pay', { amount: 5 })).status).toBe('denied');
-    expect(now.effects).toHaveLength(0);
-  });
+  verifies(
+    { partial: ['PO-20'] },
+    'an approval never meets a deny: policy is decided again when it is used',
+    async () => {
+      const rig = createRig();
+      await approved(rig, 'pay', { amount: 5 });
+      const deny = {
+        id: 'stop',
+        tools: ['pay'],
+        decision: 'deny',
+        reason: 'frozen',
+        onDeny: 'tell_model',
+        rememberable: false,
+      } as const;
+      // Even one with the same digest, as after an edit that forgot to change it.
+      const config = sampleConfig();
+      config.policy.workspace.rules.push({ ...deny, tools: [...deny.tools] });
+      const now = createRig({ config, store: rig.store, clock: rig.clock, idSeed: 'now' });
+      expect((await now.call('pay', { amount: 5 })).status).toBe('denied');
+      expect(now.effects).toHaveLength(0);
+    },
+  );
 
   test('the digests are recomputed when it is used: a row that points at another approval gives nothing', async () => {
     const rig = createRig();
     await approved(rig, 'pay', { amount: 5 });
-    const wanted = expectStatus(await rig.call('pay', { amount: 5000 }), 'waiting_approval').approval.subject;
+    // The digest of the other call, from a store of its own.
+    const other = createRig({ clock: rig.clock });
+    const wanted = expectStatus(await other.call('pay', { amount: 5000 }), 'waiting_approval').approval
+      .subject;
     const rows = await rig.store.list({ kind: 'approval', tenant: 'local', limit: 10 });
     for (const { version: _, ...row } of rows.items) {
-      await rig.store.commit({ rows: [{ row: { ...row, ref: wanted.actionDigest, updatedAt: row.updatedAt + 1 } }] });
+      await rig.store.commit({
+        rows: [{ row: { ...row, ref: wanted.actionDigest, updatedAt: row.updatedAt + 1 } }],
+      });
     }
     expect((await rig.call('pay', { amount: 5000 })).status).toBe('waiting_approval');
     expect(rig.effects).toHaveLength(0);

@@ -3,7 +3,18 @@ import { describe, expect, test } from 'vitest';
 import { approvalText } from '../../../src/kernel/approvals/prompt.ts';
 import { subject } from './words.ts';
 
-const HIDDEN = ['\u001b[2J', '\u202e', '\u200b', '\u2066', '\ufeff', '\u00ad', '\u{e0041}', '\u0000', '\u009b', '\r'];
+const HIDDEN = [
+  '\u001b[2J',
+  '\u202e',
+  '\u200b',
+  '\u2066',
+  '\ufeff',
+  '\u00ad',
+  '\u{e0041}',
+  '\u0000',
+  '\u009b',
+  '\r',
+];
 
 describe('the shown text', () => {
   test('has no hidden character, wherever it stood', () => {
@@ -13,7 +24,9 @@ describe('the shown text', () => {
         { [`k${bad}`]: `v${bad}`, deep: { [`k${bad}`]: [`v${bad}`] } },
       );
       expect(text).not.toContain(bad);
-      expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f]/u);
+      expect(text).not.toMatch(
+        /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f]/u,
+      );
     }
   });
 

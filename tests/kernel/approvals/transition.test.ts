@@ -59,20 +59,24 @@ function at(state: ApprovalState): Approval {
 }
 
 describe('transition', () => {
-  verifies({ partial: ['AP-07'] }, 'allows exactly the steps of the table, from every state by every event', () => {
-    for (const state of Object.keys(legal) as ApprovalState[]) {
-      for (const event of all) {
-        const step = transition(at(state), event);
-        const expected = legal[state][event.type];
-        expect([state, event.type, step.ok ? step.approval.state : 'refused']).toEqual([
-          state,
-          event.type,
-          expected ?? 'refused',
-        ]);
-        if (!step.ok) expect(step.why).not.toBe('');
+  verifies(
+    { partial: ['AP-07'] },
+    'allows exactly the steps of the table, from every state by every event',
+    () => {
+      for (const state of Object.keys(legal) as ApprovalState[]) {
+        for (const event of all) {
+          const step = transition(at(state), event);
+          const expected = legal[state][event.type];
+          expect([state, event.type, step.ok ? step.approval.state : 'refused']).toEqual([
+            state,
+            event.type,
+            expected ?? 'refused',
+          ]);
+          if (!step.ok) expect(step.why).not.toBe('');
+        }
       }
-    }
-  });
+    },
+  );
 
   test('nothing but a request begins an approval', () => {
     for (const event of all) {
