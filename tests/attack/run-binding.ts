@@ -83,8 +83,16 @@ function second(scene: Scene, over: Parameters<MakeRig>[0]): Rig {
   return make({ store: rig.store, clock: rig.clock, idSeed: `s${by.below(1e9)}`, config: config(), ...over });
 }
 
+/** The request of an approval, as that of another one. */
+function named(event: JsonObject, approvalId: string): JsonObject {
+  return 'subject' in event ? { ...event, subject: { ...(event.subject as JsonObject), approvalId } } : event;
+}
+
 /** A chain and row forged beside the real ones: the answer of the real approval under another id or expiry. */
-async function forge(scene: Scene, change: (event: JsonObject, id: string) => JsonObject): Promise<Rig> {
+async function forge(
+  scene: Scene,
+  change: (event: JsonObject, id: string, subject: JsonObject) => JsonObject,
+): Promise<Rig> {
   const { rig, by } = scene;
   // Its own store, where the true approval has been used: only the forged one is left.
   const own = scene.make({ config: config(), clock: rig.clock, idSeed: `f${by.below(1e9)}` });
@@ -96,6 +104,7 @@ async function forge(scene: Scene, change: (event: JsonObject, id: string) => Js
   const row = await own.store.row('approval', 'local', real);
   if (row === undefined) throw new Error('no approval row');
   const { version: _, ...plain } = row;
+  const subject = plain.body.subject as JsonObject;
   const events = records.filter((one) => one.header.type !== 'approval_consumed');
   await own.store.commit({
     appends: events.map((record: StoredRecord, seq) => ({
@@ -103,7 +112,7 @@ async function forge(scene: Scene, change: (event: JsonObject, id: string) => Js
       when: { seq },
       type: record.header.type,
       at: record.header.at,
-      evidence: record.evidence.state === 'present' ? change(record.evidence.value, id) : {},
+      evidence: record.evidence.state === 'present' ? change(record.evidence.value, id, subject) : {},
     })),
     rows: [{ row: { ...plain, id, status: 'approved', updatedAt: plain.updatedAt + 1 } }],
   });
@@ -132,27 +141,28 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
     own.clock.advance(300_000 + scene.by.below(1_000_000));
     return call(own, {});
   },
-  approval_id: (scene) => forge(scene, (event) => event),
-  own_id: (scene) =>
-    forge(scene, (event, id) =>
-      'subject' in event
-        ? { ...event, subject: { ...(event.subject as JsonObject), approvalId: id } }
-        : event,
-    ),
+  approval_id: (scene) => forge(scene, (event, id) => named(event, id)),
+  chain: (scene) => forge(scene, (event) => event),
   expiry: (scene) =>
-    forge(scene, (event) =>
-      'useBy' in event ? { ...event, useBy: Number(event.useBy) + 1 + scene.by.below(1e9) } : event,
+    forge(scene, (event, id, subject) =>
+      'useBy' in event
+        ? {
+            ...event,
+            bindingDigest: bindingDigest(subject.actionDigest as string, id, Number(event.useBy)),
+            useBy: Number(event.useBy) + 1 + scene.by.below(1e9),
+          }
+        : named(event, id),
     ),
   answer: (scene) =>
-    forge(scene, (event) =>
-      'bindingDigest' in event
-        ? { ...event, bindingDigest: bindingDigest('sha256:other', scene.approvalId, Number(event.useBy)) }
-        : event,
+    forge(scene, (event, id) =>
+      'useBy' in event
+        ? { ...event, bindingDigest: bindingDigest('sha256:other', id, Number(event.useBy)) }
+        : named(event, id),
     ),
 };
 // Arguments have the most to change; a forged chain costs the most.
 const WEIGHTS = ['tenant', 'principal', 'session', 'actor', 'tool', 'pin', 'policy', 'time'] as const;
-const FORGED = ['approval_id', 'own_id', 'expiry', 'answer'] as const;
+const FORGED = ['approval_id', 'chain', 'expiry', 'answer'] as const;
 
 function choose(by: Random): string {
   const draw = by.below(20);

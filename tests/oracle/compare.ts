@@ -168,10 +168,20 @@ interface Asked {
   oracle: OracleAnswer;
 }
 
+const REACHABLE: readonly string[] = pairs().reachable;
+
+/** Mostly the two layers of a pair that is not well filled yet. */
+function aimAt(dice: Dice, report: OracleReport, full: number): string[] | undefined {
+  if (dice.chance(0.25)) return undefined;
+  const thin = REACHABLE.filter((cell) => (report.pairs.get(cell) ?? 0) < full);
+  if (thin.length === 0) return undefined;
+  return dice.pick(thin).replace(/^\w+ /, '').split(' × ');
+}
+
 /** A fresh call, tried again while its cells are already well filled. */
 function nextCall(dice: Dice, world: World, report: OracleReport, full: number): Asked {
   for (let attempt = 1; ; attempt += 1) {
-    const call = makeCall(dice, world);
+    const call = makeCall(dice, world, aimAt(dice, report, full));
     if (isDisputed(world.config, call.input)) {
       report.disputed += 1;
       continue;
@@ -203,7 +213,7 @@ export async function runOracle({
     wrongAllows: [],
     othersDiffer: [],
   };
-  const full = total / (pairs().reachable.length * 1.2);
+  const full = total / (REACHABLE.length * 1.2);
   const dice = new Dice(seed);
   while (report.decisions < total) {
     const world = makeWorld(seed * 1_000_003 + report.worlds);

@@ -240,10 +240,32 @@ function toolFor(dice: Dice, config: OConfig, faults: readonly Fault[]): string 
   return dice.pick(Object.keys(config.capabilities).filter((id) => !TROUBLED.includes(id)));
 }
 
-export function makeCall(dice: Dice, world: World): Call {
+/** Faults that make a layer speak. */
+const VOICES: Readonly<Record<string, readonly Fault[]>> = {
+  kernel: ['precheck', 'tool', 'pin', 'url', 'path', 'unresolved', 'schema', 'poison'],
+  workspace: ['rule'],
+  lane: ['rule', 'rule', 'lane'],
+  task: ['rule', 'rule', 'task'],
+  intent: ['intent'],
+  session: ['cycle', 'session', 'limits'],
+  principal: ['principal'],
+  tenant: ['tenant'],
+};
+
+function faultsFor(dice: Dice, aim: readonly string[] | undefined): Fault[] {
+  if (aim === undefined) return dice.sample(FAULTS, dice.pick([0, 0, 1, 1, 1, 2, 2, 3]));
+  if (aim.every((layer) => layer === 'task') || aim.every((layer) => layer === 'lane')) return ['rule'];
+  return aim.flatMap((layer) => {
+    const voices = VOICES[layer];
+    return voices === undefined ? [] : [dice.pick(voices)];
+  });
+}
+
+/** A call; with an aim, one in which the named layers are likely to speak. */
+export function makeCall(dice: Dice, world: World, aim?: readonly string[]): Call {
   const { config } = world;
   const { loopBudget, cycle, lanes, tasks } = config.policy;
-  const faults = dice.sample(FAULTS, dice.pick([0, 0, 1, 1, 1, 2, 2, 3]));
+  const faults = faultsFor(dice, aim);
   const has = (fault: Fault): boolean => faults.includes(fault);
   const id = toolFor(dice, config, faults);
   const tool = Object.hasOwn(config.capabilities, id) ? config.capabilities[id] : undefined;
@@ -251,10 +273,16 @@ export function makeCall(dice: Dice, world: World): Call {
   const intent = intentFor(dice, config, id, has('intent'));
   const declared = tool?.server === undefined || dice.chance(0.03) ? 'declared' : 'pinned';
   const inputSchema = (tool === undefined ? undefined : world.schemaOf[id]) ?? dice.pick(world.schemas);
+  const layer = (name: string, declared: string[]): string =>
+    aim?.every((one) => one === name) === true
+      ? 'strict'
+      : dice.pick(aim?.includes(name) === true ? ['strict', 'asking', 'narrow'] : declared);
   const lane = has('lane')
     ? dice.pick(['nowhere', '', 'constructor'])
-    : dice.pick([...Object.keys(lanes), 'default']);
-  const task = has('task') ? dice.pick(['other', '']) : dice.pick([...Object.keys(tasks), 'agent-session']);
+    : layer('lane', [...Object.keys(lanes), 'default']);
+  const task = has('task')
+    ? dice.pick(['other', ''])
+    : layer('task', [...Object.keys(tasks), 'agent-session']);
   const history: OInput['history'] = {
     repeats: has('cycle')
       ? dice.pick([cycle.maxRepeats, cycle.maxRepeats + 1, 99, Number.NaN, Infinity])

@@ -112,7 +112,10 @@ function lower(dice: Dice, level: 'lane' | 'task', name: string, tools: readonly
   const narrows = dice.chance(name === 'narrow' ? 0.9 : 0.2);
   const made: OLayer = { level, name, rules: rules(dice, level, tools, 2) };
   if (name === 'strict') made.rules.push(rule(dice, `${level}-deny`, tools, 'deny'));
-  if (name === 'asking') made.rules.push({ ...rule(dice, `${level}-ask`, tools, 'approval_required') });
+  if (name === 'asking' || name === 'strict') {
+    const when = dice.pick(['args.s == "x"', 'has(args.k)', 'args.n > 4', 'args.n > -2']);
+    made.rules.push({ ...rule(dice, `${level}-ask`, tools, 'approval_required'), tools: '*', when });
+  }
   return narrows ? { ...made, scopes: layerScopes(dice, 0.6) } : made;
 }
 
@@ -125,10 +128,15 @@ function workspace(dice: Dice, tools: readonly string[]): OLayer {
     onDeny: 'tell_model',
     rememberable: false,
   };
+  const ask: ORule = {
+    ...rule(dice, 'workspace-ask', tools, 'approval_required'),
+    tools: dice.chance(0.7) ? '*' : dice.some(tools, 0.5),
+    when: dice.pick(['args.s == "x"', 'has(args.k)', 'args.n == 7']),
+  };
   const made: OLayer = {
     level: 'workspace',
     name: 'workspace',
-    rules: [base, ...rules(dice, 'workspace', tools, 3)],
+    rules: [base, ...rules(dice, 'workspace', tools, 3), ask],
   };
   return dice.chance(0.4) ? { ...made, scopes: layerScopes(dice, 0.8) } : made;
 }

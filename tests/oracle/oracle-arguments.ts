@@ -63,7 +63,14 @@ function at(args: Json, pointer: string): Json | undefined {
 
 /** As a URL parser would take it: blanks before it do not count, a backslash is a slash, and the web's own schemes
  *  need none; `//host` is a URL without its scheme. */
-const LOOKS_LIKE_URL = /^\s*((https?|wss?|ftp|file):|[a-z][a-z0-9+.-]*:[\\/]|[\\/]{2})/i;
+const LOOKS_LIKE_URL = /^((https?|wss?|ftp|file):|[a-z][a-z0-9+.-]*:[\\/]|[\\/]{2})/i;
+
+/** Without the control characters and spaces that a URL parser skips. */
+function unblanked(text: string): string {
+  let start = 0;
+  while (start < text.length && text.charCodeAt(start) <= 0x20) start += 1;
+  return text.slice(start);
+}
 
 const beneath = (pointer: string, top: string): boolean => `${pointer}/`.startsWith(`${top}/`);
 
@@ -72,7 +79,7 @@ export function urlArguments(tool: OTool | undefined, args: JsonMap): string[] {
   return leaves(args, [], '').flatMap(({ keys, pointer, value }) => {
     if (typeof value !== 'string') return [];
     const named = keys.some(isUrlKey) || tool?.urlArguments.some((top) => beneath(pointer, top)) === true;
-    return named || (networked && LOOKS_LIKE_URL.test(value)) ? [value] : [];
+    return named || (networked && LOOKS_LIKE_URL.test(unblanked(value))) ? [value] : [];
   });
 }
 
@@ -178,7 +185,9 @@ function field(name: string, input: OInput): Json | undefined {
     // A history that holds a number that is none, or that cannot be read, has no calls to compare.
     try {
       const { repeats, session } = input.history;
-      return [repeats, ...Object.values(session)].every(Number.isFinite) ? session.calls : undefined;
+      return [repeats, ...Object.values<number>({ ...session })].every(Number.isFinite)
+        ? session.calls
+        : undefined;
     } catch {
       return undefined;
     }

@@ -32,8 +32,15 @@ function segmentsMatch(pattern: readonly string[], path: readonly string[]): boo
   return first !== undefined && segmentMatches(head, first) && segmentsMatch(rest, others);
 }
 
+const known = new Map<string, boolean>();
+
 function patternMatches(pattern: string, path: string): boolean {
-  return segmentsMatch(pattern.split('/').slice(1), path.split('/').slice(1));
+  const key = `${pattern} ${path}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const matches = segmentsMatch(pattern.split('/').slice(1), path.split('/').slice(1));
+  known.set(key, matches);
+  return matches;
 }
 
 /** The scope lists that narrow this call, the tool's own last; a tool without scopes has none. */

@@ -29,9 +29,30 @@ export function backoffMs(rule: Policy['retry'], seed: string, attempt: number):
   return Math.round(plain * (0.8 + 0.4 * draw));
 }
 
+// How long an executor may take to say how far it came.
+const GRACE_MS = 2000;
+
 function canceled(note: string): ExecutionResult {
   const { sentence } = ERRORS.CANCELED;
   return { kind: 'failed', code: 'CANCELED', message: sentence, sideEffect: 'not_executed', notes: [note] };
+}
+
+/** An executor that hears its signal says how far it came; one that does not is not waited for, and nobody knows. */
+function givenUp(clock: Clock, signal: AbortSignal): Promise<ExecutionResult> {
+  const { sentence } = ERRORS.CANCELED;
+  return new Promise((resolve) => {
+    const leave = (): void => {
+      const notes = ['the executor did not end when it was told to'];
+      resolve({
+        kind: 'failed',
+        code: 'CANCELED',
+        message: sentence,
+        sideEffect: 'side_effect_unknown',
+        notes,
+      });
+    };
+    signal.addEventListener('abort', () => clock.after(GRACE_MS, leave), { once: true });
+  });
 }
 
 async function runOnce(
@@ -44,7 +65,8 @@ async function runOnce(
   // The deadline is absolute: progress does not move it.
   const deadline = startDeadline(clock, execution.capability.timeoutSeconds * 1000, io.signal);
   try {
-    const result = await executor.execute(execution, { progress: io.progress, signal: deadline.signal });
+    const running = executor.execute(execution, { progress: io.progress, signal: deadline.signal });
+    const result = await Promise.race([running, givenUp(clock, deadline.signal)]);
     if (deadline.timedOut() && result.kind === 'failed') {
       return { ...result, code: 'TOOL_TIMEOUT', message: ERRORS.TOOL_TIMEOUT.sentence };
     }

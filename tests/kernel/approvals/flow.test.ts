@@ -21,13 +21,16 @@ function approvalRecords(rig: Rig, id: string): Promise<string[]> {
 
 describe('an approval', () => {
   verifies(
-    { partial: ['AP-01', 'AP-15'] },
+    ['AP-01'],
     'is asked for with its id, reasons and exact input kept, and nothing runs',
     async () => {
       const rig = createRig();
       const args = { amount: 5, to: 'a', deep: [1, { x: null }] };
       const result = expectStatus(await rig.call('pay', args, { toolCallId: 'call_p' }), 'waiting_approval');
       const { subject } = result.approval;
+      expect(result.decision).toMatchObject({ verdict: 'approval_required', policyDigest: 'sha256:policy' });
+      expect(result.decision.reasons).not.toHaveLength(0);
+      expect(await rig.store.row('request', 'local', 'call_p')).toMatchObject({ status: 'waiting_approval' });
       expect(subject).toMatchObject({
         tenant: 'local',
         principal: 'os:1000',
