@@ -61,6 +61,7 @@ export async function openPinning(parts: PinningParts): Promise<Pinning> {
     async pin(server, write) {
       const connection = connectionOf(server);
       const { signal } = new AbortController();
+      const held = (await pins.read()).servers[server]?.quarantine;
       const report = write
         ? await pinServer(connection, pins, signal)
         : await previewPin(connection, pins, signal);
@@ -68,7 +69,11 @@ export async function openPinning(parts: PinningParts): Promise<Pinning> {
       const pinned = (await pins.read()).servers[server];
       return {
         server,
-        diff: changes(report),
+        // A server that went back to what was pinned differs in nothing, and is still to be released by a person.
+        diff: [
+          ...(held === undefined ? [] : [`${server}: quarantined (${held.reason}); pinning releases it`]),
+          ...changes(report),
+        ],
         tools: Object.keys(pinned?.tools ?? {}).sort(),
         written: write,
       };

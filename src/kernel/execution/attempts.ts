@@ -37,22 +37,31 @@ function canceled(note: string): ExecutionResult {
   return { kind: 'failed', code: 'CANCELED', message: sentence, sideEffect: 'not_executed', notes: [note] };
 }
 
+const GIVEN_UP: ExecutionResult = {
+  kind: 'failed',
+  code: 'CANCELED',
+  message: ERRORS.CANCELED.sentence,
+  sideEffect: 'side_effect_unknown',
+  notes: ['the executor did not end when it was told to'],
+};
+
 /** An executor that hears its signal says how far it came; one that does not is not waited for, and nobody knows. */
-function givenUp(clock: Clock, signal: AbortSignal): Promise<ExecutionResult> {
-  const { sentence } = ERRORS.CANCELED;
-  return new Promise((resolve) => {
-    const leave = (): void => {
-      const notes = ['the executor did not end when it was told to'];
-      resolve({
-        kind: 'failed',
-        code: 'CANCELED',
-        message: sentence,
-        sideEffect: 'side_effect_unknown',
-        notes,
+function givenUp(clock: Clock, signal: AbortSignal): { result: Promise<ExecutionResult>; done: () => void } {
+  let done = (): void => undefined;
+  const result = new Promise<ExecutionResult>((resolve) => {
+    const wait = (): void => {
+      done = clock.after(GRACE_MS, () => {
+        resolve(GIVEN_UP);
       });
     };
-    signal.addEventListener('abort', () => clock.after(GRACE_MS, leave), { once: true });
+    signal.addEventListener('abort', wait, { once: true });
   });
+  return {
+    result,
+    done: () => {
+      done();
+    },
+  };
 }
 
 async function runOnce(
@@ -64,9 +73,10 @@ async function runOnce(
   if (io.signal.aborted) return canceled('canceled before it was sent');
   // The deadline is absolute: progress does not move it.
   const deadline = startDeadline(clock, execution.capability.timeoutSeconds * 1000, io.signal);
+  const silent = givenUp(clock, deadline.signal);
   try {
     const running = executor.execute(execution, { progress: io.progress, signal: deadline.signal });
-    const result = await Promise.race([running, givenUp(clock, deadline.signal)]);
+    const result = await Promise.race([running, silent.result]);
     if (deadline.timedOut() && result.kind === 'failed') {
       return { ...result, code: 'TOOL_TIMEOUT', message: ERRORS.TOOL_TIMEOUT.sentence };
     }
@@ -82,6 +92,7 @@ async function runOnce(
     };
   } finally {
     deadline.done();
+    silent.done();
   }
 }
 

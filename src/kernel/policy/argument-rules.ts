@@ -1,5 +1,6 @@
 // Owns the rules that look at the arguments: url_allowlist, sandbox_path, arg_schema.
 import { showCut } from '../../base/text.ts';
+import { containsHost } from '../scopes/network.ts';
 import type { RuleContext } from './access-rules.ts';
 import { checkArgs } from './arg-schema.ts';
 import type { SchemaCache } from './arg-schema.ts';
@@ -12,8 +13,10 @@ const UNKNOWN_TOOL = { declared: [], usesNetwork: true } as const;
 /** More offences of one rule than this say nothing new. */
 const MOST_LISTED = 8;
 
-export function checkUrls({ plan, input, tool, found }: RuleContext, leaves: readonly Leaf[]): void {
-  const offences = urlOffences(leaves, plan.urls, tool?.urls ?? UNKNOWN_TOOL);
+export function checkUrls({ plan, input, tool, scope, found }: RuleContext, leaves: readonly Leaf[]): void {
+  const network = tool?.capability.networkAccess === 'none' ? undefined : scope?.scope.network;
+  const inForce = (host: string): boolean => network === undefined || containsHost(network, host);
+  const offences = urlOffences(leaves, plan.urls, tool?.urls ?? UNKNOWN_TOOL, inForce);
   for (const { pointer, why, url, host } of offences.slice(0, MOST_LISTED)) {
     found.push(
       deny('url_allowlist', `the URL at ${showCut(pointer, 200)} ${why}`, {

@@ -143,13 +143,22 @@ export function urlOffences(
   leaves: readonly Leaf[],
   allowed: UrlAllowlist,
   tool: { declared: readonly (readonly string[])[]; usesNetwork: boolean },
+  inForce: (host: string) => boolean = () => true,
 ): UrlOffence[] {
   const found: UrlOffence[] = [];
   for (const leaf of leaves) {
     const isNamed = leaf.underUrlKey || tool.declared.some((tokens) => isBeneath(leaf.trail, tokens));
     if (!isNamed && !(tool.usesNetwork && looksLikeUrl(leaf.text))) continue;
-    const wrong = judge(leaf, allowed);
+    const wrong = judge(leaf, allowed) ?? beyondScope(leaf, inForce);
     if (wrong !== undefined) found.push(wrong);
   }
   return found;
+}
+
+/** A listed URL whose host is none that workspace, lane, task and tool together leave open. */
+function beyondScope(leaf: Leaf, inForce: (host: string) => boolean): UrlOffence | undefined {
+  const { href, protocol, hostname, port } = new URL(leaf.text);
+  const host = `${hostname}:${port === '' ? (protocol === 'http:' ? '80' : '443') : port}`;
+  if (inForce(host)) return undefined;
+  return { pointer: pointerOf(leaf.trail), why: 'is outside the network scope in force', url: href, host };
 }

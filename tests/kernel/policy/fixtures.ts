@@ -101,7 +101,7 @@ export function config({
       version: '1',
       digest: 'sha256:policy',
       registry: { allowed: ids, denied: [] },
-      urlAllowlist: ['https://docs.internal', 'http://127.0.0.1:8080'],
+      urlAllowlist: ['https://docs.internal', 'https://tickets.internal', 'http://127.0.0.1:8080'],
       sandbox: { pathTemplate: ROOT, root: ROOT },
       argSchemaEnforcement: 'strict',
       loopBudget: { maxIterations: 10, maxTokens: 50_000 },

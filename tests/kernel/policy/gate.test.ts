@@ -79,7 +79,7 @@ describe('one decision', () => {
       };
       const spend = <T>(value: T): T => (left-- > 0 ? value : trap());
       return new Proxy(
-        { title: 'x', count: 2, url: 'https://docs.internal/' },
+        { title: 'x', count: 2, url: 'https://tickets.internal/' },
         {
           get: (target, key) => spend(Reflect.get(target, key) as unknown),
           ownKeys: (target) => spend(Reflect.ownKeys(target)),
