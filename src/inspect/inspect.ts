@@ -94,11 +94,27 @@ async function inspectSession(store: Store, caller: Caller, id: string): Promise
   return inspection({ kind: 'session', id, state: sessionView(row), links }, found);
 }
 
+/** In the same millisecond a request follows the call that waits for it, and all else about an approval comes first. */
+function tie(one: StoredRecord): number {
+  if (one.header.chain.aggregate !== 'approval') return 0;
+  return one.header.type === 'approval_requested' ? 1 : -1;
+}
+
+/** With what happened to its approvals, which lie on chains of their own, by time. */
+async function withApprovals(store: Store, tenant: string, own: StoredRecord[]): Promise<StoredRecord[]> {
+  const ids = new Set(own.map((one) => textOf(valueOf(one, 'approval_id'))).filter((id) => id !== ''));
+  const read = (id: string): Promise<StoredRecord[]> =>
+    records(store, { tenant, aggregate: 'approval', id }, () => true);
+  const found = (await Promise.all([...ids].map(read))).flat();
+  return [...own, ...found].sort((a, b) => a.header.at - b.header.at || tie(a) - tie(b));
+}
+
 async function inspectRun(store: Store, caller: Caller, id: string): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'run', id);
   const session = row.ref ?? '';
   const chain: ChainKey = { tenant: row.tenant, aggregate: 'session', id: session };
-  const found = await records(store, chain, (one) => valueOf(one, 'run_id') === id);
+  const own = await records(store, chain, (one) => valueOf(one, 'run_id') === id);
+  const found = await withApprovals(store, row.tenant, own);
   const state: JsonObject = { run_id: id, status: row.status, session_id: session, ...row.body };
   return inspection({ kind: 'run', id, state, links: { session_id: session } }, found);
 }

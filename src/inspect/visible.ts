@@ -56,7 +56,8 @@ export function rowQuery(caller: Caller, kind: RowKind, query: PageQuery): RowQu
     ...ownRows(caller),
     limit,
     ...(query.filter?.status === undefined ? {} : { status: query.filter.status }),
-    ...(query.filter?.session_id === undefined ? {} : { ref: query.filter.session_id }),
+    // Only a request's row refers to its session; other lists are filtered by what their items say.
+    ...(query.filter?.session_id === undefined || kind !== 'request' ? {} : { ref: query.filter.session_id }),
     ...(query.cursor === undefined ? {} : { cursor: query.cursor }),
   };
 }

@@ -161,9 +161,11 @@ async function list(
   of: { kind: RowKind; view: (row: StoredRow) => ListPage['items'][number] },
 ): Promise<ListPage> {
   const page = await store.list(rowQuery(caller, of.kind, query));
+  const { tool, session_id: session } = query.filter ?? {};
   const items = page.items
     .map(of.view)
-    .filter((item) => query.filter?.tool === undefined || item.tool === query.filter.tool);
+    .filter((item) => tool === undefined || item.tool === tool)
+    .filter((item) => session === undefined || item.session_id === session);
   return { items, ...(page.nextCursor === undefined ? {} : { next_cursor: page.nextCursor }) };
 }
 

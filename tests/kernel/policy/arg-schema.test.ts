@@ -214,8 +214,10 @@ describe('hostile schemas', () => {
     for (let at = 0; at < 800; at++)
       wide[`p${at}`] = { type: 'object', properties: { x: { type: 'string' } } };
     const schema = { type: 'object', properties: wide };
-    expect((await check(schema, { p1: { x: 1 } })).ok).toBe(false);
-    expect((await check(schema, { p1: { x: 'y' } })).ok).toBe(true);
+    // The product's second is for one schema on a free machine; here the suites share it.
+    const prepared = await prepareSchema(schema, { workerUrl, deadlineMs: 30_000 });
+    expect(checkArgs(prepared, { p1: { x: 1 } }).ok).toBe(false);
+    expect(checkArgs(prepared, { p1: { x: 'y' } }).ok).toBe(true);
     const late = await prepareSchema(schema, { workerUrl, deadlineMs: 1 });
     expect(late).toMatchObject({ refused: 'compiling it takes too long' });
     const gone = await prepareSchema(schema, { workerUrl: new URL('file:///nowhere.js') });

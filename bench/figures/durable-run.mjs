@@ -1,0 +1,37 @@
+// A run of two turns with one tool call between them, every step durable, in this process.
+import { join } from 'node:path';
+import { openJournal } from '../floor/journal.mjs';
+import { figure, interleave, median, timeEach } from '../lib/measure.mjs';
+import { CALLER, IO, openRuntime, stubModel, stubTool } from '../lib/runtime.mjs';
+
+async function oneRun(runtime, text) {
+  const asked = await runtime.executeTurn(CALLER, { messages: [{ role: 'user', content: text }] }, IO);
+  if (asked.status !== 'tool_request') throw new Error(`no tool was asked for: ${JSON.stringify(asked)}`);
+  const { session_id, tool_call_id } = asked;
+  const called = await runtime.callTool(CALLER, { session_id, tool_call_id }, IO);
+  const ended = await runtime.executeTurn(CALLER, { session_id, messages: [] }, IO);
+  if (called.status !== 'done' || ended.status !== 'reply') {
+    throw new Error(`the run went wrong: ${JSON.stringify([asked, called, ended]).slice(0, 3000)}`);
+  }
+}
+
+export async function run({ rounds = 15, warmup = 4, runs = 60 } = {}) {
+  const ourTool = stubTool();
+  const open = await openRuntime({ tool: ourTool.tool });
+  const journal = openJournal(join(open.place.root, 'floor.db'));
+  try {
+    let asked = 0;
+    const p50 = async (work) => median(await timeEach(runs, work));
+    const { tool } = stubTool();
+    const times = await interleave(rounds, warmup, {
+      ours: () => p50(() => oneRun(open.runtime, `find ${++asked} ${'x'.repeat(180)}`)),
+      bare: () => p50(() => journal.run(stubModel, tool, `find ${++asked} ${'x'.repeat(180)}`)),
+    });
+    const all = runs * (rounds + warmup);
+    if (ourTool.ran() !== all || journal.written() !== all * 4) throw new Error('not every run did its work');
+    return [figure('durable-run', 'ms', times.ours, times.bare)];
+  } finally {
+    journal.close();
+    await open.close();
+  }
+}

@@ -1,0 +1,53 @@
+// A governed tools/call from client to tool and back, both over stdio, with two durable commits.
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { call, connect } from '../lib/clients.mjs';
+import { figure, interleave, median, throughput, timeEach } from '../lib/measure.mjs';
+import { MAIN, makePlace, prepare, PROBE } from '../lib/place.mjs';
+
+const GATEWAY = fileURLToPath(new URL('../floor/gateway.mjs', import.meta.url));
+const TOOL = 'probe:echo';
+const IN_FLIGHT = 16;
+
+const isDenied = (answer) =>
+  answer.isError === true && JSON.stringify(answer).includes('The bench asked for a denial');
+
+/** The product, the floor with its journal, and the floor that only forwards; each before its own probe server. */
+async function openVariants(place) {
+  const floor = (name, ...flags) =>
+    connect([GATEWAY, join(place.root, `${name}.db`), ...flags, '--', process.execPath, PROBE]);
+  const options = { cwd: place.workspace, env: place.environment };
+  return {
+    ours: await connect([MAIN, 'serve', '--tools', 'all', '--log-level', 'error'], options),
+    bare: await floor('bare'),
+    pass: await floor('pass', '--pass-through'),
+  };
+}
+
+export async function run({ rounds = 15, warmup = 3, calls = 100 } = {}) {
+  const place = makePlace();
+  await prepare(place);
+  const { ours, bare, pass } = await openVariants(place);
+  try {
+    const p50 = async (work) => median(await timeEach(calls, work));
+    const single = await interleave(rounds, warmup, {
+      ours: () => p50(() => call(ours, TOOL)),
+      denied: () => p50(() => call(ours, TOOL, { prefix: 'deny', fits: isDenied })),
+      bare: () => p50(() => call(bare, 'echo')),
+    });
+    const many = await interleave(rounds, warmup, {
+      ours: () => throughput(calls * 4, IN_FLIGHT, () => call(ours, TOOL)),
+      bare: () => throughput(calls * 4, IN_FLIGHT, () => call(bare, 'echo')),
+      pass: () => throughput(calls * 4, IN_FLIGHT, () => call(pass, 'echo')),
+    });
+    return [
+      figure('governed-call', 'ms', single.ours, single.bare),
+      figure('governed-call-deny', 'ms', single.denied, single.ours),
+      figure('governed-call-16', 'calls/s', many.ours, many.pass),
+      figure('governed-call-16-journal', 'calls/s', many.ours, many.bare),
+    ];
+  } finally {
+    await Promise.all([ours, bare, pass].map((client) => client.close()));
+    place.dispose();
+  }
+}

@@ -1,0 +1,59 @@
+// Owns how a figure is taken: interleaved rounds of the product and its floor, medians, and the line that is printed.
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Milliseconds of each of `count` repetitions, one after the other; `work` gets a number that never repeats. */
+export async function timeEach(count, work) {
+  const times = [];
+  for (let at = 0; at < count; at++) {
+    const begun = performance.now();
+    await work(at);
+    times.push(performance.now() - begun);
+  }
+  return times;
+}
+
+/** Finished works a second with `inFlight` of them open at any time. */
+export async function throughput(count, inFlight, work) {
+  let next = 0;
+  const begun = performance.now();
+  const lane = async () => {
+    while (next < count) await work(next++);
+  };
+  await Promise.all(Array.from({ length: inFlight }, lane));
+  return (count * 1000) / (performance.now() - begun);
+}
+
+/**
+ * Runs the variants round by round, each round in the other order, and gives each one's values; the first `warmup`
+ * rounds are not among them.
+ */
+export async function interleave(rounds, warmup, variants) {
+  const names = Object.keys(variants);
+  const values = Object.fromEntries(names.map((name) => [name, []]));
+  for (let round = 0; round < rounds + warmup; round++) {
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      const value = await variants[name](round);
+      if (round >= warmup) values[name].push(value);
+    }
+  }
+  return values;
+}
+
+/** One line of the report. The ratio is the median of the rounds' own ratios, so that a slow minute hits both sides. */
+export function figure(name, unit, values, floors) {
+  const ratios = values.map((value, round) => value / floors[round]);
+  const short = (value) => Number(value.toPrecision(4));
+  return {
+    figure: name,
+    value: short(median(values)),
+    unit,
+    floor: short(median(floors)),
+    ratio: short(median(ratios)),
+    rounds: values.length,
+  };
+}

@@ -1,0 +1,39 @@
+// The figures, each against a bare variant that ran in the same interleaved rounds.
+//   npm run bench                       all of them, as a table
+//   npm run -s bench -- NAME… --json    some of them, one JSON line a figure
+//   --quick                             few rounds: shows that a figure works, its numbers mean little
+import { parseArgs } from 'node:util';
+
+// The least that still runs every path of a figure.
+const QUICK = {
+  'governed-call': { rounds: 1, warmup: 0, calls: 8 },
+  'durable-run': { rounds: 1, warmup: 0, runs: 3 },
+  'turn-growth': { rounds: 1, warmup: 0, early: 4, late: 12, timed: 2 },
+  'policy-decision': { rounds: 1, warmup: 0, decisions: 50 },
+  'cold-start': { rounds: 1, warmup: 0, idleMs: 0 },
+  'list-10k': { rounds: 1, warmup: 0, lists: 3, sessions: 400 },
+};
+const names = Object.keys(QUICK);
+
+const { values: flags, positionals } = parseArgs({
+  options: { json: { type: 'boolean' }, quick: { type: 'boolean' } },
+  allowPositionals: true,
+});
+const unknown = positionals.filter((name) => !names.includes(name));
+if (unknown.length > 0) {
+  console.error(`unknown figure ${unknown.join(', ')}; there are ${names.join(', ')}`);
+  process.exit(2);
+}
+
+function print({ figure, value, unit, floor, ratio, rounds }) {
+  const shown = [`${value} ${unit}`.padEnd(16), `floor ${floor}`.padEnd(16), `ratio ${ratio}`.padEnd(14)];
+  console.log(`${figure.padEnd(26)} ${shown.join(' ')} ${rounds} rounds`);
+}
+
+for (const name of positionals.length > 0 ? positionals : names) {
+  const { run } = await import(`../bench/figures/${name}.mjs`);
+  for (const line of await run(flags.quick ? QUICK[name] : {})) {
+    if (flags.json) console.log(JSON.stringify(line));
+    else print(line);
+  }
+}
