@@ -99,11 +99,12 @@ function tooFast(risk) {
 async function queue(session) {
   const client = await session.bare();
   const args = { file: session.file('queue') };
+  await client.list(); // opened by now, so that only the call is timed
   const began = performance.now();
   const call = callOf(await client.call('high:count', args));
   const took = Math.round(performance.now() - began);
   assert.equal(call.status, 'approval_required');
-  assert.ok(took < 1000, `took ${took} ms`);
+  assert.ok(took < ELICITATION_WAIT_MS / 2, `took ${took} ms`);
   const { approval_id, answer_at, answer_by } = call.approval;
   assert.ok(answer_at.some((place) => place.includes(`agent-runtime approvals resolve ${approval_id}`)));
   assert.ok(Date.parse(answer_by) > Date.now());

@@ -229,8 +229,7 @@ export function finish(of: Receipt, redactor: Redactor, facts: Finish): Commit {
         {
           receipt_id: facts.receiptId,
           start_receipt_id: facts.startReceiptId,
-          run_id: of.request.context.runId,
-          trace_id: of.request.context.traceId,
+          ...contextFacts(of.request.context),
           status: facts.status,
           ...outcomeFacts(facts.outcome, redactor),
           ...(facts.error === undefined
