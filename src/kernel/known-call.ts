@@ -8,6 +8,7 @@ import type { CallRequest, CallResult, ToolOutcome } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import type { ContentBlock, SideEffect } from './execution/executor.ts';
 import { record, requestRow, sessionChain } from './evidence/receipts.ts';
+import { contextFacts } from './evidence/records.ts';
 import type { RequestBody, RequestStatus } from './evidence/receipts.ts';
 import type { Decision, Layer, RuleId } from './policy/decision.ts';
 
@@ -111,6 +112,7 @@ async function settleUnknown(deps: KernelDeps, request: CallRequest, row: Stored
   await deps.store.commit({
     appends: [
       record(of, 'call_finished', {
+        ...contextFacts(request.context),
         run_id: body.run_id,
         trace_id: body.trace_id,
         status: 'unknown',

@@ -1,0 +1,265 @@
+import { expect } from 'vitest';
+import type { Delivery } from '../../src/kernel/approvals/approval.ts';
+import { verifies } from '../e2e/verifies.ts';
+import { APPROVE, CALLER, IO, open, OTHER, PERSON, place, REJECT, says, ticket, types } from './rig.ts';
+
+verifies(
+  ['AP-03'],
+  'an approved call runs once when it is repeated, with the approved arguments',
+  async () => {
+    const bench = await open(await place());
+    const asked = await bench.ask('pay', { amount: 12, to: 'Ada' });
+    expect(asked.decision?.decision).toBe('approval_required');
+    const id = ticket(await bench.run(asked));
+    expect(bench.effects).toEqual([]);
+    expect(ticket(await bench.run(asked))).toBe(id);
+
+    expect(await bench.runtime.deliverApproval(PERSON, id, APPROVE)).toMatchObject({
+      state: 'approved',
+      moved: true,
+    });
+    expect(bench.effects).toEqual([]);
+    const both = await Promise.all([bench.run(asked), bench.run(asked)]);
+    expect(both.map((one) => one.status)).toEqual(['done', 'done']);
+    const again = await bench.run(asked);
+    expect(again).toMatchObject({
+      status: 'done',
+      side_effect_status: 'applied',
+      result: { replayed: true },
+    });
+    expect(bench.effects.map((one) => one.args)).toEqual([{ amount: 12, to: 'Ada' }]);
+    expect((await bench.runtime.inspect(CALLER, 'approval', id)).state.status).toBe('consumed');
+
+    bench.model.next(says('paid'));
+    await bench.turn({ session_id: asked.session_id });
+    expect(JSON.stringify(bench.model.inputs.at(-1)?.messages)).toContain('"success\\":true');
+  },
+);
+
+verifies(['AP-04'], 'a pending approval outlives its process and is answered by another one', async () => {
+  const at = await place();
+  const first = await open(at);
+  const asked = await first.ask('pay', { amount: 1 });
+  const id = ticket(await first.run(asked));
+  const done = ticket(await first.run(await first.ask('pay', { amount: 2 })));
+  await first.runtime.deliverApproval(PERSON, done, REJECT);
+  await first.runtime.close();
+
+  const answering = await open(at, { fakeClock: first.clock });
+  const idsOf = async (filter?: { status?: string; tool?: string }): Promise<unknown[]> =>
+    (await answering.runtime.listApprovals(CALLER, filter === undefined ? {} : { filter })).items.map(
+      (one) => one.approval_id,
+    );
+  expect((await idsOf()).sort()).toEqual([id, done].sort());
+  expect(await idsOf({ status: 'pending' })).toEqual([id]);
+  expect(await idsOf({ status: 'rejected' })).toEqual([done]);
+  expect(await idsOf({ status: 'pending', tool: 'pay' })).toEqual([id]);
+  expect(await idsOf({ status: 'pending', tool: 'note' })).toEqual([]);
+
+  const running = await open(at, { fakeClock: first.clock });
+  expect((await answering.runtime.deliverApproval(PERSON, id, APPROVE)).moved).toBe(true);
+  expect((await running.run(asked)).status).toBe('done');
+  expect((await answering.run(asked)).result?.replayed).toBe(true);
+  expect([running.effects.length, answering.effects.length]).toEqual([1, 0]);
+});
+
+verifies(
+  { partial: ['AP-04', 'IN-11'] },
+  'approvals can be filtered by the session that asked for them',
+  async () => {
+    const bench = await open(await place());
+    const one = await bench.ask('pay', { amount: 1 });
+    const two = await bench.ask('pay', { amount: 2 });
+    const id = ticket(await bench.run(one));
+    ticket(await bench.run(two));
+    const found = await bench.runtime.listApprovals(CALLER, { filter: { session_id: one.session_id } });
+    expect(found.items.map((item) => item.approval_id)).toEqual([id]);
+  },
+);
+
+verifies({ partial: ['AP-05'] }, 'an approval shows whom, what and when it is about', async () => {
+  const bench = await open(await place());
+  const asked = await bench.ask('pay', { amount: 12, password: 'hunter2-secret' });
+  const id = ticket(await bench.run(asked));
+  const pending = (await bench.runtime.listApprovals(CALLER, {})).items[0];
+  expect(pending).toMatchObject({
+    approval_id: id,
+    status: 'pending',
+    trace_id: asked.trace_id,
+    session_id: asked.session_id,
+    run_id: asked.run_id,
+    tool_call_id: asked.tool_call_id,
+    tenant_id: 'local',
+    principal_id: CALLER.principal,
+    requested_by: CALLER.actor,
+    capability_name: 'pay',
+    reviewer: 'principal',
+    arguments: { amount: 12 },
+    requested_at: '2026-01-01T00:00:00.000Z',
+    answer_by: '2026-01-01T00:15:00.000Z',
+  });
+  expect(pending?.reason).not.toBe('');
+  bench.clock.advance(60_000);
+  const noted: Delivery = {
+    kind: 'answered',
+    decision: 'approve',
+    latencyMs: 4000,
+    note: 'checked with Ada',
+  };
+  await bench.runtime.deliverApproval(PERSON, id, noted);
+  const { state } = await bench.runtime.inspect(CALLER, 'approval', id);
+  expect(state).toMatchObject({
+    status: 'approved',
+    resolution_note: 'checked with Ada',
+    answered_by: { principal: PERSON.principal, channel: 'elicitation' },
+    use_by: '2026-01-01T00:06:00.000Z',
+    deliveries: [{ channel: 'elicitation', kind: 'answered' }],
+  });
+});
+
+verifies(['AP-07'], 'an approval leaves pending once, whoever answers it and from wherever', async () => {
+  const at = await place();
+  const here = await open(at);
+  const there = await open(at, { fakeClock: here.clock });
+  const id = ticket(await here.run(await here.ask('pay', { amount: 1 })));
+  const answers = await Promise.allSettled([
+    here.runtime.deliverApproval(PERSON, id, APPROVE),
+    there.runtime.deliverApproval(PERSON, id, REJECT),
+    here.runtime.deliverApproval(PERSON, id, REJECT),
+    there.runtime.deliverApproval(PERSON, id, APPROVE),
+  ]);
+  const outcomes = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  expect(outcomes).toHaveLength(4);
+  expect(outcomes.filter((one) => one.moved)).toHaveLength(1);
+  const why = `Approval request is not pending: ${id}`;
+  for (const one of outcomes.filter(({ moved }) => !moved)) expect(one.why).toBe(why);
+  const second = await there.runtime.deliverApproval(PERSON, id, APPROVE);
+  expect(second).toMatchObject({ moved: false, why });
+  const { timeline } = await here.runtime.inspect(CALLER, 'approval', id);
+  expect(
+    timeline.filter((line) => line.type === 'approval_approved' || line.type === 'approval_rejected'),
+  ).toHaveLength(1);
+  await expect(here.runtime.deliverApproval(PERSON, 'apr_nowhere', APPROVE)).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    message: 'Approval request not found: apr_nowhere',
+  });
+});
+
+verifies(['AP-11'], 'a call that waits holds up neither its siblings nor other sessions', async () => {
+  const bench = await open(await place());
+  bench.model.next({
+    text: '',
+    toolCalls: ['pay', 'note', 'look'].map((name) => ({ id: name, name, rawInput: '{"n":1}' })),
+    finishReason: 'tool_calls',
+  });
+  const asked = await bench.turn();
+  const calls = asked.requested_tools ?? [];
+  expect(calls.map((one) => one.name)).toEqual(['pay', 'note', 'look']);
+  const answers = await Promise.all(
+    calls.map((one) => bench.run({ session_id: asked.session_id, tool_call_id: one.tool_call_id })),
+  );
+  expect(answers.map((one) => one.status)).toEqual(['approval_required', 'done', 'done']);
+  expect((await bench.run(await bench.ask('note', { n: 2 }))).status).toBe('done');
+  expect((await bench.run(await bench.ask('note', { n: 3 }, {}, OTHER), OTHER)).status).toBe('done');
+  expect((await bench.turn({ session_id: asked.session_id })).status).toBe('reply');
+  const waiting = await bench.runtime.listRequests(CALLER, { filter: { status: 'waiting_approval' } });
+  expect(waiting.items.map((one) => one.request_id)).toEqual([calls[0]?.tool_call_id]);
+});
+
+verifies(['AP-12'], 'an approval is good for exactly what was shown', async () => {
+  const bench = await open(await place());
+  const small = await bench.ask('pay', { amount: 1 });
+  const id = ticket(await bench.run(small));
+  const prompt = await bench.runtime.approvalPrompt(CALLER, id);
+  expect(prompt.text).toContain('amount = 1');
+  await bench.runtime.deliverApproval(PERSON, id, APPROVE);
+
+  const large = await bench.ask('pay', { amount: 1000 }, { session_id: small.session_id });
+  const other = await bench.run(large);
+  expect(ticket(other)).not.toBe(id);
+  expect(other.approval?.action_digest).not.toBe(prompt.action_digest);
+  const named = bench.runtime.callTool(
+    CALLER,
+    { session_id: large.session_id, tool_call_id: large.tool_call_id, approval_id: id },
+    IO,
+  );
+  await expect(named).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect(bench.effects).toEqual([]);
+  expect((await bench.run(small)).status).toBe('done');
+  expect(bench.effects.map((one) => one.args)).toEqual([{ amount: 1 }]);
+});
+
+verifies(['AP-13'], 'an approval expires unanswered and unused, and is then never used', async () => {
+  const bench = await open(await place());
+  const asked = await bench.ask('pay', { amount: 1 });
+  const unanswered = ticket(await bench.run(asked));
+  bench.clock.advance(900_000);
+  expect(await bench.runtime.deliverApproval(PERSON, unanswered, APPROVE)).toMatchObject({
+    state: 'expired',
+    moved: false,
+  });
+  const unused = ticket(await bench.run(asked));
+  expect(unused).not.toBe(unanswered);
+  await bench.runtime.deliverApproval(PERSON, unused, APPROVE);
+  bench.clock.advance(300_000);
+  const third = ticket(await bench.run(asked));
+  expect([unanswered, unused]).not.toContain(third);
+  const expired = await bench.runtime.listApprovals(CALLER, { filter: { status: 'expired' } });
+  expect(expired.items.map((one) => one.approval_id).sort()).toEqual([unanswered, unused].sort());
+  expect(bench.effects).toEqual([]);
+
+  await bench.runtime.deliverApproval(PERSON, third, APPROVE);
+  bench.clock.advance(299_999);
+  expect((await bench.run(asked)).status).toBe('done');
+});
+
+verifies(
+  ['AP-16'],
+  'inspecting a run that waited shows request and resolution of its approval before the tool ran',
+  async () => {
+    const bench = await open(await place());
+    const asked = await bench.ask('pay', { amount: 1 });
+    const id = ticket(await bench.run(asked));
+    bench.clock.advance(5);
+    await bench.runtime.deliverApproval(PERSON, id, APPROVE);
+    bench.clock.advance(5);
+    await bench.run(asked);
+    const run = await bench.runtime.inspect(CALLER, 'run', asked.run_id);
+    const rest = types(run).filter((type) => type !== 'approval_delivered');
+    expect(rest.slice(0, 3)).toEqual(['session_started', 'turn_started', 'turn_completed']);
+    expect(rest.slice(3, 5).sort()).toEqual(['approval_requested', 'call_waiting']);
+    expect(rest.slice(5)).toEqual([
+      'approval_approved',
+      'approval_consumed',
+      'call_started',
+      'call_finished',
+    ]);
+    expect(run.timeline.find((line) => line.type === 'call_started')).toMatchObject({ approval_id: id });
+  },
+);
+
+verifies(
+  { partial: ['AP-18'] },
+  'the note of an answer is kept, and a rejection reaches the model',
+  async () => {
+    const at = await place();
+    const bench = await open(at);
+    const asked = await bench.ask('pay', { amount: 1 });
+    const id = ticket(await bench.run(asked));
+    const note = 'not before the invoice — wait';
+    await bench.runtime.deliverApproval(PERSON, id, {
+      kind: 'answered',
+      decision: 'reject',
+      latencyMs: 4000,
+      note,
+    });
+    const refused = await bench.run(asked);
+    expect(refused).toMatchObject({ status: 'denied', side_effect_status: 'not_executed' });
+    expect(bench.effects).toEqual([]);
+    await bench.runtime.close();
+    const later = await open(at, { fakeClock: bench.clock });
+    const { state, timeline } = await later.runtime.inspect(CALLER, 'approval', id);
+    expect(state).toMatchObject({ status: 'rejected', resolution_note: note });
+    expect(timeline.find((line) => line.type === 'approval_rejected')).toMatchObject({ note });
+  },
+);

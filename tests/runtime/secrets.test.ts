@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { PROFILE } from '../pack/rig.ts';
+import { verifies } from '../e2e/verifies.ts';
+import { CALLER, configFor, disguises, filesUnder, IO, OK, open, place, says } from './rig.ts';
+import type { Place } from './rig.ts';
+
+const KEY = 'sk-canary/9+f0e1d2c3b4a59687?78&key=é';
+const SECRET = 'tool-secret~canary/55+66?77&value';
+
+async function found(at: Place, secret: string): Promise<string[]> {
+  const forms = disguises(secret);
+  const files = await filesUnder(at.root);
+  expect(files.some((one) => one.name === join(at.workspace, '.agent-runtime', 'runtime.db'))).toBe(true);
+  expect(files.some((one) => one.name.endsWith('-wal') && one.bytes.length > 0)).toBe(true);
+  return files.flatMap(({ name, bytes }) =>
+    forms.filter((form) => bytes.includes(form)).map((form) => `${name}: ${form}`),
+  );
+}
+
+verifies(
+  { partial: ['EV-02'] },
+  'neither a model key nor a secret argument or result stands in any file, in any spelling',
+  async () => {
+    const at = await place();
+    const config = configFor(at);
+    const profile = { ...PROFILE, apiKeyEnv: 'CANARY_KEY' };
+    const bench = await open(at, {
+      config: {
+        ...config,
+        models: { default: 'demo', profiles: { demo: profile } },
+        runtime: { ...config.runtime, redaction: { fields: ['password'], patterns: [] } },
+      },
+      env: { CANARY_KEY: KEY },
+    });
+    const asked = await bench.ask('note', {
+      password: SECRET,
+      text: `the key is ${KEY}`,
+      plain: 'visible-word',
+    });
+    bench.tool.run = () =>
+      Promise.resolve({
+        ...OK,
+        content: [{ type: 'text', text: `key ${KEY}` }],
+        structured: { password: SECRET, nested: [{ password: SECRET }], key: KEY },
+      });
+    const answer = await bench.run(asked);
+    expect(answer.result?.structured).toMatchObject({ password: SECRET });
+    const waiting = await bench.ask('pay', { password: SECRET, why: KEY });
+    expect((await bench.run(waiting)).status).toBe('approval_required');
+    const forbidden = await bench.runtime.callCapability(
+      CALLER,
+      { tool: 'forbidden', args: { password: SECRET, why: KEY } },
+      IO,
+    );
+    expect(forbidden.status).toBe('denied');
+    bench.model.next(says(`I saw ${KEY}`));
+    await bench.turn({
+      session_id: asked.session_id,
+      messages: [{ role: 'user', content: `remember ${KEY}` }],
+    });
+    bench.model.next(new Error(`401 for ${KEY}`));
+    await bench.runtime.executeTurn(CALLER, { messages: [{ role: 'user', content: 'again' }] }, IO);
+
+    expect(await found(at, KEY)).toEqual([]);
+    expect(await found(at, SECRET)).toEqual([]);
+    // The search itself finds what is not hidden.
+    expect((await found(at, 'visible-word')).length).toBeGreaterThan(0);
+
+    for (const before of ['', 'a', 'ab']) {
+      const coded = Buffer.from(`${before}${SECRET}..`).toString('base64');
+      expect(disguises(SECRET).some((form) => coded.includes(form))).toBe(true);
+    }
+
+    const session = { tenant: 'local', aggregate: 'session' as const, id: asked.session_id };
+    const started = (await bench.runtime.store.read(session)).find(
+      (one) => one.header.type === 'call_started',
+    );
+    const sealed = await bench.runtime.store.unseal(session, started?.header.seq ?? 0);
+    expect(sealed).toMatchObject({ state: 'present', value: { args: { password: SECRET } } });
+  },
+);
+
+verifies(
+  { partial: ['HE-03'] },
+  'without its key a turn answers MISSING_ENVIRONMENT and all else works',
+  async () => {
+    const at = await place();
+    const config = configFor(at);
+    const real = {
+      ...PROFILE,
+      name: 'real',
+      provider: 'openai_compatible' as const,
+      apiKeyEnv: 'ABSENT_KEY',
+      baseUrl: 'http://127.0.0.1:9',
+    };
+    const { runtime } = await open(at);
+    await runtime.close();
+    const { createRuntime } = await import('../../src/runtime/runtime.ts');
+    const bare = await createRuntime({
+      config: { ...config, models: { default: 'real', profiles: { real } } },
+      workspace: at.workspace,
+      stateDirectory: at.state,
+      env: {},
+      executors: [{ transports: ['in_process'], execute: () => Promise.resolve(OK) }],
+    });
+    try {
+      const said = await bare.executeTurn(CALLER, { messages: [{ role: 'user', content: 'hello' }] }, IO);
+      expect(said).toMatchObject({ error: { code: 'MISSING_ENVIRONMENT' } });
+      expect(JSON.stringify(said)).toContain('ABSENT_KEY');
+      const called = await bare.callCapability(CALLER, { tool: 'note', args: { n: 1 } }, IO);
+      expect(called.status).toBe('done');
+      expect((await bare.exposedTools(CALLER)).map((one) => one.id)).toContain('look');
+      expect((await bare.listRequests(CALLER, {})).items).toHaveLength(1);
+      const { checks } = await bare.getHealth(CALLER);
+      expect(checks.find((one) => one.check === 'models')).toMatchObject({ status: 'warn' });
+      expect(checks.find((one) => one.check === 'models')?.detail).toContain('ABSENT_KEY');
+    } finally {
+      await bare.close();
+    }
+  },
+);
