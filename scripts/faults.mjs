@@ -1,7 +1,8 @@
 // Kills a working runtime again and again and counts what it lost or did twice. Needs a build (`npm run faults` makes it).
 //   npm run faults -- --seed 1 --kills 200 --store sqlite --json
 //   npm run faults -- --plant no-start-receipt     the same with a planted bug; it must fail
-// The last line has the counts, kills at random times being those outside the six windows; --json prints it as JSON. What went wrong stands on standard error.
+// The last line has the counts; kills that are in none of its six windows came at random times. What went wrong stands
+// on standard error.
 import { parseArgs } from 'node:util';
 import { runCampaign } from '../tests/faults/campaign.mjs';
 import { PLANTS } from '../tests/faults/saboteur.mjs';
