@@ -176,7 +176,15 @@ export interface TurnLimits {
 export interface RuntimeSettings {
   maxToolHops: number;
   requireTraceId: boolean;
-  background: { enabled: boolean; resumableRuns: boolean; allowCancel: boolean };
+  background: {
+    enabled: boolean;
+    resumableRuns: boolean;
+    allowCancel: boolean;
+    /** Runs that may wait in the queue of one tenant; one more is refused. */
+    maxQueued: number;
+    /** Background runs that one process carries out at a time. */
+    maxRunning: number;
+  };
   gatewayIntent?: string;
   /** Milliseconds a legacy client is waited for in one elicitation; at most 50,000. */
   elicitationWaitMs: number;

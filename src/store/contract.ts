@@ -74,7 +74,8 @@ export type RowKind =
   | 'idempotency'
   | 'grant'
   | 'process'
-  | 'run';
+  | 'run'
+  | 'queue';
 
 /** A read-model row: a document with an indexed status, owner and time; re-derivable from the chains. */
 export interface Row {

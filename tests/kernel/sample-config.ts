@@ -102,7 +102,7 @@ export function sampleConfig(
     runtime: {
       maxToolHops: 3,
       requireTraceId: true,
-      background: { enabled: true, resumableRuns: true, allowCancel: true },
+      background: { enabled: true, resumableRuns: true, allowCancel: true, maxQueued: 100, maxRunning: 4 },
       elicitationWaitMs: 25_000,
       maxCallsInFlight: 64,
       maxLineBytes: 1_048_576,

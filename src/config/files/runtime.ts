@@ -36,6 +36,10 @@ const runtime = closed({
     enabled: z.boolean().default(true),
     resumable_runs: z.boolean().default(true),
     allow_cancel: z.boolean().default(true),
+    max_queued: whole(1, 200)
+      .default(100)
+      .describe('Runs that may wait in the queue of one tenant; one more is refused.'),
+    max_running: whole(1, 64).default(4).describe('Background runs that one process carries out at a time.'),
   }).prefault({}),
   gateway: closed({
     intent: plainId.optional().describe('The intent of calls that arrive without a session.'),
@@ -186,6 +190,8 @@ function buildSettings(raw: z.output<typeof runtime>): RuntimeSettings {
       enabled: raw.background.enabled,
       resumableRuns: raw.background.resumable_runs,
       allowCancel: raw.background.allow_cancel,
+      maxQueued: raw.background.max_queued,
+      maxRunning: raw.background.max_running,
     },
     gatewayIntent: raw.gateway.intent,
     elicitationWaitMs: raw.elicitation_wait_ms,

@@ -1,0 +1,106 @@
+// Owns what a background run is between its admission and its end: a union of states and the pure function that moves it.
+//
+// B1  An entry leaves the queue once: whoever takes it moves its row at the version that was read.
+// B2  Only an entry in the queue counts against the bound of the queue.
+// B3  An ended entry stays ended.
+import type { EpochMs } from '../../base/clock.ts';
+import type { JsonObject } from '../../base/json.ts';
+import { numberAt, textAt } from '../records.ts';
+
+export type BackgroundKind = 'session' | 'workflow';
+
+export type BackgroundEnd = 'completed' | 'failed' | 'canceled';
+
+export type EntryState =
+  | { at: 'queued' }
+  | { at: 'running'; instance: string; takes: number }
+  /** Nothing of it runs; it goes on when it is woken, at the latest at `until`. */
+  | { at: 'parked'; why: 'approval' | 'time' | 'budget' | 'reconcile'; until: EpochMs; takes: number }
+  | { at: 'ended'; how: BackgroundEnd; reason: string };
+
+export type EntryEvent =
+  | { type: 'taken'; instance: string }
+  | { type: 'parked'; why: Extract<EntryState, { at: 'parked' }>['why']; until: EpochMs }
+  | { type: 'ended'; how: BackgroundEnd; reason: string };
+
+export interface Entry {
+  id: string;
+  tenant: string;
+  principal: string;
+  kind: BackgroundKind;
+  ticket: number;
+  admittedAt: EpochMs;
+  state: EntryState;
+}
+
+/** What a list shows; the names of background work in the field. */
+export type EntryStatus = 'queued' | 'in_progress' | BackgroundEnd;
+
+/** B3: undefined when the state does not take the event. */
+export function moveEntry(state: EntryState, event: EntryEvent): EntryState | undefined {
+  if (state.at === 'ended') return undefined;
+  const takes = state.at === 'queued' ? 0 : state.takes;
+  switch (event.type) {
+    case 'taken':
+      return { at: 'running', instance: event.instance, takes: takes + 1 };
+    case 'parked':
+      return state.at === 'running'
+        ? { at: 'parked', why: event.why, until: event.until, takes: 0 }
+        : undefined;
+    case 'ended':
+      return { at: 'ended', how: event.how, reason: event.reason };
+  }
+}
+
+export function entryStatus(state: EntryState): EntryStatus {
+  switch (state.at) {
+    case 'queued':
+      return 'queued';
+    case 'running':
+    case 'parked':
+      return 'in_progress';
+    case 'ended':
+      return state.how;
+  }
+}
+
+function stateToJson(state: EntryState): JsonObject {
+  return { ...state };
+}
+
+function stateFromJson(json: JsonObject): EntryState {
+  const takes = numberAt(json, 'takes') ?? 0;
+  switch (json.at) {
+    case 'running':
+      return { at: 'running', instance: textAt(json, 'instance') ?? '', takes };
+    case 'parked': {
+      const why = textAt(json, 'why');
+      const known = why === 'time' || why === 'budget' || why === 'reconcile' ? why : 'approval';
+      return { at: 'parked', why: known, until: numberAt(json, 'until') ?? 0, takes };
+    }
+    case 'ended': {
+      const how = textAt(json, 'how');
+      const known = how === 'completed' || how === 'canceled' ? how : 'failed';
+      return { at: 'ended', how: known, reason: textAt(json, 'reason') ?? '' };
+    }
+    default:
+      return { at: 'queued' };
+  }
+}
+
+export function entryToJson(entry: Entry): JsonObject {
+  const { kind, ticket, admittedAt, state } = entry;
+  return { kind, ticket, admitted_at: admittedAt, state: stateToJson(state) };
+}
+
+export function entryFromJson(owner: Pick<Entry, 'id' | 'tenant' | 'principal'>, body: JsonObject): Entry {
+  const state = body.state;
+  const isObject = typeof state === 'object' && state !== null && !Array.isArray(state);
+  return {
+    ...owner,
+    kind: body.kind === 'workflow' ? 'workflow' : 'session',
+    ticket: numberAt(body, 'ticket') ?? 0,
+    admittedAt: numberAt(body, 'admitted_at') ?? 0,
+    state: stateFromJson(isObject ? state : {}),
+  };
+}

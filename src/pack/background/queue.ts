@@ -1,0 +1,160 @@
+// Owns the queue of background runs: bounded admission, position, and every move of an entry, each one commit. A timer
+// stands for each entry, so that a run whose worker died is given out again.
+import type { Clock, EpochMs } from '../../base/clock.ts';
+import { RuntimeError } from '../../base/errors.ts';
+import type { Caller } from '../../kernel/identity.ts';
+import type { Commit, Store, StoredRow, TimerWrite } from '../../store/contract.ts';
+import { entryFromJson, entryStatus, entryToJson, moveEntry } from './entry.ts';
+import type { BackgroundKind, Entry, EntryEvent, EntryStatus } from './entry.ts';
+
+export interface QueueDeps {
+  store: Store;
+  clock: Clock;
+  maxQueued: number;
+}
+
+export interface Queued {
+  status: EntryStatus;
+  /** Runs of this tenant that are taken before it; absent once it has left the queue. */
+  position?: number;
+}
+
+export interface Queue {
+  /** One commit, before anything else of the run exists. Throws TOO_BUSY when the queue is full. */
+  admit(caller: Caller, id: string, kind: BackgroundKind): Promise<Queued>;
+  /** Throws NOT_FOUND alike for foreign and absent entries. */
+  status(caller: Caller, id: string): Promise<Queued & { entry: Entry }>;
+  find(tenant: string, id: string): Promise<Entry | undefined>;
+  /** undefined: somebody moved it first, or the state does not take the event; then nothing has changed. */
+  move(entry: Entry, event: EntryEvent): Promise<Entry | undefined>;
+  /** Makes a parked entry due now; anything else is left as it is. */
+  nudge(tenant: string, id: string): Promise<void>;
+}
+
+const MOST_LISTED = 200;
+
+export function queueTimerId(id: string): string {
+  return `queue/${id}`;
+}
+
+function depthKey(tenant: string): string {
+  return `${encodeURIComponent(tenant)}|queue|depth`;
+}
+
+function ticketKey(tenant: string): string {
+  return `${encodeURIComponent(tenant)}|queue|tickets`;
+}
+
+function timerOf(entry: Entry, dueAt: EpochMs): TimerWrite {
+  const { tenant, id, principal, kind } = entry;
+  return { tenant, id: queueTimerId(id), dueAt, payload: { do: 'run', kind, session_id: id, principal } };
+}
+
+function rowOf(entry: Entry, at: EpochMs): StoredRow {
+  const { id, tenant, principal, kind } = entry;
+  const status = entryStatus(entry.state);
+  const body = entryToJson(entry);
+  return { kind: 'queue', tenant, id, principal, status, ref: kind, updatedAt: at, body, version: 0 };
+}
+
+function entryOf(row: StoredRow): Entry {
+  return entryFromJson({ id: row.id, tenant: row.tenant, principal: row.principal }, row.body);
+}
+
+/** The timer after a move: gone at the end, at the wake time while parked, untouched while it runs. */
+function timersOf(entry: Entry): Pick<Commit, 'timers' | 'cancelTimers'> {
+  switch (entry.state.at) {
+    case 'queued':
+    case 'running':
+      return {};
+    case 'parked':
+      return { timers: [timerOf(entry, entry.state.until)] };
+    case 'ended':
+      return { cancelTimers: [{ tenant: entry.tenant, id: queueTimerId(entry.id) }] };
+  }
+}
+
+function notFound(id: string): RuntimeError {
+  return new RuntimeError('NOT_FOUND', `Session not found: ${id.slice(0, 80)}`, { kind: 'session' });
+}
+
+async function positionOf(store: Store, entry: Entry): Promise<number> {
+  const page = await store.list({
+    kind: 'queue',
+    tenant: entry.tenant,
+    status: 'queued',
+    limit: MOST_LISTED,
+  });
+  return page.items.filter((row) => entryOf(row).ticket < entry.ticket).length;
+}
+
+function full(depth: number, most: number): RuntimeError {
+  return new RuntimeError('TOO_BUSY', 'The queue of background runs is full.', {
+    reason: 'queue_full',
+    queued: depth,
+    most,
+  });
+}
+
+export function createQueue({ store, clock, maxQueued }: QueueDeps): Queue {
+  const show = async (entry: Entry): Promise<Queued> => {
+    const status = entryStatus(entry.state);
+    return status === 'queued' ? { status, position: await positionOf(store, entry) } : { status };
+  };
+
+  const find = async (tenant: string, id: string): Promise<{ entry: Entry; version: number } | undefined> => {
+    const row = await store.row('queue', tenant, id);
+    return row === undefined ? undefined : { entry: entryOf(row), version: row.version };
+  };
+
+  return {
+    async admit({ tenant, principal }, id, kind) {
+      // Tickets only order the queue; one that is not used leaves a gap and harms nothing.
+      const drawn = await store.commit({ counters: [{ key: ticketKey(tenant), add: 1 }] });
+      const ticket = drawn.ok ? (drawn.counters[ticketKey(tenant)] ?? 0) : 0;
+      const now = clock.now();
+      const state = { at: 'queued' } as const;
+      const entry: Entry = { id, tenant, principal, kind, ticket, admittedAt: now, state };
+      const admitted = await store.commit({
+        counters: [{ key: depthKey(tenant), add: 1, max: maxQueued }],
+        rows: [{ row: rowOf(entry, now), when: 'absent' }],
+        timers: [timerOf(entry, now)],
+      });
+      if (!admitted.ok) {
+        if (admitted.refused === 'counter') throw full(admitted.value, admitted.max);
+        throw new RuntimeError('CONFLICT', 'This run has been admitted before.', { session_id: id });
+      }
+      return show(entry);
+    },
+
+    async status(caller, id) {
+      const found = await find(caller.tenant, id);
+      if (found?.entry.principal !== caller.principal) throw notFound(id);
+      return { ...(await show(found.entry)), entry: found.entry };
+    },
+
+    async find(tenant, id) {
+      return (await find(tenant, id))?.entry;
+    },
+
+    async move({ tenant, id }, event) {
+      const found = await find(tenant, id);
+      const state = found === undefined ? undefined : moveEntry(found.entry.state, event);
+      if (found === undefined || state === undefined) return undefined;
+      const next = { ...found.entry, state };
+      const leaves = found.entry.state.at === 'queued';
+      const moved = await store.commit({
+        rows: [{ row: rowOf(next, clock.now()), when: { version: found.version } }], // B1
+        ...(leaves ? { counters: [{ key: depthKey(tenant), add: -1 }] } : {}), // B2
+        ...timersOf(next),
+      });
+      return moved.ok ? next : undefined;
+    },
+
+    async nudge(tenant, id) {
+      const found = await find(tenant, id);
+      if (found?.entry.state.at !== 'parked') return;
+      await store.commit({ timers: [timerOf(found.entry, clock.now())] });
+    },
+  };
+}

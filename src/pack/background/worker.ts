@@ -1,0 +1,159 @@
+// Owns the loop that carries out what is due: background runs, wake times, and runs whose worker died. Timers decide when
+// to try; the lease of the run decides who carries it out, so trying twice is harmless.
+import type { Clock } from '../../base/clock.ts';
+import { asRuntimeError } from '../../base/errors.ts';
+import type { JsonObject } from '../../base/json.ts';
+import type { Store, Timer } from '../../store/contract.ts';
+import { textAt } from '../records.ts';
+import type { BackgroundKind, Entry, EntryEvent } from './entry.ts';
+import type { Queue } from './queue.ts';
+
+/** How far one invocation of a run came. */
+export type Advanced = Extract<EntryEvent, { type: 'parked' | 'ended' }>;
+
+export interface Runs {
+  /** Carries a run on until it waits or ends. Throws CONFLICT while another process holds it. */
+  advance(
+    run: { tenant: string; principal: string; id: string; kind: BackgroundKind },
+    signal: AbortSignal,
+  ): Promise<Advanced>;
+  /** Whether what a parked run waited for has come, e.g. between its answer and its parking. */
+  isReady(run: { tenant: string; principal: string; id: string; kind: BackgroundKind }): Promise<boolean>;
+  /** A wake time came. Answers whether the timer is done with. */
+  wake(timer: { tenant: string; payload: JsonObject }, signal: AbortSignal): Promise<'done' | 'later'>;
+}
+
+export interface WorkerDeps {
+  store: Store;
+  clock: Clock;
+  queue: Queue;
+  runs: Runs;
+  instance: string;
+  isAlive: (instance: string) => Promise<boolean>;
+  maxRunning: number;
+  /** Milliseconds between two looks at the timers; default 500. */
+  pollMs?: number;
+  log?: (level: 'info' | 'warn', message: string, facts: Record<string, unknown>) => void;
+}
+
+export interface Worker {
+  /** Takes what is due now; resolves to how many timers were taken. The work itself goes on beside it. */
+  tick(): Promise<number>;
+  /** Resolves when nothing that was taken is under way. */
+  settled(): Promise<void>;
+  /** Takes nothing more, ends what is under way, and waits for it. */
+  stop(): Promise<void>;
+}
+
+// A taken timer comes again after this, when whoever took it has died.
+const TAKEN_MS = 60_000;
+// A run that brought its worker down this often would do so for ever.
+const MOST_TAKES = 10;
+
+interface Room extends WorkerDeps {
+  underWay: Map<string, Promise<void>>;
+  ending: AbortController;
+}
+
+async function runEntry(room: Room, entry: Entry): Promise<void> {
+  const { queue, runs, instance, isAlive } = room;
+  const { state } = entry;
+  // A long run outlives the time its timer was taken for; its worker is still at it.
+  if (state.at === 'running' && state.instance !== instance && (await isAlive(state.instance))) return;
+  const taken = await queue.move(entry, { type: 'taken', instance });
+  if (taken?.state.at !== 'running') return;
+  if (taken.state.takes > MOST_TAKES) {
+    await queue.move(taken, { type: 'ended', how: 'failed', reason: 'recovery_exhausted' });
+    return;
+  }
+  const { tenant, principal, id, kind } = taken;
+  const run = { tenant, principal, id, kind };
+  await queue.move(taken, await runs.advance(run, room.ending.signal));
+  if (await runs.isReady(run)) await queue.nudge(tenant, id);
+}
+
+async function carryOut(room: Room, timer: Timer): Promise<void> {
+  const { store, queue, runs } = room;
+  const { tenant, id, payload } = timer;
+  const sessionId = textAt(payload, 'session_id') ?? '';
+  if (payload.do === 'run') {
+    const entry = await queue.find(tenant, sessionId);
+    if (entry === undefined || entry.state.at === 'ended')
+      await store.commit({ cancelTimers: [{ tenant, id }] });
+    else await runEntry(room, entry);
+    return;
+  }
+  const done = await runs.wake({ tenant, payload }, room.ending.signal);
+  if (done === 'done') await store.commit({ cancelTimers: [{ tenant, id }] });
+}
+
+function begin(room: Room, timer: Timer): void {
+  const key = `${encodeURIComponent(timer.tenant)}/${timer.id}`;
+  if (room.underWay.has(key)) return; // its own timer came again; it is still at it
+  const work = carryOut(room, timer)
+    .catch((thrown: unknown) => {
+      // The timer comes again: a held run is left to its holder, anything else is tried anew.
+      const { code, message } = asRuntimeError(thrown);
+      room.log?.(code === 'CONFLICT' ? 'info' : 'warn', 'background work was not carried out', {
+        code,
+        message,
+      });
+    })
+    .finally(() => room.underWay.delete(key));
+  room.underWay.set(key, work);
+}
+
+async function takeDue(room: Room): Promise<number> {
+  const free = room.maxRunning - room.underWay.size;
+  if (free <= 0 || room.ending.signal.aborted) return 0;
+  const { store, clock, instance } = room;
+  const due = await store.claimTimers(instance, clock.now(), TAKEN_MS, free);
+  for (const timer of due) begin(room, timer);
+  return due.length;
+}
+
+async function settle(room: Room): Promise<void> {
+  while (room.underWay.size > 0) await Promise.all(room.underWay.values());
+}
+
+/** A worker that takes nothing by itself: `tick` does. */
+export function createWorker(deps: WorkerDeps): Worker {
+  const room: Room = { ...deps, underWay: new Map(), ending: new AbortController() };
+  return {
+    tick: () => takeDue(room),
+    settled: () => settle(room),
+    async stop() {
+      room.ending.abort();
+      await settle(room);
+    },
+  };
+}
+
+/** A worker that looks at the timers every `pollMs` until it is stopped. */
+export function startWorker(deps: WorkerDeps): Worker {
+  const worker = createWorker(deps);
+  const { clock, pollMs = 500 } = deps;
+  let cancel = (): void => undefined;
+  let looking = Promise.resolve();
+  const look = async (): Promise<void> => {
+    try {
+      while ((await worker.tick()) > 0);
+    } catch (thrown) {
+      const { code, message } = asRuntimeError(thrown);
+      deps.log?.('warn', 'the timers could not be read', { code, message });
+    }
+    cancel = clock.after(pollMs, next);
+  };
+  const next = (): void => {
+    looking = look();
+  };
+  next();
+  return {
+    ...worker,
+    async stop() {
+      await looking;
+      cancel();
+      await worker.stop();
+    },
+  };
+}

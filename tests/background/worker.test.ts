@@ -1,0 +1,180 @@
+// Shows the queue of background runs and the worker over a real store: bounds, positions, recovery, no lost wakeup.
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createQueue } from '../../src/pack/background/queue.ts';
+import type { Queue } from '../../src/pack/background/queue.ts';
+import { createWorker } from '../../src/pack/background/worker.ts';
+import type { Advanced, Runs, Worker } from '../../src/pack/background/worker.ts';
+import type { Caller } from '../../src/kernel/identity.ts';
+import { RuntimeError } from '../../src/base/errors.ts';
+import { createFakeClock, createFixedIds, createMemoryStore } from '../../src/testing/index.ts';
+import type { FakeClock } from '../../src/testing/index.ts';
+import type { Store } from '../../src/store/contract.ts';
+import { verifies } from '../e2e/verifies.ts';
+
+const ANN: Caller = { tenant: 'acme', principal: 'ann', actor: 'a', roles: [], scopes: [], lane: 'main' };
+const BEN: Caller = { ...ANN, principal: 'ben' };
+const COMPLETED: Advanced = { type: 'ended', how: 'completed', reason: '' };
+
+let clock: FakeClock;
+let store: Store;
+let queue: Queue;
+let ran: string[];
+let answers: Map<string, Advanced[]>;
+let ready: Set<string>;
+let alive: Set<string>;
+
+const runs: Runs = {
+  advance({ id }) {
+    ran.push(id);
+    return Promise.resolve(answers.get(id)?.shift() ?? COMPLETED);
+  },
+  isReady: ({ id }) => Promise.resolve(ready.delete(id)),
+  wake: () => Promise.resolve('done'),
+};
+
+function worker(instance: string, more: Partial<Parameters<typeof createWorker>[0]> = {}): Worker {
+  alive.add(instance);
+  const isAlive = (one: string): Promise<boolean> => Promise.resolve(alive.has(one));
+  return createWorker({ store, clock, queue, runs, instance, isAlive, maxRunning: 2, ...more });
+}
+
+async function workOff(one: Worker): Promise<void> {
+  while ((await one.tick()) > 0) await one.settled();
+}
+
+beforeEach(() => {
+  clock = createFakeClock();
+  const ids = createFixedIds('queue');
+  store = createMemoryStore({ ids });
+  queue = createQueue({ store, clock, maxQueued: 3 });
+  ran = [];
+  answers = new Map();
+  ready = new Set();
+  alive = new Set();
+});
+
+describe('admission', () => {
+  verifies(['QB-02'], 'the queue is bounded, says the position, and refuses with a code', async () => {
+    const positions = [];
+    for (const id of ['s1', 's2', 's3']) positions.push((await queue.admit(ANN, id, 'session')).position);
+    expect(positions).toEqual([0, 1, 2]);
+    await expect(queue.admit(ANN, 's4', 'session')).rejects.toMatchObject({
+      code: 'TOO_BUSY',
+      details: { reason: 'queue_full', queued: 3, most: 3 },
+    });
+    await expect(queue.admit({ ...ANN, tenant: 'other' }, 's4', 'session')).resolves.toMatchObject({
+      position: 0,
+    });
+  });
+
+  test('the same run is not admitted twice, and a refused one takes no place', async () => {
+    await queue.admit(ANN, 's1', 'session');
+    await expect(queue.admit(ANN, 's1', 'session')).rejects.toMatchObject({ code: 'CONFLICT' });
+    await queue.admit(ANN, 's2', 'session');
+    await expect(queue.admit(ANN, 's3', 'session')).resolves.toMatchObject({ position: 2 });
+  });
+
+  test('a foreign entry is as if absent', async () => {
+    await queue.admit(ANN, 's1', 'session');
+    await expect(queue.status(BEN, 's1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(queue.status(ANN, 's9')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('the worker', () => {
+  verifies(['QB-01'], 'runs what was admitted in order, and each leaves the queue once', async () => {
+    for (const id of ['s1', 's2', 's3']) {
+      await queue.admit(ANN, id, 'session');
+      clock.advance(1);
+    }
+    await workOff(worker('w1'));
+    expect(ran).toEqual(['s1', 's2', 's3']);
+    expect((await queue.status(ANN, 's2')).status).toBe('completed');
+    for (const id of ['s4', 's5', 's6']) await queue.admit(ANN, id, 'session'); // all three places are free again
+    clock.advance(3_600_000);
+    await workOff(worker('w1'));
+    expect(ran.filter((id) => id === 's1')).toHaveLength(1);
+  });
+
+  test('two workers share the work', async () => {
+    for (const id of ['s1', 's2', 's3']) await queue.admit(ANN, id, 'session');
+    const [one, two] = [worker('w1'), worker('w2')];
+    await Promise.all([workOff(one), workOff(two)]);
+    expect(ran.toSorted()).toEqual(['s1', 's2', 's3']);
+  });
+
+  verifies(['QB-08'], 'a run whose worker died is taken again, one whose worker lives is not', async () => {
+    await queue.admit(ANN, 's1', 'session');
+    const release: (() => void)[] = [];
+    const hanging: Runs = {
+      ...runs,
+      advance: ({ id }) => {
+        ran.push(id);
+        return new Promise((resolve) => release.push(() => resolve(COMPLETED)));
+      },
+    };
+    await worker('w1', { runs: hanging }).tick();
+    await expect.poll(() => ran).toEqual(['s1']);
+    clock.advance(61_000);
+    await workOff(worker('w2'));
+    expect(ran).toEqual(['s1']);
+    alive.delete('w1');
+    clock.advance(61_000);
+    await workOff(worker('w2'));
+    expect(ran).toEqual(['s1', 's1']);
+    expect((await queue.status(ANN, 's1')).status).toBe('completed');
+    release.forEach((one) => one());
+  });
+
+  test('a run that always brings its worker down is given up', async () => {
+    await queue.admit(ANN, 's1', 'session');
+    const dying: Runs = { ...runs, advance: () => Promise.reject(new RuntimeError('STORE_UNAVAILABLE')) };
+    for (let take = 0; take <= 11; take++) {
+      await workOff(worker('w1', { runs: dying }));
+      clock.advance(61_000);
+    }
+    const { entry } = await queue.status(ANN, 's1');
+    expect(entry.state).toEqual({ at: 'ended', how: 'failed', reason: 'recovery_exhausted' });
+  });
+
+  test('a parked run goes on when it is nudged, at the latest at its time, and never before', async () => {
+    await queue.admit(ANN, 's1', 'session');
+    const until = clock.now() + 10_000;
+    answers.set('s1', [
+      { type: 'parked', why: 'approval', until },
+      { type: 'parked', why: 'approval', until: until + 10_000 },
+    ]);
+    const one = worker('w1');
+    await workOff(one);
+    clock.advance(9_999);
+    await workOff(one);
+    expect(ran).toEqual(['s1']);
+    await queue.nudge('acme', 's1');
+    await workOff(one);
+    expect(ran).toEqual(['s1', 's1']);
+    clock.advance(10_001);
+    await workOff(one);
+    expect(ran).toEqual(['s1', 's1', 's1']);
+  });
+
+  test('an answer that comes between the run and its parking is not lost', async () => {
+    await queue.admit(ANN, 's1', 'session');
+    answers.set('s1', [{ type: 'parked', why: 'approval', until: clock.now() + 10_000 }]);
+    ready.add('s1');
+    await workOff(worker('w1'));
+    expect(ran).toEqual(['s1', 's1']);
+  });
+
+  verifies(
+    { partial: ['QB-05'] },
+    'an entry is canceled while it waits, and is then never taken',
+    async () => {
+      await queue.admit(ANN, 's1', 'session');
+      const { entry } = await queue.status(ANN, 's1');
+      await queue.move(entry, { type: 'ended', how: 'canceled', reason: 'operator' });
+      await workOff(worker('w1'));
+      expect(ran).toEqual([]);
+      expect(await queue.move(entry, { type: 'taken', instance: 'w1' })).toBeUndefined();
+    },
+  );
+});
