@@ -6,6 +6,7 @@ import type { RuntimeConfig } from '../config/types.ts';
 import type { Answerer, ApprovalState, Delivery } from '../kernel/approvals/approval.ts';
 import type { ContentBlock, Progress, SideEffect, ToolDefinition } from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
+import type { ManagedWork } from '../pack/managed/surface.ts';
 import type {
   DecisionView,
   TurnFailure,
@@ -121,7 +122,7 @@ export interface Inspect {
   getHealth(caller: Caller): Promise<Health>;
 }
 
-export interface Runtime extends Inspect {
+export interface Runtime extends Inspect, ManagedWork<Caller, RuntimeIo> {
   readonly config: RuntimeConfig;
   executeTurn(caller: Caller, input: TurnInput, io: RuntimeIo): Promise<TurnOutput | TurnFailure>;
   /** Runs exactly the tool that a turn requested; arguments come from the record. */

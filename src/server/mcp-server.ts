@@ -16,6 +16,8 @@ import { relayProgress } from './progress.ts';
 import { promptText, PROMPTS } from './prompts.ts';
 import { readResource, RESOURCES, TEMPLATES } from './resources.ts';
 import { listedName } from './tool-names.ts';
+import { createTaskResult, TASKS_EXTENSION } from './tasks/task-view.ts';
+import { serveTasks } from './tasks/tasks.ts';
 import type { ToolResult } from './tools/tool.ts';
 
 const PAGE = 100;
@@ -29,6 +31,8 @@ side_effect_unknown means: look at the system concerned before repeating anythin
 interface ClientView {
   name?: string;
   elicitsForms: boolean;
+  /** This request says that its client takes a task as an answer. */
+  takesTasks: boolean;
 }
 
 function clientView(server: McpServer, ctx: ServerContext, era: Era): ClientView {
@@ -48,6 +52,7 @@ function clientView(server: McpServer, ctx: ServerContext, era: Era): ClientView
     // A bare declaration is older than the modes and means forms.
     elicitsForms:
       elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined),
+    takesTasks: modern && Object.hasOwn(capabilities?.extensions ?? {}, TASKS_EXTENSION),
   };
 }
 
@@ -77,10 +82,12 @@ async function listTools(
 async function runTool(
   connection: Connection,
   params: CallToolRequest['params'],
-  request: Omit<Round, 'beat'>,
+  request: Omit<Round, 'beat' | 'client'> & { client: ClientView },
 ): Promise<ToolResult> {
   const { runtime, caller, clock, gate } = connection;
-  const { ctx } = request;
+  const { ctx, client } = request;
+  const { background } = runtime.config.runtime;
+  const asTask = client.takesTasks && background.enabled;
   const offered = await connection.table.current();
   const entry = offered.find(params.name);
   if (entry === undefined) throw unknownTool(params.name);
@@ -102,6 +109,7 @@ async function runTool(
       },
       governed: (call) => gate.governed(call, round),
       canonicalId: (name) => offered.find(name)?.id,
+      ...(asTask ? { task: createTaskResult } : {}),
       ...(typeof idempotencyKey === 'string' ? { idempotencyKey } : {}),
     });
   } finally {
@@ -113,7 +121,7 @@ async function runTool(
 async function callTool(
   connection: Connection,
   params: CallToolRequest['params'],
-  request: Omit<Round, 'beat'>,
+  request: Omit<Round, 'beat' | 'client'> & { client: ClientView },
 ): Promise<ToolResult> {
   const { inFlight, runtime, log } = connection;
   const most = runtime.config.runtime.maxCallsInFlight;
@@ -159,12 +167,18 @@ function serveReads(server: McpServer, connection: Connection): void {
 export function createMcpServer(connection: Connection, era: Era): McpServer {
   const { options, states, runtime, log } = connection;
   const day = 86_400_000;
+  const isModern = era === 'modern';
   const fixed = { ttlMs: day, cacheScope: 'private' } as const;
   const server = new McpServer(
     { name: 'agent-runtime', title: 'Agent Runtime', version: options.version },
     {
       instructions: INSTRUCTIONS,
-      capabilities: { tools: { listChanged: true }, resources: {}, prompts: {} },
+      capabilities: {
+        tools: { listChanged: true },
+        resources: {},
+        prompts: {},
+        ...(isModern ? { extensions: { [TASKS_EXTENSION]: {} } } : {}),
+      },
       // The shim would swallow how a question was not answered; the gate asks legacy clients itself.
       inputRequired: { legacyShim: false },
       requestState: { verify: (text, ctx) => states.verify(text, ctx) },
@@ -180,6 +194,7 @@ export function createMcpServer(connection: Connection, era: Era): McpServer {
   );
   serveTools(server, connection, era);
   serveReads(server, connection);
+  if (isModern) serveTasks(server, connection, (ctx) => clientView(server, ctx, era).name);
   const stopListening = runtime.onToolsChanged(() => {
     connection.table.forget();
     server.server.sendToolListChanged().catch((error: unknown) => {

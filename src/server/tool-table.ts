@@ -5,6 +5,7 @@ import type { Caller } from '../kernel/identity.ts';
 import type { Runtime } from '../runtime/contract.ts';
 import type { ToolSet } from './connection.ts';
 import { nameTable } from './tool-names.ts';
+import { cancel } from './tools/cancel.ts';
 import { callTool } from './tools/call-tool.ts';
 import { capabilityEntry } from './tools/capability.ts';
 import { executeTurn } from './tools/execute-turn.ts';
@@ -15,12 +16,21 @@ import { listApprovals } from './tools/list-approvals.ts';
 import { listCapabilities } from './tools/list-capabilities.ts';
 import { listRequests } from './tools/list-requests.ts';
 import { listSessions } from './tools/list-sessions.ts';
+import { resumeSession } from './tools/resume-session.ts';
+import { resumeWorkflow } from './tools/resume-workflow.ts';
+import { startSession } from './tools/start-session.ts';
+import { startWorkflow } from './tools/start-workflow.ts';
 import type { AgentTool, ToolEntry } from './tools/tool.ts';
 
 /** Listing order. There is no tool that answers an approval: an agent's own connection must not have one. */
 const AGENT_TOOLS: readonly AgentTool[] = [
   executeTurn,
   callTool,
+  startSession,
+  resumeSession,
+  startWorkflow,
+  resumeWorkflow,
+  cancel,
   listRequests,
   listSessions,
   listApprovals,

@@ -1,101 +1,12 @@
 // Owns the tool `agent:execute-turn`: one governed model turn.
-import { z } from 'zod';
-import type { JsonObject } from '../../base/json.ts';
-import type { TurnFailure, TurnInput, TurnOutput } from '../../pack/turn/contract.ts';
+import type { TurnFailure, TurnOutput } from '../../pack/turn/contract.ts';
 import { errorText } from '../errors.ts';
 import { structuredResult } from '../results.ts';
-import {
-  closed,
-  DECISION_VIEW,
-  ERROR_VIEW,
-  jsonObject,
-  list,
-  oneOf,
-  OPEN,
-  orError,
-  TEXT,
-} from './schemas.ts';
+import { closed, ERROR_VIEW, orError, TEXT } from './schemas.ts';
 import { agentTool } from './tool.ts';
 import type { AgentTool } from './tool.ts';
+import { TURN_INPUT, TURN_OUTPUT } from './turn-shape.ts';
 
-const word = z.string().min(1);
-const count = z.int().positive();
-
-/** Leaves out what was not sent: an absent field and an undefined one are not the same to the runtime. */
-const input: z.ZodType<TurnInput> = z.strictObject({
-  messages: z
-    .array(
-      z.strictObject({
-        role: z.enum(['system', 'user', 'assistant', 'tool']),
-        content: z.string(),
-        tool_name: z.exactOptional(word),
-        tool_call_id: z.exactOptional(word),
-      }),
-    )
-    .describe('What is new; for an existing session, user and tool messages only.'),
-  session_id: z.exactOptional(word).describe('Absent: a new session is made and its id returned.'),
-  intent: z.exactOptional(word),
-  model_profile: z.exactOptional(word),
-  url: z.exactOptional(word).describe('Only asserts the configured base URL.'),
-  stream: z.exactOptional(z.boolean()),
-  tool_catalog: z
-    .exactOptional(
-      z.array(
-        z.strictObject({
-          name: word,
-          description: z.exactOptional(word),
-          input_schema: z.exactOptional(jsonObject),
-        }),
-      ),
-    )
-    .describe('Narrows the tools the model may ask for, by name.'),
-  intent_catalog: z.exactOptional(z.array(z.strictObject({ id: word, description: word }))),
-  limits: z
-    .exactOptional(
-      z.strictObject({
-        max_turns_per_session: z.exactOptional(count),
-        max_tool_calls_per_session: z.exactOptional(count),
-        max_input_bytes: z.exactOptional(count),
-      }),
-    )
-    .describe('May only tighten the configured ones.'),
-  external_run_id: z.exactOptional(word),
-  authorization: z.exactOptional(
-    z.strictObject({
-      mode: word,
-      delegated_principal_id: z.exactOptional(word),
-      delegated_scope: z.exactOptional(word),
-    }),
-  ),
-});
-
-const whole: JsonObject = { type: 'integer', minimum: 0 };
-const output = closed(
-  {
-    status: oneOf('reply', 'tool_request', 'complete', 'escalate'),
-    intent: { type: 'string', minLength: 1 },
-    assistant_message: TEXT,
-    requested_tool: closed({ name: TEXT, input: OPEN }),
-    requested_tools: list(closed({ name: TEXT, input: OPEN, tool_call_id: TEXT, decision: DECISION_VIEW })),
-    tool_call_id: TEXT,
-    decision: DECISION_VIEW,
-    provider: closed({
-      kind: oneOf('openai_compatible', 'messages_compatible', 'scripted'),
-      model: TEXT,
-    }),
-    usage: closed({ input_tokens: whole, output_tokens: whole, total_tokens: whole }, [
-      'input_tokens',
-      'output_tokens',
-      'total_tokens',
-    ]),
-    finish_reason: { type: 'string', minLength: 1 },
-    session_id: TEXT,
-    run_id: TEXT,
-    trace_id: TEXT,
-    turn_index: whole,
-  },
-  ['requested_tool', 'requested_tools', 'tool_call_id', 'decision', 'usage'],
-);
 const failure = closed({ error: ERROR_VIEW, session_id: TEXT, run_id: TEXT, trace_id: TEXT }, [
   'session_id',
   'run_id',
@@ -122,8 +33,8 @@ export const executeTurn: AgentTool = agentTool({
     'Sends the conversation to the configured model under policy and answers with a normalized reply, tool request, ' +
     'completion or escalation. A requested tool has not run: run it with agent:call-tool.',
   annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
-  input,
-  output: orError(output, failure),
+  input: TURN_INPUT,
+  output: orError(TURN_OUTPUT, failure),
   async run(turn, { runtime, caller, io }) {
     const answer = await runtime.executeTurn(caller, turn, io);
     const result = structuredResult(answer, sentence(answer));

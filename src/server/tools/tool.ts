@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { JsonObject } from '../../base/json.ts';
 import { parseWith } from '../../base/parse.ts';
 import type { Caller } from '../../kernel/identity.ts';
+import type { WorkAnswer } from '../../pack/managed/surface.ts';
 import type { Runtime, RuntimeIo } from '../../runtime/contract.ts';
 import type { ToolSet } from '../connection.ts';
 import type { GateOutcome, GovernedCall } from '../gate.ts';
@@ -20,6 +21,8 @@ export interface ToolCall {
   governed: (call: GovernedCall) => Promise<GateOutcome>;
   /** The canonical id of any spelling; undefined for a name that no tool of this connection has. */
   canonicalId: (name: string) => string | undefined;
+  /** Present when this client takes tasks: answers with the handle of work that goes on in the background. */
+  task?: (answer: WorkAnswer) => ToolResult;
   /** From `_meta`. */
   idempotencyKey?: string;
 }
