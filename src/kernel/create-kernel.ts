@@ -14,7 +14,7 @@ import { createCall } from './kernel.ts';
 import { admitModel, settleModel } from './model-admission.ts';
 import type { Admission, ModelRequest } from './model-admission.ts';
 import type { Decision, DecisionInput, PinState } from './policy/decision.ts';
-import { prepareCall } from './prepare.ts';
+import { parseArgs, prepareCall } from './prepare.ts';
 
 export interface Kernel {
   call(request: CallRequest, io: CallIo): Promise<CallResult>;
@@ -50,11 +50,11 @@ export function createKernel(deps: KernelDeps): Kernel {
   return {
     call: createCall(deps),
     async preview(request) {
-      const call = await prepareCall(deps, request);
+      const call = await prepareCall(deps, request, parseArgs(request.args));
       return deps.gate.decide(call.input);
     },
     async examine(request) {
-      const { input } = await prepareCall(deps, request);
+      const { input } = await prepareCall(deps, request, parseArgs(request.args));
       return { decision: deps.gate.decide(input), input };
     },
     tools(context, session) {

@@ -55,7 +55,7 @@ function toRow(approval: Approval, at: EpochMs): Row {
     ref: subject.actionDigest,
     updatedAt: at,
     body: {
-      subject: { ...subject },
+      subject: { ...subject, delegation: { ...subject.delegation } },
       deliveries: approval.deliveries.map((made) => ({
         channel: made.channel,
         kind: made.delivery.kind,

@@ -1,5 +1,5 @@
 // Owns the rule of who may answer an approval, and when an answer through a channel is strong enough. Pure.
-import type { Attestation, Risk } from '../../config/types.ts';
+import type { Attestation } from '../../config/types.ts';
 import type { Answerer, ApprovalSubject, Delivery } from './approval.ts';
 
 export type Sufficiency = { ok: true } | { ok: false; why: string };
@@ -31,10 +31,6 @@ function mayAnswer(answerer: Answerer, subject: ApprovalSubject): Sufficiency {
     : { ok: false, why: `only somebody with the role ${role} may answer` };
 }
 
-function belowLow(risk: Risk): boolean {
-  return risk === 'low';
-}
-
 /**
  * Whether this answer moves the approval. A refusal to allow is taken from anybody who may answer, through any channel:
  * it can only prevent an effect.
@@ -46,7 +42,7 @@ export function suffices(
 ): Sufficiency {
   const allowed = mayAnswer(answerer, subject);
   if (!allowed.ok || delivery.decision === 'reject') return allowed;
-  if (answerer.channel === 'elicitation' && !belowLow(subject.risk)) {
+  if (answerer.attestation === 'client' && subject.risk !== 'low') {
     if (!(delivery.latencyMs >= FASTEST_PERSON_MS)) {
       return { ok: false, why: 'the client answered faster than a person can read' };
     }

@@ -68,11 +68,11 @@ async function runOnce(
   executor: Executor,
   execution: Execution,
   io: CallIo,
-  clock: Clock,
+  { clock, until }: { clock: Clock; until: number },
 ): Promise<ExecutionResult> {
   if (io.signal.aborted) return canceled('canceled before it was sent');
-  // The deadline is absolute: progress does not move it.
-  const deadline = startDeadline(clock, execution.capability.timeoutSeconds * 1000, io.signal);
+  // The deadline is of the whole call, and absolute: neither progress nor another try moves it.
+  const deadline = startDeadline(clock, Math.max(0, until - clock.monotonic()), io.signal);
   const silent = givenUp(clock, deadline.signal);
   try {
     const running = executor.execute(execution, { progress: io.progress, signal: deadline.signal });
@@ -96,11 +96,13 @@ async function runOnce(
   }
 }
 
-function recordOf(result: ExecutionResult, attempt: number, transient: boolean, backoff: number): Attempt {
+type Timing = Pick<Attempt, 'attempt' | 'started_at' | 'duration_ms'>;
+
+function recordOf(result: ExecutionResult, timing: Timing, transient: boolean, backoff: number): Attempt {
   if (result.kind === 'result')
-    return { attempt, outcome: result.isError ? 'failed' : 'success', backoff_ms: 0 };
+    return { ...timing, outcome: result.isError ? 'failed' : 'success', backoff_ms: 0 };
   return {
-    attempt,
+    ...timing,
     outcome: transient ? 'transient_failure' : 'failed',
     backoff_ms: backoff,
     error_class: result.code,
@@ -117,9 +119,14 @@ export async function attempt(
 ): Promise<Attempted> {
   const attempts: Attempt[] = [];
   const between = { tries: false };
+  const { clock } = rules;
+  const until = clock.monotonic() + execution.capability.timeoutSeconds * 1000;
   const { idempotent } = execution.capability.idempotency;
   const policy = retry(
-    handleWhenResult((result) => isTransient(result as ExecutionResult, idempotent) && !io.signal.aborted),
+    handleWhenResult(
+      (result) =>
+        isTransient(result as ExecutionResult, idempotent) && !io.signal.aborted && clock.monotonic() < until,
+    ),
     {
       maxAttempts: rules.retry.maxRetries,
       backoff: new DelegateBackoff((context) => backoffMs(rules.retry, execution.callId, context.attempt)),
@@ -129,12 +136,15 @@ export async function attempt(
     between.tries = false;
     // A canceled wait has been answered already; what the library starts after it must not reach the tool.
     if (attempts.length > 0 && io.signal.aborted) return canceled('canceled while waiting to retry');
-    const result = await runOnce(executor, execution, io, rules.clock);
     const number = attempts.length + 1;
-    const transient = isTransient(result, idempotent);
+    const begun = { wall: clock.now(), monotonic: clock.monotonic() };
+    const result = await runOnce(executor, execution, io, { clock, until });
+    const duration = Math.round((clock.monotonic() - begun.monotonic) * 1000) / 1000;
+    const timing = { attempt: number, started_at: begun.wall, duration_ms: duration };
+    const transient = isTransient(result, idempotent) && clock.monotonic() < until;
     const backoff =
       transient && number <= rules.retry.maxRetries ? backoffMs(rules.retry, execution.callId, number) : 0;
-    attempts.push(recordOf(result, number, transient, backoff));
+    attempts.push(recordOf(result, timing, transient, backoff));
     between.tries = backoff > 0;
     return result;
   }, io.signal);
