@@ -13,7 +13,7 @@ export interface PackDeps {
   clock: Clock;
   ids: Ids;
   /** The provider of a profile; may throw MISSING_ENVIRONMENT or CONFIGURATION_ERROR, which harms no other profile. */
-  model: (profile: ModelProfile) => ModelProvider;
+  model: (profile: ModelProfile) => ModelProvider | Promise<ModelProvider>;
   /** This process among those that share the store. */
   instance: string;
 }

@@ -7,7 +7,6 @@ import { requestedCall } from './sessions/requested-call.ts';
 import type { Requested } from './sessions/requested-call.ts';
 import { createSessions } from './sessions/sessions.ts';
 import type { TurnFailure, TurnInput, TurnOutput } from './turn/contract.ts';
-import { executeTurn } from './turn/run-turn.ts';
 import type { TurnIo } from './turn/run-turn.ts';
 
 export interface Pack {
@@ -26,7 +25,11 @@ export function createPack(deps: PackDeps): Pack {
   const room = { deps, sessions, running: new Set<string>() };
   const defaults = createDefaultSessions(deps);
   return {
-    executeTurn: (caller, input, io) => executeTurn(room, caller, input, io),
+    // Loaded at the first turn: a server that only governs tools never takes one.
+    async executeTurn(caller, input, io) {
+      const { executeTurn } = await import('./turn/run-turn.ts');
+      return executeTurn(room, caller, input, io);
+    },
     requestedCall: (caller, handle) => requestedCall({ sessions, store: deps.store }, caller, handle),
     directCall: (caller) => defaults.directCall(caller),
     forget: (tenant, id) => sessions.forget(tenant, id),

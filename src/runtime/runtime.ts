@@ -29,9 +29,8 @@ import { createGate } from '../kernel/policy/gate.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
-import { createPack } from '../pack/index.ts';
-import type { Pack } from '../pack/index.ts';
-import { createModelProvider } from '../providers/create.ts';
+import { createPack } from '../pack/pack.ts';
+import type { Pack } from '../pack/pack.ts';
 import type { RowKind, Store, StoredRow } from '../store/contract.ts';
 import { fileTenantKeys } from '../store/sealing.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
@@ -115,7 +114,11 @@ function packOf(parts: Omit<Parts, 'pack'>, options: RuntimeOptions): Pack {
     ids,
     model:
       options.createProvider ??
-      ((profile) => createModelProvider(profile, { env: options.env, clock, random })),
+      (async (profile) => {
+        // Loaded at the first turn; providers are many modules.
+        const { createModelProvider } = await import('../providers/create.ts');
+        return createModelProvider(profile, { env: options.env, clock, random });
+      }),
     instance: instance.id,
   });
 }

@@ -1,6 +1,5 @@
 // Owns how often an admitted call is tried: once, unless its failure certainly did nothing or its capability is declared
 // idempotent; then with growing, bounded, repeatable waits. Every try is reported.
-import { DelegateBackoff, handleWhenResult, retry } from 'cockatiel';
 import { startDeadline } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { sha256 } from '../../base/digest.ts';
@@ -122,17 +121,7 @@ export async function attempt(
   const { clock } = rules;
   const until = clock.monotonic() + execution.capability.timeoutSeconds * 1000;
   const { idempotent } = execution.capability.idempotency;
-  const policy = retry(
-    handleWhenResult(
-      (result) =>
-        isTransient(result as ExecutionResult, idempotent) && !io.signal.aborted && clock.monotonic() < until,
-    ),
-    {
-      maxAttempts: rules.retry.maxRetries,
-      backoff: new DelegateBackoff((context) => backoffMs(rules.retry, execution.callId, context.attempt)),
-    },
-  );
-  const run = policy.execute(async () => {
+  const tryOnce = async (): Promise<ExecutionResult> => {
     between.tries = false;
     // A canceled wait has been answered already; what the library starts after it must not reach the tool.
     if (attempts.length > 0 && io.signal.aborted) return canceled('canceled while waiting to retry');
@@ -147,14 +136,37 @@ export async function attempt(
     attempts.push(recordOf(result, timing, transient, backoff));
     between.tries = backoff > 0;
     return result;
-  }, io.signal);
-  // The library's wait does not end with the signal, so the caller's cancel is raced against it between tries.
-  const cut = canceledBetween(io.signal, between);
-  const result = await Promise.race([run, cut.result]);
-  cut.done();
+  };
+  const first = await tryOnce();
+  const again = (result: unknown): boolean =>
+    isTransient(result as ExecutionResult, idempotent) && !io.signal.aborted && clock.monotonic() < until;
+  const result = rules.retry.maxRetries > 0 && again(first) ? await tryOn(first, tryOnce) : first;
   const last = attempts.at(-1);
   if (last?.outcome === 'transient_failure') last.outcome = 'exhausted';
   return { result, attempts };
+
+  async function tryOn(
+    failed: ExecutionResult,
+    next: () => Promise<ExecutionResult>,
+  ): Promise<ExecutionResult> {
+    // Most calls never get here, so most processes never load it.
+    const { DelegateBackoff, handleWhenResult, retry } = await import('cockatiel');
+    const policy = retry(handleWhenResult(again), {
+      maxAttempts: rules.retry.maxRetries,
+      backoff: new DelegateBackoff((context) => backoffMs(rules.retry, execution.callId, context.attempt)),
+    });
+    let had: ExecutionResult | undefined = failed;
+    const run = policy.execute(() => {
+      const first = had;
+      had = undefined;
+      return first ?? next();
+    }, io.signal);
+    // The library's wait does not end with the signal, so the caller's cancel is raced against it between tries.
+    const cut = canceledBetween(io.signal, between);
+    const result = await Promise.race([run, cut.result]);
+    cut.done();
+    return result;
+  }
 }
 
 function canceledBetween(

@@ -215,7 +215,7 @@ export async function prepareTurn(
   assertContinues(state, input);
   const abandoned = abandonedTurn(room, state);
   const profile = profileOf(deps.config, input.model_profile);
-  const provider = deps.model(profile);
+  const provider = await deps.model(profile);
   assertUrl(input.url, provider);
   const intent = turnIntent(deps.config, facts.intent, input);
   const { maxTurnsPerSession, maxToolCallsPerSession, maxInputBytes } = deps.config.limits;

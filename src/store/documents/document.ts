@@ -4,7 +4,6 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Low } from 'lowdb';
 import type { Adapter } from 'lowdb';
-import writeFileAtomic from 'write-file-atomic';
 import type { z } from 'zod';
 import { RuntimeError } from '../../base/errors.ts';
 import { randomIds } from '../../base/ids.ts';
@@ -101,6 +100,8 @@ function fileAdapter<T>(path: string, schema: z.ZodType<T>): Adapter<T> {
     async write(data) {
       // What could not be read back must not be written.
       const text = `${JSON.stringify(parseWith(schema, data), null, 2)}\n`;
+      // Most processes only read; they do not load the writer.
+      const { default: writeFileAtomic } = await import('write-file-atomic');
       // A draft with a name of its own, flushed, renamed over the old file; then the renaming itself is flushed.
       await writeFileAtomic(path, text, { mode: 0o600, fsync: true });
       syncDir(dirname(path));
