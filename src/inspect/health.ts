@@ -3,8 +3,9 @@ import type { Clock } from '../base/clock.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { ToolDirectory } from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
-import type { Store } from '../store/contract.ts';
+import type { RowKind, Store, StoredRow } from '../store/contract.ts';
 import type { ApprovalSubject } from '../kernel/approvals/approval.ts';
+import { effectiveStatus } from './effective.ts';
 import { ownRows } from './visible.ts';
 
 export interface Check {
@@ -78,20 +79,44 @@ async function configuration({ drift }: HealthDeps): Promise<Check[]> {
   }
 }
 
+// More than this many are not counted: the number says enough, and health stays cheap.
+const MOST_COUNTED = 1000;
+
+function counted(rows: readonly StoredRow[]): string {
+  return rows.length >= MOST_COUNTED ? `${MOST_COUNTED} or more` : String(rows.length);
+}
+
+async function rowsWith(
+  store: Store,
+  query: { kind: RowKind; tenant: string; principal?: string; status: string },
+): Promise<StoredRow[]> {
+  const rows: StoredRow[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await store.list({ ...query, limit: 200, ...(cursor === undefined ? {} : { cursor }) });
+    rows.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined && rows.length < MOST_COUNTED);
+  return rows;
+}
+
 async function approvals({ config, store, clock }: HealthDeps, caller: Caller): Promise<Check[]> {
-  const page = await store.list({ kind: 'approval', ...ownRows(caller), status: 'pending', limit: 200 });
-  if (page.items.length === 0) return [ok('approvals', 'nothing waits for a person')];
+  const now = clock.now();
+  const stored = await rowsWith(store, { kind: 'approval', ...ownRows(caller), status: 'pending' });
+  const pending = stored.filter((row) => effectiveStatus(row, now) === 'pending');
+  if (pending.length === 0) return [ok('approvals', 'nothing waits for a person')];
   const oldest = Math.min(
-    ...page.items.map((row) => (row.body as unknown as { subject: ApprovalSubject }).subject.requestedAt),
+    ...pending.map((row) => (row.body as unknown as { subject: ApprovalSubject }).subject.requestedAt),
   );
-  const minutes = Math.round((clock.now() - oldest) / 60_000);
+  const minutes = Math.round((now - oldest) / 60_000);
   const late = minutes >= config.approvals.escalationSlaMinutes;
   return [
     {
       check: 'approvals',
       status: late ? 'fail' : 'warn',
-      detail: `${page.items.length} pending, the oldest for ${minutes} min (limit ${config.approvals.escalationSlaMinutes})`,
-      action: 'Run `agent-runtime approvals list`, then `agent-runtime approvals resolve ID`.',
+      detail: `${counted(pending)} pending, the oldest for ${minutes} min (limit ${config.approvals.escalationSlaMinutes})`,
+      action:
+        'Run `agent-runtime approvals list --status pending`, then `agent-runtime approvals resolve ID`.',
     },
   ];
 }

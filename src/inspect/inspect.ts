@@ -1,9 +1,15 @@
 // Owns the answer to "what happened here": one item with its state, timeline, decisions, receipts and links.
+import type { EpochMs } from '../base/clock.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { ChainKey, Store, StoredRecord, StoredRow } from '../store/contract.ts';
 import { approvalView, recordView, requestView, sessionView, split } from './views.ts';
 import { notFound, visibleRow } from './visible.ts';
+
+export interface InspectParts {
+  store: Store;
+  now: EpochMs;
+}
 
 export interface InspectionView {
   kind: string;
@@ -53,7 +59,7 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-async function inspectRequest(store: Store, caller: Caller, id: string): Promise<InspectionView> {
+async function inspectRequest({ store }: InspectParts, caller: Caller, id: string): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'request', id);
   const session = textOf(row.body.session_id);
   const chain: ChainKey = { tenant: row.tenant, aggregate: 'session', id: session };
@@ -70,10 +76,14 @@ async function inspectRequest(store: Store, caller: Caller, id: string): Promise
   return inspection({ kind: 'request', id, state: requestView(row), links }, found);
 }
 
-async function inspectApproval(store: Store, caller: Caller, id: string): Promise<InspectionView> {
+async function inspectApproval(
+  { store, now }: InspectParts,
+  caller: Caller,
+  id: string,
+): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'approval', id);
   const found = await records(store, { tenant: row.tenant, aggregate: 'approval', id }, () => true);
-  const view = approvalView(row);
+  const view = approvalView(row, now);
   const links: JsonObject = {
     request_id: view.tool_call_id ?? null,
     session_id: view.session_id ?? null,
@@ -87,7 +97,7 @@ async function relatedRows(store: Store, row: StoredRow): Promise<JsonObject> {
   return { request_ids: page.items.map((one) => one.id) };
 }
 
-async function inspectSession(store: Store, caller: Caller, id: string): Promise<InspectionView> {
+async function inspectSession({ store }: InspectParts, caller: Caller, id: string): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'session', id);
   const found = await records(store, { tenant: row.tenant, aggregate: 'session', id }, () => true);
   const links = await relatedRows(store, row);
@@ -109,7 +119,7 @@ async function withApprovals(store: Store, tenant: string, own: StoredRecord[]):
   return [...own, ...found].sort((a, b) => a.header.at - b.header.at || tie(a) - tie(b));
 }
 
-async function inspectRun(store: Store, caller: Caller, id: string): Promise<InspectionView> {
+async function inspectRun({ store }: InspectParts, caller: Caller, id: string): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'run', id);
   const session = row.ref ?? '';
   const chain: ChainKey = { tenant: row.tenant, aggregate: 'session', id: session };
@@ -121,20 +131,20 @@ async function inspectRun(store: Store, caller: Caller, id: string): Promise<Ins
 
 /** One item, whole. NOT_FOUND for a foreign or unknown one. */
 export async function inspectItem(
-  store: Store,
+  parts: InspectParts,
   caller: Caller,
   kind: string,
   id: string,
 ): Promise<InspectionView> {
   switch (kind) {
     case 'request':
-      return inspectRequest(store, caller, id);
+      return inspectRequest(parts, caller, id);
     case 'approval':
-      return inspectApproval(store, caller, id);
+      return inspectApproval(parts, caller, id);
     case 'session':
-      return inspectSession(store, caller, id);
+      return inspectSession(parts, caller, id);
     case 'run':
-      return inspectRun(store, caller, id);
+      return inspectRun(parts, caller, id);
     default:
       throw notFound('item', id);
   }

@@ -1,9 +1,11 @@
 // Owns how rows and records look to a reader: snake case, ISO times, redacted values only. Pure.
 import { isoTime } from '../base/clock.ts';
+import type { EpochMs } from '../base/clock.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { ApprovalSubject } from '../kernel/approvals/approval.ts';
 import { answerPlaces } from '../kernel/approvals/approver.ts';
 import type { StoredRecord, StoredRow } from '../store/contract.ts';
+import { effectiveStatus } from './effective.ts';
 
 /** Internal keys of a request row that mean nothing to a reader. */
 const INTERNAL: ReadonlySet<string> = new Set(['start_seq', 'instance', 'started_at']);
@@ -30,12 +32,14 @@ interface ApprovalBody {
   use_by?: number;
 }
 
-export function approvalView(row: StoredRow): JsonObject {
+/** As it is at `now`. */
+export function approvalView(row: StoredRow, now: EpochMs): JsonObject {
+  const status = effectiveStatus(row, now);
   const body = row.body as unknown as ApprovalBody;
   const { subject } = body;
   return {
     approval_id: row.id,
-    status: row.status,
+    status,
     tool: subject.tool,
     capability_name: subject.capability,
     risk: subject.risk,
@@ -59,7 +63,7 @@ export function approvalView(row: StoredRow): JsonObject {
     deliveries: body.deliveries,
     ...(body.by === undefined ? {} : { answered_by: body.by }),
     ...(body.note === undefined ? {} : { resolution_note: body.note }),
-    answer_at: row.status === 'pending' ? answerPlaces(subject) : [],
+    answer_at: status === 'pending' ? answerPlaces(subject) : [],
     updated_at: isoTime(row.updatedAt),
   };
 }

@@ -15,9 +15,8 @@ import type { RuntimeConfig } from '../config/types.ts';
 import { capabilityViews } from '../inspect/capabilities.ts';
 import { health } from '../inspect/health.ts';
 import { inspectItem } from '../inspect/inspect.ts';
-import { approvalView, requestView, sessionView } from '../inspect/views.ts';
-import { rowQuery } from '../inspect/visible.ts';
-import type { PageQuery } from '../inspect/visible.ts';
+import { listPage } from '../inspect/lists.ts';
+import type { Listed } from '../inspect/lists.ts';
 import { createApprovals } from '../kernel/approvals/approvals.ts';
 import { createKernel } from '../kernel/create-kernel.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
@@ -32,13 +31,13 @@ import { createSandbox } from '../kernel/sandbox/spawn.ts';
 import { createPack } from '../pack/index.ts';
 import type { Pack } from '../pack/index.ts';
 import { createModelProvider } from '../providers/create.ts';
-import type { RowKind, Store, StoredRow } from '../store/contract.ts';
+import type { Store } from '../store/contract.ts';
 import { fileTenantKeys } from '../store/sealing.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
 import { approvalPrompt, exposedTools } from './approval-desk.ts';
 import { callCapability, callTool, explainPolicy } from './calls.ts';
 import type { CallParts } from './calls.ts';
-import type { ListPage } from './contract.ts';
+import type { ListPage, ListQuery } from './contract.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
@@ -154,21 +153,6 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   return { ...base, kernel, pack: packOf({ ...base, kernel }, options) };
 }
 
-async function list(
-  store: Store,
-  caller: Caller,
-  query: PageQuery,
-  of: { kind: RowKind; view: (row: StoredRow) => ListPage['items'][number] },
-): Promise<ListPage> {
-  const page = await store.list(rowQuery(caller, of.kind, query));
-  const { tool, session_id: session } = query.filter ?? {};
-  const items = page.items
-    .map(of.view)
-    .filter((item) => tool === undefined || item.tool === tool)
-    .filter((item) => session === undefined || item.session_id === session);
-  return { items, ...(page.nextCursor === undefined ? {} : { next_cursor: page.nextCursor }) };
-}
-
 /** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
 export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
   const parts = await joinRooms(options);
@@ -181,6 +165,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     hasEnv: (name: string) => (options.env[name] ?? '') !== '',
     drift: () => configDrift(config),
   };
+  const list = (kind: Listed, caller: Caller, query: ListQuery): Promise<ListPage> =>
+    listPage({ store, caller, now: clock.now() }, kind, query);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await parts.downstreams.close();
@@ -207,12 +193,12 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
         ...(done.why === undefined ? {} : { why: done.why }),
       };
     },
-    listRequests: (caller, query) => list(store, caller, query, { kind: 'request', view: requestView }),
-    listSessions: (caller, query) => list(store, caller, query, { kind: 'session', view: sessionView }),
-    listApprovals: (caller, query) => list(store, caller, query, { kind: 'approval', view: approvalView }),
+    listRequests: (caller, query) => list('request', caller, query),
+    listSessions: (caller, query) => list('session', caller, query),
+    listApprovals: (caller, query) => list('approval', caller, query),
     listCapabilities: () => Promise.resolve({ items: capabilityViews(config, pinning.directory) }),
     async inspect(caller, kind, id) {
-      return { ...(await inspectItem(store, caller, kind, id)), kind };
+      return { ...(await inspectItem({ store, now: clock.now() }, caller, kind, id)), kind };
     },
     getHealth: (caller) => health(healthDeps, caller),
     onToolsChanged: (listener) => pinning.onToolsChanged(listener),
