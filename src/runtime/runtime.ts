@@ -163,6 +163,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     directory: pinning.directory,
     clock,
     hasEnv: (name: string) => (options.env[name] ?? '') !== '',
+    isAlive: (instance: string) => parts.instance.isAlive(instance),
     drift: () => configDrift(config),
   };
   const list = (kind: Listed, caller: Caller, query: ListQuery): Promise<ListPage> =>
