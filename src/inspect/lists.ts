@@ -9,7 +9,8 @@ import type { Caller } from '../kernel/identity.ts';
 import type { Page, RowQuery, Store, StoredRow } from '../store/contract.ts';
 import { encodeCursor } from '../store/cursor.ts';
 import { effectiveStatus, storedStatuses } from './effective.ts';
-import { approvalView, requestView, sessionView } from './views.ts';
+import { approvalView } from './approval-view.ts';
+import { requestView, sessionView } from './views.ts';
 import { checkedLimit, mayRead, ownRows } from './visible.ts';
 import type { PageQuery } from './visible.ts';
 
@@ -154,6 +155,19 @@ async function rowPage(source: ListSource, kind: Listed, query: PageQuery): Prom
   if (keep === undefined && only !== undefined) return store.list({ ...only, limit });
   const streams = queries.map((one) => rowsOf(store, one));
   return cutPage(merged(streams), limit, keep ?? (() => true));
+}
+
+/** The caller's newest rows of a kind, as many as one look may cost. */
+export async function* newestRows(
+  { store, caller }: ListSource,
+  kind: Listed,
+): AsyncGenerator<StoredRow, void, undefined> {
+  let looked = 0;
+  for await (const row of rowsOf(store, { kind, ...ownRows(caller) })) {
+    if (looked >= MOST_LOOKED) return;
+    looked += 1;
+    yield row;
+  }
 }
 
 /** A page as readers see it. */

@@ -8,6 +8,7 @@ import type { Receipt } from './evidence/receipts.ts';
 import type { Decision } from './policy/decision.ts';
 import { catalogApprover } from './policy/verdict.ts';
 import type { PreparedCall } from './prepare.ts';
+import { keyOf } from './reservation.ts';
 import { again, answer, nothingRan } from './round.ts';
 import type { Round } from './round.ts';
 
@@ -61,12 +62,16 @@ function subjectOf(deps: KernelDeps, asked: Asked, at: number): Omit<ApprovalSub
   const { caller, runId, traceId } = request.context;
   const { approvals, controls, policy } = deps.config;
   const risk = capability?.risk ?? 'critical';
+  const key = keyOf(call);
   const answerWithinMs = Math.min(approvals.answerWithinSeconds, controls.maxWaitSeconds) * 1000;
   return {
     approvalId: deps.ids.next('apr'),
     tenant: caller.tenant,
     principal: caller.principal,
     actor: request.session.actor,
+    agentId: request.context.agentId,
+    delegation: request.context.delegation,
+    ...(key === undefined ? {} : { idempotencyKey: key.id }),
     sessionId: request.session.id,
     runId,
     traceId,
