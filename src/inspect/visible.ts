@@ -1,5 +1,7 @@
 // Owns who may see which rows: a caller its own principal's, an operator its whole tenant's, nobody another tenant's.
 import { RuntimeError } from '../base/errors.ts';
+import type { Answerer, ApprovalSubject } from '../kernel/approvals/approval.ts';
+import { mayAnswer } from '../kernel/approvals/approver.ts';
 import { isOperator } from '../kernel/identity.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { RowKind, Store, StoredRow } from '../store/contract.ts';
@@ -13,6 +15,12 @@ export function ownRows(caller: Caller): { tenant: string; principal?: string } 
 /** Whether a row of the caller's own tenant may be shown to it. */
 export function mayRead(caller: Caller, row: StoredRow): boolean {
   return row.principal === caller.principal || isOperator(caller);
+}
+
+/** Whether somebody may know that an approval exists: its principal, who may answer it, and operators of its tenant. */
+export function mayKnow(who: Answerer, subject: ApprovalSubject): boolean {
+  if (who.tenant !== subject.tenant) return false;
+  return who.principal === subject.principal || isOperator(who) || mayAnswer(who, subject).ok;
 }
 
 /** One row the caller may see; a foreign and an absent one answer alike. */

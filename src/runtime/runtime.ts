@@ -34,10 +34,11 @@ import { createModelProvider } from '../providers/create.ts';
 import type { Store } from '../store/contract.ts';
 import { fileTenantKeys } from '../store/sealing.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
-import { approvalPrompt, exposedTools } from './approval-desk.ts';
-import { callCapability, callTool, explainPolicy } from './calls.ts';
+import { approvalPrompt, deliverApproval, exposedTools } from './approval-desk.ts';
+import { callCapability, callTool } from './calls.ts';
 import type { CallParts } from './calls.ts';
 import type { ListPage, ListQuery } from './contract.ts';
+import { explainPolicy } from './explain.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
@@ -186,14 +187,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     explainPolicy: (caller, call) => explainPolicy(parts, caller, call),
     exposedTools: (caller) => exposedTools(parts, caller),
     approvalPrompt: (caller, id) => approvalPrompt(kernel, caller, id),
-    async deliverApproval(answerer, id, delivery, actor) {
-      const done = await kernel.deliver(answerer, id, delivery, actor);
-      return {
-        state: done.approval.state,
-        moved: done.moved,
-        ...(done.why === undefined ? {} : { why: done.why }),
-      };
-    },
+    deliverApproval: (answerer, id, delivery, actor) =>
+      deliverApproval(kernel, answerer, id, { delivery, actor }),
     listRequests: (caller, query) => list('request', caller, query),
     listSessions: (caller, query) => list('session', caller, query),
     listApprovals: (caller, query) => list('approval', caller, query),
