@@ -12,7 +12,8 @@ import { createDownstreamExecutor } from '../capabilities/executor.ts';
 import type { PathTokens } from '../capabilities/pin-file.ts';
 import { configDrift } from '../config/load.ts';
 import type { RuntimeConfig } from '../config/types.ts';
-import { capabilityViews } from '../inspect/capabilities.ts';
+import { capabilityPage, inspectCapability } from '../inspect/capabilities.ts';
+import type { CatalogParts } from '../inspect/capabilities.ts';
 import { health } from '../inspect/health.ts';
 import { inspectItem } from '../inspect/inspect.ts';
 import { listPage } from '../inspect/lists.ts';
@@ -167,6 +168,12 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     isAlive: (instance: string) => parts.instance.isAlive(instance),
     drift: () => configDrift(config),
   };
+  const catalog: CatalogParts = {
+    config,
+    directory: pinning.directory,
+    gate,
+    serverState: (server) => parts.downstreams.connection(server)?.state().state,
+  };
   const list = (kind: Listed, caller: Caller, query: ListQuery): Promise<ListPage> =>
     listPage({ store, caller, now: clock.now() }, kind, query);
   let closing: Promise<void> | undefined;
@@ -192,9 +199,13 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     listRequests: (caller, query) => list('request', caller, query),
     listSessions: (caller, query) => list('session', caller, query),
     listApprovals: (caller, query) => list('approval', caller, query),
-    listCapabilities: () => Promise.resolve({ items: capabilityViews(config, pinning.directory) }),
+    listCapabilities: async (_caller, query) => capabilityPage(config, pinning.directory, query),
     async inspect(caller, kind, id) {
-      return { ...(await inspectItem({ store, now: clock.now() }, caller, kind, id)), kind };
+      const found =
+        kind === 'capability'
+          ? inspectCapability(catalog, caller, id)
+          : await inspectItem({ store, now: clock.now() }, caller, kind, id);
+      return { ...found, kind };
     },
     getHealth: (caller) => health(healthDeps, caller),
     onToolsChanged: (listener) => pinning.onToolsChanged(listener),

@@ -373,3 +373,41 @@ verifies(['TC-16'], 'a run takes as many tool hops as are configured, whatever t
   }
   expect(bench.effects).toHaveLength(2);
 });
+
+verifies(
+  { partial: ['IN-02', 'PO-22'] },
+  'a capability shows its definition, pin, risk, scopes, what policy says of it and how its server is',
+  async () => {
+    const at = await place();
+    const base = configFor(at);
+    const scoped = {
+      ...base.capabilities.pay!,
+      scopes: [{ type: 'path' as const, pattern: 'out/**', access: 'write' as const }],
+    };
+    const config = { ...base, capabilities: { ...base.capabilities, pay: scoped } };
+    const { runtime } = await open(at, { config });
+    const pay = await runtime.inspect(CALLER, 'capability', 'pay');
+    expect(pay).toMatchObject({
+      kind: 'capability',
+      id: 'pay',
+      state: {
+        ...{ in_catalog: true, pin: 'declared', risk_tier: 'medium', scopes: scoped.scopes, server: null },
+        definition: { description: 'pay', input_schema: { type: 'object' } },
+        policy: {
+          ...{ reachable: true, approval_required: true, registry: 'allowed', in_inventory: true },
+          rules: [{ id: 'all', layer: 'workspace workspace', decision: 'allow' }],
+        },
+      },
+    });
+    await expect(runtime.inspect(CALLER, 'capability', 'nowhere')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    const first = await runtime.listCapabilities(CALLER, { limit: 3 });
+    expect(first.items.map((one) => one.id)).toEqual(['look', 'note', 'pay']);
+    const rest = await runtime.listCapabilities(CALLER, { limit: 3, cursor: first.next_cursor ?? '' });
+    expect(rest.items.map((one) => one.id)).toEqual(['ticket']);
+    expect(rest.next_cursor).toBeUndefined();
+    const unpinned = await runtime.listCapabilities(CALLER, { filter: { status: 'unpinned' } });
+    expect(unpinned.items).toEqual([]);
+  },
+);
