@@ -77,7 +77,9 @@ function subjectOf(deps: KernelDeps, asked: Asked, at: number): Omit<ApprovalSub
     actor: request.session.actor,
     agentId,
     delegation,
-    ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
+    ...(request.idempotencyKey === undefined
+      ? {}
+      : { idempotencyKey: deps.redactor.text(request.idempotencyKey) }),
     sessionId: request.session.id,
     runId,
     traceId,

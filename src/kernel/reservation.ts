@@ -142,16 +142,11 @@ async function replay(
   });
 }
 
-/** What an earlier use of this call's key means: the answer, or the key free to reserve. */
-export async function checkReservation(
-  deps: KernelDeps,
-  call: PreparedCall,
-  decision: Decision,
-  rowVersion: number | undefined,
-): Promise<FreeKey | Round> {
-  if (call.capability === undefined) return { kind: 'free', key: undefined, version: undefined };
+/** The idempotency key of a call, if it has one. */
+export function keyOf(call: PreparedCall): Reservation | undefined {
+  if (call.capability === undefined) return undefined;
   const { caller } = call.request.context;
-  const key = reservationOf({
+  return reservationOf({
     capability: call.capability,
     args: call.args,
     tenant: caller.tenant,
@@ -159,7 +154,17 @@ export async function checkReservation(
     metaKey: call.request.idempotencyKey,
     actionDigest: call.actionDigest,
   });
-  if (key === undefined) return { kind: 'free', key, version: undefined };
+}
+
+/** What an earlier use of this call's key means: the answer, or the key free to reserve. */
+export async function checkReservation(
+  deps: KernelDeps,
+  call: PreparedCall,
+  decision: Decision,
+  rowVersion: number | undefined,
+): Promise<FreeKey | Round> {
+  const key = keyOf(call);
+  if (call.capability === undefined || key === undefined) return { kind: 'free', key, version: undefined };
   const answering = { call, decision, rowVersion };
   const earlier = await earlierUse(deps.store, key, deps.clock.now());
   switch (earlier.kind) {

@@ -16,6 +16,8 @@ export interface Pack {
   requestedCall(caller: Caller, handle: { session_id: string; tool_call_id: string }): Promise<Requested>;
   /** The run and default session of a call that names no session. */
   directCall(caller: Caller): Promise<DirectCall>;
+  /** The same to look with: it begins no session and leaves no record. */
+  directView(caller: Caller): Promise<DirectCall>;
   /** Must be called after payloads of a session were erased, so that memory forgets them too. */
   forget(tenant: string, sessionId: string): void;
 }
@@ -32,6 +34,7 @@ export function createPack(deps: PackDeps): Pack {
     },
     requestedCall: (caller, handle) => requestedCall({ sessions, store: deps.store }, caller, handle),
     directCall: (caller) => defaults.directCall(caller),
+    directView: (caller) => defaults.directView(caller),
     forget: (tenant, id) => sessions.forget(tenant, id),
   };
 }

@@ -12,12 +12,12 @@ import { createDownstreamExecutor } from '../capabilities/executor.ts';
 import type { PathTokens } from '../capabilities/pin-file.ts';
 import { configDrift } from '../config/load.ts';
 import type { RuntimeConfig } from '../config/types.ts';
-import { capabilityViews } from '../inspect/capabilities.ts';
+import { capabilityPage, inspectCapability } from '../inspect/capabilities.ts';
+import type { CatalogParts } from '../inspect/capabilities.ts';
 import { health } from '../inspect/health.ts';
 import { inspectItem } from '../inspect/inspect.ts';
-import { approvalView, requestView, sessionView } from '../inspect/views.ts';
-import { rowQuery } from '../inspect/visible.ts';
-import type { PageQuery } from '../inspect/visible.ts';
+import { listPage } from '../inspect/lists.ts';
+import type { Listed } from '../inspect/lists.ts';
 import { createApprovals } from '../kernel/approvals/approvals.ts';
 import { createKernel } from '../kernel/create-kernel.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
@@ -31,13 +31,14 @@ import type { Caller } from '../kernel/identity.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
 import { createPack } from '../pack/pack.ts';
 import type { Pack } from '../pack/pack.ts';
-import type { RowKind, Store, StoredRow } from '../store/contract.ts';
+import type { Store } from '../store/contract.ts';
 import { fileTenantKeys } from '../store/sealing.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
-import { approvalPrompt, exposedTools } from './approval-desk.ts';
-import { callCapability, callTool, explainPolicy } from './calls.ts';
+import { approvalPrompt, deliverApproval, exposedTools } from './approval-desk.ts';
+import { callCapability, callTool } from './calls.ts';
 import type { CallParts } from './calls.ts';
-import type { ListPage } from './contract.ts';
+import type { ListPage, ListQuery } from './contract.ts';
+import { explainPolicy } from './explain.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
@@ -157,21 +158,6 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   return { ...base, kernel, pack: packOf({ ...base, kernel }, options) };
 }
 
-async function list(
-  store: Store,
-  caller: Caller,
-  query: PageQuery,
-  of: { kind: RowKind; view: (row: StoredRow) => ListPage['items'][number] },
-): Promise<ListPage> {
-  const page = await store.list(rowQuery(caller, of.kind, query));
-  const { tool, session_id: session } = query.filter ?? {};
-  const items = page.items
-    .map(of.view)
-    .filter((item) => tool === undefined || item.tool === tool)
-    .filter((item) => session === undefined || item.session_id === session);
-  return { items, ...(page.nextCursor === undefined ? {} : { next_cursor: page.nextCursor }) };
-}
-
 /** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
 export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
   const parts = await joinRooms(options);
@@ -182,8 +168,17 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     directory: pinning.directory,
     clock,
     hasEnv: (name: string) => (options.env[name] ?? '') !== '',
+    isAlive: (instance: string) => parts.instance.isAlive(instance),
     drift: () => configDrift(config),
   };
+  const catalog: CatalogParts = {
+    config,
+    directory: pinning.directory,
+    gate,
+    serverState: (server) => parts.downstreams.connection(server)?.state().state,
+  };
+  const list = (kind: Listed, caller: Caller, query: ListQuery): Promise<ListPage> =>
+    listPage({ store, caller, now: clock.now() }, kind, query);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await parts.downstreams.close();
@@ -202,20 +197,18 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     explainPolicy: (caller, call) => explainPolicy(parts, caller, call),
     exposedTools: (caller) => exposedTools(parts, caller),
     approvalPrompt: (caller, id) => approvalPrompt(kernel, caller, id),
-    async deliverApproval(answerer, id, delivery, actor) {
-      const done = await kernel.deliver(answerer, id, delivery, actor);
-      return {
-        state: done.approval.state,
-        moved: done.moved,
-        ...(done.why === undefined ? {} : { why: done.why }),
-      };
-    },
-    listRequests: (caller, query) => list(store, caller, query, { kind: 'request', view: requestView }),
-    listSessions: (caller, query) => list(store, caller, query, { kind: 'session', view: sessionView }),
-    listApprovals: (caller, query) => list(store, caller, query, { kind: 'approval', view: approvalView }),
-    listCapabilities: () => Promise.resolve({ items: capabilityViews(config, pinning.directory) }),
+    deliverApproval: (answerer, id, delivery, actor) =>
+      deliverApproval(kernel, answerer, id, { delivery, actor }),
+    listRequests: (caller, query) => list('request', caller, query),
+    listSessions: (caller, query) => list('session', caller, query),
+    listApprovals: (caller, query) => list('approval', caller, query),
+    listCapabilities: async (_caller, query) => capabilityPage(config, pinning.directory, query),
     async inspect(caller, kind, id) {
-      return { ...(await inspectItem(store, caller, kind, id)), kind };
+      const found =
+        kind === 'capability'
+          ? inspectCapability(catalog, caller, id)
+          : await inspectItem({ store, now: clock.now() }, caller, kind, id);
+      return { ...found, kind };
     },
     getHealth: (caller) => health(healthDeps, caller),
     onToolsChanged: (listener) => pinning.onToolsChanged(listener),

@@ -39,6 +39,8 @@ export interface RecordedDelivery {
   channel: Channel;
   /** The client connection that was asked; the same digest is not put to it again. */
   actor?: string;
+  /** Why an answer did not move the approval. */
+  insufficient?: string;
   at: EpochMs;
 }
 

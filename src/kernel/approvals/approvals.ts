@@ -7,6 +7,7 @@ import type { JsonObject } from '../../base/json.ts';
 import type { Append, ChainKey, Commit, Row, Store } from '../../store/contract.ts';
 import type { Answerer, Approval, ApprovalEvent, ApprovalSubject, Delivery } from './approval.ts';
 import { suffices } from './approver.ts';
+import type { Sufficiency } from './approver.ts';
 import { bindingDigest } from './digests.ts';
 import { approvalText } from './prompt.ts';
 import { foldApproval, transition } from './transition.ts';
@@ -60,6 +61,8 @@ function toRow(approval: Approval, at: EpochMs): Row {
         channel: made.channel,
         kind: made.delivery.kind,
         at: made.at,
+        ...(made.delivery.kind === 'not_shown' ? { why: made.delivery.why } : {}),
+        ...(made.insufficient === undefined ? {} : { why: made.insufficient }),
       })),
       ...('by' in approval ? { by: { ...approval.by, roles: [...approval.by.roles] } } : {}),
       ...('note' in approval ? { note: approval.note } : {}),
@@ -226,6 +229,11 @@ async function tryDeliver(
   if (approval.state !== 'pending') {
     return { approval, moved: false, why: `Approval request is not pending: ${approval.subject.approvalId}` };
   }
+  const enough: Sufficiency =
+    delivery.kind === 'answered'
+      ? suffices(answerer, approval.subject, delivery)
+      : { ok: false, why: `no answer: ${delivery.kind}` };
+  const why = enough.ok ? undefined : enough.why;
   const recorded: ApprovalEvent = {
     type: 'approval_delivered',
     delivery: {
@@ -233,16 +241,12 @@ async function tryDeliver(
       channel: answerer.channel,
       at,
       ...(attempt.actor === undefined ? {} : { actor: attempt.actor }),
+      ...(why === undefined || delivery.kind !== 'answered' ? {} : { insufficient: why }),
     },
   };
   const events: ApprovalEvent[] = [recorded];
-  let why: string | undefined;
-  if (delivery.kind === 'answered') {
-    const enough = suffices(answerer, approval.subject, delivery);
-    if (enough.ok) events.push(answerEvent(approval.subject, answerer, delivery, at));
-    else why = enough.why;
-  } else {
-    why = `no answer: ${delivery.kind}`;
+  if (delivery.kind === 'answered' && enough.ok) {
+    events.push(answerEvent(approval.subject, answerer, delivery, at));
   }
   let next: Approval = approval;
   for (const event of events) {

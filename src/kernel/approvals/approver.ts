@@ -12,7 +12,8 @@ const FASTEST_PERSON_MS = 1000;
 /** Clients known to answer elicitation without showing it. Names are labels, so this can only lower trust. */
 const QUIRK_CLIENTS: readonly RegExp[] = [/auto-?accept/i, /headless/i];
 
-function mayAnswer(answerer: Answerer, subject: ApprovalSubject): Sufficiency {
+/** Whether this is somebody whose answer is asked for. */
+export function mayAnswer(answerer: Answerer, subject: ApprovalSubject): Sufficiency {
   if (answerer.tenant !== subject.tenant) return { ok: false, why: 'another tenant' };
   const { approver } = subject;
   if (approver === 'principal') {
