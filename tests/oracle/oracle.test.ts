@@ -16,6 +16,7 @@ verifies(
     expect(report.wrongAllows.slice(0, 3)).toEqual([]);
     expect(report.disagreements.slice(0, 5)).toEqual([]);
     expect(report.othersDiffer.slice(0, 5)).toEqual([]);
+    expect(report.reachDiffers.slice(0, 5)).toEqual([]);
     expect(thinCells(report, LEAST)).toEqual([]);
   },
   120_000,
