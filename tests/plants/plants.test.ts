@@ -7,6 +7,8 @@ import { doorPlants } from './door-plants.ts';
 import { gatePlants } from './gate-plants.ts';
 import type { Plant } from './plant.ts';
 
+type OracleModule = typeof import('../oracle/summary.ts');
+type AttackModule = typeof import('../attack/summary.ts');
 type Load = <T>(path: string, plant?: string) => Promise<T>;
 type Compare = typeof import('../oracle/compare.ts');
 type Checks = typeof import('../attack/checks.ts');
@@ -72,4 +74,31 @@ test('without a plant nothing is found', async () => {
   for (const name of new Set(plants.map(({ caughtBy }) => caughtBy)).keys()) {
     expect([name, await attackOn(name, undefined)]).toEqual([name, undefined]);
   }
+});
+
+describe('the commands judge as the tests do', () => {
+  const planted = (bug: string): string => `p${plants.findIndex((plant) => plant.bug === bug)}`;
+
+  test('the oracle: an answer that differs is a bad run, and so is a rule that was hardly met', async () => {
+    const path = 'tests/oracle/summary.ts';
+    const good = await (await load<OracleModule>(path)).oracleSummary({ seed: SEED, count: 3000 });
+    expect(good.wrong).toEqual([]);
+    expect(good.line).toMatchObject({ suite: 'oracle', seed: SEED, decisions: 3000, wrong_allows: 0 });
+    const plant = planted('one unit too many (> for >=)');
+    const bad = await (await load<OracleModule>(path, plant)).oracleSummary({ seed: SEED, count: 3000 });
+    expect(bad.wrong).not.toEqual([]);
+    const few = await (await load<OracleModule>(path)).oracleSummary({ seed: SEED, count: 600 });
+    expect(few.wrong.join()).toContain('fewer than');
+  });
+
+  test('the attack: a call that ran is a bad run, and so is no work', async () => {
+    const path = 'tests/attack/summary.ts';
+    const some = { seed: 3, mutations: 200, races: 36, processRaces: 0 };
+    const none = { seed: 3, mutations: 0, races: 0, processRaces: 0 };
+    const { attackSummary } = await load<AttackModule>(path);
+    expect((await attackSummary(some)).wrong).toEqual([]);
+    expect((await attackSummary(none)).wrong).toEqual(['nothing was tried']);
+    const broken = await load<AttackModule>(path, planted('an approval is not bound to the arguments'));
+    expect((await broken.attackSummary(some)).wrong).not.toEqual([]);
+  });
 });
