@@ -131,8 +131,8 @@ export const doorPlants: readonly Plant[] = [
     rule: 'capability_rule',
     bug: 'an approval that ran out after it was found is used',
     file: KERNEL,
-    find: "if (held?.approval.state === 'approved' && !(at < held.approval.useBy)) return again();",
-    put: '',
+    find: 'const at = deps.clock.now();\n  if (held',
+    put: "const at = held?.approval.state === 'approved' ? held.approval.useBy - 1 : deps.clock.now();\n  if (held",
     caughtBy: 'expiryIsSeenAtTheCommit',
   },
 ];
