@@ -215,7 +215,7 @@ function nextCall(dice: Dice, world: World, report: OracleReport, full: number):
     const oracle = oracleDecide(world.config, given);
     const [pair, rule] = cellsOf(oracle);
     const thin = (report.pairs.get(pair) ?? 0) < full || (report.rules.get(rule) ?? 0) < full;
-    if (thin || attempt === TRIES) return { given, plain: call.input, oracle };
+    if (thin || attempt >= TRIES) return { given, plain: call.input, oracle };
   }
 }
 
