@@ -143,7 +143,7 @@ async function replay(
 }
 
 /** The idempotency key of a call, if it has one. */
-export function keyOf(call: PreparedCall): Reservation | undefined {
+function keyOf(call: PreparedCall): Reservation | undefined {
   if (call.capability === undefined) return undefined;
   const { caller } = call.request.context;
   return reservationOf({
