@@ -117,6 +117,7 @@ function packOf(parts: Omit<Parts, 'pack'>, options: RuntimeOptions): Pack {
       options.createProvider ??
       ((profile) => createModelProvider(profile, { env: options.env, clock, random })),
     instance: instance.id,
+    isAlive: (other) => instance.isAlive(other),
   });
 }
 
