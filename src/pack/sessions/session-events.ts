@@ -130,6 +130,11 @@ interface Place {
   at: EpochMs;
 }
 
+/** A lost read is no unknown effect: the model is told and may ask again. */
+function isUnknown(evidence: JsonObject): boolean {
+  return textAt(evidence, 'status') === 'unknown' && evidence.side_effect_status !== 'not_executed';
+}
+
 function callEvent(type: string, evidence: JsonObject, place: Place): SessionEvent {
   const callId = textAt(evidence, 'call_id') ?? '';
   switch (type) {
@@ -138,12 +143,7 @@ function callEvent(type: string, evidence: JsonObject, place: Place): SessionEve
       return { ...place, type, callId };
     case 'call_finished':
     case 'call_settled':
-      return {
-        ...place,
-        type,
-        callId,
-        ...(textAt(evidence, 'status') === 'unknown' ? { unknown: true } : {}),
-      };
+      return { ...place, type, callId, ...(isUnknown(evidence) ? { unknown: true } : {}) };
     case 'call_denied':
       return { ...place, type, callId, ...(evidence.on_deny === 'end_run' ? { endsRun: true } : {}) };
     case 'call_waiting':
