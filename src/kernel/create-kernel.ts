@@ -37,6 +37,8 @@ export interface Kernel {
   redactText(text: string): string;
   approvalFor(tenant: string, approvalId: string): Promise<Approval | undefined>;
   shownApproval(tenant: string, approvalId: string): Promise<string | undefined>;
+  /** The part of a commit that takes an approval back; undefined when it is not pending or approved. */
+  revocation(tenant: string, approvalId: string, reason: string): Promise<Commit | undefined>;
   deliver(
     answerer: Answerer,
     approvalId: string,
@@ -87,6 +89,8 @@ export function createKernel(deps: KernelDeps): Kernel {
       return (await deps.approvals.get(tenant, approvalId, deps.clock.now()))?.approval;
     },
     shownApproval: (tenant, approvalId) => deps.approvals.shown(tenant, approvalId),
+    revocation: (tenant, approvalId, reason) =>
+      deps.approvals.revoking(tenant, approvalId, { reason, at: deps.clock.now() }),
     deliver: (answerer, approvalId, delivery, actor) =>
       deps.approvals.deliver(answerer, approvalId, {
         delivery,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
+import { asRuntimeError } from '../base/errors.ts';
 import { randomIds } from '../base/ids.ts';
 import type { Ids } from '../base/ids.ts';
 import { createDownstreams } from '../capabilities/downstreams.ts';
@@ -30,8 +31,11 @@ import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
 import { createPack } from '../pack/pack.ts';
+import type { SessionCopies } from '../pack/managed/copy.ts';
 import type { Pack } from '../pack/pack.ts';
 import type { Store } from '../store/contract.ts';
+import { sessionCopyFiles } from '../store/documents/session-copies.ts';
+import type { SessionCopyFiles } from '../store/documents/session-copies.ts';
 import { fileTenantKeys } from '../store/sealing.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
 import { approvalPrompt, deliverApproval, exposedTools } from './approval-desk.ts';
@@ -53,6 +57,7 @@ interface Parts extends CallParts {
   downstreams: Downstreams;
   pinning: Pinning;
   instance: Instance;
+  copyFiles: SessionCopyFiles;
 }
 
 function pathTokens(options: RuntimeOptions): PathTokens {
@@ -104,7 +109,24 @@ function kernelOf(parts: Omit<Parts, 'kernel' | 'pack'>, options: RuntimeOptions
   });
 }
 
-function packOf(parts: Omit<Parts, 'pack'>, options: RuntimeOptions): Pack {
+/** A copy that cannot be written is said in the log; the journal has everything that it would have shown. */
+function copiesOf({ copyFiles }: Pick<Parts, 'copyFiles'>, log: Log): SessionCopies {
+  return {
+    async write(sessionId, document) {
+      try {
+        await copyFiles.write(sessionId, document);
+      } catch (thrown) {
+        log('warn', 'the readable copy of a session was not written', {
+          session_id: sessionId,
+          error: asRuntimeError(thrown).message,
+        });
+        throw thrown;
+      }
+    },
+  };
+}
+
+function packOf(parts: Omit<Parts, 'pack'>, options: RuntimeOptions, log: Log): Pack {
   const { config, store, kernel, clock, ids, instance } = parts;
   const random = (): number => Buffer.from(ids.bytes(4)).readUInt32BE() / 2 ** 32;
   return createPack({
@@ -121,6 +143,8 @@ function packOf(parts: Omit<Parts, 'pack'>, options: RuntimeOptions): Pack {
         return createModelProvider(profile, { env: options.env, clock, random });
       }),
     instance: instance.id,
+    isAlive: (other) => instance.isAlive(other),
+    copies: copiesOf(parts, log),
   });
 }
 
@@ -153,9 +177,10 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     log,
     downstreams: () => downstreams,
   });
-  const base = { options, config, store, gate, clock, ids, instance, pinning, downstreams };
+  const copyFiles = sessionCopyFiles(join(options.workspace, '.agent-runtime', 'workflow'));
+  const base = { options, config, store, gate, clock, ids, instance, pinning, downstreams, copyFiles };
   const kernel = kernelOf(base, options);
-  return { ...base, kernel, pack: packOf({ ...base, kernel }, options) };
+  return { ...base, kernel, pack: packOf({ ...base, kernel }, options, log) };
 }
 
 /** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
@@ -182,6 +207,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await parts.downstreams.close();
+    await pack.managed.settled();
     await parts.instance.stop().catch(() => undefined);
     if (options.store === undefined) await store.close();
   };
@@ -194,6 +220,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     executeTurn: (caller, input, io) => pack.executeTurn(caller, input, io),
     callTool: (caller, input, io) => callTool(parts, caller, input, io),
     callCapability: (caller, call, io) => callCapability(parts, caller, call, io),
+    managed: pack.managed,
+    async rebuildSnapshot(caller, sessionId) {
+      await pack.managed.rebuildSnapshot(caller, sessionId);
+      return { file: parts.copyFiles.pathOf(sessionId) };
+    },
     explainPolicy: (caller, call) => explainPolicy(parts, caller, call),
     exposedTools: (caller) => exposedTools(parts, caller),
     approvalPrompt: (caller, id) => approvalPrompt(kernel, caller, id),

@@ -32,6 +32,12 @@ export interface Approvals {
   opening(subject: Omit<ApprovalSubject, 'shownDigest'>, args: JsonObject): Commit;
   /** The part of a start commit that spends the approval (A2). Throws APPROVAL_NOT_PENDING if it cannot be spent. */
   spending(held: Held, callId: string, now: EpochMs): Commit;
+  /** The part of a commit that takes the approval back; undefined when there is nothing left to take back. */
+  revoking(
+    tenant: string,
+    approvalId: string,
+    attempt: { reason: string; at: EpochMs },
+  ): Promise<Commit | undefined>;
   deliver(
     answerer: Answerer,
     approvalId: string,
@@ -177,6 +183,16 @@ export function createApprovals(store: Store): Approvals {
         if (held !== undefined && isFor(held, digest) && stillStands(held, now)) return held;
       }
       return undefined;
+    },
+    async revoking(tenant, approvalId, { reason, at }) {
+      const held = await readAt(store, tenant, approvalId, at);
+      const event: ApprovalEvent = { type: 'approval_revoked', at, reason };
+      const step = transition(held?.approval, event);
+      if (held === undefined || !step.ok) return undefined;
+      return {
+        appends: [append(held.approval.subject, held.seq, event, at)],
+        rows: [{ row: toRow(step.approval, at) }],
+      };
     },
     async deliver(answerer, approvalId, attempt) {
       // Two answers at once: the loser's compare-and-set fails, it reads again and finds the approval answered.

@@ -32,6 +32,8 @@ export interface Document<T> {
   read(): Promise<T>;
   /** Replaces the content by what `change` makes of it; nobody else's change is lost. Returns what was written. */
   update(change: (current: T) => T): Promise<T>;
+  /** Replaces the content whatever is there now, also what cannot be read: only for what is never read back. */
+  replace(content: T): Promise<void>;
 }
 
 const LIMITS = { maxDepth: 64, maxBytes: 64 * 1024 * 1024 };
@@ -132,13 +134,20 @@ export function openDocument<T>(options: DocumentOptions<T>): Document<T> {
     });
   }
 
+  function queued<R>(work: () => Promise<R>): Promise<R> {
+    // Within this process changes queue here instead of asking for the lock again and again.
+    const turn = last.then(() => guarded(path, work));
+    last = turn.catch(() => undefined);
+    return turn;
+  }
+
   return {
     read: () => guarded(path, async () => (await load()).data),
-    update(fn) {
-      // Within this process changes queue here instead of asking for the lock again and again.
-      const turn = last.then(() => guarded(path, () => change(fn)));
-      last = turn.catch(() => undefined);
-      return turn;
-    },
+    update: (fn) => queued(() => change(fn)),
+    replace: (content) =>
+      queued(() => {
+        makePrivateDir(dirname(path));
+        return withLock(`${path}.lock`, ids, async () => adapter.write(content));
+      }),
   };
 }
