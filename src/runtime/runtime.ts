@@ -16,6 +16,7 @@ import type { RuntimeConfig } from '../config/types.ts';
 import { capabilityPage, inspectCapability } from '../inspect/capabilities.ts';
 import type { CatalogParts } from '../inspect/capabilities.ts';
 import { health } from '../inspect/health.ts';
+import type { HealthDeps } from '../inspect/health.ts';
 import { inspectItem } from '../inspect/inspect.ts';
 import { listPage } from '../inspect/lists.ts';
 import type { Listed } from '../inspect/lists.ts';
@@ -183,10 +184,9 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   return { ...base, kernel, pack: packOf({ ...base, kernel }, options, log) };
 }
 
-/** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
-export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
-  const parts = await joinRooms(options);
-  const { config, store, kernel, gate, pack, pinning, clock } = parts;
+/** What health and the catalog are read from. */
+function inspectionOf(parts: Parts): { healthDeps: HealthDeps; catalog: CatalogParts } {
+  const { options, config, store, gate, pinning, clock } = parts;
   const healthDeps = {
     config,
     store,
@@ -202,6 +202,14 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     gate,
     serverState: (server) => parts.downstreams.connection(server)?.state().state,
   };
+  return { healthDeps, catalog };
+}
+
+/** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
+export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
+  const parts = await joinRooms(options);
+  const { config, store, kernel, gate, pack, pinning, clock } = parts;
+  const { healthDeps, catalog } = inspectionOf(parts);
   const list = (kind: Listed, caller: Caller, query: ListQuery): Promise<ListPage> =>
     listPage({ store, caller, now: clock.now() }, kind, query);
   let closing: Promise<void> | undefined;

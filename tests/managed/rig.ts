@@ -167,7 +167,3 @@ export async function decide(at: Process, approvalId: string, decision: 'approve
 export function toolsTold(input: ModelInput): number {
   return input.messages.filter((one) => one.role === 'tool').length;
 }
-
-export function lastUser(input: ModelInput): string {
-  return input.messages.filter((one) => one.role === 'user').at(-1)?.content ?? '';
-}
