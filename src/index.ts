@@ -18,6 +18,15 @@ export type {
   Runtime,
   RuntimeIo,
 } from './runtime/contract.ts';
+export { resumeGovernedAgentSession, startGovernedAgentSession } from './runtime/managed.ts';
+export type { ResumeSessionOptions, StartSessionOptions } from './runtime/managed.ts';
+export type {
+  Continuation,
+  ManagedProgress,
+  ManagedResult,
+  ManagedSessions,
+  ManagedStatus,
+} from './pack/managed/contract.ts';
 export { loadConfig } from './config/load.ts';
 export type { LoadOptions } from './config/load.ts';
 export type { Capability, Policy, RuntimeConfig } from './config/types.ts';

@@ -58,7 +58,7 @@ function documents({ capabilities, rules }) {
         limits: {
           max_turns_per_session: 10_000,
           max_tool_calls_per_session: 10_000,
-          max_input_bytes: 65_536,
+          max_input_bytes: 1_048_576,
         },
       },
     },

@@ -1,11 +1,11 @@
 // Owns how bytes become digests. Canonical text is base/json.ts; this file never serialises.
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { canonicalJson } from './json.ts';
 import type { JsonValue } from './json.ts';
 
 /** SHA-256 as 64 lowercase hex digits. */
 export function sha256(bytes: string | Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return hash('sha256', bytes, 'hex');
 }
 
 /** SHA-256 over the RFC 8785 form of a value, written `sha256:<hex>`. */

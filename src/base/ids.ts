@@ -1,5 +1,5 @@
 // Owns where identifiers and random bytes come from. No other file draws randomness.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 
 /** What an id names; the prefix a reader sees. */
 export type IdKind =
@@ -39,7 +39,24 @@ export function base32(bytes: Uint8Array): string {
   return bits > 0 ? out + ALPHABET.charAt((held << (5 - bits)) & 31) : out;
 }
 
+// One call of the system's generator costs microseconds whatever it gives, and a tool call needs a dozen draws. No byte
+// is given twice, and what has been given is blanked in the pool.
+const POOL_BYTES = 4096;
+const pool = { bytes: new Uint8Array(POOL_BYTES), used: POOL_BYTES };
+
+function draw(count: number): Uint8Array {
+  if (count > POOL_BYTES / 4) return randomBytes(count);
+  if (pool.used + count > POOL_BYTES) {
+    randomFillSync(pool.bytes);
+    pool.used = 0;
+  }
+  const drawn = pool.bytes.slice(pool.used, pool.used + count);
+  pool.bytes.fill(0, pool.used, pool.used + count);
+  pool.used += count;
+  return drawn;
+}
+
 export const randomIds: Ids = {
-  next: (kind) => (kind === 'trace' ? randomBytes(16).toString('hex') : `${kind}_${base32(randomBytes(16))}`),
-  bytes: (count) => randomBytes(count),
+  next: (kind) => (kind === 'trace' ? Buffer.from(draw(16)).toString('hex') : `${kind}_${base32(draw(16))}`),
+  bytes: draw,
 };

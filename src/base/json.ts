@@ -1,7 +1,6 @@
 // Owns JSON values: the limits on what is taken in, the one canonical text (RFC 8785), and strict parsing.
 // J1: no value passes `checkJson` with a reserved or non-string key, a non-finite or unsafe number, or beyond the limits.
 // J2: `canonicalJson` is only given checked values, so every reader of one input sees the same object.
-import canonicalize from 'canonicalize';
 import { RuntimeError } from './errors.ts';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
@@ -104,11 +103,35 @@ export function checkJson(value: unknown, limits: JsonLimits = DEFAULT_JSON_LIMI
   return value as JsonValue;
 }
 
+function canonicalString(text: string): string {
+  if (!text.isWellFormed()) refuse('', 'holds a lone surrogate, which has no canonical form');
+  return JSON.stringify(text);
+}
+
+function canonicalText(value: JsonValue): string {
+  if (typeof value === 'string') return canonicalString(value);
+  // JSON.stringify writes a number as RFC 8785 does, but turns the non-finite into null.
+  if (typeof value === 'number') return Number.isFinite(value) ? JSON.stringify(value) : noJsonForm();
+  if (value === null || typeof value === 'boolean') return String(value);
+  if (typeof value !== 'object') return noJsonForm();
+  if (Array.isArray(value)) return `[${value.map(canonicalText).join(',')}]`;
+  let text = '';
+  // By UTF-16 code units, which is how `sort` compares.
+  for (const key of Object.keys(value).sort()) {
+    const member: JsonValue | undefined = value[key];
+    if (member === undefined) continue;
+    text += `${text === '' ? '' : ','}${canonicalString(key)}:${canonicalText(member)}`;
+  }
+  return `{${text}}`;
+}
+
+function noJsonForm(): never {
+  throw new RuntimeError('INVALID_INPUT', 'value has no JSON form');
+}
+
 /** RFC 8785 text of a checked value (J2). Keys whose value is undefined are left out. */
 export function canonicalJson(value: JsonValue): string {
-  const text = canonicalize(value);
-  if (text === undefined) throw new RuntimeError('INVALID_INPUT', 'value has no JSON form');
-  return text;
+  return canonicalText(value);
 }
 
 /** Narrows to an object (not an array, not null). */

@@ -6,7 +6,6 @@
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import type { DownstreamServer } from '../config/types.ts';
 import type { ServerIdentity } from './pin-file.ts';
-import { startSession } from './session.ts';
 import type { Era, Session, SessionDeps } from './session.ts';
 import { transition } from './state.ts';
 import type { ConnectionEvent, ConnectionState } from './state.ts';
@@ -82,6 +81,8 @@ export function createConnection(
   const start = async (): Promise<Session> => {
     move({ event: 'start' });
     try {
+      // Loaded at the first start, with all that speaks to a child.
+      const { startSession } = await import('./session.ts');
       const session = await startSession(server, deps, era, closing.signal);
       era = session.era;
       current = session;

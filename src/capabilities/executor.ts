@@ -16,6 +16,7 @@ import type { CallIo, Execution, ExecutionResult, Executor, Progress } from '../
 import type { Connection } from './connection.ts';
 import type { Downstreams } from './downstreams.ts';
 import { pinDigest } from './pin-file.ts';
+import type { LiveTool } from './definitions.ts';
 import { parseToolAnswer } from './result.ts';
 import type { Session } from './session.ts';
 import { NOT_SENT } from './transport.ts';
@@ -114,6 +115,18 @@ function pinProblem(
     : `the definition of ${capability.id} is not the pinned one (${live}, pinned is ${decided})`;
 }
 
+// A listed tool belongs to one connection and never changes; a new list has new objects.
+const digests = new WeakMap<LiveTool, string>();
+
+function liveDigest(connection: Connection, tool: LiveTool): string {
+  let digest = digests.get(tool);
+  if (digest === undefined) {
+    digest = pinDigest(connection.identity, tool);
+    digests.set(tool, digest);
+  }
+  return digest;
+}
+
 async function openSession(
   execution: Execution,
   connection: Connection,
@@ -122,7 +135,7 @@ async function openSession(
   const session = await connection.session(signal);
   const list = await session.tools(signal);
   const tool = list.tools.find(({ name }) => name === execution.capability.tool);
-  const live = tool === undefined ? undefined : pinDigest(connection.identity, tool);
+  const live = tool === undefined ? undefined : liveDigest(connection, tool);
   const problem = pinProblem(execution, connection, live);
   return problem === undefined ? session : failed('SPEC_TAMPERED', problem, 'not_executed', ['pin']);
 }

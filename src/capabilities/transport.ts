@@ -91,6 +91,11 @@ export class StdioTransport implements Transport {
     if (bytes > this.#limits.maxMessageBytes) refuse(`the message has ${bytes} bytes, too many to send`);
     // A child that does not read would otherwise fill our memory.
     if (stdin.writableLength + bytes > 2 * this.#limits.maxMessageBytes) refuse('it does not read its input');
+    // Requests of one turn of the event loop leave together.
+    if (stdin.writableCorked === 0) {
+      stdin.cork();
+      process.nextTick(() => stdin.uncork());
+    }
     stdin.write(line, (error) => {
       if (error instanceof Error) this.onerror?.(error);
     });

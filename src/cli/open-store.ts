@@ -2,8 +2,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { RuntimeError } from '../base/errors.ts';
+import type { ChainSource } from '../inspect/evidence.ts';
 import type { Store } from '../store/contract.ts';
 import { fileTenantKeys } from '../store/sealing.ts';
+import { readSqliteChains } from '../store/sqlite/open-reader.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
 import { assertStateOutside } from './context.ts';
 import type { Context } from './context.ts';
@@ -30,12 +32,26 @@ export async function withStoreIfAny<T>(
   }
 }
 
+function noJournal(context: Context): RuntimeError {
+  return new RuntimeError('NOT_FOUND', `The workspace ${context.workspace} has no journal yet.`, {
+    path: storePath(context),
+  });
+}
+
 /** The same, where there must be one. Throws NOT_FOUND. */
 export function withStore<T>(context: Context, work: (store: Store) => Promise<T>): Promise<T> {
   return withStoreIfAny(context, (store) => {
     if (store !== undefined) return work(store);
-    throw new RuntimeError('NOT_FOUND', `The workspace ${context.workspace} has no journal yet.`, {
-      path: storePath(context),
-    });
+    throw noJournal(context);
   });
+}
+
+/** The chains of the journal as they lie on disk; nothing is written, whoever else has the journal open. Throws NOT_FOUND. */
+export async function readJournal<T>(
+  context: Context,
+  work: (chains: ChainSource) => Promise<T>,
+): Promise<T> {
+  const path = storePath(context);
+  if (!existsSync(path)) throw noJournal(context);
+  return readSqliteChains(path, work);
 }

@@ -235,6 +235,15 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
         load: async () => (await import('./commands/capabilities.ts')).listCapabilities,
       },
       {
+        name: 'show <id>',
+        summary: 'one tool: its definition, pin, risk, scopes and what policy says of it',
+        example: 'capabilities show desk:create_ticket',
+        load: async () => {
+          const { showCapability } = await import('./commands/capabilities.ts');
+          return (context, _options, id = '') => showCapability(context, id);
+        },
+      },
+      {
         name: 'pin [server]',
         summary: 'start servers, show how their tools differ from the pin, and accept them',
         example: 'capabilities pin desk',

@@ -204,7 +204,8 @@ export function fit<T>(
   value: unknown,
   problems: Problems,
 ): T | undefined {
-  const result = schema.safeParse(value, { error: sentence });
+  // A file is read once: generating code for its schema would cost more than it saves.
+  const result = schema.safeParse(value, { error: sentence, jitless: true });
   if (result.success) return result.data;
   for (const issue of result.error.issues) noteIssue(file, issue, problems);
   return undefined;

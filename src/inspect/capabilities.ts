@@ -1,7 +1,15 @@
-// Owns the list of capabilities as an operator reads it: what is configured, what the pin says, what the agent may use.
+// Owns capabilities as an operator reads them: what is configured, what the pin says, what policy leaves of them, and how
+// their server is. Starts nothing.
+import { RuntimeError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Capability, RuntimeConfig } from '../config/types.ts';
-import type { ToolDirectory } from '../kernel/execution/executor.ts';
+import type { ToolDefinition, ToolDirectory } from '../kernel/execution/executor.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type { Gate } from '../kernel/policy/gate.ts';
+import type { InspectionView } from './inspect.ts';
+import type { Listing } from './lists.ts';
+import { checkedLimit, notFound } from './visible.ts';
+import type { PageQuery } from './visible.ts';
 
 function view(config: RuntimeConfig, directory: ToolDirectory, capability: Capability): JsonObject {
   const pin = directory.definition(capability.id)?.pin ?? { state: 'unpinned' as const };
@@ -30,8 +38,132 @@ function view(config: RuntimeConfig, directory: ToolDirectory, capability: Capab
 }
 
 /** All configured capabilities by id. */
-export function capabilityViews(config: RuntimeConfig, directory: ToolDirectory): JsonObject[] {
+function capabilityViews(config: RuntimeConfig, directory: ToolDirectory): JsonObject[] {
   return Object.values(config.capabilities)
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .map((capability) => view(config, directory, capability));
+}
+
+/** A page of the catalog by id; `status` is the state of the pin. Throws INVALID_INPUT. */
+export function capabilityPage(config: RuntimeConfig, directory: ToolDirectory, query: PageQuery): Listing {
+  const { filter = {}, cursor } = query;
+  const limit = checkedLimit(query.limit);
+  if (filter.session_id !== undefined) {
+    throw new RuntimeError('INVALID_INPUT', '/filter/session_id: a capability has no session', {
+      field: '/filter/session_id',
+    });
+  }
+  const kept = capabilityViews(config, directory)
+    .filter((one) => filter.status === undefined || one.pin === filter.status)
+    .filter((one) => filter.tool === undefined || one.id === filter.tool || one.name === filter.tool)
+    .filter((one) => cursor === undefined || (one.id as string) > cursor);
+  const items = kept.slice(0, limit);
+  const last = items.at(-1)?.id;
+  return { items, ...(kept.length > limit && typeof last === 'string' ? { next_cursor: last } : {}) };
+}
+
+export interface CatalogParts {
+  config: RuntimeConfig;
+  directory: ToolDirectory;
+  gate: Gate;
+  /** How the server is in this process; absent where none is started. */
+  serverState?: (server: string) => string | undefined;
+}
+
+function definitionView(definition: ToolDefinition): JsonObject {
+  const { title, description, inputSchema, outputSchema, annotations } = definition;
+  return {
+    ...(title === undefined ? {} : { title }),
+    description,
+    input_schema: inputSchema,
+    ...(outputSchema === undefined ? {} : { output_schema: outputSchema }),
+    ...(annotations === undefined ? {} : { annotations }),
+  };
+}
+
+function registryMark({ registry }: RuntimeConfig['policy'], id: string): string {
+  if (registry.denied.includes(id)) return 'denied';
+  return registry.allowed.includes(id) ? 'allowed' : 'not listed';
+}
+
+function rulesFor(config: RuntimeConfig, id: string): JsonObject[] {
+  const { workspace, lanes, tasks } = config.policy;
+  return [workspace, ...Object.values(lanes), ...Object.values(tasks)].flatMap((layer) =>
+    layer.rules
+      .filter((rule) => rule.tools === '*' || rule.tools.includes(id))
+      .map((rule): JsonObject => ({
+        id: rule.id,
+        layer: `${layer.level} ${layer.name}`,
+        decision: rule.decision,
+        ...(rule.when === undefined ? {} : { when: rule.when }),
+      })),
+  );
+}
+
+/** What policy says of the tool before its arguments are known, for this caller in the gateway's intent. */
+function policyView({ config, directory, gate }: CatalogParts, caller: Caller, id: string): JsonObject {
+  const intent = config.runtime.gatewayIntent;
+  const reach = gate.reach({
+    tool: id,
+    caller,
+    agentId: config.agent.id,
+    session: {
+      id: 'none',
+      lane: caller.lane,
+      task: 'agent-session',
+      ...(intent === undefined ? {} : { intent }),
+    },
+    pin: directory.definition(id)?.pin ?? { state: 'unpinned' },
+  });
+  const intents = Object.values(config.intents);
+  return {
+    reachable: reach.reachable,
+    approval_required: reach.approvalRequired,
+    because: reach.found.map((one) => `${one.ruleId}: ${one.reason}`),
+    intent: intent ?? null,
+    registry: registryMark(config.policy, id),
+    in_inventory: config.agent.approvedCapabilities.includes(id),
+    allowed_in_intents: intents.filter((one) => one.allowTools.includes(id)).map((one) => one.id),
+    approval_in_intents: intents.filter((one) => one.approvalRequiredTools.includes(id)).map((one) => one.id),
+    rules: rulesFor(config, id),
+  };
+}
+
+function serverView({ config, serverState }: CatalogParts, server: string | undefined): JsonObject | null {
+  const known = server === undefined ? undefined : config.servers[server];
+  if (server === undefined || known === undefined) return null;
+  return { name: server, transport: known.transport, state: serverState?.(server) ?? 'not started here' };
+}
+
+function catalogView({ config, directory }: CatalogParts, found: Found): JsonObject {
+  const { capability, definition, id } = found;
+  if (capability === undefined) return { id, in_catalog: false, pin: definition?.pin.state ?? 'unpinned' };
+  return { ...view(config, directory, capability), in_catalog: true, scopes: capability.scopes };
+}
+
+interface Found {
+  id: string;
+  capability: Capability | undefined;
+  definition: ToolDefinition | undefined;
+}
+
+function find({ config, directory }: CatalogParts, id: string): Found {
+  const all = Object.values(config.capabilities);
+  const capability = all.find((one) => one.id === id) ?? all.find((one) => one.name === id);
+  const own = capability?.id ?? id;
+  return { id: own, capability, definition: directory.definition(own) };
+}
+
+/** One tool of the catalog, or one that is pinned and not in it, by id or name. Throws NOT_FOUND. */
+export function inspectCapability(parts: CatalogParts, caller: Caller, name: string): InspectionView {
+  const found = find(parts, name);
+  const { id, capability, definition } = found;
+  if (capability === undefined && definition === undefined) throw notFound('capability', name);
+  const state: JsonObject = {
+    ...catalogView(parts, found),
+    server: serverView(parts, capability?.server ?? definition?.server),
+    policy: policyView(parts, caller, id),
+    definition: definition === undefined ? null : definitionView(definition),
+  };
+  return { kind: 'capability', id, state, timeline: [], decisions: [], receipts: [], links: {} };
 }

@@ -6,9 +6,12 @@ import type { Verdict } from './verify.ts';
 
 const PAGE = 200;
 
+/** The two reads that a verdict needs: a store has them, and so has a file that is only read. */
+export type ChainSource = Pick<Store, 'read' | 'chains'>;
+
 /** The records of a chain, page by page; a record that cannot be read ends the chain with its error. */
 export async function* chainRecords(
-  store: Store,
+  store: ChainSource,
   chain: ChainKey,
 ): AsyncGenerator<StoredRecord, void, undefined> {
   for (let from = 1; ; from += PAGE) {
@@ -19,7 +22,7 @@ export async function* chainRecords(
 }
 
 export async function* allChains(
-  store: Store,
+  store: ChainSource,
   query: { tenant?: string; aggregate?: Aggregate },
 ): AsyncGenerator<Head, void, undefined> {
   let after: string | undefined;
@@ -30,7 +33,7 @@ export async function* allChains(
   } while (after !== undefined);
 }
 
-async function verifyChain(store: Store, head: Head, verifier: Verifier): Promise<void> {
+async function verifyChain(store: ChainSource, head: Head, verifier: Verifier): Promise<void> {
   let seen = 0;
   try {
     for await (const record of chainRecords(store, head.chain)) {
@@ -46,14 +49,14 @@ async function verifyChain(store: Store, head: Head, verifier: Verifier): Promis
 }
 
 /** Judges every chain of a store (V1, V2). */
-export async function verifyStore(store: Store, anchor?: readonly Head[]): Promise<Verdict> {
+export async function verifyStore(store: ChainSource, anchor?: readonly Head[]): Promise<Verdict> {
   const verifier = new Verifier(anchor);
   for await (const head of allChains(store, {})) await verifyChain(store, head, verifier);
   return verifier.verdict();
 }
 
 /** The chains that tell the story of a session: its own and those of its approvals. */
-export async function storyOf(store: Store, tenant: string, sessionId: string): Promise<ChainKey[]> {
+export async function storyOf(store: ChainSource, tenant: string, sessionId: string): Promise<ChainKey[]> {
   const chains: ChainKey[] = [{ tenant, aggregate: 'session', id: sessionId }];
   const seen = new Set<string>();
   for await (const record of chainRecords(store, { tenant, aggregate: 'session', id: sessionId })) {

@@ -3,8 +3,9 @@ import type { Clock } from '../base/clock.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { ToolDirectory } from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
-import type { Store } from '../store/contract.ts';
+import type { RowKind, Store, StoredRow } from '../store/contract.ts';
 import type { ApprovalSubject } from '../kernel/approvals/approval.ts';
+import { effectiveStatus } from './effective.ts';
 import { ownRows } from './visible.ts';
 
 export interface Check {
@@ -21,6 +22,8 @@ export interface HealthDeps {
   clock: Clock;
   /** Whether a variable is set; never its value. */
   hasEnv: (name: string) => boolean;
+  /** Whether the process that holds a call still gives signs of life. */
+  isAlive: (instance: string) => Promise<boolean>;
   drift: () => Promise<'same' | 'changed' | 'unreadable'>;
 }
 
@@ -78,36 +81,101 @@ async function configuration({ drift }: HealthDeps): Promise<Check[]> {
   }
 }
 
-async function approvals({ config, store, clock }: HealthDeps, caller: Caller): Promise<Check[]> {
-  const page = await store.list({ kind: 'approval', ...ownRows(caller), status: 'pending', limit: 200 });
-  if (page.items.length === 0) return [ok('approvals', 'nothing waits for a person')];
-  const oldest = Math.min(
-    ...page.items.map((row) => (row.body as unknown as { subject: ApprovalSubject }).subject.requestedAt),
+// More than this many are not counted: the number says enough, and health stays cheap.
+const MOST_COUNTED = 1000;
+
+function counted(rows: readonly StoredRow[]): string {
+  return rows.length >= MOST_COUNTED ? `${MOST_COUNTED} or more` : String(rows.length);
+}
+
+async function rowsWith(
+  store: Store,
+  query: { kind: RowKind; tenant: string; principal?: string; status: string },
+): Promise<StoredRow[]> {
+  const rows: StoredRow[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await store.list({ ...query, limit: 200, ...(cursor === undefined ? {} : { cursor }) });
+    rows.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined && rows.length < MOST_COUNTED);
+  return rows;
+}
+
+const DAY_MS = 24 * 60 * 60_000;
+
+function subjectOf(row: StoredRow): ApprovalSubject {
+  return (row.body as unknown as { subject: ApprovalSubject }).subject;
+}
+
+/** Approvals that ran out within the last day, recorded as such or not. */
+async function ranOut({ store, clock }: HealthDeps, caller: Caller, overdue: StoredRow[]): Promise<number> {
+  const since = clock.now() - DAY_MS;
+  const recorded = await rowsWith(store, { kind: 'approval', ...ownRows(caller), status: 'expired' });
+  return (
+    recorded.filter((row) => row.updatedAt > since).length +
+    overdue.filter((row) => subjectOf(row).answerBy > since).length
   );
-  const minutes = Math.round((clock.now() - oldest) / 60_000);
-  const late = minutes >= config.approvals.escalationSlaMinutes;
+}
+
+async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
+  const { config, store, clock } = deps;
+  const now = clock.now();
+  const stored = await rowsWith(store, { kind: 'approval', ...ownRows(caller), status: 'pending' });
+  const pending = stored.filter((row) => effectiveStatus(row, now) === 'pending');
+  const out = await ranOut(
+    deps,
+    caller,
+    stored.filter((row) => !pending.includes(row)),
+  );
+  const lost = out === 0 ? '' : `; ${out} ran out in the last day`;
+  if (pending.length === 0) return [ok('approvals', `nothing waits for a person${lost}`)];
+  const oldest = Math.min(...pending.map((row) => subjectOf(row).requestedAt));
+  const minutes = Math.floor((now - oldest) / 60_000);
+  const limit = config.approvals.escalationSlaMinutes;
   return [
     {
       check: 'approvals',
-      status: late ? 'fail' : 'warn',
-      detail: `${page.items.length} pending, the oldest for ${minutes} min (limit ${config.approvals.escalationSlaMinutes})`,
-      action: 'Run `agent-runtime approvals list`, then `agent-runtime approvals resolve ID`.',
+      status: minutes >= limit ? 'fail' : 'warn',
+      detail: `${counted(pending)} pending, the oldest for ${minutes} min (limit ${limit})${lost}`,
+      action:
+        'Run `agent-runtime approvals list --status pending`, then `agent-runtime approvals resolve ID`.',
     },
   ];
 }
 
-async function unknownEffects({ store }: HealthDeps, caller: Caller): Promise<Check[]> {
-  const page = await store.list({ kind: 'request', ...ownRows(caller), status: 'unknown', limit: 50 });
-  return page.items.length === 0
-    ? [ok('effects', 'no call with an unknown outcome')]
-    : [
-        {
-          check: 'effects',
-          status: 'warn',
-          detail: `${page.items.length} call(s) whose effect is unknown, first ${page.items[0]?.id ?? ''}`,
-          action: 'Look at the downstream system; `agent-runtime requests show ID` has the details.',
-        },
-      ];
+/** The calls in progress whose process is gone: nobody will ever finish them. */
+async function orphans({ store, isAlive }: HealthDeps, caller: Caller): Promise<StoredRow[]> {
+  const rows = await rowsWith(store, { kind: 'request', ...ownRows(caller), status: 'in_progress' });
+  const instances = new Set(rows.map((row) => row.body.instance as string));
+  const gone = new Set<string>();
+  for (const instance of instances) if (!(await isAlive(instance))) gone.add(instance);
+  return rows.filter((row) => gone.has(row.body.instance as string));
+}
+
+async function effects(deps: HealthDeps, caller: Caller): Promise<Check[]> {
+  const unknown = await rowsWith(deps.store, { kind: 'request', ...ownRows(caller), status: 'unknown' });
+  const left = await orphans(deps, caller);
+  const checks: Check[] = [];
+  if (left.length > 0) {
+    checks.push({
+      check: 'effects',
+      status: 'warn',
+      detail: `${counted(left)} call(s) left in progress by a process that is gone, newest ${left[0]?.id ?? ''}`,
+      action:
+        'Look at the downstream system: each may have taken effect. Repeating the call with the same id records it as ' +
+        'unknown and runs nothing; `agent-runtime requests list --status in_progress` lists them.',
+    });
+  }
+  if (unknown.length > 0) {
+    checks.push({
+      check: 'effects',
+      status: 'warn',
+      detail: `${counted(unknown)} call(s) whose effect is unknown, newest ${unknown[0]?.id ?? ''}`,
+      action: 'Look at the downstream system; `agent-runtime requests show ID` has the details.',
+    });
+  }
+  return checks.length > 0 ? checks : [ok('effects', 'no call with an unknown outcome')];
 }
 
 function pins({ config, directory }: HealthDeps): Check[] {
@@ -156,7 +224,7 @@ export async function health(
     ['storage', () => storage(deps)],
     ['configuration', () => configuration(deps)],
     ['approvals', () => approvals(deps, caller)],
-    ['effects', () => unknownEffects(deps, caller)],
+    ['effects', () => effects(deps, caller)],
     ['tools', () => pins(deps)],
     ['models', () => credentials(deps)],
   ];

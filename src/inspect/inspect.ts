@@ -1,9 +1,17 @@
 // Owns the answer to "what happened here": one item with its state, timeline, decisions, receipts and links.
+import type { EpochMs } from '../base/clock.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Caller } from '../kernel/identity.ts';
-import type { ChainKey, Store, StoredRecord, StoredRow } from '../store/contract.ts';
-import { approvalView, recordView, requestView, sessionView, split } from './views.ts';
-import { notFound, visibleRow } from './visible.ts';
+import type { ChainKey, Page, Store, StoredRecord, StoredRow } from '../store/contract.ts';
+import { approvalView } from './approval-view.ts';
+import { recordView, requestView, sessionView, split } from './views.ts';
+import { newestRows } from './lists.ts';
+import { mayRead, notFound, visibleRow } from './visible.ts';
+
+export interface InspectParts {
+  store: Store;
+  now: EpochMs;
+}
 
 export interface InspectionView {
   kind: string;
@@ -53,7 +61,17 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-async function inspectRequest(store: Store, caller: Caller, id: string): Promise<InspectionView> {
+/** The different ids that records carry under a key, in order. */
+function idsIn(found: readonly StoredRecord[], key: string): string[] {
+  return [...new Set(found.map((one) => textOf(valueOf(one, key))).filter((id) => id !== ''))];
+}
+
+/** Where a record stands: chain and number. */
+function placesOf(found: readonly StoredRecord[]): string[] {
+  return found.map(({ header: { chain, seq } }) => `${chain.aggregate}/${chain.id}#${seq}`);
+}
+
+async function inspectRequest({ store }: InspectParts, caller: Caller, id: string): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'request', id);
   const session = textOf(row.body.session_id);
   const chain: ChainKey = { tenant: row.tenant, aggregate: 'session', id: session };
@@ -65,15 +83,20 @@ async function inspectRequest(store: Store, caller: Caller, id: string): Promise
   const links: JsonObject = {
     session_id: session,
     run_id: row.body.run_id ?? null,
-    ...(row.body.approval_id === undefined ? {} : { approval_id: row.body.approval_id }),
+    approval_ids: idsIn(found, 'approval_id'),
+    records: placesOf(found),
   };
   return inspection({ kind: 'request', id, state: requestView(row), links }, found);
 }
 
-async function inspectApproval(store: Store, caller: Caller, id: string): Promise<InspectionView> {
+async function inspectApproval(
+  { store, now }: InspectParts,
+  caller: Caller,
+  id: string,
+): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'approval', id);
   const found = await records(store, { tenant: row.tenant, aggregate: 'approval', id }, () => true);
-  const view = approvalView(row);
+  const view = approvalView(row, now);
   const links: JsonObject = {
     request_id: view.tool_call_id ?? null,
     session_id: view.session_id ?? null,
@@ -82,15 +105,30 @@ async function inspectApproval(store: Store, caller: Caller, id: string): Promis
   return inspection({ kind: 'approval', id, state: view, links }, found);
 }
 
-async function relatedRows(store: Store, row: StoredRow): Promise<JsonObject> {
-  const page = await store.list({ kind: 'request', tenant: row.tenant, ref: row.id, limit: 50 });
-  return { request_ids: page.items.map((one) => one.id) };
+const MOST_LINKS = 200;
+
+async function rowsOf(store: Store, kind: 'request' | 'run', session: StoredRow): Promise<Page<StoredRow>> {
+  return store.list({ kind, tenant: session.tenant, ref: session.id, limit: MOST_LINKS });
 }
 
-async function inspectSession(store: Store, caller: Caller, id: string): Promise<InspectionView> {
+/** A direct call's run has no row of its own: it is known by its request. */
+function runIds(runs: readonly StoredRow[], requests: readonly StoredRow[]): string[] {
+  const all = [...runs.map((one) => one.id), ...requests.map((one) => textOf(one.body.run_id))];
+  return [...new Set(all.filter((id) => id !== ''))];
+}
+
+async function inspectSession({ store }: InspectParts, caller: Caller, id: string): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'session', id);
   const found = await records(store, { tenant: row.tenant, aggregate: 'session', id }, () => true);
-  const links = await relatedRows(store, row);
+  const [runs, requests] = await Promise.all([rowsOf(store, 'run', row), rowsOf(store, 'request', row)]);
+  const isCut = runs.nextCursor !== undefined || requests.nextCursor !== undefined;
+  const links: JsonObject = {
+    run_ids: runIds(runs.items, requests.items),
+    request_ids: requests.items.map((one) => one.id),
+    approval_ids: idsIn(found, 'approval_id'),
+    // Of a long session these are the newest; the list of its requests, page by page, has the rest.
+    ...(isCut ? { newest_only: true } : {}),
+  };
   return inspection({ kind: 'session', id, state: sessionView(row), links }, found);
 }
 
@@ -102,39 +140,76 @@ function tie(one: StoredRecord): number {
 
 /** With what happened to its approvals, which lie on chains of their own, by time. */
 async function withApprovals(store: Store, tenant: string, own: StoredRecord[]): Promise<StoredRecord[]> {
-  const ids = new Set(own.map((one) => textOf(valueOf(one, 'approval_id'))).filter((id) => id !== ''));
   const read = (id: string): Promise<StoredRecord[]> =>
     records(store, { tenant, aggregate: 'approval', id }, () => true);
-  const found = (await Promise.all([...ids].map(read))).flat();
+  const found = (await Promise.all(idsIn(own, 'approval_id').map(read))).flat();
   return [...own, ...found].sort((a, b) => a.header.at - b.header.at || tie(a) - tie(b));
 }
 
-async function inspectRun(store: Store, caller: Caller, id: string): Promise<InspectionView> {
-  const row = await visibleRow(store, caller, 'run', id);
-  const session = row.ref ?? '';
-  const chain: ChainKey = { tenant: row.tenant, aggregate: 'session', id: session };
+const DIRECT_STATUS: Readonly<Record<string, string>> = {
+  done: 'success',
+  tool_error: 'failed',
+  waiting_approval: 'waiting_for_approval',
+  unknown: 'blocked_on_reconciliation',
+};
+
+interface RunPlace {
+  session: string;
+  state: JsonObject;
+}
+
+/** The run of a direct call, found by its request among the caller's newest. */
+async function directRun({ store, now }: InspectParts, caller: Caller, id: string): Promise<RunPlace> {
+  for await (const row of newestRows({ store, caller, now }, 'request')) {
+    if (row.body.run_id !== id) continue;
+    const { trace_id: trace, session_id: session } = row.body;
+    const status = DIRECT_STATUS[row.status] ?? row.status;
+    return {
+      session: textOf(session),
+      state: { status, principal_id: row.principal, tenant_id: row.tenant, trace_id: trace ?? null },
+    };
+  }
+  throw notFound('run', id);
+}
+
+async function placeOfRun(parts: InspectParts, caller: Caller, id: string): Promise<RunPlace> {
+  const row = await parts.store.row('run', caller.tenant, id);
+  if (row === undefined) return directRun(parts, caller, id);
+  if (!mayRead(caller, row)) throw notFound('run', id);
+  return { session: row.ref ?? '', state: { status: row.status, ...row.body } };
+}
+
+async function inspectRun(parts: InspectParts, caller: Caller, id: string): Promise<InspectionView> {
+  const { store } = parts;
+  const { tenant } = caller;
+  const { session, state } = await placeOfRun(parts, caller, id);
+  const chain: ChainKey = { tenant, aggregate: 'session', id: session };
   const own = await records(store, chain, (one) => valueOf(one, 'run_id') === id);
-  const found = await withApprovals(store, row.tenant, own);
-  const state: JsonObject = { run_id: id, status: row.status, session_id: session, ...row.body };
-  return inspection({ kind: 'run', id, state, links: { session_id: session } }, found);
+  const found = await withApprovals(store, tenant, own);
+  const links: JsonObject = {
+    session_id: session,
+    request_ids: idsIn(own, 'call_id'),
+    approval_ids: idsIn(own, 'approval_id'),
+  };
+  return inspection({ kind: 'run', id, state: { run_id: id, session_id: session, ...state }, links }, found);
 }
 
 /** One item, whole. NOT_FOUND for a foreign or unknown one. */
 export async function inspectItem(
-  store: Store,
+  parts: InspectParts,
   caller: Caller,
   kind: string,
   id: string,
 ): Promise<InspectionView> {
   switch (kind) {
     case 'request':
-      return inspectRequest(store, caller, id);
+      return inspectRequest(parts, caller, id);
     case 'approval':
-      return inspectApproval(store, caller, id);
+      return inspectApproval(parts, caller, id);
     case 'session':
-      return inspectSession(store, caller, id);
+      return inspectSession(parts, caller, id);
     case 'run':
-      return inspectRun(store, caller, id);
+      return inspectRun(parts, caller, id);
     default:
       throw notFound('item', id);
   }

@@ -1,9 +1,8 @@
 // Owns how rows and records look to a reader: snake case, ISO times, redacted values only. Pure.
 import { isoTime } from '../base/clock.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
-import type { ApprovalSubject } from '../kernel/approvals/approval.ts';
-import { answerPlaces } from '../kernel/approvals/approver.ts';
+import type { JsonObject } from '../base/json.ts';
 import type { StoredRecord, StoredRow } from '../store/contract.ts';
+import { approvalEventView } from './approval-view.ts';
 
 /** Internal keys of a request row that mean nothing to a reader. */
 const INTERNAL: ReadonlySet<string> = new Set(['start_seq', 'instance', 'started_at']);
@@ -22,48 +21,6 @@ export function requestView(row: StoredRow): JsonObject {
   };
 }
 
-interface ApprovalBody {
-  subject: ApprovalSubject;
-  deliveries: JsonValue[];
-  by?: JsonObject;
-  note?: string;
-  use_by?: number;
-}
-
-export function approvalView(row: StoredRow): JsonObject {
-  const body = row.body as unknown as ApprovalBody;
-  const { subject } = body;
-  return {
-    approval_id: row.id,
-    status: row.status,
-    tool: subject.tool,
-    capability_name: subject.capability,
-    risk: subject.risk,
-    arguments: subject.arguments,
-    reason: subject.reasons.join('; '),
-    rule_id: subject.ruleId,
-    reviewer: subject.approver,
-    required_attestation: subject.requiredAttestation,
-    requested_by: subject.actor,
-    principal_id: subject.principal,
-    tenant_id: subject.tenant,
-    session_id: subject.sessionId,
-    run_id: subject.runId,
-    trace_id: subject.traceId,
-    tool_call_id: subject.callId,
-    action_digest: subject.actionDigest,
-    policy_digest: subject.policyDigest,
-    requested_at: isoTime(subject.requestedAt),
-    answer_by: isoTime(subject.answerBy),
-    ...(body.use_by === undefined ? {} : { use_by: isoTime(body.use_by) }),
-    deliveries: body.deliveries,
-    ...(body.by === undefined ? {} : { answered_by: body.by }),
-    ...(body.note === undefined ? {} : { resolution_note: body.note }),
-    answer_at: row.status === 'pending' ? answerPlaces(subject) : [],
-    updated_at: isoTime(row.updatedAt),
-  };
-}
-
 export function sessionView(row: StoredRow): JsonObject {
   return {
     session_id: row.id,
@@ -75,19 +32,22 @@ export function sessionView(row: StoredRow): JsonObject {
   };
 }
 
-/** One record as a line of a timeline. */
+function payloadOf({ header, evidence }: StoredRecord): JsonObject {
+  if (evidence.state !== 'present') return { payload: evidence.state };
+  return header.chain.aggregate === 'approval' ? approvalEventView(evidence.value) : evidence.value;
+}
+
+/** One record as a line of a timeline. What the header says no payload can say otherwise. */
 export function recordView(record: StoredRecord): JsonObject {
   const { header } = record;
-  const payload: JsonObject =
-    record.evidence.state === 'present' ? record.evidence.value : { payload: record.evidence.state };
-  return {
+  const own: JsonObject = {
     seq: header.seq,
     at: isoTime(header.at),
     type: header.type,
     chain: `${header.chain.aggregate}/${header.chain.id}`,
     hash: record.hash,
-    ...payload,
   };
+  return { ...own, ...payloadOf(record), ...own };
 }
 
 /** The lines that carry a decision, and the lines that are receipts. */

@@ -14,7 +14,7 @@ import { createCall } from './kernel.ts';
 import { admitModel, settleModel } from './model-admission.ts';
 import type { Admission, ModelRequest } from './model-admission.ts';
 import type { Decision, DecisionInput, PinState } from './policy/decision.ts';
-import { prepareCall } from './prepare.ts';
+import { parseArgs, prepareCall } from './prepare.ts';
 
 export interface Kernel {
   call(request: CallRequest, io: CallIo): Promise<CallResult>;
@@ -37,6 +37,8 @@ export interface Kernel {
   redactText(text: string): string;
   approvalFor(tenant: string, approvalId: string): Promise<Approval | undefined>;
   shownApproval(tenant: string, approvalId: string): Promise<string | undefined>;
+  /** The part of a commit that takes an approval back; undefined when it is not pending or approved. */
+  revocation(tenant: string, approvalId: string, reason: string): Promise<Commit | undefined>;
   deliver(
     answerer: Answerer,
     approvalId: string,
@@ -50,11 +52,11 @@ export function createKernel(deps: KernelDeps): Kernel {
   return {
     call: createCall(deps),
     async preview(request) {
-      const call = await prepareCall(deps, request);
+      const call = await prepareCall(deps, request, parseArgs(request.args));
       return deps.gate.decide(call.input);
     },
     async examine(request) {
-      const { input } = await prepareCall(deps, request);
+      const { input } = await prepareCall(deps, request, parseArgs(request.args));
       return { decision: deps.gate.decide(input), input };
     },
     tools(context, session) {
@@ -87,6 +89,8 @@ export function createKernel(deps: KernelDeps): Kernel {
       return (await deps.approvals.get(tenant, approvalId, deps.clock.now()))?.approval;
     },
     shownApproval: (tenant, approvalId) => deps.approvals.shown(tenant, approvalId),
+    revocation: (tenant, approvalId, reason) =>
+      deps.approvals.revoking(tenant, approvalId, { reason, at: deps.clock.now() }),
     deliver: (answerer, approvalId, delivery, actor) =>
       deps.approvals.deliver(answerer, approvalId, {
         delivery,

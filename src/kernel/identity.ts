@@ -37,6 +37,6 @@ export interface RunContext {
   externalRunId?: string;
 }
 
-export function isOperator(caller: Caller): boolean {
+export function isOperator(caller: Pick<Caller, 'roles'>): boolean {
   return caller.roles.includes('operator') || caller.roles.includes('admin');
 }

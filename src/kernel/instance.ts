@@ -21,6 +21,17 @@ function leaseKey(instance: string): string {
   return `instance/${instance}`;
 }
 
+/** Whether another process still gives signs of life; `asker` is a name of its own, never an instance's. */
+export async function isInstanceAlive(
+  { store, clock }: Pick<InstanceOptions, 'store' | 'clock'>,
+  instance: string,
+  asker: string,
+): Promise<boolean> {
+  // Probing claims the lease for nothing longer than the blink of a check; a dead process never asks for it back.
+  const probe = await store.claim(leaseKey(instance), `probe:${asker}`, clock.now(), 0);
+  return !probe.ok;
+}
+
 /** Takes the lease and keeps renewing it at a third of its length until stopped. */
 export async function startInstance(options: InstanceOptions): Promise<Instance> {
   const { store, clock, id, leaseMs } = options;
@@ -47,12 +58,7 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
   cancel = clock.after(leaseMs / 3, tick);
   return {
     id,
-    async isAlive(other) {
-      if (other === id) return true;
-      // Probing claims the lease for nothing longer than the blink of a check; a dead process never asks for it back.
-      const probe = await store.claim(leaseKey(other), `probe:${id}`, clock.now(), 0);
-      return !probe.ok;
-    },
+    isAlive: (other) => (other === id ? Promise.resolve(true) : isInstanceAlive(options, other, id)),
     async stop() {
       stopped = true;
       cancel();

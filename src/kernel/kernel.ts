@@ -6,7 +6,9 @@
 // K3  A call id runs at most once: its request row is created or moved by compare-and-set in the start commit.
 // K4  A start without an outcome whose process is gone is `unknown`, for ever; it is never run again.
 // K5  Deciding is repeated when anything it relied on changed before the commit.
-import { RuntimeError } from '../base/errors.ts';
+// K6  An exception on the way to a decision is a recorded deny.
+import { asRuntimeError, RuntimeError } from '../base/errors.ts';
+import { showCut } from '../base/text.ts';
 import type { Commit, CounterMove } from '../store/contract.ts';
 import type { Held } from './approvals/approvals.ts';
 import { describeKey, moves } from './budgets/counters.ts';
@@ -27,7 +29,7 @@ import type { Judged } from './execution/judge-result.ts';
 import { denial, finish, start } from './evidence/receipts.ts';
 import type { Receipt, Start } from './evidence/receipts.ts';
 import type { Decision } from './policy/decision.ts';
-import { prepareCall } from './prepare.ts';
+import { parseArgs, prepareCall } from './prepare.ts';
 import type { PreparedCall } from './prepare.ts';
 
 // Each round another writer won a race on this very call, approval or key; more than a few means something is wrong.
@@ -74,7 +76,12 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   const known = await knownCall(deps, request);
   if (known.kind === 'answer') return answer(known.result);
   const controls = await deps.store.counter(controlsKey(request));
-  const call = await prepareCall(deps, request);
+  const args = parseArgs(request.args);
+  const prepared = await prepareCall(deps, request, args).catch((thrown: unknown) =>
+    kernelError(deps, thrown),
+  );
+  if ('verdict' in prepared) return refuse(deps, { request, args }, prepared, known.rowVersion);
+  const call = prepared;
   const decision = withoutSecrets(deps, deps.gate.decide(call.input));
   if (decision.verdict === 'deny') return refuse(deps, call, decision, known.rowVersion);
 
@@ -89,7 +96,8 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
       deps.clock.now(),
     );
     if (standing?.approval.state !== 'approved') {
-      return openApproval(deps, { call, decision, standing, rowVersion: known.rowVersion });
+      const { rowVersion, status } = known;
+      return openApproval(deps, { call, decision, standing, rowVersion, known: status });
     }
     held = standing;
   }
@@ -127,9 +135,27 @@ function unreachable(decision: Decision): Decision {
   };
 }
 
+/** K6: the facts of a decision could not be gathered; an outage of the store is told as what it is, and nothing ran. */
+function kernelError(deps: KernelDeps, thrown: unknown): Decision {
+  const { code, message } = asRuntimeError(thrown);
+  if (code === 'STORE_UNAVAILABLE' || code === 'STORE_CORRUPT') throw thrown;
+  return withoutSecrets(deps, {
+    verdict: 'deny',
+    ruleId: 'kernel_error',
+    layer: 'kernel',
+    reasons: [`what deciding needs could not be gathered: ${code}: ${showCut(message, 160)}`],
+    aliases: ['kernel_error'],
+    onDeny: 'tell_model',
+    policyDigest: deps.config.policy.digest,
+    attributes: {},
+    scopes: { requested: [], allowed: [] },
+    others: [],
+  });
+}
+
 async function refuse(
   deps: KernelDeps,
-  call: PreparedCall,
+  call: Pick<PreparedCall, 'request' | 'args'>,
   decision: Decision,
   version: number | undefined,
 ): Promise<Round> {
@@ -315,7 +341,10 @@ async function commitOutcome(
   tried: Attempted,
 ): Promise<CallResult> {
   const { call, decision, held, reserved } = admitted;
-  const judged = judgeResult(tried, call.capability?.mode ?? 'write');
+  const judged = judgeResult(tried, {
+    mode: call.capability?.mode ?? 'write',
+    idempotent: call.capability?.idempotency.idempotent ?? false,
+  });
   const now = deps.clock.now();
   const receiptId = deps.ids.next('rcp');
   const done = finish({ request: call.request, at: now }, deps.redactor, {

@@ -12,7 +12,12 @@ import { contextFacts } from './evidence/records.ts';
 import type { RequestBody, RequestStatus } from './evidence/receipts.ts';
 import type { Decision, Layer, RuleId } from './policy/decision.ts';
 
-export type Known = { kind: 'new'; rowVersion: number | undefined } | { kind: 'answer'; result: CallResult };
+export type Known =
+  | { kind: 'new'; rowVersion: number | undefined; status: RequestStatus | undefined }
+  | { kind: 'answer'; result: CallResult };
+
+// Each round somebody else settled the call first; a store that refuses for ever must not hold the caller for ever.
+const MAX_ROUNDS = 8;
 
 const PAGE = 100;
 
@@ -103,7 +108,7 @@ async function finishedResult(deps: KernelDeps, request: CallRequest, row: Store
 }
 
 /** K4: the process that started it is gone and left no outcome. Recorded once; whoever comes second reads it. */
-async function settleUnknown(deps: KernelDeps, request: CallRequest, row: StoredRow): Promise<Known> {
+async function settleUnknown(deps: KernelDeps, request: CallRequest, row: StoredRow): Promise<void> {
   const body = row.body as unknown as RequestBody;
   const at = deps.clock.now();
   const of = { request, at };
@@ -137,14 +142,26 @@ async function settleUnknown(deps: KernelDeps, request: CallRequest, row: Stored
       ),
     ],
   });
-  // Refused means that its outcome, or somebody else's settlement, came first: that is then the answer.
-  return knownCall(deps, request);
 }
 
 /** What is known of this call id: nothing that stops it, or the answer. Throws NOT_FOUND for another session's id. */
 export async function knownCall(deps: KernelDeps, request: CallRequest): Promise<Known> {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const known = await readKnown(deps, request);
+    if (known !== 'settled') return known;
+  }
+  throw new RuntimeError(
+    'STORE_UNAVAILABLE',
+    'The end of an earlier run of this call could not be recorded.',
+    {
+      tool_call_id: request.toolCallId,
+    },
+  );
+}
+
+async function readKnown(deps: KernelDeps, request: CallRequest): Promise<Known | 'settled'> {
   const row = await deps.store.row('request', request.context.caller.tenant, request.toolCallId);
-  if (row === undefined) return { kind: 'new', rowVersion: undefined };
+  if (row === undefined) return { kind: 'new', rowVersion: undefined, status: undefined };
   const body = row.body as unknown as RequestBody;
   if (body.session_id !== request.session.id || body.tool !== request.tool) {
     throw new RuntimeError('NOT_FOUND', undefined, { tool_call_id: request.toolCallId });
@@ -152,7 +169,7 @@ export async function knownCall(deps: KernelDeps, request: CallRequest): Promise
   switch (row.status as RequestStatus) {
     case 'denied':
     case 'waiting_approval':
-      return { kind: 'new', rowVersion: row.version };
+      return { kind: 'new', rowVersion: row.version, status: row.status as RequestStatus };
     case 'done':
     case 'tool_error':
       return { kind: 'answer', result: await finishedResult(deps, request, row) };
@@ -166,6 +183,8 @@ export async function knownCall(deps: KernelDeps, request: CallRequest): Promise
           tool_call_id: request.toolCallId,
         });
       }
-      return settleUnknown(deps, request, row);
+      // Refused means that its outcome, or somebody else's settlement, came first: that is read next.
+      await settleUnknown(deps, request, row);
+      return 'settled';
   }
 }

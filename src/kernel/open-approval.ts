@@ -4,7 +4,7 @@ import type { Approval, ApprovalSubject } from './approvals/approval.ts';
 import type { Held } from './approvals/approvals.ts';
 import type { KernelDeps } from './deps.ts';
 import { denial, waiting } from './evidence/receipts.ts';
-import type { Receipt } from './evidence/receipts.ts';
+import type { Receipt, RequestStatus } from './evidence/receipts.ts';
 import type { Decision } from './policy/decision.ts';
 import { catalogApprover } from './policy/verdict.ts';
 import type { PreparedCall } from './prepare.ts';
@@ -16,6 +16,8 @@ interface Asked {
   decision: Decision;
   standing: Held | undefined;
   rowVersion: number | undefined;
+  /** What the request row says of this call so far; one that waits already is on record. */
+  known: RequestStatus | undefined;
 }
 
 function wasAsked(approval: Approval, actor: string): boolean {
@@ -39,6 +41,12 @@ export async function openApproval(deps: KernelDeps, asked: Asked): Promise<Roun
   const facts = nothingRan(decision, request.toolCallId);
   if (standing?.approval.state === 'pending') {
     const askable = !wasAsked(standing.approval, request.context.caller.actor);
+    if (asked.known !== 'waiting_approval') {
+      const of: Receipt = { request, at: deps.clock.now() };
+      const { approvalId } = standing.approval.subject;
+      const joined = await deps.store.commit(waiting(of, decision, approvalId, expected(asked)));
+      if (!joined.ok) return again();
+    }
     return answer({ ...facts, status: 'waiting_approval', approval: standing.approval, askable });
   }
   if (standing?.approval.state === 'rejected') {
@@ -58,7 +66,7 @@ function expected(asked: Asked): 'absent' | { version: number } {
 function subjectOf(deps: KernelDeps, asked: Asked, at: number): Omit<ApprovalSubject, 'shownDigest'> {
   const { call, decision } = asked;
   const { request, capability } = call;
-  const { caller, runId, traceId } = request.context;
+  const { caller, runId, traceId, agentId, delegation } = request.context;
   const { approvals, controls, policy } = deps.config;
   const risk = capability?.risk ?? 'critical';
   const answerWithinMs = Math.min(approvals.answerWithinSeconds, controls.maxWaitSeconds) * 1000;
@@ -67,6 +75,11 @@ function subjectOf(deps: KernelDeps, asked: Asked, at: number): Omit<ApprovalSub
     tenant: caller.tenant,
     principal: caller.principal,
     actor: request.session.actor,
+    agentId,
+    delegation,
+    ...(request.idempotencyKey === undefined
+      ? {}
+      : { idempotencyKey: deps.redactor.text(request.idempotencyKey) }),
     sessionId: request.session.id,
     runId,
     traceId,

@@ -27,7 +27,8 @@ function pinText(pin: PinState): string {
   return pin.state === 'pinned' || pin.state === 'declared' ? pin.digest : pin.state;
 }
 
-function parseArgs(raw: unknown): JsonObject {
+/** Throws INVALID_INPUT. */
+export function parseArgs(raw: unknown): JsonObject {
   const value = checkJson(raw ?? {}, DEFAULT_JSON_LIMITS);
   if (!isObject(value)) {
     throw new RuntimeError('INVALID_INPUT', 'arguments must be an object', { field: '/arguments' });
@@ -35,11 +36,14 @@ function parseArgs(raw: unknown): JsonObject {
   return value;
 }
 
-/** Parses once, gathers the facts that deciding needs, and binds everything to one digest. Throws INVALID_INPUT. */
-export async function prepareCall(deps: KernelDeps, request: CallRequest): Promise<PreparedCall> {
+/** Gathers the facts that deciding needs, and binds everything to one digest. */
+export async function prepareCall(
+  deps: KernelDeps,
+  request: CallRequest,
+  args: JsonObject,
+): Promise<PreparedCall> {
   const { config, gate, store, clock } = deps;
   const { context, session, tool } = request;
-  const args = parseArgs(request.args);
   const capability = Object.hasOwn(config.capabilities, tool) ? config.capabilities[tool] : undefined;
   const definition = capability === undefined ? undefined : deps.directory.definition(tool);
   const pin: PinState = definition?.pin ?? { state: 'unpinned' };
@@ -52,7 +56,8 @@ export async function prepareCall(deps: KernelDeps, request: CallRequest): Promi
     startedAt: session.startedAt,
     limits: session.limits,
   };
-  const repeats = repeatKey(counted, tool, canonicalJson(args));
+  const { windowSeconds } = config.policy.cycle;
+  const repeats = repeatKey(counted, { tool, canonicalArgs: canonicalJson(args), now, windowSeconds });
   const paths =
     capability === undefined ? [] : await resolvePaths(args, capability, config.policy.sandbox.root);
   const history = await readHistory(store, config.policy, counted, { now, repeats });
@@ -79,9 +84,12 @@ export async function prepareCall(deps: KernelDeps, request: CallRequest): Promi
     tenant: context.caller.tenant,
     principal: context.caller.principal,
     actor: session.actor,
+    agent: context.agentId,
+    delegation: context.delegation,
     session: session.id,
     tool,
     args,
+    ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
     pin: pinText(pin),
     policy: config.policy.digest,
   });

@@ -1,13 +1,12 @@
 // Owns the step between the decision and the approval: an earlier use of the same idempotency key answers the call by
 // itself, without asking anybody and without an effect.
 import { ERRORS } from '../base/errors.ts';
-import type { ErrorCode } from '../base/errors.ts';
-import type { CallResult } from './call.ts';
+import type { CallFacts, CallResult } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import { earlierUse, reservationOf } from './execution/idempotency.ts';
 import type { Reservation } from './execution/idempotency.ts';
 import { contextFacts, decisionFacts } from './evidence/records.ts';
-import { record, requestRow } from './evidence/receipts.ts';
+import { record, requestRow, sessionChain } from './evidence/receipts.ts';
 import { recordedOutcome } from './known-call.ts';
 import type { Decision } from './policy/decision.ts';
 import type { PreparedCall } from './prepare.ts';
@@ -21,29 +20,75 @@ export interface FreeKey {
   version: number | undefined;
 }
 
-function failed(decision: Decision, callId: string, code: ErrorCode): { kind: 'answer'; result: CallResult } {
-  const message = ERRORS[code].sentence;
-  return {
-    kind: 'answer',
-    result: {
-      ...nothingRan(decision, callId),
-      status: 'tool_error',
-      outcome: { content: [{ type: 'text', text: message }], replayed: false },
-      error: { code, message },
-    },
-  };
+interface Answering {
+  call: PreparedCall;
+  decision: Decision;
+  rowVersion: number | undefined;
 }
 
-function unsure(decision: Decision, callId: string): { kind: 'answer'; result: CallResult } {
-  return {
-    kind: 'answer',
-    result: {
-      ...nothingRan(decision, callId),
-      status: 'unknown',
-      sideEffect: 'side_effect_unknown',
-      error: { code: 'SIDE_EFFECT_UNKNOWN', message: ERRORS.SIDE_EFFECT_UNKNOWN.sentence },
-    },
-  };
+/** How a key answers a call without running it, and whether asking again can change that. */
+const KEY_ANSWERS = {
+  IDEMPOTENCY_CONFLICT: { status: 'tool_error', row: 'tool_error', effect: 'not_executed' },
+  // The other call may end: this one is decided anew when it is repeated.
+  CONFLICT: { status: 'tool_error', row: 'denied', effect: 'not_executed' },
+  SIDE_EFFECT_UNKNOWN: { status: 'unknown', row: 'unknown', effect: 'side_effect_unknown' },
+} as const;
+
+function keyResult(facts: CallFacts, code: keyof typeof KEY_ANSWERS): CallResult {
+  const message = ERRORS[code].sentence;
+  const error = { code, message };
+  const { status, effect: sideEffect } = KEY_ANSWERS[code];
+  return status === 'unknown'
+    ? { ...facts, sideEffect, status, error }
+    : { ...facts, status, outcome: { content: [{ type: 'text', text: message }], replayed: false }, error };
+}
+
+/** Answers because of another use of the key, and records that it did. */
+async function answerByKey(
+  deps: KernelDeps,
+  { call, decision, rowVersion }: Answering,
+  code: keyof typeof KEY_ANSWERS,
+): Promise<Round> {
+  const { request } = call;
+  const of = { request, at: deps.clock.now() };
+  const { status, row, effect } = KEY_ANSWERS[code];
+  const message = ERRORS[code].sentence;
+  const receiptId = deps.ids.next('rcp');
+  const head = await deps.store.head(sessionChain(request));
+  const written = await deps.store.commit({
+    appends: [
+      record(
+        of,
+        'call_finished',
+        {
+          receipt_id: receiptId,
+          ...contextFacts(request.context),
+          ...decisionFacts(decision),
+          status,
+          outcome: status === 'unknown' ? 'side_effect_unknown' : 'validation_failure',
+          side_effect_status: effect,
+          error: { code, message },
+        },
+        { content: [{ type: 'text', text: message }] },
+      ),
+    ],
+    rows: [
+      requestRow(
+        of,
+        row,
+        {
+          decision: decisionFacts(decision),
+          started_at: of.at,
+          start_seq: head?.seq ?? 0,
+          instance: '',
+          side_effect_status: effect,
+        },
+        rowVersion === undefined ? 'absent' : { version: rowVersion },
+      ),
+    ],
+  });
+  if (!written.ok) return again();
+  return answer(keyResult({ ...nothingRan(decision, request.toolCallId), receiptIds: [receiptId] }, code));
 }
 
 /** Answers from the earlier call's record, and records that it did. */
@@ -97,16 +142,11 @@ async function replay(
   });
 }
 
-/** What an earlier use of this call's key means: the answer, or the key free to reserve. */
-export async function checkReservation(
-  deps: KernelDeps,
-  call: PreparedCall,
-  decision: Decision,
-  rowVersion: number | undefined,
-): Promise<FreeKey | Round> {
-  if (call.capability === undefined) return { kind: 'free', key: undefined, version: undefined };
+/** The idempotency key of a call, if it has one. */
+function keyOf(call: PreparedCall): Reservation | undefined {
+  if (call.capability === undefined) return undefined;
   const { caller } = call.request.context;
-  const key = reservationOf({
+  return reservationOf({
     capability: call.capability,
     args: call.args,
     tenant: caller.tenant,
@@ -114,21 +154,32 @@ export async function checkReservation(
     metaKey: call.request.idempotencyKey,
     actionDigest: call.actionDigest,
   });
-  if (key === undefined) return { kind: 'free', key, version: undefined };
+}
+
+/** What an earlier use of this call's key means: the answer, or the key free to reserve. */
+export async function checkReservation(
+  deps: KernelDeps,
+  call: PreparedCall,
+  decision: Decision,
+  rowVersion: number | undefined,
+): Promise<FreeKey | Round> {
+  const key = keyOf(call);
+  if (call.capability === undefined || key === undefined) return { kind: 'free', key, version: undefined };
+  const answering = { call, decision, rowVersion };
   const earlier = await earlierUse(deps.store, key, deps.clock.now());
   switch (earlier.kind) {
     case 'execute':
       return { kind: 'free', key, version: earlier.version };
     case 'conflict':
-      return failed(decision, call.request.toolCallId, 'IDEMPOTENCY_CONFLICT');
+      return answerByKey(deps, answering, 'IDEMPOTENCY_CONFLICT');
     case 'wait':
-      if (await deps.isAlive(earlier.instance)) return failed(decision, call.request.toolCallId, 'CONFLICT');
+      if (await deps.isAlive(earlier.instance)) return answerByKey(deps, answering, 'CONFLICT');
       // Its process is gone. A read can simply be made again; a write may have taken effect.
       if (call.capability.mode === 'read') return { kind: 'free', key, version: earlier.version };
-      return unsure(decision, call.request.toolCallId);
+      return answerByKey(deps, answering, 'SIDE_EFFECT_UNKNOWN');
     case 'replay':
       return replay(deps, call, decision, { ...earlier, rowVersion });
     case 'reconcile':
-      return unsure(decision, call.request.toolCallId);
+      return answerByKey(deps, answering, 'SIDE_EFFECT_UNKNOWN');
   }
 }

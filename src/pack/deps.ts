@@ -5,6 +5,7 @@ import type { RuntimeConfig } from '../config/types.ts';
 import type { ModelProfile, ModelProvider } from '../providers/contract.ts';
 import type { Store } from '../store/contract.ts';
 import type { KernelPort } from './kernel-port.ts';
+import type { SessionCopies } from './managed/copy.ts';
 
 export interface PackDeps {
   config: RuntimeConfig;
@@ -13,7 +14,11 @@ export interface PackDeps {
   clock: Clock;
   ids: Ids;
   /** The provider of a profile; may throw MISSING_ENVIRONMENT or CONFIGURATION_ERROR, which harms no other profile. */
-  model: (profile: ModelProfile) => ModelProvider;
+  model: (profile: ModelProfile) => ModelProvider | Promise<ModelProvider>;
   /** This process among those that share the store. */
   instance: string;
+  /** Whether another process still shows signs of life. */
+  isAlive(instance: string): Promise<boolean>;
+  /** Where readable copies of managed sessions are put; absent: none are made. */
+  copies?: SessionCopies;
 }

@@ -2,6 +2,7 @@
 export { createPack } from './pack.ts';
 export type { Pack } from './pack.ts';
 export type { PackDeps } from './deps.ts';
+export type { SessionCopies } from './managed/copy.ts';
 export type { ApprovalBook, KernelPort, ModelAdmission, ModelCall } from './kernel-port.ts';
 export { decisionView, PACK_RECORDS } from './records.ts';
 export type { PackRecordType } from './records.ts';

@@ -35,6 +35,8 @@ export interface KernelPort {
   /** Write-time redaction for evidence payloads. */
   redact(value: JsonObject): { value: JsonObject; fields: string[] };
   approvalFor(tenant: string, approvalId: string): Promise<Approval | undefined>;
+  /** The part of a commit that takes an approval back; undefined when it is not pending or approved. */
+  revocation(tenant: string, approvalId: string, reason: string): Promise<Commit | undefined>;
 }
 
 /** What an approval message is checked against. */

@@ -1,13 +1,14 @@
 // Owns the pack as the rooms above see it: turns, the calls that turns requested, and the sessions that both belong to.
 import type { Caller } from '../kernel/identity.ts';
 import type { PackDeps } from './deps.ts';
+import { managedAtFirstUse } from './managed/lazy.ts';
+import type { ManagedPack } from './managed/managed-sessions.ts';
 import { createDefaultSessions } from './sessions/default-sessions.ts';
 import type { DirectCall } from './sessions/default-sessions.ts';
 import { requestedCall } from './sessions/requested-call.ts';
 import type { Requested } from './sessions/requested-call.ts';
 import { createSessions } from './sessions/sessions.ts';
 import type { TurnFailure, TurnInput, TurnOutput } from './turn/contract.ts';
-import { executeTurn } from './turn/run-turn.ts';
 import type { TurnIo } from './turn/run-turn.ts';
 
 export interface Pack {
@@ -17,18 +18,36 @@ export interface Pack {
   requestedCall(caller: Caller, handle: { session_id: string; tool_call_id: string }): Promise<Requested>;
   /** The run and default session of a call that names no session. */
   directCall(caller: Caller): Promise<DirectCall>;
+  /** The same to look with: it begins no session and leaves no record. */
+  directView(caller: Caller): Promise<DirectCall>;
   /** Must be called after payloads of a session were erased, so that memory forgets them too. */
   forget(tenant: string, sessionId: string): void;
+  /** Sessions that outlive a request: started, paused, resumed and recovered by the runtime itself. */
+  readonly managed: ManagedPack;
 }
 
 export function createPack(deps: PackDeps): Pack {
   const sessions = createSessions(deps.store);
   const room = { deps, sessions, running: new Set<string>() };
   const defaults = createDefaultSessions(deps);
+  // Loaded at the first turn: a server that only governs tools never takes one.
+  const turn: Pack['executeTurn'] = async (caller, input, io) => {
+    const { executeTurn } = await import('./turn/run-turn.ts');
+    return executeTurn(room, caller, input, io);
+  };
+  const managed = managedAtFirstUse(async () => {
+    const { createManagedSessions } = await import('./managed/managed-sessions.ts');
+    return createManagedSessions({ deps, sessions, executeTurn: turn });
+  });
   return {
-    executeTurn: (caller, input, io) => executeTurn(room, caller, input, io),
+    executeTurn: turn,
+    managed,
     requestedCall: (caller, handle) => requestedCall({ sessions, store: deps.store }, caller, handle),
     directCall: (caller) => defaults.directCall(caller),
-    forget: (tenant, id) => sessions.forget(tenant, id),
+    directView: (caller) => defaults.directView(caller),
+    forget(tenant, id) {
+      sessions.forget(tenant, id);
+      managed.forget(tenant, id);
+    },
   };
 }

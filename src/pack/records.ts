@@ -12,6 +12,12 @@ export const PACK_RECORDS = [
   'turn_refused',
   'session_closed',
   'item_opened',
+  'session_admitted',
+  'invocation_started',
+  'invocation_ended',
+  'call_settled',
+  'session_canceled',
+  'session_expired',
 ] as const;
 export type PackRecordType = (typeof PACK_RECORDS)[number];
 

@@ -1,10 +1,32 @@
-// Owns what a client is told before it may show or list anything: the exact prompt of an approval, and the exposed tools.
-import { RuntimeError } from '../base/errors.ts';
+// Owns what a client is told before it may show or list anything: the exact prompt of an approval, and the exposed tools;
+// and the answers that come back.
+import { mayKnow, notFound } from '../inspect/visible.ts';
+import type { Answerer, ApprovalState, Delivery } from '../kernel/approvals/approval.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { Pack } from '../pack/index.ts';
 import type { ApprovalPrompt, GovernedTool } from './contract.ts';
+
+/**
+ * Records one delivery. Whoever may neither see nor answer an approval gets NOT_FOUND, as for an id that does not exist,
+ * and leaves no record on it.
+ */
+export async function deliverApproval(
+  kernel: Kernel,
+  answerer: Answerer,
+  approvalId: string,
+  made: { delivery: Delivery; actor?: string | undefined },
+): Promise<{ state: ApprovalState; moved: boolean; why?: string }> {
+  const approval = await kernel.approvalFor(answerer.tenant, approvalId);
+  if (approval === undefined || !mayKnow(answerer, approval.subject)) throw notFound('approval', approvalId);
+  const done = await kernel.deliver(answerer, approvalId, made.delivery, made.actor);
+  return {
+    state: done.approval.state,
+    moved: done.moved,
+    ...(done.why === undefined ? {} : { why: done.why }),
+  };
+}
 
 /** NOT_FOUND for an approval that is foreign, unknown or no longer pending. */
 export async function approvalPrompt(
@@ -16,7 +38,7 @@ export async function approvalPrompt(
   const isOwn = approval?.state === 'pending' && approval.subject.principal === caller.principal;
   const text = isOwn ? await kernel.shownApproval(caller.tenant, approvalId) : undefined;
   if (!isOwn || text === undefined) {
-    throw new RuntimeError('NOT_FOUND', `Approval request not found: ${approvalId.slice(0, 80)}`);
+    throw notFound('approval', approvalId);
   }
   return {
     approval_id: approvalId,
@@ -33,7 +55,7 @@ export async function exposedTools(
 ): Promise<GovernedTool[]> {
   const { config, kernel, pack } = parts;
   if (!Object.values(config.capabilities).some((one) => one.expose)) return [];
-  const { context, session } = await pack.directCall(caller);
+  const { context, session } = await pack.directView(caller);
   const reachable = await kernel.tools(context, session);
   return reachable
     .filter(({ definition }) => config.capabilities[definition.id]?.expose === true)

@@ -6,7 +6,7 @@ import { answerPlaces } from '../kernel/approvals/approver.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { CallResult, ToolOutcome } from '../kernel/call.ts';
 import type { CallRequest } from '../kernel/call.ts';
-import { decisionView } from '../pack/index.ts';
+import { decisionView } from '../pack/records.ts';
 import type { Requested } from '../pack/index.ts';
 import type { ApprovalTicket, CallAnswer } from './contract.ts';
 

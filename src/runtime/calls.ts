@@ -1,13 +1,10 @@
-// Owns the three ways into the door: the call a turn requested, a direct capability call, and the question what would be
-// decided.
+// Owns the two ways into the door: the call a turn requested, and a direct capability call.
 import type { Ids } from '../base/ids.ts';
 import { RuntimeError } from '../base/errors.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { CallRequest } from '../kernel/call.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
 import type { CallIo } from '../kernel/execution/executor.ts';
-import { isOperator } from '../kernel/identity.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Pack } from '../pack/index.ts';
@@ -27,7 +24,7 @@ function ioOf(io: RuntimeIo): CallIo {
 }
 
 /** A name as people write it, as a canonical id; unknown names stay and are denied by the gate. */
-function canonical(config: RuntimeConfig, tool: string): string {
+export function canonical(config: RuntimeConfig, tool: string): string {
   if (Object.hasOwn(config.capabilities, tool)) return tool;
   return Object.values(config.capabilities).find((one) => one.name === tool)?.id ?? tool;
 }
@@ -66,36 +63,4 @@ export async function callCapability(
     ...(call.idempotencyKey === undefined ? {} : { idempotencyKey: call.idempotencyKey }),
   };
   return callAnswer(request, await parts.kernel.call(request, ioOf(io)));
-}
-
-/** What would be decided for a call, and for operators the one value that would flip it. No record, no effect. */
-export async function explainPolicy(
-  parts: CallParts,
-  caller: Caller,
-  call: { tool: string; args: unknown; session_id?: string; intent?: string },
-): Promise<JsonObject> {
-  const direct = await parts.pack.directCall(caller);
-  const request: CallRequest = {
-    context: direct.context,
-    session: { ...direct.session, ...(call.intent === undefined ? {} : { intent: call.intent }) },
-    tool: canonical(parts.config, call.tool),
-    args: call.args,
-    toolCallId: parts.ids.next('call'),
-  };
-  const { decision, input } = await parts.kernel.examine(request);
-  const view: JsonObject = {
-    tool: request.tool,
-    decision: decision.verdict,
-    rule_id: decision.ruleId,
-    layer: decision.layer,
-    reasons: decision.reasons,
-    aliases: decision.aliases,
-    on_deny: decision.onDeny,
-    policy_digest: decision.policyDigest,
-    attributes: decision.attributes,
-    ...(decision.approval === undefined ? {} : { approver: decision.approval.approver }),
-  };
-  if (!isOperator(caller)) return view;
-  const { flip } = await import('../kernel/policy/explain.ts');
-  return { ...view, flip: flip(parts.gate, input) as unknown as JsonValue };
 }

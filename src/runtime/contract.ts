@@ -6,6 +6,7 @@ import type { RuntimeConfig } from '../config/types.ts';
 import type { Answerer, ApprovalState, Delivery } from '../kernel/approvals/approval.ts';
 import type { ContentBlock, Progress, SideEffect, ToolDefinition } from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
+import type { ManagedSessions } from '../pack/managed/contract.ts';
 import type { ManagedWork } from '../pack/managed/surface.ts';
 import type {
   DecisionView,
@@ -144,6 +145,10 @@ export interface Runtime extends Inspect, ManagedWork<Caller, RuntimeIo> {
     delivery: Delivery,
     actor?: string,
   ): Promise<{ state: ApprovalState; moved: boolean; why?: string }>;
+  /** Sessions that outlive a request; `startGovernedAgentSession` and `resumeGovernedAgentSession` stand on it. */
+  readonly managed: ManagedSessions;
+  /** Makes the readable copy of a managed session anew from its journal; says where it lies. NOT_FOUND when foreign. */
+  rebuildSnapshot(caller: Caller, sessionId: string): Promise<{ file: string }>;
   explainPolicy(
     caller: Caller,
     call: { tool: string; args: unknown; session_id?: string; intent?: string },

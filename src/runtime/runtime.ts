@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
+import { asRuntimeError } from '../base/errors.ts';
 import { randomIds } from '../base/ids.ts';
 import type { Ids } from '../base/ids.ts';
 import { createDownstreams } from '../capabilities/downstreams.ts';
@@ -12,12 +13,13 @@ import { createDownstreamExecutor } from '../capabilities/executor.ts';
 import type { PathTokens } from '../capabilities/pin-file.ts';
 import { configDrift } from '../config/load.ts';
 import type { RuntimeConfig } from '../config/types.ts';
-import { capabilityViews } from '../inspect/capabilities.ts';
+import { capabilityPage, inspectCapability } from '../inspect/capabilities.ts';
+import type { CatalogParts } from '../inspect/capabilities.ts';
 import { health } from '../inspect/health.ts';
+import type { HealthDeps } from '../inspect/health.ts';
 import { inspectItem } from '../inspect/inspect.ts';
-import { approvalView, requestView, sessionView } from '../inspect/views.ts';
-import { rowQuery } from '../inspect/visible.ts';
-import type { PageQuery } from '../inspect/visible.ts';
+import { listPage } from '../inspect/lists.ts';
+import type { Listed } from '../inspect/lists.ts';
 import { createApprovals } from '../kernel/approvals/approvals.ts';
 import { createKernel } from '../kernel/create-kernel.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
@@ -29,16 +31,19 @@ import { createGate } from '../kernel/policy/gate.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
-import { createPack } from '../pack/index.ts';
-import type { Pack } from '../pack/index.ts';
-import { createModelProvider } from '../providers/create.ts';
-import type { RowKind, Store, StoredRow } from '../store/contract.ts';
+import { createPack } from '../pack/pack.ts';
+import type { SessionCopies } from '../pack/managed/copy.ts';
+import type { Pack } from '../pack/pack.ts';
+import type { Store } from '../store/contract.ts';
+import { sessionCopyFiles } from '../store/documents/session-copies.ts';
+import type { SessionCopyFiles } from '../store/documents/session-copies.ts';
 import { fileTenantKeys } from '../store/sealing.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
-import { approvalPrompt, exposedTools } from './approval-desk.ts';
-import { callCapability, callTool, explainPolicy } from './calls.ts';
+import { approvalPrompt, deliverApproval, exposedTools } from './approval-desk.ts';
+import { callCapability, callTool } from './calls.ts';
 import type { CallParts } from './calls.ts';
-import type { ListPage } from './contract.ts';
+import type { ListPage, ListQuery } from './contract.ts';
+import { explainPolicy } from './explain.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
@@ -53,6 +58,7 @@ interface Parts extends CallParts {
   downstreams: Downstreams;
   pinning: Pinning;
   instance: Instance;
+  copyFiles: SessionCopyFiles;
 }
 
 function pathTokens(options: RuntimeOptions): PathTokens {
@@ -104,7 +110,24 @@ function kernelOf(parts: Omit<Parts, 'kernel' | 'pack'>, options: RuntimeOptions
   });
 }
 
-function packOf(parts: Omit<Parts, 'pack'>, options: RuntimeOptions): Pack {
+/** A copy that cannot be written is said in the log; the journal has everything that it would have shown. */
+function copiesOf({ copyFiles }: Pick<Parts, 'copyFiles'>, log: Log): SessionCopies {
+  return {
+    async write(sessionId, document) {
+      try {
+        await copyFiles.write(sessionId, document);
+      } catch (thrown) {
+        log('warn', 'the readable copy of a session was not written', {
+          session_id: sessionId,
+          error: asRuntimeError(thrown).message,
+        });
+        throw thrown;
+      }
+    },
+  };
+}
+
+function packOf(parts: Omit<Parts, 'pack'>, options: RuntimeOptions, log: Log): Pack {
   const { config, store, kernel, clock, ids, instance } = parts;
   const random = (): number => Buffer.from(ids.bytes(4)).readUInt32BE() / 2 ** 32;
   return createPack({
@@ -115,8 +138,14 @@ function packOf(parts: Omit<Parts, 'pack'>, options: RuntimeOptions): Pack {
     ids,
     model:
       options.createProvider ??
-      ((profile) => createModelProvider(profile, { env: options.env, clock, random })),
+      (async (profile) => {
+        // Loaded at the first turn; providers are many modules.
+        const { createModelProvider } = await import('../providers/create.ts');
+        return createModelProvider(profile, { env: options.env, clock, random });
+      }),
     instance: instance.id,
+    isAlive: (other) => instance.isAlive(other),
+    copies: copiesOf(parts, log),
   });
 }
 
@@ -149,41 +178,44 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     log,
     downstreams: () => downstreams,
   });
-  const base = { options, config, store, gate, clock, ids, instance, pinning, downstreams };
+  const copyFiles = sessionCopyFiles(join(options.workspace, '.agent-runtime', 'workflow'));
+  const base = { options, config, store, gate, clock, ids, instance, pinning, downstreams, copyFiles };
   const kernel = kernelOf(base, options);
-  return { ...base, kernel, pack: packOf({ ...base, kernel }, options) };
+  return { ...base, kernel, pack: packOf({ ...base, kernel }, options, log) };
 }
 
-async function list(
-  store: Store,
-  caller: Caller,
-  query: PageQuery,
-  of: { kind: RowKind; view: (row: StoredRow) => ListPage['items'][number] },
-): Promise<ListPage> {
-  const page = await store.list(rowQuery(caller, of.kind, query));
-  const { tool, session_id: session } = query.filter ?? {};
-  const items = page.items
-    .map(of.view)
-    .filter((item) => tool === undefined || item.tool === tool)
-    .filter((item) => session === undefined || item.session_id === session);
-  return { items, ...(page.nextCursor === undefined ? {} : { next_cursor: page.nextCursor }) };
-}
-
-/** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
-export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
-  const parts = await joinRooms(options);
-  const { config, store, kernel, gate, pack, pinning, clock } = parts;
+/** What health and the catalog are read from. */
+function inspectionOf(parts: Parts): { healthDeps: HealthDeps; catalog: CatalogParts } {
+  const { options, config, store, gate, pinning, clock } = parts;
   const healthDeps = {
     config,
     store,
     directory: pinning.directory,
     clock,
     hasEnv: (name: string) => (options.env[name] ?? '') !== '',
+    isAlive: (instance: string) => parts.instance.isAlive(instance),
     drift: () => configDrift(config),
   };
+  const catalog: CatalogParts = {
+    config,
+    directory: pinning.directory,
+    gate,
+    serverState: (server) => parts.downstreams.connection(server)?.state().state,
+  };
+  return { healthDeps, catalog };
+}
+
+/** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
+export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
+  const parts = await joinRooms(options);
+  const { config, store, kernel, gate, pack, pinning, clock } = parts;
+  const { healthDeps, catalog } = inspectionOf(parts);
+  const list = (kind: Listed, caller: Caller, query: ListQuery): Promise<ListPage> =>
+    listPage({ store, caller, now: clock.now() }, kind, query);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await parts.downstreams.close();
+    await pack.managed.settled();
     await parts.instance.stop().catch(() => undefined);
     if (options.store === undefined) await store.close();
   };
@@ -196,23 +228,26 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     executeTurn: (caller, input, io) => pack.executeTurn(caller, input, io),
     callTool: (caller, input, io) => callTool(parts, caller, input, io),
     callCapability: (caller, call, io) => callCapability(parts, caller, call, io),
+    managed: pack.managed,
+    async rebuildSnapshot(caller, sessionId) {
+      await pack.managed.rebuildSnapshot(caller, sessionId);
+      return { file: parts.copyFiles.pathOf(sessionId) };
+    },
     explainPolicy: (caller, call) => explainPolicy(parts, caller, call),
     exposedTools: (caller) => exposedTools(parts, caller),
     approvalPrompt: (caller, id) => approvalPrompt(kernel, caller, id),
-    async deliverApproval(answerer, id, delivery, actor) {
-      const done = await kernel.deliver(answerer, id, delivery, actor);
-      return {
-        state: done.approval.state,
-        moved: done.moved,
-        ...(done.why === undefined ? {} : { why: done.why }),
-      };
-    },
-    listRequests: (caller, query) => list(store, caller, query, { kind: 'request', view: requestView }),
-    listSessions: (caller, query) => list(store, caller, query, { kind: 'session', view: sessionView }),
-    listApprovals: (caller, query) => list(store, caller, query, { kind: 'approval', view: approvalView }),
-    listCapabilities: () => Promise.resolve({ items: capabilityViews(config, pinning.directory) }),
+    deliverApproval: (answerer, id, delivery, actor) =>
+      deliverApproval(kernel, answerer, id, { delivery, actor }),
+    listRequests: (caller, query) => list('request', caller, query),
+    listSessions: (caller, query) => list('session', caller, query),
+    listApprovals: (caller, query) => list('approval', caller, query),
+    listCapabilities: async (_caller, query) => capabilityPage(config, pinning.directory, query),
     async inspect(caller, kind, id) {
-      return { ...(await inspectItem(store, caller, kind, id)), kind };
+      const found =
+        kind === 'capability'
+          ? inspectCapability(catalog, caller, id)
+          : await inspectItem({ store, now: clock.now() }, caller, kind, id);
+      return { ...found, kind };
     },
     getHealth: (caller) => health(healthDeps, caller),
     onToolsChanged: (listener) => pinning.onToolsChanged(listener),

@@ -109,9 +109,20 @@ export class StdioPipes implements Transport {
     for (const resolve of waiting) resolve();
   }
 
-  #write(message: unknown): Promise<void> {
+  /**
+   * Replies of one turn of the event loop leave together: calls that shared a commit are answered at once. Never with a
+   * notification: clients hand that on one turn later than a reply, and forget the call's progress with the reply.
+   */
+  #write(message: object): Promise<void> {
+    const stdout = this.#stdout;
+    if ('method' in message) {
+      stdout.uncork();
+    } else if (stdout.writableCorked === 0) {
+      stdout.cork();
+      process.nextTick(() => stdout.uncork());
+    }
     return new Promise((resolve, reject) => {
-      this.#stdout.write(`${JSON.stringify(message)}\n`, (error) => {
+      stdout.write(`${JSON.stringify(message)}\n`, (error) => {
         if (error === null || error === undefined) resolve();
         else reject(error);
       });

@@ -7,6 +7,7 @@ import type { Store } from '../../src/store/contract.ts';
 import { capability, note, pay, sampleConfig } from '../kernel/sample-config.ts';
 import { APPROVE, approved, CALLER, CANARY, expectStatus, OK, PERSON, SESSION } from '../kernel/rig.ts';
 import type { MakeRig, Rig } from '../kernel/rig.ts';
+import { doorChecks } from './door-checks.ts';
 
 export type Check = (make: MakeRig) => Promise<void>;
 
@@ -304,4 +305,5 @@ export const everyCheck: Readonly<Record<string, Check>> = {
   unknownIsNeverRepeated,
   orphansAreSettledOnce,
   idempotentKeyHasOneEffect,
+  ...doorChecks,
 };

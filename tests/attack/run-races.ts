@@ -52,6 +52,8 @@ interface Ended {
   exactly?: number;
 }
 
+const NOTHING: Ended = { effects: 0, approvals: 0 };
+
 type Race = (ring: Ring) => Promise<Ended>;
 
 async function tryCall(rig: Rig, args: unknown): Promise<string> {
@@ -158,9 +160,12 @@ export async function runRaces(options: { seed: number; races: number; make?: Ma
     const [one, two] = rigs;
     const kind = kinds[n % kinds.length] ?? '';
     const where = `seed ${seed}, race ${n}: ${kind}`;
-    const end = await (RACES[kind] as Race)({ one, two, by, args: { n } });
     run.races += 1;
     run.kinds[kind] = (run.kinds[kind] ?? 0) + 1;
+    const end = await (RACES[kind] as Race)({ one, two, by, args: { n } }).catch((error: unknown) => {
+      run.violations.push(`${where}: ${String(error)}`);
+      return NOTHING;
+    });
     run.effects += end.effects;
     run.approvals += end.approvals;
     if (end.effects > end.approvals)

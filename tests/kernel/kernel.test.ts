@@ -255,30 +255,30 @@ describe('a process that ended', () => {
   });
 });
 
-describe('not yet as designed', () => {
-  test.fails('a call that joins a waiting approval is on record like the one that opened it', async () => {
-    // openApproval answers from the standing approval without a commit: the second call has no record and no request row.
+describe('on record, whatever happens', () => {
+  test('a call that joins a waiting approval is on record like the one that opened it', async () => {
     const rig = createRig();
     await rig.call('pay', {}, { toolCallId: 'call_1' });
     await rig.call('pay', {}, { toolCallId: 'call_2' });
     expect(await rig.store.row('request', 'local', 'call_2')).toBeDefined();
   });
 
-  test.fails('the cycle rule forgets after its window', async () => {
-    // policy.cycle.windowSeconds is read by nothing: the count of a call is for the life of the session.
+  test('the cycle rule forgets after its window', async () => {
     const rig = createRig();
     for (let n = 0; n < 3; n++) await rig.call('look', {});
     rig.clock.advance(601_000);
     expect((await rig.call('look', {})).status).toBe('done');
   });
 
-  test.fails('an exception on the way to the decision is a recorded deny', async () => {
-    // Deciding is total, but what gathers its facts (directory, schema preparation, paths) is not: the call rejects with
-    // the raw error and leaves no record (requirement 1). Nothing runs.
+  test('an exception on the way to the decision is a recorded deny', async () => {
     const rig = createRig();
     rig.pins.get = () => {
       throw new TypeError('pin file unreadable');
     };
-    expect((await rig.call('note', {})).status).toBe('denied');
+    expect(await rig.call('note', {})).toMatchObject({
+      status: 'denied',
+      decision: { ruleId: 'kernel_error' },
+    });
+    expect((await rig.records()).map((one) => one.header.type)).toEqual(['call_denied']);
   });
 });

@@ -132,6 +132,7 @@ export function sessionOf(clock: FakeClock, over: Partial<SessionBinding> = {}):
 export function createRig(options: RigOptions = {}): Rig {
   const config = options.config ?? sampleConfig();
   const clock = options.clock ?? createFakeClock();
+  const startedAt = clock.now();
   const seed = options.idSeed ?? 'rig';
   const ids = createFixedIds(seed);
   const store = options.store ?? createMemoryStore({ keys: memoryTenantKeys(), ids: createFixedIds('salt') });
@@ -168,7 +169,7 @@ export function createRig(options: RigOptions = {}): Rig {
     calls += 1;
     return {
       context: contextOf({ agentId: config.agent.id }),
-      session: sessionOf(clock),
+      session: sessionOf(clock, { startedAt }),
       tool: name,
       args,
       toolCallId: `call_${seed}_${calls}`,

@@ -98,6 +98,8 @@ export interface OracleReport {
   wrongAllows: string[];
   /** Same answer, but the other denials are not those that the oracle found. */
   othersDiffer: string[];
+  /** What is said of the run and of the tool before the arguments are known does not go with the decision. */
+  reachDiffers: string[];
 }
 
 function count(map: Map<string, number>, key: string): number {
@@ -108,6 +110,7 @@ function count(map: Map<string, number>, key: string): number {
 
 const CALLS_PER_WORLD = 400;
 const TRIES = 10;
+const REACH_EVERY = 4;
 
 function gateConfig({ config }: World): Config {
   const base = sampleConfig();
@@ -161,6 +164,28 @@ function judge(gate: Gate, world: World, { given, plain, oracle }: Asked, report
     report.othersDiffer.push(text());
 }
 
+const BEFORE_ARGUMENTS: readonly ORuleId[] = [
+  'run_precheck',
+  'tool_registry',
+  'inventory',
+  'tool_pin',
+  'scope_boundary',
+  'intent',
+];
+
+/** A tool is reachable if some call of it may be, and not if every call of it is denied. */
+function judgeReach(gate: Gate, world: World, { given, plain, oracle }: Asked, report: OracleReport): void {
+  if (given !== plain) return; // poisoned
+  const denied = oracle.findings.filter((one) => one.verdict === 'deny').map((one) => one.ruleId);
+  const began = gate.precheck(given).verdict === 'allow';
+  const { reachable } = gate.reach(given);
+  const isNever = denied.some((ruleId) => BEFORE_ARGUMENTS.includes(ruleId));
+  if (began !== denied.includes('run_precheck') && reachable !== isNever) return;
+  if (!reachable && !isNever && denied.includes('capability_rule')) return; // by a rule without a condition
+  const said = `the run may ${began ? '' : 'not '}begin, the tool is ${reachable ? '' : 'not '}reachable`;
+  report.reachDiffers.push(`${said}; ${described(world, plain, oracle, gate.decide(given))}`);
+}
+
 interface Asked {
   given: OInput;
   /** The same without poison, to show it. */
@@ -190,16 +215,23 @@ function nextCall(dice: Dice, world: World, report: OracleReport, full: number):
     const oracle = oracleDecide(world.config, given);
     const [pair, rule] = cellsOf(oracle);
     const thin = (report.pairs.get(pair) ?? 0) < full || (report.rules.get(rule) ?? 0) < full;
-    if (thin || attempt === TRIES) return { given, plain: call.input, oracle };
+    if (thin || attempt >= TRIES) return { given, plain: call.input, oracle };
   }
 }
 
+export function isCaught({ disagreements, othersDiffer, reachDiffers }: OracleReport): boolean {
+  return disagreements.length + othersDiffer.length + reachDiffers.length > 0;
+}
+
+/** `untilCaught`: ends at the first answer that differs. */
 export async function runOracle({
   seed,
   count: total,
+  untilCaught = false,
 }: {
   seed: number;
   count: number;
+  untilCaught?: boolean;
 }): Promise<OracleReport> {
   const report: OracleReport = {
     seed,
@@ -212,6 +244,7 @@ export async function runOracle({
     disagreements: [],
     wrongAllows: [],
     othersDiffer: [],
+    reachDiffers: [],
   };
   const full = total / (REACHABLE.length * 1.2);
   const dice = new Dice(seed);
@@ -223,11 +256,13 @@ export async function runOracle({
     for (let calls = 0; calls < CALLS_PER_WORLD && report.decisions < total; calls += 1) {
       const asked = nextCall(dice, world, report, full);
       judge(gate, world, asked, report);
+      if (report.decisions % REACH_EVERY === 0) judgeReach(gate, world, asked, report);
       report.decisions += 1;
       const [pair, rule] = cellsOf(asked.oracle);
       count(report.pairs, pair);
       count(report.rules, rule);
       count(report.verdicts, asked.oracle.verdict);
+      if (untilCaught && isCaught(report)) return report;
     }
   }
   return report;
@@ -261,6 +296,7 @@ export function table(report: OracleReport): string {
     'unreachable',
     ...[...pairs().unreachable].map(([cell, reason]) => `  ${cell.padEnd(46)}${reason}`),
     `${report.disagreements.length} disagreements, ${report.wrongAllows.length} wrong allows, ` +
-      `${report.othersDiffer.length} with other lists of denials and demands`,
+      `${report.othersDiffer.length} with other lists of denials and demands, ` +
+      `${report.reachDiffers.length} of reach`,
   ].join('\n');
 }

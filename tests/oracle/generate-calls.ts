@@ -1,5 +1,6 @@
 // Owns the seeded calls: a call that most rules like, then none to three deliberate faults.
-import { hostInForce, scopeDenials } from './oracle-scopes.ts';
+import { urlInForce } from './oracle.ts';
+import { scopeDenials } from './oracle-scopes.ts';
 import { urlAllowed, urlArguments } from './oracle-arguments.ts';
 import type { World } from './generate.ts';
 import type { Dice } from './random.ts';
@@ -154,9 +155,10 @@ function argsFor(dice: Dice, world: World, tool: OTool | undefined, faults: read
   if (tool?.pathArguments.length !== 0 && dice.chance(0.5)) args['s'] = '/box/a/x.txt';
   if (dice.chance(hot ? 0.5 : 0.08)) args['k'] = dice.pick<Json>([5, 'word', urlFor(dice, config, url)]);
   if (url || dice.chance(0.2)) {
-    const key = dice.pick(['url', 'targetUrl', 'links', 'deep', 's']);
+    const key = dice.pick(['url', 'targetUrl', 'links', 'deep', 'nest', 's']);
     const text = urlFor(dice, config, url);
     if (key === 'links') args[key] = [urlFor(dice, config, false), text];
+    else if (key === 'nest') args['url'] = { at: text };
     else args[key] = key === 'deep' ? { callback_url: text } : text;
   }
   const pathed = tool?.server !== undefined || tool?.scopes.some((scope) => scope.type === 'path') === true;
@@ -196,7 +198,11 @@ function pathsFor(dice: Dice, args: JsonMap, tool: OTool | undefined, faults: re
     if (faults.includes('unresolved') && dice.chance(0.5)) return [];
     const declared = tool?.pathArguments.find((one) => one.pointer === pointer);
     const access: Access = declared?.access ?? tool?.mode ?? 'read';
-    const resolved = dice.pick(bad ? [...BAD_PATHS, ...GOOD_PATHS] : GOOD_PATHS);
+    const isNear = bad && tool?.id === 'neighbour' && dice.chance(0.7);
+    const resolved = isNear ? '/boxes/x.txt' : dice.pick(bad ? [...BAD_PATHS, ...GOOD_PATHS] : GOOD_PATHS);
+    if (faults.includes('unresolved') && dice.chance(0.3)) {
+      return [{ pointer, given: `${given}.bak`, resolved, access }]; // resolved, but not this path
+    }
     if (faults.includes('unresolved')) return [{ pointer, given, access, problem: 'does not exist' }];
     const problem = bad && dice.chance(0.2) ? { problem: 'is a device' } : {};
     return [{ pointer, given, resolved, access, ...problem }];
@@ -232,11 +238,12 @@ function intentFor(dice: Dice, config: OConfig, tool: string, bad: boolean): str
   return fitting.length === 0 ? all[0]?.id : dice.pick(fitting).id;
 }
 
-const TROUBLED = ['admin', 'exec', 'noegress', 'unapproved', 'banned', 'unlisted', 'full'];
+const TROUBLED = ['admin', 'exec', 'noegress', 'plain-unapproved', 'banned', 'plain-unlisted', 'full'];
 
 function toolFor(dice: Dice, config: OConfig, faults: readonly Fault[]): string {
   if (faults.includes('ghost')) return dice.pick(['ghost', 'ghost', 'ghost-denied', 'constructor']);
   if (faults.includes('tool')) return dice.pick(TROUBLED);
+  if (faults.includes('path') && dice.chance(0.1)) return 'neighbour';
   return dice.pick(Object.keys(config.capabilities).filter((id) => !TROUBLED.includes(id)));
 }
 
@@ -299,20 +306,20 @@ export function makeCall(dice: Dice, world: World, aim?: readonly string[]): Cal
     if (dice.chance(0.1)) delete history.tenant;
     else history.tenant = overspent(dice, { ...loopBudget.perTenant });
   }
-  const missing = has('precheck') ? dice.below(3) : -1;
+  const missing = has('precheck') ? dice.sample([0, 1, 2], dice.pick([1, 1, 2, 3])) : [];
   const input: OInput = {
     tool: id,
     args,
     caller: {
-      tenant: missing === 0 ? '' : dice.pick(['t1', 't1', 't2']),
-      principal: missing === 1 ? '' : dice.pick(['p1', 'p1', 'p2']),
+      tenant: missing.includes(0) ? '' : dice.pick(['t1', 't1', 't2']),
+      principal: missing.includes(1) ? '' : dice.pick(['p1', 'p1', 'p2']),
       actor: 'stdio:1',
       roles: has('tool') ? dice.some(['operator', 'admin', 'reader', 'administrator'], 0.2) : [],
       scopes: [],
       lane,
     },
     delegation: { mode: 'platform_owned', delegatedPrincipalId: '', delegatedScope: '' },
-    agentId: missing === 2 ? dice.pick(['', 'agent-2', 'Agent-1']) : 'agent-1',
+    agentId: missing.includes(2) ? dice.pick(['', 'agent-2', 'Agent-1']) : 'agent-1',
     session: { id: 'session', ...(intent === undefined ? {} : { intent }), lane, task },
     ...(tool === undefined ? {} : { capability: tool }),
     pin: has('pin')
@@ -355,32 +362,19 @@ export function poisoned({ input, poison }: Call): OInput {
   return { ...input, history: { ...input.history, session: broken as OUsage } };
 }
 
-/** The two families in which the gate allows what the oracle reads as denied; left out of the comparison. */
+/**
+ * Left out of the comparison: a tool with networkAccess full and no network scope of its own. Read by the letter, its
+ * allowed_egress counts as its network scope; the gate takes every host that the layers leave.
+ */
 export function isDisputed(config: OConfig, input: OInput): boolean {
   const tool = input.capability;
-  if (tool === undefined || tool.networkAccess === 'none') return false;
-  return urlBeyondScope(config, input, tool) || fullWithoutScope(config, input, tool);
-}
-
-/**
- * FINDING 1: a networked tool's URL argument is on policy.urlAllowlist, but its host is outside the network scopes in
- * force (workspace ∩ lane ∩ task ∩ tool). The gate allows it.
- */
-function urlBeyondScope(config: OConfig, input: OInput, tool: OTool): boolean {
-  return urlArguments(tool, input.args).some((text) => {
-    if (!urlAllowed(config, text)) return false;
-    const { protocol, host, port } = new URL(text);
-    const named = port === '' && protocol === 'http:' ? `${host}:80` : host;
-    return !hostInForce(config, input, tool, named);
-  });
-}
-
-/**
- * FINDING 2: a tool with networkAccess full and no network scope of its own. Its allowedEgress hosts are outside the
- * layers' network scopes; the gate asks only that some host is left.
- */
-function fullWithoutScope(config: OConfig, input: OInput, tool: OTool): boolean {
-  if (tool.networkAccess !== 'full' || tool.scopes.some((scope) => scope.type === 'network')) return false;
+  if (tool?.networkAccess !== 'full' || tool.scopes.some((scope) => scope.type === 'network')) return false;
   const open: OTool = { ...tool, scopes: [...tool.scopes, { type: 'network', posture: 'full' }] };
-  return scopeDenials(config, input, tool).length !== scopeDenials(config, input, open).length;
+  const differ = (text: string): boolean =>
+    urlAllowed(config, text) &&
+    urlInForce(config, input, tool, text) !== urlInForce(config, input, open, text);
+  return (
+    scopeDenials(config, input, tool).length !== scopeDenials(config, input, open).length ||
+    urlArguments(tool, input.args).some(differ)
+  );
 }

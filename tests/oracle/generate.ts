@@ -172,6 +172,10 @@ function kinds(dice: Dice): Record<string, Partial<OTool>> {
     plain: {},
     writer: { mode: 'write', permission: 'write', risk: 'medium' },
     reads: { scopes: pathScopes(dice, 'read', 0.5) },
+    // Its own scope goes beyond the sandbox root.
+    neighbour: {
+      scopes: ['/box/**', '/boxes/**'].map((pattern) => ({ type: 'path', pattern, access: 'read' })),
+    },
     writes: { mode: 'write', scopes: [...pathScopes(dice, 'read', 0.5), ...ownWrites(dice)] },
     'desk:get': { transport: 'mcp_stdio', server: 'desk' },
     'desk:read': { transport: 'mcp_http', server: 'desk', scopes: pathScopes(dice, 'read', 0.7) },
@@ -190,9 +194,10 @@ function kinds(dice: Dice): Record<string, Partial<OTool>> {
     exec: { class: 'exec', sandboxed: dice.chance(0.5) },
     critical: { risk: 'critical' },
     approved: { mode: 'write', approval: { approver: dice.pick(['principal', 'role:manager', 'other']) } },
-    unapproved: {},
+    // Named like a tool that may be called, and more.
+    'plain-unapproved': {},
     banned: {},
-    unlisted: {},
+    'plain-unlisted': {},
   };
 }
 
@@ -238,7 +243,7 @@ function policyOf(dice: Dice, ids: readonly string[]): OPolicy {
     );
   return {
     registry: {
-      allowed: ids.filter((id) => id !== 'unlisted' && dice.chance(0.98)),
+      allowed: ids.filter((id) => id !== 'plain-unlisted' && dice.chance(0.98)),
       denied: ['banned', 'ghost-denied', ...dice.some(ids, 0.02)],
     },
     urlAllowlist: dice.sample(ORIGINS, 2 + dice.below(5)),
@@ -288,7 +293,10 @@ export function makeWorld(seed: number): World {
       directory: dice.chance(0.5) ? '/box/conf' : '/workspace/configs',
       agent: {
         id: 'agent-1',
-        approvedCapabilities: ids.filter((id) => id !== 'unapproved' && dice.chance(0.98)),
+        approvedCapabilities: [
+          ...ids.filter((id) => id !== 'plain-unapproved' && dice.chance(0.98)),
+          ...(dice.chance(0.5) ? ['ghost'] : []),
+        ],
       },
       capabilities,
       policy: policyOf(dice, [...ids, 'ghost']),

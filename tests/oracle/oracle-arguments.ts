@@ -40,14 +40,17 @@ function leaves(value: Json, keys: string[], pointer: string): Leaf[] {
 }
 
 /** The strings that name paths: by key for tools with path scopes or a server, or declared; with their access. */
-export function pathArguments(tool: OTool | undefined, args: JsonMap): { pointer: string; access: Access }[] {
+export function pathArguments(
+  tool: OTool | undefined,
+  args: JsonMap,
+): { pointer: string; given: string; access: Access }[] {
   if (tool === undefined) return [];
   const byName = tool.server !== undefined || tool.scopes.some((scope) => scope.type === 'path');
   return leaves(args, [], '').flatMap(({ keys, pointer, value }) => {
     if (typeof value !== 'string') return [];
     const declared = tool.pathArguments.filter((one) => beneath(pointer, one.pointer));
-    if (declared.length > 0) return declared.map(({ access }) => ({ pointer, access }));
-    return byName && keys.some(isPathKey) ? [{ pointer, access: tool.mode }] : [];
+    if (declared.length > 0) return declared.map(({ access }) => ({ pointer, given: value, access }));
+    return byName && keys.some(isPathKey) ? [{ pointer, given: value, access: tool.mode }] : [];
   });
 }
 

@@ -1,7 +1,7 @@
 // Owns a second, independent reading of the gate's specification (design §6, PO, SC, CI-01/02/09, TC-13), written in
 // the plainest way and without a line of src. Where it and the gate differ, one of the two misread the text.
 import { pathArguments, schemaFits, urlAllowed, urlArguments, whenHolds } from './oracle-arguments.ts';
-import { pathInForce, scopeDenials } from './oracle-scopes.ts';
+import { hostInForce, pathInForce, scopeDenials } from './oracle-scopes.ts';
 import type { Answer, OBudget, OConfig, OInput, OLayer, OTool, OUsage } from './shapes.ts';
 
 /** The fixed order in which denials are reported. */
@@ -140,8 +140,17 @@ function pin(input: OInput, tool: OTool | undefined): Finding[] {
 }
 
 function urls(config: OConfig, input: OInput, tool: OTool | undefined): Finding[] {
-  const bad = urlArguments(tool, input.args).some((text) => !urlAllowed(config, text));
+  const bad = urlArguments(tool, input.args).some(
+    (text) => !urlAllowed(config, text) || !urlInForce(config, input, tool, text),
+  );
   return bad ? [deny('url_allowlist', 'kernel')] : [];
+}
+
+/** A networked tool reaches only what workspace, lane, task and the tool itself all leave open. */
+export function urlInForce(config: OConfig, input: OInput, tool: OTool | undefined, text: string): boolean {
+  if (tool === undefined || tool.networkAccess === 'none') return true;
+  const { protocol, host, port } = new URL(text);
+  return hostInForce(config, input, tool, port === '' && protocol === 'http:' ? `${host}:80` : host);
 }
 
 /** Resolved, without a problem, beneath the sandbox root, no reserved directory, in every scope list in force. */
@@ -159,7 +168,8 @@ function paths(config: OConfig, input: OInput, tool: OTool | undefined): Finding
       !pathInForce(config, input, tool, path.resolved, path.access),
   );
   const unresolved = pathArguments(tool, input.args).some(
-    ({ pointer, access }) => !input.paths.some((path) => path.pointer === pointer && path.access === access),
+    ({ pointer, given, access }) =>
+      !input.paths.some((path) => path.pointer === pointer && path.given === given && path.access === access),
   );
   return bad || unresolved ? [deny('sandbox_path', 'kernel')] : [];
 }

@@ -7,7 +7,7 @@ import { KERNEL_RECORDS } from '../../src/kernel/evidence/records.ts';
 import { createManifest, createPack, PACK_RECORDS, verifyManifest } from '../../src/pack/index.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { createPackRig, governed, rigConfig, says, user } from './rig.ts';
+import { asks, CALLER, createPackRig, governed, rigConfig, says, user } from './rig.ts';
 
 const PARTS = {
   version: '0.1.0',
@@ -56,8 +56,21 @@ describe('the manifest', () => {
     await rig.fails({ messages: [], session_id });
     rig.model.next(governed({ status: 'complete', assistant_message: 'x' }));
     await rig.ok({ messages: [user('hi')], session_id });
+    const { managed } = rig.pack;
+    const io = { signal: new AbortController().signal };
+    const start = (over: object): Promise<{ session_id: string }> =>
+      managed.create(CALLER, { executeTurnInput: { messages: [user('pay')] }, ...over });
+    rig.model.next(asks('pay', { sum: 1 }));
+    const { session_id: waiting } = await start({});
+    await managed.run(CALLER, waiting, {}, io);
+    rig.clock.advance(901_000);
+    await managed.run(CALLER, waiting, {}, io);
+    await managed.cancel(CALLER, waiting, 'no longer wanted');
+    const { session_id: late } = await start({ expiresAt: rig.clock.now() });
+    await managed.status(CALLER, late);
     const emitted = new Set(rig.counted.commits.flatMap((one) => one.appends ?? []).map((one) => one.type));
-    expect([...emitted].sort()).toEqual([...PACK_RECORDS].sort());
+    const ofKernel = new Set<string>(KERNEL_RECORDS);
+    expect([...emitted].filter((type) => !ofKernel.has(type)).sort()).toEqual([...PACK_RECORDS].sort());
   });
 
   test('another content, version or pin is tampering', () => {

@@ -149,6 +149,7 @@ export interface RigOptions {
   clock?: FakeClock;
   model?: FakeModel;
   instance?: string;
+  isAlive?: (instance: string) => Promise<boolean>;
   seed?: string;
 }
 
@@ -223,7 +224,8 @@ export function createPackRig(options: RigOptions = {}): Rig {
     isAlive: async () => false,
   });
   const port: KernelPort = kernel;
-  const pack = createPack({ config, store, kernel: port, clock, ids, model: () => model, instance });
+  const isAlive = options.isAlive ?? (async () => true);
+  const pack = createPack({ config, store, kernel: port, clock, ids, model: () => model, instance, isAlive });
   const snapshots: TurnSnapshot[] = [];
   const signal = new AbortController().signal;
   const turn: Rig['turn'] = (input, { caller = CALLER, io = {} } = {}) =>

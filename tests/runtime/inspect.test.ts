@@ -3,7 +3,20 @@ import { RuntimeError } from '../../src/base/errors.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import { verifyStore } from '../../src/inspect/evidence.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { APPROVE, CALLER, configFor, IO, OK, open, PERSON, place, says, ticket, types } from './rig.ts';
+import {
+  APPROVE,
+  CALLER,
+  configFor,
+  IO,
+  OK,
+  open,
+  OTHER,
+  PERSON,
+  place,
+  says,
+  ticket,
+  types,
+} from './rig.ts';
 import type { Bench } from './rig.ts';
 
 async function listed(bench: Bench): Promise<Record<string, unknown[]>> {
@@ -85,24 +98,122 @@ async function paid(bench: Bench): Promise<{ asked: Awaited<ReturnType<Bench['as
   return { asked, id };
 }
 
-verifies({ partial: ['IN-11'] }, 'request, run, session and approval lead to each other', async () => {
+verifies(['IN-11'], 'request, run, session and approval lead to each other and to the records', async () => {
   const bench = await open(await place());
   const { asked, id } = await paid(bench);
   const { runtime } = bench;
-  const request = await runtime.inspect(CALLER, 'request', asked.tool_call_id);
-  expect(request.links).toEqual({ session_id: asked.session_id, run_id: asked.run_id, approval_id: id });
+  const { tool_call_id: call, session_id: session, run_id: run } = asked;
+  const request = await runtime.inspect(CALLER, 'request', call);
+  expect(request.links).toMatchObject({ session_id: session, run_id: run, approval_ids: [id] });
+  const places = request.timeline.map((line) => `${line.chain as string}#${line.seq as number}`);
+  expect(request.links.records).toEqual(places);
+  expect(places).toHaveLength(3);
   const approval = await runtime.inspect(CALLER, 'approval', id);
-  expect(approval.links).toEqual({
-    request_id: asked.tool_call_id,
-    session_id: asked.session_id,
-    run_id: asked.run_id,
-  });
-  const session = await runtime.inspect(CALLER, 'session', asked.session_id);
-  expect(session.links.request_ids).toEqual([asked.tool_call_id]);
-  expect(session.state.run_id).toBe(asked.run_id);
-  const run = await runtime.inspect(CALLER, 'run', asked.run_id);
-  expect(run.links.session_id).toBe(asked.session_id);
+  expect(approval.links).toEqual({ request_id: call, session_id: session, run_id: run });
+  const ofRun = await runtime.inspect(CALLER, 'run', run);
+  expect(ofRun.links).toEqual({ session_id: session, request_ids: [call], approval_ids: [id] });
+
+  await bench.run(await bench.ask('note', { n: 1 }, { session_id: session }));
+  const whole = await runtime.inspect(CALLER, 'session', session);
+  expect(whole.links.request_ids).toHaveLength(2);
+  expect(whole.links.request_ids).toContain(call);
+  expect(whole.links.approval_ids).toEqual([id]);
+  expect(whole.links.run_ids).toContain(run);
+  expect(whole.links).not.toHaveProperty('newest_only');
 });
+
+verifies(
+  { partial: ['IN-11'] },
+  'the run of a direct call is found by the id that its answer gave',
+  async () => {
+    const bench = await open(await place());
+    const { runtime } = bench;
+    const done = await runtime.callCapability(CALLER, { tool: 'note', args: { n: 1 } }, IO);
+    await runtime.callCapability(CALLER, { tool: 'note', args: { n: 2 } }, IO);
+    const run = await runtime.inspect(CALLER, 'run', done.run_id);
+    expect(run.state).toMatchObject({ run_id: done.run_id, status: 'success', session_id: done.session_id });
+    expect(run.links.request_ids).toEqual([done.tool_call_id]);
+    expect(run.receipts).toHaveLength(2);
+    const session = await runtime.inspect(CALLER, 'session', done.session_id);
+    expect(session.links.run_ids).toContain(done.run_id);
+    await expect(runtime.inspect(OTHER, 'run', done.run_id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  },
+);
+
+/** Every key of a document, at any depth. */
+function keysOf(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(keysOf);
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, one]) => [key, ...keysOf(one)]);
+}
+
+verifies(
+  ['AP-05'],
+  'an approval tells who asked, for whom, by what authority, how it was shown and who answered, in one spelling',
+  async () => {
+    const bench = await open(await place());
+    const asked = await bench.ask('pay', { amount: 1 });
+    const id = ticket(await bench.run(asked));
+    const { runtime } = bench;
+    await runtime.deliverApproval(
+      PERSON,
+      id,
+      { kind: 'not_shown', why: 'no_capability', latencyMs: 3 },
+      CALLER.actor,
+    );
+    await runtime.deliverApproval(PERSON, id, { ...APPROVE, latencyMs: 10 });
+    await runtime.deliverApproval(PERSON, id, {
+      kind: 'answered',
+      decision: 'approve',
+      latencyMs: 4000,
+      note: 'go',
+    });
+    const { state, timeline } = await runtime.inspect(CALLER, 'approval', id);
+    const [listed] = (await runtime.listApprovals(CALLER, {})).items;
+    expect(listed).toEqual(state);
+    expect(state).toMatchObject({
+      approval_id: id,
+      trace_id: asked.trace_id,
+      session_id: asked.session_id,
+      tenant_id: 'local',
+      agent_id: 'agent-1',
+      capability_name: 'pay',
+      requested_by: CALLER.actor,
+      status: 'approved',
+      resolution_note: 'go',
+      authorization_mode: 'platform_owned',
+      delegated_principal_id: '',
+      delegated_scope: '',
+      answered_by: { principal_id: PERSON.principal, tenant_id: 'local', attestation: 'client' },
+      arguments: { amount: 1 },
+    });
+    for (const key of ['reviewer', 'reason', 'requested_at', 'answer_by', 'use_by']) {
+      expect(state).toHaveProperty(key);
+    }
+    const iso: unknown = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    expect(state.deliveries).toEqual([
+      { channel: 'elicitation', kind: 'not_shown', why: 'no_capability', at: iso },
+      {
+        ...{ channel: 'elicitation', kind: 'answered', at: iso },
+        why: 'the client answered faster than a person can read',
+      },
+      { channel: 'elicitation', kind: 'answered', at: iso },
+    ]);
+    expect(timeline.map((line) => line.at)).toEqual(timeline.map(() => iso));
+    expect(timeline.map((line) => line.type)).toEqual([
+      'approval_requested',
+      ...['approval_delivered', 'approval_delivered', 'approval_delivered', 'approval_approved'],
+    ]);
+    expect(keysOf([state, timeline]).filter((key) => /[A-Z]/.test(key))).toEqual([]);
+
+    const keyed = ticket(
+      await runtime.callCapability(CALLER, { tool: 'pay', args: { amount: 9 }, idempotencyKey: 'k1' }, IO),
+    );
+    expect((await runtime.inspect(CALLER, 'approval', keyed)).state.idempotency_key).toMatch(
+      /^[0-9a-f]{64}$/,
+    );
+  },
+);
 
 verifies(
   { partial: ['IN-12'] },
@@ -262,3 +373,41 @@ verifies(['TC-16'], 'a run takes as many tool hops as are configured, whatever t
   }
   expect(bench.effects).toHaveLength(2);
 });
+
+verifies(
+  { partial: ['IN-02', 'PO-22'] },
+  'a capability shows its definition, pin, risk, scopes, what policy says of it and how its server is',
+  async () => {
+    const at = await place();
+    const base = configFor(at);
+    const scoped = {
+      ...base.capabilities.pay!,
+      scopes: [{ type: 'path' as const, pattern: 'out/**', access: 'write' as const }],
+    };
+    const config = { ...base, capabilities: { ...base.capabilities, pay: scoped } };
+    const { runtime } = await open(at, { config });
+    const pay = await runtime.inspect(CALLER, 'capability', 'pay');
+    expect(pay).toMatchObject({
+      kind: 'capability',
+      id: 'pay',
+      state: {
+        ...{ in_catalog: true, pin: 'declared', risk_tier: 'medium', scopes: scoped.scopes, server: null },
+        definition: { description: 'pay', input_schema: { type: 'object' } },
+        policy: {
+          ...{ reachable: true, approval_required: true, registry: 'allowed', in_inventory: true },
+          rules: [{ id: 'all', layer: 'workspace workspace', decision: 'allow' }],
+        },
+      },
+    });
+    await expect(runtime.inspect(CALLER, 'capability', 'nowhere')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    const first = await runtime.listCapabilities(CALLER, { limit: 3 });
+    expect(first.items.map((one) => one.id)).toEqual(['look', 'note', 'pay']);
+    const rest = await runtime.listCapabilities(CALLER, { limit: 3, cursor: first.next_cursor ?? '' });
+    expect(rest.items.map((one) => one.id)).toEqual(['ticket']);
+    expect(rest.next_cursor).toBeUndefined();
+    const unpinned = await runtime.listCapabilities(CALLER, { filter: { status: 'unpinned' } });
+    expect(unpinned.items).toEqual([]);
+  },
+);

@@ -2,7 +2,20 @@ import { expect } from 'vitest';
 import type { Caller } from '../../src/kernel/identity.ts';
 import type { InspectKind } from '../../src/runtime/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { APPROVE, CALLER, IO, OK, open, OTHER, PERSON, place, refusal, STRANGER, ticket } from './rig.ts';
+import {
+  APPROVE,
+  CALLER,
+  IO,
+  OK,
+  open,
+  OTHER,
+  PERSON,
+  place,
+  refusal,
+  REJECT,
+  STRANGER,
+  ticket,
+} from './rig.ts';
 
 verifies({ partial: ['SE-01', 'AP-04'] }, 'nobody sees or moves what belongs to another caller', async () => {
   const bench = await open(await place());
@@ -64,8 +77,17 @@ verifies(
     const foreign = await refusal(runtime.deliverApproval(answerer, id, APPROVE), id);
     expect(foreign).toEqual(await refusal(runtime.deliverApproval(answerer, 'apr_0', APPROVE), 'apr_0'));
     const neighbour = { ...PERSON, principal: OTHER.principal };
-    const refused = await runtime.deliverApproval(neighbour, id, APPROVE);
-    expect(refused).toMatchObject({ state: 'pending', moved: false });
+    for (const delivery of [APPROVE, REJECT, { kind: 'timed_out' as const, latencyMs: 1 }]) {
+      const near = await refusal(runtime.deliverApproval(neighbour, id, delivery), id);
+      expect(near).toEqual(await refusal(runtime.deliverApproval(neighbour, 'apr_0', delivery), 'apr_0'));
+      expect(near.code).toBe('NOT_FOUND');
+    }
+    expect((await runtime.inspect(CALLER, 'approval', id)).timeline).toHaveLength(1);
+    // An operator sees the approval anyway, and is told why the answer does not count.
+    const operator = { ...neighbour, roles: ['operator'] };
+    expect(await runtime.deliverApproval(operator, id, APPROVE)).toMatchObject({
+      ...{ state: 'pending', moved: false, why: 'only the principal may answer' },
+    });
     expect((await runtime.inspect(CALLER, 'approval', id)).state.status).toBe('pending');
   },
 );

@@ -55,6 +55,7 @@ export class FakeRuntime implements Runtime {
   readonly config = {
     runtime: { elicitationWaitMs: 25_000, maxCallsInFlight: 8, maxLineBytes: 64 * 1024 },
   } as unknown as RuntimeConfig;
+  readonly managed = {} as Runtime['managed'];
   tools: GovernedTool[] = [
     governedTool('files:read'),
     governedTool('files:write', { approval_required: true }),
@@ -76,6 +77,10 @@ export class FakeRuntime implements Runtime {
   refuses: string | undefined;
   #listeners = new Set<() => void>();
   #calls = 0;
+
+  async rebuildSnapshot(): Promise<{ file: string }> {
+    throw new RuntimeError('NOT_FOUND');
+  }
 
   async executeTurn(_caller: Caller, input: TurnInput, io: RuntimeIo): Promise<TurnOutput | TurnFailure> {
     this.turns.push(input);

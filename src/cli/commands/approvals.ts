@@ -4,7 +4,7 @@
 import { sha256 } from '../../base/digest.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { notFound } from '../../inspect/visible.ts';
+import { mayKnow, notFound } from '../../inspect/visible.ts';
 import { createApprovals } from '../../kernel/approvals/approvals.ts';
 import type { Approvals, DeliveryOutcome } from '../../kernel/approvals/approvals.ts';
 import type { Approval, Delivery } from '../../kernel/approvals/approval.ts';
@@ -82,7 +82,7 @@ export async function resolveApproval(context: Context, id: string, options: Res
   return withStore(context, async (store) => {
     const approvals = createApprovals(store);
     const held = await approvals.get(answerer.tenant, id, context.clock.now());
-    if (held === undefined) throw notFound('approval', id);
+    if (held === undefined || !mayKnow(answerer, held.approval.subject)) throw notFound('approval', id);
     if (held.approval.state !== 'pending') {
       throw new RuntimeError('APPROVAL_NOT_PENDING', `Approval request is not pending: ${id}`, {
         status: held.approval.state,

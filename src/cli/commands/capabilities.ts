@@ -1,26 +1,49 @@
 // Owns `capabilities list` and `capabilities pin`.
 import { RuntimeError } from '../../base/errors.ts';
-import { capabilityViews } from '../../inspect/capabilities.ts';
+import { isObject } from '../../base/json.ts';
+import type { JsonObject } from '../../base/json.ts';
+import { capabilityPage, inspectCapability } from '../../inspect/capabilities.ts';
+import { createGate } from '../../kernel/policy/gate.ts';
 import type { RuntimeHandle } from '../../runtime/options.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
+import { localCaller } from '../identity.ts';
 import { createLog } from '../log.ts';
 import { readDirectory } from '../pins.ts';
-import { cell, table } from '../print.ts';
+import { cell, facts, table } from '../print.ts';
 import { loadAny, loadTrusted } from '../trusted-config.ts';
 
 const COLUMNS = ['id', 'mode', 'risk_tier', 'approval_required', 'in_inventory', 'pin', 'owner'] as const;
 
 export async function listCapabilities(context: Context): Promise<Exit> {
   const config = await loadAny(context);
-  const items = capabilityViews(config, await readDirectory(context, config, {}));
+  const directory = await readDirectory(context, config, {});
+  const { items } = capabilityPage(config, directory, { limit: 200 });
   await context.print.result({ items }, () =>
     table(
       COLUMNS.map((name) => name.replaceAll('_', ' ')),
       items.map((item) => COLUMNS.map((name) => item[name])),
     ),
   );
+  return EXIT.ok;
+}
+
+/** `name  value` lines, a group of facts as lines of its own. */
+function shown(value: JsonObject): string {
+  const flat = Object.entries(value).filter(([, one]) => !isObject(one));
+  const groups = Object.entries(value).filter(([, one]) => isObject(one)) as [string, JsonObject][];
+  return [facts(flat), ...groups.map(([name, group]) => `\n${name}\n${facts(Object.entries(group))}`)].join(
+    '\n',
+  );
+}
+
+export async function showCapability(context: Context, id: string): Promise<Exit> {
+  const config = await loadAny(context);
+  const directory = await readDirectory(context, config, {});
+  const caller = localCaller(config.identity);
+  const view = inspectCapability({ config, directory, gate: createGate(config) }, caller, id);
+  await context.print.result(view, () => shown(view.state));
   return EXIT.ok;
 }
 

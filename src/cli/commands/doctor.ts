@@ -9,6 +9,7 @@ import { judgeTrust } from '../../config/trust.ts';
 import type { DownstreamServer, RuntimeConfig } from '../../config/types.ts';
 import { health } from '../../inspect/health.ts';
 import type { Check } from '../../inspect/health.ts';
+import { isInstanceAlive } from '../../kernel/instance.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
 import { memoryTenantKeys } from '../../store/sealing.ts';
 import { openSqliteStore } from '../../store/sqlite/open.ts';
@@ -178,7 +179,11 @@ async function journal(context: Context, config: RuntimeConfig): Promise<Check[]
     if (store === undefined) return [ok('storage', 'no journal yet; it is made at first use')];
     const hasEnv = (name: string): boolean => (context.env[name] ?? '') !== '';
     const drift = (): ReturnType<typeof configDrift> => configDrift(config);
-    const deps = { config, store, directory, clock: context.clock, hasEnv, drift };
+    const { clock, ids } = context;
+    const asker = ids.next('inst');
+    const isAlive = (instance: string): Promise<boolean> =>
+      isInstanceAlive({ store, clock }, instance, asker);
+    const deps = { config, store, directory, clock, hasEnv, drift, isAlive };
     return (await health(deps, localCaller(config.identity))).checks;
   });
 }

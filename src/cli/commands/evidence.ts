@@ -14,7 +14,7 @@ import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { exportStory } from '../export.ts';
 import { readHeads, saveHeads } from '../heads.ts';
-import { withStore } from '../open-store.ts';
+import { readJournal, withStore } from '../open-store.ts';
 import { cell } from '../print.ts';
 import { loadAny } from '../trusted-config.ts';
 
@@ -86,7 +86,7 @@ export async function verifyEvidence(context: Context, options: VerifyOptions): 
   const anchor = options.anchor === undefined ? undefined : await readHeads(options.anchor);
   const verdict =
     options.file === undefined
-      ? await withStore(context, (store) => verifyStore(store, anchor))
+      ? await readJournal(context, (chains) => verifyStore(chains, anchor))
       : await verifyFile(options.file, anchor);
   const { saveHead } = options;
   if (saveHead !== undefined && verdict.ok) {

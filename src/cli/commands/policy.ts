@@ -108,8 +108,14 @@ async function withSession(context: Context, input: DecisionInput, call: CallLin
       startedAt,
       limits: undefined,
     };
-    const repeats = repeatKey(counted, input.tool, canonicalJson(input.args));
-    const history = await readHistory(store, config.policy, counted, { now: context.clock.now(), repeats });
+    const now = context.clock.now();
+    const repeats = repeatKey(counted, {
+      tool: input.tool,
+      canonicalArgs: canonicalJson(input.args),
+      now,
+      windowSeconds: config.policy.cycle.windowSeconds,
+    });
+    const history = await readHistory(store, config.policy, counted, { now, repeats });
     const bound = {
       ...(typeof own === 'string' ? { intent: own } : {}),
       ...(call.intent === undefined ? {} : { intent: call.intent }),

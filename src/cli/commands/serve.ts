@@ -29,11 +29,10 @@ export async function serve(context: Context, options: ServeOptions): Promise<Ex
   // A library that prints must not end the client's session.
   globalThis.console = new Console(process.stderr, process.stderr);
   const { log, settled } = createLog(options.logLevel);
+  // Loaded while the configuration is read; nothing of it is used before the configuration is trusted.
+  const rooms = Promise.all([import('../../runtime/runtime.ts'), import('../../server/index.ts')]);
   const config = await loadTrusted(context);
-  const [{ createRuntime }, { serveRuntimeStdio }] = await Promise.all([
-    import('../../runtime/runtime.ts'),
-    import('../../server/index.ts'),
-  ]);
+  const [{ createRuntime }, { serveRuntimeStdio }] = await rooms;
   const { workspace, stateDirectory, env, clock, ids } = context;
   const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log });
   try {

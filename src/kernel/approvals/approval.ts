@@ -7,6 +7,7 @@
 import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Attestation, Risk } from '../../config/types.ts';
+import type { Delegation } from '../identity.ts';
 
 /** One attempt on one channel. Latency is from showing to answering, milliseconds. */
 export type Delivery =
@@ -38,6 +39,8 @@ export interface RecordedDelivery {
   channel: Channel;
   /** The client connection that was asked; the same digest is not put to it again. */
   actor?: string;
+  /** Why an answer did not move the approval. */
+  insufficient?: string;
   at: EpochMs;
 }
 
@@ -48,6 +51,9 @@ export interface ApprovalSubject {
   /** On whose behalf the call would run. */
   principal: string;
   actor: string;
+  agentId: string;
+  delegation: Delegation;
+  idempotencyKey?: string;
   sessionId: string;
   runId: string;
   traceId: string;

@@ -7,6 +7,7 @@ import type { JsonObject } from '../../base/json.ts';
 import type { Append, ChainKey, Commit, Row, Store } from '../../store/contract.ts';
 import type { Answerer, Approval, ApprovalEvent, ApprovalSubject, Delivery } from './approval.ts';
 import { suffices } from './approver.ts';
+import type { Sufficiency } from './approver.ts';
 import { bindingDigest } from './digests.ts';
 import { approvalText } from './prompt.ts';
 import { foldApproval, transition } from './transition.ts';
@@ -31,6 +32,12 @@ export interface Approvals {
   opening(subject: Omit<ApprovalSubject, 'shownDigest'>, args: JsonObject): Commit;
   /** The part of a start commit that spends the approval (A2). Throws APPROVAL_NOT_PENDING if it cannot be spent. */
   spending(held: Held, callId: string, now: EpochMs): Commit;
+  /** The part of a commit that takes the approval back; undefined when there is nothing left to take back. */
+  revoking(
+    tenant: string,
+    approvalId: string,
+    attempt: { reason: string; at: EpochMs },
+  ): Promise<Commit | undefined>;
   deliver(
     answerer: Answerer,
     approvalId: string,
@@ -55,11 +62,13 @@ function toRow(approval: Approval, at: EpochMs): Row {
     ref: subject.actionDigest,
     updatedAt: at,
     body: {
-      subject: { ...subject },
+      subject: { ...subject, delegation: { ...subject.delegation } },
       deliveries: approval.deliveries.map((made) => ({
         channel: made.channel,
         kind: made.delivery.kind,
         at: made.at,
+        ...(made.delivery.kind === 'not_shown' ? { why: made.delivery.why } : {}),
+        ...(made.insufficient === undefined ? {} : { why: made.insufficient }),
       })),
       ...('by' in approval ? { by: { ...approval.by, roles: [...approval.by.roles] } } : {}),
       ...('note' in approval ? { note: approval.note } : {}),
@@ -175,6 +184,16 @@ export function createApprovals(store: Store): Approvals {
       }
       return undefined;
     },
+    async revoking(tenant, approvalId, { reason, at }) {
+      const held = await readAt(store, tenant, approvalId, at);
+      const event: ApprovalEvent = { type: 'approval_revoked', at, reason };
+      const step = transition(held?.approval, event);
+      if (held === undefined || !step.ok) return undefined;
+      return {
+        appends: [append(held.approval.subject, held.seq, event, at)],
+        rows: [{ row: toRow(step.approval, at) }],
+      };
+    },
     async deliver(answerer, approvalId, attempt) {
       // Two answers at once: the loser's compare-and-set fails, it reads again and finds the approval answered.
       for (;;) {
@@ -226,6 +245,11 @@ async function tryDeliver(
   if (approval.state !== 'pending') {
     return { approval, moved: false, why: `Approval request is not pending: ${approval.subject.approvalId}` };
   }
+  const enough: Sufficiency =
+    delivery.kind === 'answered'
+      ? suffices(answerer, approval.subject, delivery)
+      : { ok: false, why: `no answer: ${delivery.kind}` };
+  const why = enough.ok ? undefined : enough.why;
   const recorded: ApprovalEvent = {
     type: 'approval_delivered',
     delivery: {
@@ -233,16 +257,12 @@ async function tryDeliver(
       channel: answerer.channel,
       at,
       ...(attempt.actor === undefined ? {} : { actor: attempt.actor }),
+      ...(why === undefined || delivery.kind !== 'answered' ? {} : { insufficient: why }),
     },
   };
   const events: ApprovalEvent[] = [recorded];
-  let why: string | undefined;
-  if (delivery.kind === 'answered') {
-    const enough = suffices(answerer, approval.subject, delivery);
-    if (enough.ok) events.push(answerEvent(approval.subject, answerer, delivery, at));
-    else why = enough.why;
-  } else {
-    why = `no answer: ${delivery.kind}`;
+  if (delivery.kind === 'answered' && enough.ok) {
+    events.push(answerEvent(approval.subject, answerer, delivery, at));
   }
   let next: Approval = approval;
   for (const event of events) {

@@ -1,5 +1,5 @@
 // Owns the rule of who may answer an approval, and when an answer through a channel is strong enough. Pure.
-import type { Attestation, Risk } from '../../config/types.ts';
+import type { Attestation } from '../../config/types.ts';
 import type { Answerer, ApprovalSubject, Delivery } from './approval.ts';
 
 export type Sufficiency = { ok: true } | { ok: false; why: string };
@@ -12,7 +12,8 @@ const FASTEST_PERSON_MS = 1000;
 /** Clients known to answer elicitation without showing it. Names are labels, so this can only lower trust. */
 const QUIRK_CLIENTS: readonly RegExp[] = [/auto-?accept/i, /headless/i];
 
-function mayAnswer(answerer: Answerer, subject: ApprovalSubject): Sufficiency {
+/** Whether this is somebody whose answer is asked for. */
+export function mayAnswer(answerer: Answerer, subject: ApprovalSubject): Sufficiency {
   if (answerer.tenant !== subject.tenant) return { ok: false, why: 'another tenant' };
   const { approver } = subject;
   if (approver === 'principal') {
@@ -31,10 +32,6 @@ function mayAnswer(answerer: Answerer, subject: ApprovalSubject): Sufficiency {
     : { ok: false, why: `only somebody with the role ${role} may answer` };
 }
 
-function belowLow(risk: Risk): boolean {
-  return risk === 'low';
-}
-
 /**
  * Whether this answer moves the approval. A refusal to allow is taken from anybody who may answer, through any channel:
  * it can only prevent an effect.
@@ -46,7 +43,7 @@ export function suffices(
 ): Sufficiency {
   const allowed = mayAnswer(answerer, subject);
   if (!allowed.ok || delivery.decision === 'reject') return allowed;
-  if (answerer.channel === 'elicitation' && !belowLow(subject.risk)) {
+  if (answerer.attestation === 'client' && subject.risk !== 'low') {
     if (!(delivery.latencyMs >= FASTEST_PERSON_MS)) {
       return { ok: false, why: 'the client answered faster than a person can read' };
     }

@@ -2,21 +2,26 @@
 import { digestJson } from '../../base/digest.ts';
 import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
+import type { Delegation } from '../identity.ts';
 
 export interface Action {
   tenant: string;
   principal: string;
   actor: string;
+  agent: string;
+  delegation: Delegation;
   session: string;
   tool: string;
   args: JsonObject;
+  /** As the caller gave it; part of what the tool is sent. */
+  idempotencyKey?: string;
   pin: string;
   policy: string;
 }
 
 /** SHA-256 over the RFC 8785 form of everything that decides what happens. */
 export function actionDigest(action: Action): string {
-  return digestJson({ ...action });
+  return digestJson({ ...action, delegation: { ...action.delegation } });
 }
 
 /** What is consumed: the action, this one approval, and its expiry. */

@@ -2,6 +2,7 @@
 import { isoTime } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { showCut } from '../../base/text.ts';
+import type { Delegation } from '../identity.ts';
 import type { ApprovalSubject } from './approval.ts';
 
 const MAX_ARGUMENT = 2000;
@@ -25,13 +26,20 @@ function oneLine(text: string): string {
   );
 }
 
+function delegationLines({ mode, delegatedPrincipalId, delegatedScope }: Delegation): string[] {
+  if (mode === 'platform_owned') return [];
+  return [`Delegated:  ${mode}, by ${oneLine(delegatedPrincipalId)}, scope ${oneLine(delegatedScope)}`];
+}
+
 /** Everything the approver decides on. The layout is ours; only quoted data comes from outside. */
 export function approvalText(subject: Omit<ApprovalSubject, 'shownDigest'>, args: JsonObject): string {
   const lines = [
     `Approve this call?`,
     `Tool:       ${oneLine(subject.tool)}  (risk ${subject.risk})`,
     `For:        ${oneLine(subject.principal)}  in tenant ${oneLine(subject.tenant)}`,
-    `Asked by:   ${oneLine(subject.actor)}`,
+    `Asked by:   ${oneLine(subject.actor)}  (agent ${oneLine(subject.agentId)})`,
+    ...delegationLines(subject.delegation),
+    ...(subject.idempotencyKey === undefined ? [] : [`Key:        ${oneLine(subject.idempotencyKey)}`]),
     `Because:    ${oneLine(subject.reasons.join('; '))}`,
     `Arguments:`,
     showCut(argumentLines(args).join('\n'), MAX_ARGUMENTS),

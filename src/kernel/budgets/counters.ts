@@ -79,9 +79,18 @@ async function readUsage(store: Store, holder: Holder, wallSeconds: number): Pro
   return usage;
 }
 
-/** Key of the count of one exact call in one session. */
-export function repeatKey(session: CountedSession, tool: string, canonicalArgs: string): string {
-  return `${key(session.tenant, 's', session.sessionId)}|rep|${sha256(`${tool}\n${canonicalArgs}`).slice(0, 32)}`;
+export interface Repeated {
+  tool: string;
+  canonicalArgs: string;
+  now: EpochMs;
+  windowSeconds: number;
+}
+
+/** Key of the count of one exact call in one session and one window; windows begin with the session. */
+export function repeatKey(session: CountedSession, call: Repeated): string {
+  const window = Math.max(0, Math.floor((call.now - session.startedAt) / (call.windowSeconds * 1000)));
+  const digest = sha256(`${call.tool}\n${call.canonicalArgs}`).slice(0, 32);
+  return `${key(session.tenant, 's', session.sessionId)}|rep|${digest}|${window}`;
 }
 
 /** What has been used so far, for the decision. Only limited dimensions are read. */

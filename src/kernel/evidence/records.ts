@@ -1,5 +1,6 @@
 // Owns the kernel's records: which types exist and what each one's evidence holds. The one list that manifests and
 // readers use.
+import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { SideEffect } from '../execution/executor.ts';
 import type { Redactor } from './redact.ts';
@@ -37,6 +38,8 @@ export type Outcome =
 export interface Attempt {
   attempt: number; // 1-based
   outcome: 'success' | 'transient_failure' | 'exhausted' | 'failed';
+  started_at: EpochMs;
+  duration_ms: number;
   backoff_ms: number;
   error_class?: string;
   error_message?: string;

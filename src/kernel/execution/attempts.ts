@@ -1,6 +1,5 @@
 // Owns how often an admitted call is tried: once, unless its failure certainly did nothing or its capability is declared
 // idempotent; then with growing, bounded, repeatable waits. Every try is reported.
-import { DelegateBackoff, handleWhenResult, retry } from 'cockatiel';
 import { startDeadline } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { sha256 } from '../../base/digest.ts';
@@ -68,11 +67,11 @@ async function runOnce(
   executor: Executor,
   execution: Execution,
   io: CallIo,
-  clock: Clock,
+  { clock, until }: { clock: Clock; until: number },
 ): Promise<ExecutionResult> {
   if (io.signal.aborted) return canceled('canceled before it was sent');
-  // The deadline is absolute: progress does not move it.
-  const deadline = startDeadline(clock, execution.capability.timeoutSeconds * 1000, io.signal);
+  // The deadline is of the whole call, and absolute: neither progress nor another try moves it.
+  const deadline = startDeadline(clock, Math.max(0, until - clock.monotonic()), io.signal);
   const silent = givenUp(clock, deadline.signal);
   try {
     const running = executor.execute(execution, { progress: io.progress, signal: deadline.signal });
@@ -96,11 +95,13 @@ async function runOnce(
   }
 }
 
-function recordOf(result: ExecutionResult, attempt: number, transient: boolean, backoff: number): Attempt {
+type Timing = Pick<Attempt, 'attempt' | 'started_at' | 'duration_ms'>;
+
+function recordOf(result: ExecutionResult, timing: Timing, transient: boolean, backoff: number): Attempt {
   if (result.kind === 'result')
-    return { attempt, outcome: result.isError ? 'failed' : 'success', backoff_ms: 0 };
+    return { ...timing, outcome: result.isError ? 'failed' : 'success', backoff_ms: 0 };
   return {
-    attempt,
+    ...timing,
     outcome: transient ? 'transient_failure' : 'failed',
     backoff_ms: backoff,
     error_class: result.code,
@@ -117,34 +118,55 @@ export async function attempt(
 ): Promise<Attempted> {
   const attempts: Attempt[] = [];
   const between = { tries: false };
+  const { clock } = rules;
+  const until = clock.monotonic() + execution.capability.timeoutSeconds * 1000;
   const { idempotent } = execution.capability.idempotency;
-  const policy = retry(
-    handleWhenResult((result) => isTransient(result as ExecutionResult, idempotent) && !io.signal.aborted),
-    {
-      maxAttempts: rules.retry.maxRetries,
-      backoff: new DelegateBackoff((context) => backoffMs(rules.retry, execution.callId, context.attempt)),
-    },
-  );
-  const run = policy.execute(async () => {
+  const tryOnce = async (): Promise<ExecutionResult> => {
     between.tries = false;
     // A canceled wait has been answered already; what the library starts after it must not reach the tool.
     if (attempts.length > 0 && io.signal.aborted) return canceled('canceled while waiting to retry');
-    const result = await runOnce(executor, execution, io, rules.clock);
     const number = attempts.length + 1;
-    const transient = isTransient(result, idempotent);
+    const begun = { wall: clock.now(), monotonic: clock.monotonic() };
+    const result = await runOnce(executor, execution, io, { clock, until });
+    const duration = Math.round((clock.monotonic() - begun.monotonic) * 1000) / 1000;
+    const timing = { attempt: number, started_at: begun.wall, duration_ms: duration };
+    const transient = isTransient(result, idempotent) && clock.monotonic() < until;
     const backoff =
       transient && number <= rules.retry.maxRetries ? backoffMs(rules.retry, execution.callId, number) : 0;
-    attempts.push(recordOf(result, number, transient, backoff));
+    attempts.push(recordOf(result, timing, transient, backoff));
     between.tries = backoff > 0;
     return result;
-  }, io.signal);
-  // The library's wait does not end with the signal, so the caller's cancel is raced against it between tries.
-  const cut = canceledBetween(io.signal, between);
-  const result = await Promise.race([run, cut.result]);
-  cut.done();
+  };
+  const first = await tryOnce();
+  const again = (result: unknown): boolean =>
+    isTransient(result as ExecutionResult, idempotent) && !io.signal.aborted && clock.monotonic() < until;
+  const result = rules.retry.maxRetries > 0 && again(first) ? await tryOn(first, tryOnce) : first;
   const last = attempts.at(-1);
   if (last?.outcome === 'transient_failure') last.outcome = 'exhausted';
   return { result, attempts };
+
+  async function tryOn(
+    failed: ExecutionResult,
+    next: () => Promise<ExecutionResult>,
+  ): Promise<ExecutionResult> {
+    // Most calls never get here, so most processes never load it.
+    const { DelegateBackoff, handleWhenResult, retry } = await import('cockatiel');
+    const policy = retry(handleWhenResult(again), {
+      maxAttempts: rules.retry.maxRetries,
+      backoff: new DelegateBackoff((context) => backoffMs(rules.retry, execution.callId, context.attempt)),
+    });
+    let had: ExecutionResult | undefined = failed;
+    const run = policy.execute(() => {
+      const first = had;
+      had = undefined;
+      return first ?? next();
+    }, io.signal);
+    // The library's wait does not end with the signal, so the caller's cancel is raced against it between tries.
+    const cut = canceledBetween(io.signal, between);
+    const result = await Promise.race([run, cut.result]);
+    cut.done();
+    return result;
+  }
 }
 
 function canceledBetween(

@@ -23,7 +23,10 @@ export type Judged =
   | (Common & { status: 'unknown' | 'canceled'; result?: undefined; error: Failure });
 
 /** A read has no side effect to be unsure of; a write that may have left is `unknown` (never success, never repeated). */
-export function judgeResult(tried: Attempted, mode: 'read' | 'write'): Judged {
+export function judgeResult(
+  tried: Attempted,
+  { mode, idempotent }: { mode: 'read' | 'write'; idempotent: boolean },
+): Judged {
   const { result } = tried;
   const applied: SideEffect = mode === 'write' ? 'applied' : 'not_executed';
   if (result.kind === 'result') {
@@ -38,7 +41,8 @@ export function judgeResult(tried: Attempted, mode: 'read' | 'write'): Judged {
           outcome: 'tool_error',
           // The tool says that it failed; whether it had begun to act it does not say.
           sideEffect: mode === 'write' ? 'partial_side_effect' : 'not_executed',
-          reservation: 'retryable_failure',
+          // A key that is given free would run the half that was done a second time.
+          reservation: mode === 'write' && !idempotent ? 'side_effect_unknown' : 'retryable_failure',
           result: outcome,
         }
       : {

@@ -145,7 +145,7 @@ async function runCalls(client: LoopClient, turn: TurnOutput, so: LoopProgress):
 }
 
 /** The next turn of the same session: its handle, and what shaped the first turn; nothing new to say. */
-function nextInput(first: TurnInput, sessionId: string): TurnInput {
+export function nextInput(first: TurnInput, sessionId: string): TurnInput {
   const { messages: _messages, authorization: _authorization, intent: _intent, ...kept } = first;
   return { ...kept, session_id: sessionId, messages: [] };
 }

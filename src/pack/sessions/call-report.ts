@@ -53,6 +53,15 @@ function finishedReport(evidence: JsonObject, sealed: Payload<JsonValue> | undef
   return { content: toolContent({ success: false, error }), isError: true };
 }
 
+/** The pack's own last word on a call that the kernel never ran. */
+function settledReport(evidence: JsonObject): CallReport {
+  const error = {
+    ...objectAt(evidence, 'error'),
+    side_effect_status: textAt(evidence, 'side_effect_status') ?? 'not_executed',
+  };
+  return { content: toolContent({ success: false, error }), isError: true };
+}
+
 function deniedReport(evidence: JsonObject): CallReport {
   const reasons = evidence.reasons ?? [];
   const error = {
@@ -110,6 +119,8 @@ export async function reportAt(store: Store, chain: ChainKey, seq: number): Prom
       return finishedReport(evidence, await unsealed(store, record));
     case 'call_denied':
       return deniedReport(evidence);
+    case 'call_settled':
+      return settledReport(evidence);
     case 'call_waiting':
       return fixedReport('APPROVAL_REQUIRED', 'The call waits for a person to approve it; it has not run.');
     case 'call_started':

@@ -34,6 +34,8 @@ export interface DirectCall {
 export interface DefaultSessions {
   /** The run and session of one direct call of this caller; its first use records the session's start. */
   directCall(caller: Caller): Promise<DirectCall>;
+  /** The same for a look: no use is counted, and a session that does not exist yet is not begun. */
+  directView(caller: Caller): Promise<DirectCall>;
 }
 
 function isSpent(held: Default, clock: Clock): boolean {
@@ -57,6 +59,24 @@ function newFacts(deps: PackDeps, caller: Caller): SessionFacts {
     limits: limitsOf(config.limits),
     delegation: NO_DELEGATION,
     startedAt: clock.now(),
+  };
+}
+
+function keyOf(caller: Caller): string {
+  return [caller.tenant, caller.principal, caller.actor, caller.lane].map(encodeURIComponent).join('|');
+}
+
+function bound(deps: PackDeps, caller: Caller, facts: SessionFacts): DirectCall {
+  return {
+    context: newRun(deps, caller, facts),
+    session: {
+      id: facts.id,
+      startedAt: facts.startedAt,
+      actor: facts.actor,
+      lane: facts.lane,
+      task: facts.task,
+      ...(facts.intent === undefined ? {} : { intent: facts.intent }),
+    },
   };
 }
 
@@ -98,9 +118,7 @@ export function createDefaultSessions(deps: PackDeps): DefaultSessions {
   const held = new Map<string, Promise<Default>>();
 
   const current = async (caller: Caller): Promise<Default> => {
-    const key = [caller.tenant, caller.principal, caller.actor, caller.lane]
-      .map(encodeURIComponent)
-      .join('|');
+    const key = keyOf(caller);
     const waiting = held.get(key);
     const known = await waiting?.catch(() => undefined);
     if (known !== undefined && !isSpent(known, deps.clock)) return known;
@@ -117,18 +135,12 @@ export function createDefaultSessions(deps: PackDeps): DefaultSessions {
       const session = await current(caller);
       session.lastUsed = deps.clock.now();
       session.calls += 1;
-      const { facts } = session;
-      return {
-        context: newRun(deps, caller, facts),
-        session: {
-          id: facts.id,
-          startedAt: facts.startedAt,
-          actor: facts.actor,
-          lane: facts.lane,
-          task: facts.task,
-          ...(facts.intent === undefined ? {} : { intent: facts.intent }),
-        },
-      };
+      return bound(deps, caller, session.facts);
+    },
+    async directView(caller) {
+      const known = await held.get(keyOf(caller))?.catch(() => undefined);
+      const isUsed = known !== undefined && !isSpent(known, deps.clock);
+      return bound(deps, caller, isUsed ? known.facts : newFacts(deps, caller));
     },
   };
 }

@@ -4,6 +4,7 @@ import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { AuthorizationMode } from '../../kernel/identity.ts';
 import type { StoredRecord } from '../../store/contract.ts';
+import { managedEventOf } from '../managed/managed-events.ts';
 import { numberAt, objectAt, objectsAt, textAt } from '../records.ts';
 import type { CallState, SessionEvent, SessionFacts } from './session.ts';
 
@@ -129,19 +130,41 @@ interface Place {
   at: EpochMs;
 }
 
+/** A lost read is no unknown effect: the model is told and may ask again. */
+function isUnknown(evidence: JsonObject): boolean {
+  return textAt(evidence, 'status') === 'unknown' && evidence.side_effect_status !== 'not_executed';
+}
+
 function callEvent(type: string, evidence: JsonObject, place: Place): SessionEvent {
   const callId = textAt(evidence, 'call_id') ?? '';
   switch (type) {
     case 'call_started':
-    case 'call_finished':
     case 'call_replayed':
-    case 'call_denied':
       return { ...place, type, callId };
+    case 'call_finished':
+    case 'call_settled':
+      return { ...place, type, callId, ...(isUnknown(evidence) ? { unknown: true } : {}) };
+    case 'call_denied':
+      return { ...place, type, callId, ...(evidence.on_deny === 'end_run' ? { endsRun: true } : {}) };
     case 'call_waiting':
       return { ...place, type, callId, approvalId: textAt(evidence, 'approval_id') ?? '' };
     default:
-      return { ...place, type: 'passed' };
+      return managed(type, evidence, place);
   }
+}
+
+function managed(type: string, evidence: JsonObject, place: Place): SessionEvent {
+  const event = managedEventOf(type, evidence, place.seq);
+  if (event === undefined) return { ...place, type: 'passed' };
+  const closed = Array.isArray(evidence.closed_calls) ? evidence.closed_calls : [];
+  const run = { runId: textAt(evidence, 'run_id') ?? '', traceId: textAt(evidence, 'trace_id') ?? '' };
+  return {
+    ...place,
+    type: 'managed',
+    event,
+    closed: closed.filter((one) => typeof one === 'string'),
+    ...(type === 'session_admitted' ? { run } : {}),
+  };
 }
 
 function eventBody(record: ReadableRecord, evidence: JsonObject): SessionEvent {

@@ -7,6 +7,8 @@
 // S4  A requested call is `requested` until a record says otherwise; what the model has been told of it is `told`.
 import type { EpochMs } from '../../base/clock.ts';
 import type { Delegation } from '../../kernel/identity.ts';
+import { applyManaged } from '../managed/state.ts';
+import type { ManagedEvent, ManagedState } from '../managed/state.ts';
 
 /** Fixed when the session is minted. */
 export interface SessionFacts {
@@ -29,9 +31,13 @@ export type CallState =
   | { at: 'refused' }
   | { at: 'running'; seq: number }
   | { at: 'waiting'; seq: number; approvalId: string }
-  | { at: 'denied'; seq: number }
-  | { at: 'finished'; seq: number }
+  /** endsRun: the rule that denied it ends the run instead of telling the model. */
+  | { at: 'denied'; seq: number; endsRun?: true }
+  /** unknown: whether it took effect is not known. */
+  | { at: 'finished'; seq: number; unknown?: true }
   | { at: 'replayed'; seq: number }
+  /** It can never run: its approval lapsed, or the kernel refused it without a record of its own. */
+  | { at: 'settled'; seq: number; unknown?: true }
   | { at: 'closed'; by: 'host' | 'nobody' };
 
 export interface RequestedCall {
@@ -71,10 +77,14 @@ interface Common {
   turnCount: number;
   callCount: number;
   run: Run | undefined;
+  /** The run that ended last, while there is no other. */
+  lastRun?: { runId: string; traceId: string };
   openTurn: OpenTurn | undefined;
   /** Something was said that no completed turn has shown to the model. */
   unseen: boolean;
   calls: RequestedCall[];
+  /** Present in a session that is run by the runtime instead of turn by turn by a host. */
+  managed?: ManagedState;
 }
 
 export type SessionState =
@@ -110,10 +120,18 @@ export type SessionEvent = At &
     | { type: 'session_closed'; finalStatus: string }
     | { type: 'item_opened'; itemId: string }
     | { type: 'call_started'; callId: string }
-    | { type: 'call_finished'; callId: string }
+    | { type: 'call_finished'; callId: string; unknown?: true }
     | { type: 'call_replayed'; callId: string }
-    | { type: 'call_denied'; callId: string }
+    | { type: 'call_denied'; callId: string; endsRun?: true }
     | { type: 'call_waiting'; callId: string; approvalId: string }
+    | { type: 'call_settled'; callId: string; unknown?: true }
+    /** `run`: the run that begins with it. `closed`: calls that can no longer run. */
+    | {
+        type: 'managed';
+        event: ManagedEvent;
+        run?: { runId: string; traceId: string };
+        closed: readonly string[];
+      }
     /** A record of another type, or one whose payload was erased; it moves the position only. */
     | { type: 'passed' }
   );
@@ -160,6 +178,16 @@ function beginTurn(state: LiveState, event: Extract<SessionEvent, { type: 'turn_
     unseen: true,
     calls: tell(state, event),
   };
+  const managed = managedAfter(state, { type: 'turn_started' });
+  return reopened({ ...moved, ...managed });
+}
+
+function managedAfter(state: LiveState, event: ManagedEvent): { managed?: ManagedState } {
+  const managed = applyManaged(state.managed, event);
+  return managed === undefined ? {} : { managed };
+}
+
+function reopened(moved: LiveState): LiveState {
   // A turn after an escalation is the conversation going on; the operator's item stays open on its own.
   return moved.status === 'escalated' ? { ...withoutItem(moved), status: 'open' } : moved;
 }
@@ -178,8 +206,10 @@ function completeTurn(state: LiveState, event: Extract<SessionEvent, { type: 'tu
     told: 'nothing',
   }));
   const isRunOver = event.status !== 'tool_request';
+  const ended = isRunOver ? state.run : undefined;
   return {
     ...state,
+    ...(ended === undefined ? {} : { lastRun: { runId: ended.runId, traceId: ended.traceId } }),
     openTurn: undefined,
     unseen: false,
     run: isRunOver || state.run === undefined ? undefined : { ...state.run, hops: state.run.hops + 1 },
@@ -194,14 +224,20 @@ function callStateOf(event: CallEvent): CallState {
     case 'call_started':
       return { at: 'running', seq: event.seq };
     case 'call_finished':
-      return { at: 'finished', seq: event.seq };
+      return { at: 'finished', seq: event.seq, ...unknownMark(event) };
     case 'call_replayed':
       return { at: 'replayed', seq: event.seq };
     case 'call_denied':
-      return { at: 'denied', seq: event.seq };
+      return { at: 'denied', seq: event.seq, ...(event.endsRun === true ? { endsRun: true } : {}) };
     case 'call_waiting':
       return { at: 'waiting', seq: event.seq, approvalId: event.approvalId };
+    case 'call_settled':
+      return { at: 'settled', seq: event.seq, ...unknownMark(event) };
   }
+}
+
+function unknownMark(event: { unknown?: true }): { unknown?: true } {
+  return event.unknown === true ? { unknown: true } : {};
 }
 
 function close(state: LiveState, event: Extract<SessionEvent, { type: 'session_closed' }>): LiveState {
@@ -213,6 +249,18 @@ function applyCall(state: LiveState, event: CallEvent): LiveState {
   const started = event.type === 'call_started' ? 1 : 0;
   const calls = moveCall(state, event.callId, callStateOf(event));
   return { ...state, callCount: state.callCount + started, calls };
+}
+
+function applyManagedEvent(state: LiveState, event: Extract<SessionEvent, { type: 'managed' }>): LiveState {
+  const closed = new Set(event.closed);
+  return {
+    ...state,
+    ...managedAfter(state, event.event),
+    ...(event.run === undefined || state.run !== undefined ? {} : { run: { ...event.run, hops: 0 } }),
+    calls: state.calls.map((call) =>
+      closed.has(call.id) ? { ...call, state: { at: 'closed', by: 'nobody' } } : call,
+    ),
+  };
 }
 
 function applyLive(state: LiveState, event: SessionEvent): LiveState {
@@ -229,6 +277,8 @@ function applyLive(state: LiveState, event: SessionEvent): LiveState {
       return event.turnIndex === state.openTurn?.turnIndex ? { ...state, openTurn: undefined } : state;
     case 'session_closed':
       return close(state, event);
+    case 'managed':
+      return applyManagedEvent(state, event);
     case 'item_opened':
       return state.status === 'closed' ? state : { ...state, status: 'escalated', itemId: event.itemId };
   }
@@ -270,6 +320,7 @@ export function owed(call: RequestedCall): 'nothing' | 'interim' | 'outcome' {
     case 'denied':
     case 'finished':
     case 'replayed':
+    case 'settled':
     case 'closed':
       return call.told === 'outcome' ? 'nothing' : 'outcome';
   }

@@ -45,7 +45,7 @@ export interface Advance {
 
 const PAGE = 200;
 const SNAPSHOT_EVERY = 200;
-const SNAPSHOT_VERSION = 1;
+const SNAPSHOT_VERSION = 2;
 const MAX_HELD = 512;
 
 export function sessionChainOf(tenant: string, id: string): ChainKey {

@@ -83,6 +83,7 @@ async function tellCall(
     case 'waiting':
     case 'denied':
     case 'finished':
+    case 'settled':
     case 'replayed': {
       const report = await reportAt(deps.store, held.chain, state.seq);
       return {
@@ -140,6 +141,11 @@ async function tellCalls(
   return telling;
 }
 
+/** A managed session exists before its first turn; what it was started with is said in that turn. */
+function isBeforeFirstTurn({ state }: HeldSession): boolean {
+  return state.managed !== undefined && state.turnCount === 0;
+}
+
 async function hostEntries(
   deps: PackDeps,
   at: { caller: Caller; held: HeldSession | undefined; reports: ReadonlyMap<string, TurnMessage> },
@@ -151,7 +157,7 @@ async function hostEntries(
     if (role === 'tool') {
       if (callId !== undefined && at.reports.has(callId)) continue; // E1
       entries.push(await unmatchedTool(deps, at.caller, at.held?.state.facts.id, message));
-    } else if (role !== 'user' && at.held !== undefined) {
+    } else if (role !== 'user' && at.held !== undefined && !isBeforeFirstTurn(at.held)) {
       refuse(index, 'an existing session takes user and tool messages only'); // E3
     } else {
       entries.push({ from: 'host', role, content });

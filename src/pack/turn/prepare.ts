@@ -7,6 +7,7 @@ import type { Caller, RunContext } from '../../kernel/identity.ts';
 import type { ModelMessage, ModelProfile, ModelProvider } from '../../providers/contract.ts';
 import type { ChainKey } from '../../store/contract.ts';
 import type { PackDeps } from '../deps.ts';
+import { untakenMessages } from '../managed/inputs.ts';
 import { TASK_TYPE } from '../records.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
 import type { HeldSession, Sessions } from '../sessions/sessions.ts';
@@ -61,11 +62,16 @@ export function deadlineOf(profile: ModelProfile, now: number): number {
   return now + profile.deadlineMs + SETTLE_MS;
 }
 
-function mint(room: TurnRoom, caller: Caller, input: TurnInput): SessionFacts {
-  const { config, ids, clock } = room.deps;
+/** What a new session is bound to for good. */
+export function mintFacts(
+  { config, ids, clock }: PackDeps,
+  caller: Caller,
+  input: TurnInput,
+  sessionId?: string,
+): SessionFacts {
   const intent = intentToPin(config, input.intent);
   return {
-    id: ids.next('ses'),
+    id: sessionId ?? ids.next('ses'),
     kind: 'agent',
     tenant: caller.tenant,
     principal: caller.principal,
@@ -107,11 +113,15 @@ function assertUrl(asked: string | undefined, provider: ModelProvider): void {
   });
 }
 
-function abandonedTurn(room: TurnRoom, state: LiveState | undefined): OpenTurn | undefined {
+async function abandonedTurn(
+  { deps }: TurnRoom,
+  state: LiveState | undefined,
+): Promise<OpenTurn | undefined> {
   const open = state?.openTurn;
   if (state === undefined || open === undefined) return undefined;
   // Within this process only one turn of a session gets here, so one of ours that is still open has lost its outcome.
-  if (open.instance === room.deps.instance || room.deps.clock.now() > open.deadlineAt) return open;
+  if (open.instance === deps.instance || deps.clock.now() > open.deadlineAt) return open;
+  if (!(await deps.isAlive(open.instance))) return open;
   throw turnUnderWay(state.facts.id);
 }
 
@@ -189,7 +199,7 @@ export async function sessionFor(
   caller: Caller,
   input: TurnInput,
 ): Promise<{ held: HeldSession | undefined; facts: SessionFacts }> {
-  if (input.session_id === undefined) return { held: undefined, facts: mint(room, caller, input) };
+  if (input.session_id === undefined) return { held: undefined, facts: mintFacts(room.deps, caller, input) };
   const held = await room.sessions.load(caller, input.session_id);
   return { held, facts: held.state.facts };
 }
@@ -213,9 +223,9 @@ export async function prepareTurn(
   const { held, facts } = session;
   const state = held?.state;
   assertContinues(state, input);
-  const abandoned = abandonedTurn(room, state);
+  const abandoned = await abandonedTurn(room, state);
   const profile = profileOf(deps.config, input.model_profile);
-  const provider = deps.model(profile);
+  const provider = await deps.model(profile);
   assertUrl(input.url, provider);
   const intent = turnIntent(deps.config, facts.intent, input);
   const { maxTurnsPerSession, maxToolCallsPerSession, maxInputBytes } = deps.config.limits;
@@ -225,7 +235,8 @@ export async function prepareTurn(
     max_input_bytes: maxInputBytes,
   };
   const limits = tightened(tightened(facts.limits, configured), input.limits);
-  const news = await newEntries(deps, caller, held, input.messages);
+  const waiting = await untakenMessages(deps.store, held);
+  const news = await newEntries(deps, caller, held, [...waiting, ...input.messages]);
   const said = held === undefined ? [] : await room.sessions.conversation(held);
   const conversation = toModelMessages([...said, ...news.entries]);
   const inputBytes = conversationBytes(conversation);

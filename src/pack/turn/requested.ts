@@ -111,6 +111,7 @@ export function requestedEvidence(tool: DecidedTool): JsonObject {
     layer: decision.layer,
     reasons: decision.reasons,
     policy_digest: decision.policy_digest,
+    ...(decision.on_deny === undefined ? {} : { on_deny: decision.on_deny }),
     ...(refused === undefined ? {} : { refused }),
   };
 }

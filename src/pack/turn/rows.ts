@@ -5,15 +5,25 @@ import type { JsonObject } from '../../base/json.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import type { RunContext } from '../../kernel/identity.ts';
 import type { RowWrite } from '../../store/contract.ts';
+import { isOver } from '../managed/state.ts';
+import type { ManagedState } from '../managed/state.ts';
 import { factsToEvidence } from '../sessions/session-events.ts';
-import type { SessionFacts } from '../sessions/session.ts';
+import type { RequestedCall, SessionFacts } from '../sessions/session.ts';
 
-export type RunStatus = 'in_progress' | 'success' | 'waiting_for_approval' | 'denied' | 'failed' | 'canceled';
+export type RunStatus =
+  | 'queued'
+  | 'in_progress'
+  | 'success'
+  | 'waiting_for_approval'
+  | 'blocked_on_reconciliation'
+  | 'denied'
+  | 'failed'
+  | 'canceled';
 
 interface Placed {
   facts: SessionFacts;
   context: RunContext;
-  held?: { state: { callCount: number } } | undefined;
+  held?: { state: { callCount: number; managed?: ManagedState } } | undefined;
 }
 
 export interface SessionProgress {
@@ -37,7 +47,60 @@ export function sessionRow(turn: Placed, progress: SessionProgress, at: EpochMs)
     started_at: isoTime(facts.startedAt),
   };
   const { tenant, principal, id } = facts;
-  return { row: { kind: 'session', tenant, id, principal, status: progress.status, updatedAt: at, body } };
+  const { status, shown: more } = managedRow(turn.held?.state.managed, progress);
+  return {
+    row: { kind: 'session', tenant, id, principal, status, updatedAt: at, body: { ...body, ...more } },
+  };
+}
+
+/** A managed session is listed by its own status, which is `active` for as long as a run of it is under way. */
+function managedRow(
+  managed: ManagedState | undefined,
+  progress: SessionProgress,
+): { status: string; shown: JsonObject } {
+  if (managed === undefined) return { status: progress.status, shown: {} };
+  const isEndedByHost = progress.status === 'closed' && managed.status !== 'active' && !isOver(managed);
+  const shown: JsonObject = {
+    managed: true,
+    invocations: managed.invocations,
+    ...(managed.facts.parent === undefined ? {} : { parent: { ...managed.facts.parent } }),
+    ...(managed.facts.expiresAt === undefined ? {} : { expires_at: isoTime(managed.facts.expiresAt) }),
+    ...('reason' in managed ? { reason: managed.reason } : {}),
+    ...(managed.status === 'waiting_approval' ? { pending_request_id: managed.requestId } : {}),
+    ...(managed.status === 'error' ? { error: { ...managed.error } } : {}),
+  };
+  return { status: isEndedByHost ? 'completed' : managed.status, shown };
+}
+
+/** The request row of a call that is over without the kernel: its id is taken, in the kernel's own form (E2). */
+export function closedCallRow(
+  facts: SessionFacts,
+  call: Pick<RequestedCall, 'id' | 'tool' | 'runId' | 'traceId'>,
+  how: { by: 'host' | 'nobody'; reason: string; policyDigest: string; sideEffect: string; at: EpochMs },
+  when: RowWrite['when'],
+): RowWrite {
+  const { tenant, principal, id: ref } = facts;
+  const body: JsonObject = {
+    kind: 'call',
+    tool: call.tool,
+    session_id: ref,
+    run_id: call.runId,
+    trace_id: call.traceId,
+    decision: {
+      decision: 'deny',
+      rule_id: 'run_precheck',
+      layer: 'session',
+      policy_digest: how.policyDigest,
+      reasons: [how.reason],
+    },
+    started_at: how.at,
+    start_seq: 0,
+    instance: '',
+    side_effect_status: how.sideEffect,
+    closed_by: how.by,
+  };
+  const row = { kind: 'request' as const, tenant, id: call.id, principal, status: 'canceled', ref };
+  return { row: { ...row, updatedAt: how.at, body }, when: when ?? 'any' };
 }
 
 export function runRow(turn: Placed, status: RunStatus, more: JsonObject, at: EpochMs): RowWrite {

@@ -11,7 +11,7 @@ import { factsToEvidence } from '../sessions/session-events.ts';
 import type { SessionFacts } from '../sessions/session.ts';
 import { deadlineOf } from './prepare.ts';
 import type { PreparedTurn } from './prepare.ts';
-import { runRow, sessionRow } from './rows.ts';
+import { closedCallRow, runRow, sessionRow } from './rows.ts';
 
 // Evidence is for reading; the exact words are sealed beside it.
 const SHOWN_CHARS = 2000;
@@ -48,41 +48,14 @@ function closedRows(turn: PreparedTurn, policyDigest: string, at: EpochMs): RowW
   return turn.news.told.flatMap(({ closed }): RowWrite[] => {
     if (closed === undefined) return [];
     const { by, call } = closed;
-    const body: JsonObject = {
-      kind: 'call',
-      tool: call.tool,
-      session_id: turn.facts.id,
-      run_id: call.runId,
-      trace_id: call.traceId,
-      decision: {
-        decision: 'deny',
-        rule_id: 'run_precheck',
-        layer: 'session',
-        policy_digest: policyDigest,
-        reasons: [by === 'host' ? 'the host reported a result of its own' : 'not_executed: nobody ran it'],
-      },
-      started_at: at,
-      start_seq: 0,
-      instance: '',
-      side_effect_status: by === 'host' ? 'side_effect_unknown' : 'not_executed',
-      closed_by: by,
+    const how = {
+      by,
+      reason: by === 'host' ? 'the host reported a result of its own' : 'not_executed: nobody ran it',
+      sideEffect: by === 'host' ? 'side_effect_unknown' : 'not_executed',
+      policyDigest,
+      at,
     };
-    const { tenant, principal, id: ref } = turn.facts;
-    return [
-      {
-        row: {
-          kind: 'request',
-          tenant,
-          id: call.id,
-          principal,
-          status: 'canceled',
-          ref,
-          updatedAt: at,
-          body,
-        },
-        when: 'absent',
-      },
-    ];
+    return [closedCallRow(turn.facts, call, how, 'absent')];
   });
 }
 

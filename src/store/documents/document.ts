@@ -4,7 +4,6 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Low } from 'lowdb';
 import type { Adapter } from 'lowdb';
-import writeFileAtomic from 'write-file-atomic';
 import type { z } from 'zod';
 import { RuntimeError } from '../../base/errors.ts';
 import { randomIds } from '../../base/ids.ts';
@@ -33,6 +32,8 @@ export interface Document<T> {
   read(): Promise<T>;
   /** Replaces the content by what `change` makes of it; nobody else's change is lost. Returns what was written. */
   update(change: (current: T) => T): Promise<T>;
+  /** Replaces the content whatever is there now, also what cannot be read: only for what is never read back. */
+  replace(content: T): Promise<void>;
 }
 
 const LIMITS = { maxDepth: 64, maxBytes: 64 * 1024 * 1024 };
@@ -101,6 +102,8 @@ function fileAdapter<T>(path: string, schema: z.ZodType<T>): Adapter<T> {
     async write(data) {
       // What could not be read back must not be written.
       const text = `${JSON.stringify(parseWith(schema, data), null, 2)}\n`;
+      // Most processes only read; they do not load the writer.
+      const { default: writeFileAtomic } = await import('write-file-atomic');
       // A draft with a name of its own, flushed, renamed over the old file; then the renaming itself is flushed.
       await writeFileAtomic(path, text, { mode: 0o600, fsync: true });
       syncDir(dirname(path));
@@ -131,13 +134,20 @@ export function openDocument<T>(options: DocumentOptions<T>): Document<T> {
     });
   }
 
+  function queued<R>(work: () => Promise<R>): Promise<R> {
+    // Within this process changes queue here instead of asking for the lock again and again.
+    const turn = last.then(() => guarded(path, work));
+    last = turn.catch(() => undefined);
+    return turn;
+  }
+
   return {
     read: () => guarded(path, async () => (await load()).data),
-    update(fn) {
-      // Within this process changes queue here instead of asking for the lock again and again.
-      const turn = last.then(() => guarded(path, () => change(fn)));
-      last = turn.catch(() => undefined);
-      return turn;
-    },
+    update: (fn) => queued(() => change(fn)),
+    replace: (content) =>
+      queued(() => {
+        makePrivateDir(dirname(path));
+        return withLock(`${path}.lock`, ids, async () => adapter.write(content));
+      }),
   };
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
 import type { Ids } from '../../base/ids.ts';
 import type { Store, TenantKeys } from '../contract.ts';
-import { checkLimit, checkPart, decodeOrdinal, LARGEST_SCAN, makePage } from '../cursor.ts';
+import { checkLimit, LARGEST_SCAN } from '../cursor.ts';
 import { createDamageLog } from '../damage.ts';
 import type { DamageLog } from '../damage.ts';
 import { checkChainKey, checkCommit, checkName } from '../names.ts';
@@ -12,6 +12,7 @@ import { readSealed } from '../stored-record.ts';
 import { createWaiters } from '../waiters.ts';
 import type { Waiters } from '../waiters.ts';
 import { backupTo } from './backup.ts';
+import { chainReads } from './chain-reads.ts';
 import { connect } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { answer, storeError, whenFree } from './faults.ts';
@@ -158,11 +159,7 @@ function readingFace(room: Room): ReadingFace {
         const end = tables.chains.end(chain);
         return end && { chain, seq: end.seq, hash: end.hash };
       }),
-    read: (chain, from = 1, limit) =>
-      ask(`read ${chain.aggregate} ${chain.id}`, () => {
-        checkPart(from, limit);
-        return tables.records.read(chain, from, limit ?? Number.MAX_SAFE_INTEGER);
-      }),
+    ...chainReads(tables, ask),
     unseal: (chain, seq) =>
       ask(`unseal ${chain.aggregate} ${chain.id}`, () => {
         checkChainKey(chain);
@@ -177,14 +174,6 @@ function readingFace(room: Room): ReadingFace {
       ask('scan', () => {
         checkLimit(query.limit, LARGEST_SCAN);
         return tables.records.scan(query);
-      }),
-    chains: (query) =>
-      ask('chains', () => {
-        checkLimit(query.limit, LARGEST_SCAN);
-        const { after, limit, ...filter } = query;
-        const found = tables.chains.page({ ...filter, after: decodeOrdinal(after), limit: limit + 1 });
-        const page = makePage(found, limit, (last) => String(last.handle));
-        return { ...page, items: page.items.map(({ chain, seq, hash }) => ({ chain, seq, hash })) };
       }),
     changed: async (position, signal) => ask('changed', () => room.waiters.wait(position, signal)),
     row: (kind, tenant, id) => ask('row', () => tables.rows.find(kind, tenant, id)),

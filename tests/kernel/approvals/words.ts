@@ -1,4 +1,5 @@
 // An approval subject and an answerer for tests; only what a test is about is named there.
+import { NO_DELEGATION } from '../../../src/kernel/identity.ts';
 import type { Answerer, ApprovalSubject } from '../../../src/kernel/approvals/approval.ts';
 
 export function subject(over: Partial<ApprovalSubject> = {}): ApprovalSubject {
@@ -7,6 +8,8 @@ export function subject(over: Partial<ApprovalSubject> = {}): ApprovalSubject {
     tenant: 'local',
     principal: 'os:1000',
     actor: 'stdio:1',
+    agentId: 'agent',
+    delegation: NO_DELEGATION,
     sessionId: 'ses_1',
     runId: 'run_1',
     traceId: 'trace',

@@ -1,0 +1,179 @@
+// Owns the managed records of a session, each one commit: its admission, the start and the end of an invocation. Every
+// commit is guarded by the number of the step that it takes (M2) and fenced by the hold of the run that takes it (H2).
+import type { EpochMs } from '../../base/clock.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { contextFacts } from '../../kernel/evidence/records.ts';
+import type { Caller, RunContext } from '../../kernel/identity.ts';
+import type { Append, Commit } from '../../store/contract.ts';
+import { TASK_TYPE } from '../records.ts';
+import { factsToEvidence } from '../sessions/session-events.ts';
+import type { LiveState, SessionFacts } from '../sessions/session.ts';
+import { sessionChainOf } from '../sessions/sessions.ts';
+import type { TurnInput, TurnMessage } from '../turn/contract.ts';
+import { runRow, sessionRow } from '../turn/rows.ts';
+import type { RunStatus } from '../turn/rows.ts';
+import { admittedEvidence, endingEvidence, managedEventOf } from './managed-events.ts';
+import type { ManagedHeld } from './room.ts';
+import { applyManaged } from './state.ts';
+import type { Ending, ManagedFacts, ManagedState } from './state.ts';
+
+export function stepCounter(facts: SessionFacts): string {
+  return `${encodeURIComponent(facts.tenant)}|managed|${encodeURIComponent(facts.id)}`;
+}
+
+export interface NewRecord {
+  type: string;
+  evidence: JsonObject;
+  sealed?: JsonValue;
+}
+
+export function contextOfState(caller: Caller, state: LiveState): RunContext {
+  const { facts } = state;
+  const run = state.run ?? state.lastRun;
+  return {
+    caller,
+    agentId: facts.agentId,
+    sessionId: facts.id,
+    runId: run?.runId ?? '',
+    traceId: run?.traceId ?? '',
+    taskType: TASK_TYPE,
+    delegation: facts.delegation,
+  };
+}
+
+const RUN_STATUS: Readonly<Record<ManagedState['status'], RunStatus>> = {
+  queued: 'queued',
+  active: 'in_progress',
+  suspended: 'in_progress',
+  waiting_approval: 'waiting_for_approval',
+  completed: 'success',
+  error: 'failed',
+  canceled: 'canceled',
+  expired: 'canceled',
+};
+
+/** The status of the run; one that is stopped by an unknown effect is not simply under way. */
+function runStatusOf(managed: ManagedState): RunStatus {
+  if (managed.status !== 'suspended') return RUN_STATUS[managed.status];
+  if (managed.why === 'reconcile') return 'blocked_on_reconciliation';
+  return managed.why === 'reply' || managed.why === 'escalated' ? 'success' : 'in_progress';
+}
+
+/** One managed step: its records, the next number, and what lists show afterwards. */
+export function stepCommit(
+  at: ManagedHeld,
+  caller: Caller,
+  records: readonly [NewRecord, ...NewRecord[]],
+  { when, now }: { when: Append['when'] | 'each'; now: EpochMs },
+): Commit {
+  const { held, state, managed } = at;
+  const { facts } = state;
+  const [first] = records;
+  const event = managedEventOf(first.type, first.evidence, state.seq + 1);
+  const next = event === undefined ? managed : (applyManaged(managed, event) ?? managed);
+  const context = contextOfState(caller, state);
+  const placed = { facts, context, held: { state: { callCount: state.callCount, managed: next } } };
+  const runStatus = runStatusOf(next);
+  const isClosed = state.status === 'closed' || next.status === 'canceled' || next.status === 'expired';
+  const progress = {
+    status: isClosed ? ('closed' as const) : state.status,
+    turnCount: state.turnCount,
+    lastStatus: state.turnCount === 0 ? 'none' : next.status,
+    runStatus,
+  };
+  return {
+    appends: records.map((record, index) => ({
+      chain: held.chain,
+      when: when === 'each' ? { seq: state.seq + index } : when,
+      at: now,
+      ...record,
+      evidence: { ...contextFacts(context), ...record.evidence },
+    })),
+    rows: [
+      sessionRow(placed, progress, now),
+      // Between two runs there is none whose row could change.
+      ...(state.run === undefined ? [] : [runRow(placed, runStatus, { turn_index: state.turnCount }, now)]),
+    ],
+    counters: [{ key: stepCounter(facts), add: 1 }],
+    guards: [{ key: stepCounter(facts), is: managed.step }],
+  };
+}
+
+export interface Admission {
+  facts: SessionFacts;
+  context: RunContext;
+  input: TurnInput;
+  as: 'queued' | 'active';
+  managed: Omit<ManagedFacts, 'inputSeq'>;
+}
+
+/** The birth of a managed session: one commit, so that there is never a session without its input. */
+export function admissionCommit({ facts, context, input, as, managed }: Admission): Commit {
+  const now = facts.startedAt;
+  const chain = sessionChainOf(facts.tenant, facts.id);
+  const ids = contextFacts(context);
+  const evidence = { ...ids, ...admittedEvidence(as, managed), message_count: input.messages.length };
+  const state: ManagedState = {
+    status: as,
+    facts: { ...managed, inputSeq: 2 },
+    step: 1,
+    invocations: 0,
+    untaken: [2],
+    accepted: [],
+  };
+  const placed = { facts, context, held: { state: { callCount: 0, managed: state } } };
+  const runStatus = RUN_STATUS[as];
+  const progress = { status: 'open', turnCount: 0, lastStatus: 'none', runStatus } as const;
+  const started = { ...ids, ...factsToEvidence(facts) };
+  return {
+    appends: [
+      { chain, when: { seq: 0 }, type: 'session_started', at: now, evidence: started },
+      {
+        chain,
+        when: { seq: 1 },
+        type: 'session_admitted',
+        at: now,
+        evidence,
+        sealed: { input: JSON.parse(JSON.stringify(input)) as JsonValue },
+      },
+    ],
+    rows: [sessionRow(placed, progress, now), runRow(placed, runStatus, {}, now)],
+    counters: [{ key: stepCounter(facts), add: 1 }],
+  };
+}
+
+export interface Beginning {
+  number: number;
+  reason: string;
+  instance: string;
+  /** Who asked for it; it acts as the session's own actor. */
+  askedBy: string;
+  maxTurns: number;
+  messages: TurnMessage[];
+  accepted: string[];
+  configDigest: string;
+  policyDigest: string;
+}
+
+export function startedRecord(begin: Beginning): NewRecord {
+  const { messages } = begin;
+  return {
+    type: 'invocation_started',
+    evidence: {
+      invocation: begin.number,
+      reason: begin.reason,
+      instance: begin.instance,
+      asked_by: begin.askedBy,
+      max_turns: begin.maxTurns,
+      config_digest: begin.configDigest,
+      policy_digest: begin.policyDigest,
+      message_count: messages.length,
+      ...(begin.accepted.length === 0 ? {} : { accepted_unknown: begin.accepted }),
+    },
+    ...(messages.length === 0 ? {} : { sealed: { messages: messages.map((one) => ({ ...one })) } }),
+  };
+}
+
+export function endedRecord(number: number, ending: Ending): NewRecord {
+  return { type: 'invocation_ended', evidence: { invocation: number, ...endingEvidence(ending) } };
+}

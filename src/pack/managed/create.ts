@@ -1,0 +1,83 @@
+// Owns the birth of a managed session: its input is judged whole, and then it is there in one commit, or not at all.
+import { RuntimeError } from '../../base/errors.ts';
+import type { Caller, RunContext } from '../../kernel/identity.ts';
+import { TASK_TYPE } from '../records.ts';
+import { sessionChainOf, sessionNotFound } from '../sessions/sessions.ts';
+import { assertPrecheck } from '../turn/authorize.ts';
+import type { TurnInput } from '../turn/contract.ts';
+import { parseTurnInput } from '../turn/input.ts';
+import { mintFacts } from '../turn/prepare.ts';
+import { admissionCommit } from './commits.ts';
+import type { CreateManaged } from './contract.ts';
+import { loadManaged } from './room.ts';
+import type { ManagedRoom } from './room.ts';
+
+export interface Created {
+  session_id: string;
+  run_id: string;
+}
+
+// As ids are minted: 128 random bits. A handle that could be guessed is none.
+const SESSION_ID = /^ses_[0-9a-z]{26}$/;
+
+function refuse(field: string, why: string): never {
+  throw new RuntimeError('INVALID_INPUT', `${field}: ${why}`, { field });
+}
+
+function judged(input: CreateManaged): TurnInput {
+  const turn = parseTurnInput(input.executeTurnInput);
+  if (turn.session_id !== undefined) {
+    refuse(
+      '/executeTurnInput/session_id',
+      'a session that is started gets a handle of its own; resume an existing one',
+    );
+  }
+  if (turn.messages.length === 0)
+    refuse('/executeTurnInput/messages', 'there is nothing to say to the model');
+  if (input.sessionId !== undefined && !SESSION_ID.test(input.sessionId)) {
+    refuse('/sessionId', 'must be an id that was minted for a session');
+  }
+  return turn;
+}
+
+/** The session that is there already under this id; a foreign one answers like none. */
+async function existing(room: ManagedRoom, caller: Caller, id: string): Promise<Created | undefined> {
+  if ((await room.deps.store.head(sessionChainOf(caller.tenant, id))) === undefined) return undefined;
+  const { state } = await loadManaged(room, caller, id);
+  return { session_id: id, run_id: (state.run ?? state.lastRun)?.runId ?? '' };
+}
+
+/** Creates it once: the same id again for the same caller changes nothing. */
+export async function createManaged(
+  room: ManagedRoom,
+  caller: Caller,
+  input: CreateManaged,
+): Promise<Created> {
+  const { deps } = room;
+  assertPrecheck(deps.config, caller);
+  const turn = judged(input);
+  const known = input.sessionId === undefined ? undefined : await existing(room, caller, input.sessionId);
+  if (known !== undefined) return known;
+  const facts = mintFacts(deps, caller, turn, input.sessionId);
+  const context: RunContext = {
+    caller,
+    agentId: facts.agentId,
+    sessionId: facts.id,
+    runId: deps.ids.next('run'),
+    traceId: deps.ids.next('trace'),
+    taskType: TASK_TYPE,
+    delegation: facts.delegation,
+    ...(turn.external_run_id === undefined ? {} : { externalRunId: turn.external_run_id }),
+  };
+  const { parent, expiresAt, as = 'active' } = input;
+  const managed = {
+    ...(parent === undefined ? {} : { parent }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  };
+  const done = await deps.store.commit(admissionCommit({ facts, context, input: turn, as, managed }));
+  if (done.ok) return { session_id: facts.id, run_id: context.runId };
+  // Somebody created it in between.
+  const other = await existing(room, caller, facts.id);
+  if (other === undefined) throw sessionNotFound(facts.id);
+  return other;
+}

@@ -1,0 +1,18 @@
+// Owns the loading of managed sessions at their first use: most processes serve turns and calls and never start one.
+import type { ManagedPack } from './managed-sessions.ts';
+
+export function managedAtFirstUse(load: () => Promise<ManagedPack>): ManagedPack {
+  let loading: Promise<ManagedPack> | undefined;
+  const loaded = (): Promise<ManagedPack> => (loading ??= load());
+  return {
+    create: async (...args) => (await loaded()).create(...args),
+    run: async (...args) => (await loaded()).run(...args),
+    cancel: async (...args) => (await loaded()).cancel(...args),
+    status: async (...args) => (await loaded()).status(...args),
+    continuations: async (...args) => (await loaded()).continuations(...args),
+    rebuildSnapshot: async (...args) => (await loaded()).rebuildSnapshot(...args),
+    // What was never loaded holds nothing.
+    forget: (tenant, id) => void loading?.then((managed) => managed.forget(tenant, id)),
+    settled: async () => (await loading)?.settled(),
+  };
+}

@@ -1,0 +1,88 @@
+// Owns the question what would be decided for a call, in a session of the caller or in the one that a direct call would
+// have, and for operators the one value that would flip it. Asking leaves no record, no session and no effect.
+import type { JsonObject, JsonValue } from '../base/json.ts';
+import { visibleRow } from '../inspect/visible.ts';
+import type { CallRequest } from '../kernel/call.ts';
+import { isOperator, NO_DELEGATION } from '../kernel/identity.ts';
+import type { AuthorizationMode, Caller } from '../kernel/identity.ts';
+import type { DirectCall } from '../pack/index.ts';
+import type { Store, StoredRow } from '../store/contract.ts';
+import { canonical } from './calls.ts';
+import type { CallParts } from './calls.ts';
+
+export interface Question {
+  tool: string;
+  args: unknown;
+  session_id?: string;
+  intent?: string;
+}
+
+function textOf(row: StoredRow, key: string): string | undefined {
+  const value = row.body[key];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** The session as its row tells it: what it is bound to, and since when its budgets run. */
+async function boundTo(store: Store, caller: Caller, direct: DirectCall, id: string): Promise<DirectCall> {
+  const row = await visibleRow(store, caller, 'session', id);
+  const intent = textOf(row, 'intent');
+  const startedAt = textOf(row, 'started_at');
+  const mode = textOf(row, 'authorization_mode') as AuthorizationMode | undefined;
+  return {
+    context: {
+      ...direct.context,
+      sessionId: id,
+      agentId: textOf(row, 'agent_id') ?? direct.context.agentId,
+      delegation:
+        mode === undefined
+          ? NO_DELEGATION
+          : {
+              mode,
+              delegatedPrincipalId: textOf(row, 'delegated_principal_id') ?? '',
+              delegatedScope: textOf(row, 'delegated_scope') ?? '',
+            },
+    },
+    session: {
+      id,
+      startedAt: startedAt === undefined ? row.updatedAt : Date.parse(startedAt),
+      actor: textOf(row, 'actor_id') ?? caller.actor,
+      lane: textOf(row, 'lane') ?? caller.lane,
+      task: textOf(row, 'task_type') ?? direct.session.task,
+      ...(intent === undefined ? {} : { intent }),
+    },
+  };
+}
+
+/** Throws NOT_FOUND for a session that is foreign or unknown. */
+export async function explainPolicy(
+  parts: CallParts & { store: Store },
+  caller: Caller,
+  call: Question,
+): Promise<JsonObject> {
+  const direct = await parts.pack.directView(caller);
+  const { context, session } =
+    call.session_id === undefined ? direct : await boundTo(parts.store, caller, direct, call.session_id);
+  const request: CallRequest = {
+    context,
+    session: { ...session, ...(call.intent === undefined ? {} : { intent: call.intent }) },
+    tool: canonical(parts.config, call.tool),
+    args: call.args,
+    toolCallId: parts.ids.next('call'),
+  };
+  const { decision, input } = await parts.kernel.examine(request);
+  const view: JsonObject = {
+    tool: request.tool,
+    decision: decision.verdict,
+    rule_id: decision.ruleId,
+    layer: decision.layer,
+    reasons: decision.reasons,
+    aliases: decision.aliases,
+    on_deny: decision.onDeny,
+    policy_digest: decision.policyDigest,
+    attributes: decision.attributes,
+    ...(decision.approval === undefined ? {} : { approver: decision.approval.approver }),
+  };
+  if (!isOperator(caller)) return view;
+  const { flip } = await import('../kernel/policy/explain.ts');
+  return { ...view, flip: flip(parts.gate, input) as unknown as JsonValue };
+}

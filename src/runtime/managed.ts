@@ -1,0 +1,75 @@
+// Owns the helpers by which a program starts and resumes a governed session that outlives the request: it goes on until
+// the model has spoken, a person is needed, or a bound is reached, and everything it needs to go on lies in the journal.
+import type { EpochMs } from '../base/clock.ts';
+import type { Progress } from '../kernel/execution/executor.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type { ManagedResult, ManagedSessions, RunManaged } from '../pack/managed/contract.ts';
+import type { TurnInput, TurnMessage, TurnSnapshot } from '../pack/turn/contract.ts';
+import type { RuntimeIo } from './contract.ts';
+
+interface SessionRun {
+  runtime: { readonly managed: ManagedSessions };
+  caller: Caller;
+  /** Turns of this invocation; default 12. More are not an error: the session is suspended and can be resumed. */
+  maxTurnsPerInvocation?: number;
+  /** Ends this invocation; the session is suspended and can be resumed. */
+  signal?: AbortSignal;
+  progress?: (progress: Progress) => void;
+  snapshot?: (snapshot: TurnSnapshot) => void;
+}
+
+export interface StartSessionOptions extends SessionRun {
+  executeTurnInput: TurnInput;
+  /** A minted id that was recorded before; the same id again does not start a second session. */
+  sessionId?: string;
+  /** The session may not go on after this time. */
+  expiresAt?: EpochMs;
+}
+
+export interface ResumeSessionOptions extends SessionRun {
+  sessionId: string;
+  /** What is new to the model: user and tool messages. Not taken in while an approval is still pending. */
+  continuationMessages?: TurnMessage[];
+  /** Calls whose effect is unknown and of which you take note: the model is told so, and the run goes on. */
+  acceptUnknown?: string[];
+}
+
+const NEVER: AbortSignal = new AbortController().signal;
+
+function ioOf({ signal = NEVER, progress, snapshot }: SessionRun): RuntimeIo {
+  return {
+    signal,
+    ...(progress === undefined ? {} : { progress }),
+    ...(snapshot === undefined ? {} : { snapshot }),
+  };
+}
+
+function bound({ maxTurnsPerInvocation: maxTurns }: SessionRun): RunManaged {
+  return maxTurns === undefined ? {} : { maxTurns };
+}
+
+/** Starts a session and carries it on until it waits or ends. Rejects only where nothing was started, or nothing recorded. */
+export async function startGovernedAgentSession(options: StartSessionOptions): Promise<ManagedResult> {
+  const { runtime, caller, executeTurnInput, sessionId, expiresAt } = options;
+  const { session_id: id } = await runtime.managed.create(caller, {
+    executeTurnInput,
+    ...(sessionId === undefined ? {} : { sessionId }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  });
+  return runtime.managed.run(caller, id, { ...bound(options), reason: 'created' }, ioOf(options));
+}
+
+/**
+ * Carries a session on: after an approval, a budget, a reply, a stop or a crash, all alike. Rejects with CONFLICT and
+ * `details.reason: 'run_held'` while another run holds it, with SESSION_CLOSED when it has ended, and with NOT_FOUND.
+ */
+export async function resumeGovernedAgentSession(options: ResumeSessionOptions): Promise<ManagedResult> {
+  const { runtime, caller, sessionId, continuationMessages, acceptUnknown } = options;
+  const how: RunManaged = {
+    ...bound(options),
+    ...(continuationMessages === undefined ? {} : { continuationMessages }),
+    ...(acceptUnknown === undefined ? {} : { acceptUnknown }),
+    reason: 'resumed',
+  };
+  return runtime.managed.run(caller, sessionId, how, ioOf(options));
+}

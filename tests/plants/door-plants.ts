@@ -1,0 +1,138 @@
+// Bugs around the gate: in the facts that it is given, in what is counted, and in what an approval is bound to. Each must
+// make the named check or attack fail.
+import type { Plant } from './plant.ts';
+
+const KERNEL = 'src/kernel/kernel.ts';
+const COUNTERS = 'src/kernel/budgets/counters.ts';
+const RESOLVE = 'src/kernel/policy/resolve-paths.ts';
+
+export const doorPlants: readonly Plant[] = [
+  {
+    rule: 'tool_registry',
+    bug: 'a short name on the denied list is not made canonical',
+    file: 'src/config/link.ts',
+    find: 'denied: this.#ids(part.registry.denied)',
+    put: 'denied: part.registry.denied',
+    caughtBy: 'namesAreCanonical',
+  },
+  {
+    rule: 'tool_pin',
+    bug: 'pins are compared by name only',
+    file: 'src/capabilities/pins.ts',
+    find: 'const diff = was === undefined ? [] : diffDefinitions(was.definition, now);',
+    put: "const diff = was?.definition.name === now.name ? [] : ['/name: another'];\n    if (was === undefined) continue;",
+    caughtBy: 'pinsAreWhole',
+  },
+  {
+    rule: 'tool_pin',
+    bug: 'an approval is bound to being pinned, not to what was pinned',
+    file: 'src/kernel/prepare.ts',
+    find: "pin.state === 'pinned' || pin.state === 'declared' ? pin.digest : pin.state",
+    put: 'pin.state',
+    caughtBy: 'binding',
+  },
+  {
+    rule: 'sandbox_path',
+    bug: 'links are not followed',
+    file: RESOLVE,
+    find: 'return { path: await realpath(path), exists: true };',
+    put: 'await lstat(path);\n    return { path, exists: true };',
+    caughtBy: 'linksAreFollowed',
+  },
+  {
+    rule: 'sandbox_path',
+    bug: 'a second name of a file (hard link) may be written',
+    file: RESOLVE,
+    find: "access === 'write' && found.nlink > 1",
+    put: "access === 'write' && found.nlink > 2",
+    caughtBy: 'linksAreFollowed',
+  },
+  {
+    rule: 'sandbox_path',
+    bug: 'the state directory in capitals is another directory',
+    file: 'src/kernel/scopes/reserved.ts',
+    find: '    .toLowerCase()\n',
+    put: '',
+    caughtBy: 'linksAreFollowed',
+  },
+  {
+    rule: 'cycle_detection',
+    bug: 'a call that ran is not counted',
+    file: KERNEL,
+    find: '{ key: call.repeats, add: 1,',
+    put: '{ key: call.repeats, add: 0,',
+    caughtBy: 'repeatsAreCounted',
+  },
+  {
+    rule: 'cycle_detection',
+    bug: 'the count begins anew for no session',
+    file: COUNTERS,
+    find: "return `${key(session.tenant, 's', session.sessionId)}|rep|",
+    put: "return `${key(session.tenant, 's', '')}|rep|",
+    caughtBy: 'repeatsAreCounted',
+  },
+  {
+    rule: 'cycle_detection',
+    bug: 'another order of the keys is another call',
+    file: 'src/kernel/prepare.ts',
+    find: 'repeatKey(counted, tool, canonicalJson(args))',
+    put: 'repeatKey(counted, tool, JSON.stringify(request.args))',
+    caughtBy: 'repeatsAreCounted',
+  },
+  {
+    rule: 'loop_budget',
+    bug: 'a write is counted as no effect',
+    file: KERNEL,
+    find: "call.capability?.mode === 'write' ? 1 : 0",
+    put: "call.capability?.mode === 'write' ? 0 : 1",
+    caughtBy: 'effectsAreWrites',
+  },
+  {
+    rule: 'loop_budget',
+    bug: 'all principals share one budget',
+    file: COUNTERS,
+    find: "key(session.tenant, 'p', session.principal, String(bucket))",
+    put: "key(session.tenant, 'p', String(bucket))",
+    caughtBy: 'windowsAreApart',
+  },
+  {
+    rule: 'loop_budget',
+    bug: 'a new window begins with the use of the last one',
+    file: COUNTERS,
+    find: "key(session.tenant, 'p', session.principal, String(bucket))",
+    put: "key(session.tenant, 'p', session.principal)",
+    caughtBy: 'windowsAreApart',
+  },
+  {
+    rule: 'loop_budget',
+    bug: 'what was read before deciding is the only bound',
+    file: COUNTERS,
+    find: 'add, max: toUnits(dimension, limit) });',
+    put: 'add });',
+    caughtBy: 'budgetHoldsInParallel',
+  },
+  {
+    rule: 'capability_rule',
+    bug: 'any approval of the action will do, also a spent one',
+    file: KERNEL,
+    find: 'const spent = held === undefined ? {} :',
+    put: "const spent: Pick<Commit, 'appends' | 'rows'> = held !== undefined ? {} : held === undefined ? {} :",
+    caughtBy: 'approvalRunsOnce',
+  },
+  {
+    rule: 'capability_rule',
+    bug: 'an approval is not bound to the arguments',
+    file: 'src/kernel/prepare.ts',
+    find: '    tool,\n    args,\n    pin: pinText(pin),',
+    put: '    tool,\n    args: {},\n    pin: pinText(pin),',
+    caughtBy: 'binding',
+  },
+  {
+    rule: 'capability_rule',
+    bug: 'an approval that ran out after it was found is used',
+    file: KERNEL,
+    find: 'const at = deps.clock.now();\n  if (held',
+    put: "const at = held?.approval.state === 'approved' ? held.approval.useBy - 1 : deps.clock.now();\n  if (held",
+    caughtBy: 'expiryIsSeenAtTheCommit',
+  },
+];

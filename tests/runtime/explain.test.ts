@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import type { Store } from '../../src/store/contract.ts';
+import { verifies } from '../e2e/verifies.ts';
+import { CALLER, configFor, IO, open, OTHER, place } from './rig.ts';
+import type { Bench } from './rig.ts';
+
+const OPERATOR = { ...CALLER, roles: ['operator'] };
+
+async function everything(store: Store): Promise<unknown> {
+  const rows = await Promise.all(
+    (['session', 'request', 'approval', 'run', 'idempotency'] as const).map((kind) =>
+      store.list({ kind, tenant: CALLER.tenant, limit: 200 }),
+    ),
+  );
+  return { rows, records: await store.scan({ limit: 1000 }) };
+}
+
+async function look({ runtime }: Bench): Promise<unknown[]> {
+  const decisions = [];
+  for (const tool of ['look', 'note', 'pay', 'forbidden', 'nowhere']) {
+    decisions.push((await runtime.explainPolicy(OPERATOR, { tool, args: { n: 1 } })).decision);
+  }
+  expect((await runtime.exposedTools(CALLER)).map((one) => one.id)).toEqual([
+    'look',
+    'note',
+    'pay',
+    'ticket',
+  ]);
+  await runtime.listCapabilities(CALLER, {});
+  await runtime.getHealth(CALLER);
+  return decisions;
+}
+
+verifies(
+  { partial: ['PO-22'] },
+  'explaining and listing tools writes nothing, before the first call and after it',
+  async () => {
+    const bench = await open(await place());
+    const { store } = bench.runtime;
+    const before = await everything(store);
+    const decisions = await look(bench);
+    expect(decisions).toEqual(['allow', 'allow', 'approval_required', 'deny', 'deny']);
+    expect(await everything(store)).toEqual(before);
+    await bench.runtime.callCapability(CALLER, { tool: 'note', args: {} }, IO);
+    const after = await everything(store);
+    expect(after).not.toEqual(before);
+    expect(await look(bench)).toEqual(decisions);
+    expect(await everything(store)).toEqual(after);
+  },
+);
+
+test('a decision is explained in the session it is asked for, with what that session has used', async () => {
+  const at = await place();
+  const config = configFor(at);
+  const policy = { ...config.policy, loopBudget: { maxCalls: 1 } };
+  const bench = await open(at, { config: { ...config, policy } });
+  const asked = await bench.ask('note', { n: 1 });
+  await bench.run(asked);
+  const question = { tool: 'note', args: { n: 2 } };
+  expect(await bench.runtime.explainPolicy(CALLER, question)).toMatchObject({ decision: 'allow' });
+  expect(
+    await bench.runtime.explainPolicy(CALLER, { ...question, session_id: asked.session_id }),
+  ).toMatchObject({ decision: 'deny', rule_id: 'loop_budget' });
+  for (const session of [asked.session_id, 'ses_0']) {
+    await expect(
+      bench.runtime.explainPolicy(OTHER, { ...question, session_id: session }),
+    ).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  }
+});

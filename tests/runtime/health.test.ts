@@ -1,0 +1,77 @@
+import { expect } from 'vitest';
+import type { HealthCheck } from '../../src/runtime/contract.ts';
+import { verifies } from '../e2e/verifies.ts';
+import { CALLER, OK, open, OTHER, place, ticket } from './rig.ts';
+import type { Bench } from './rig.ts';
+
+async function checkOf(bench: Bench, name: string, caller = CALLER): Promise<HealthCheck[]> {
+  const { checks } = await bench.runtime.getHealth(caller);
+  return checks.filter((one) => one.check === name);
+}
+
+verifies(
+  { partial: ['AP-13', 'IN-14'] },
+  'health counts what still waits for a person, not what ran out of time',
+  async () => {
+    const bench = await open(await place());
+    const id = ticket(await bench.run(await bench.ask('pay', { amount: 1 })));
+    expect(await checkOf(bench, 'approvals')).toMatchObject([{ status: 'warn' }]);
+    const first = await bench.runtime.inspect(CALLER, 'approval', id);
+    const { state } = first;
+    const lasts = Date.parse(state.answer_by as string) - bench.clock.now();
+    bench.clock.advance(lasts / 2);
+    ticket(await bench.run(await bench.ask('pay', { amount: 2 })));
+    expect((await checkOf(bench, 'approvals'))[0]?.detail).toMatch(/^2 pending.*\)$/);
+    bench.clock.advance(lasts / 2);
+    expect((await checkOf(bench, 'approvals'))[0]?.detail).toMatch(
+      /^1 pending.*; 1 ran out in the last day$/,
+    );
+    bench.clock.advance(lasts / 2);
+    expect(await checkOf(bench, 'approvals')).toEqual([
+      { check: 'approvals', status: 'ok', detail: 'nothing waits for a person; 2 ran out in the last day' },
+    ]);
+    expect((await bench.runtime.listApprovals(CALLER, { filter: { status: 'pending' } })).items).toEqual([]);
+    expect((await bench.runtime.inspect(CALLER, 'approval', id)).state).toMatchObject({
+      status: 'expired',
+      answer_at: [],
+    });
+  },
+);
+
+verifies(
+  { partial: ['IN-14', 'RF-17'] },
+  'health names the calls that a dead process left in progress, and not those of a live one',
+  async () => {
+    const at = await place();
+    const first = await open(at);
+    const watcher = await open(at, { fakeClock: first.clock });
+    const asked = await first.ask('note', { n: 1 });
+    let began = (): void => undefined;
+    let release = (): void => undefined;
+    const running = new Promise<void>((resolve) => (began = resolve));
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    first.tool.run = async () => {
+      began();
+      await gate;
+      return OK;
+    };
+    const call = first.run(asked);
+    await running;
+    expect(await checkOf(watcher, 'effects')).toMatchObject([{ status: 'ok' }]);
+    expect(await checkOf(first, 'effects')).toMatchObject([{ status: 'ok' }]);
+    // Closing gives the lease up while the call is still out, as a crash does once the lease has run out.
+    await first.runtime.close();
+    const [left] = await checkOf(watcher, 'effects');
+    expect(left).toMatchObject({ status: 'warn' });
+    expect(left?.detail).toContain(
+      `1 call(s) left in progress by a process that is gone, newest ${asked.tool_call_id}`,
+    );
+    expect(left?.action).toContain('requests list --status in_progress');
+    expect(await checkOf(watcher, 'effects', OTHER)).toMatchObject([{ status: 'ok' }]);
+    expect(await watcher.run(asked)).toMatchObject({ status: 'unknown' });
+    const [settled] = await checkOf(watcher, 'effects');
+    expect(settled?.detail).toContain('1 call(s) whose effect is unknown');
+    release();
+    await call.catch(() => undefined);
+  },
+);
