@@ -20,7 +20,7 @@ export interface Queued {
 }
 
 export interface Queue {
-  /** One commit, before anything else of the run exists. Throws TOO_BUSY when the queue is full. */
+  /** One commit; a run that ended may be admitted anew. Throws TOO_BUSY when the queue is full. */
   admit(caller: Caller, id: string, kind: BackgroundKind): Promise<Queued>;
   /** Throws NOT_FOUND alike for foreign and absent entries. */
   status(caller: Caller, id: string): Promise<Queued & { entry: Entry }>;
@@ -115,14 +115,18 @@ export function createQueue({ store, clock, maxQueued }: QueueDeps): Queue {
       const now = clock.now();
       const state = { at: 'queued' } as const;
       const entry: Entry = { id, tenant, principal, kind, ticket, admittedAt: now, state };
+      const before = await find(tenant, id);
+      const isOver = before?.entry.state.at === 'ended' && before.entry.principal === principal;
       const admitted = await store.commit({
         counters: [{ key: depthKey(tenant), add: 1, max: maxQueued }],
-        rows: [{ row: rowOf(entry, now), when: 'absent' }],
+        rows: [{ row: rowOf(entry, now), when: isOver ? { version: before.version } : 'absent' }],
         timers: [timerOf(entry, now)],
       });
       if (!admitted.ok) {
         if (admitted.refused === 'counter') throw full(admitted.value, admitted.max);
-        throw new RuntimeError('CONFLICT', 'This run has been admitted before.', { session_id: id });
+        throw new RuntimeError('CONFLICT', 'This run is in the queue, or a worker has it.', {
+          session_id: id,
+        });
       }
       return show(entry);
     },

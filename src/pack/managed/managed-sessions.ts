@@ -20,6 +20,8 @@ import { createTranscripts } from './transcript.ts';
 export interface ManagedPack extends ManagedSessions {
   /** Makes the readable copy of a session anew from its journal; NOT_FOUND for a foreign one. */
   rebuildSnapshot(caller: Caller, sessionId: string): Promise<void>;
+  /** How the session's last invocation ended, from its records; undefined while none has. Runs nothing. */
+  result(caller: Caller, sessionId: string): Promise<ManagedResult | undefined>;
   /** Drops what is held of a session after its payloads were erased. */
   forget(tenant: string, sessionId: string): void;
   /** Resolves when every copy that was begun is written or has failed. */
@@ -104,6 +106,11 @@ export function createManagedSessions(parts: {
     async continuations(caller, sessionId) {
       const { held } = await loadManaged(room, caller, sessionId);
       return [...(await room.transcripts.read(held)).continuations];
+    },
+    async result(caller, sessionId) {
+      const at = await loadCurrent(room, caller, sessionId);
+      const transcript = await room.transcripts.read(at.held);
+      return resultOf(at, transcript, await progressOf(room, at, transcript));
     },
     rebuildSnapshot: (caller, sessionId) => writeCopy(room, caller, sessionId),
     forget(tenant, sessionId) {

@@ -1,0 +1,257 @@
+// Owns the work that outlives a request as hosts see it: started, resumed, looked at and canceled by its handle, at once
+// or in the background, whether it is a session or a workflow.
+import type { Clock, EpochMs } from '../base/clock.ts';
+import { RuntimeError } from '../base/errors.ts';
+import type { Ids } from '../base/ids.ts';
+import type { RuntimeConfig } from '../config/types.ts';
+import type { Approval } from '../kernel/approvals/approval.ts';
+import { answerPlaces } from '../kernel/approvals/approver.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type { BackgroundKind } from '../pack/background/entry.ts';
+import type { Queue } from '../pack/background/queue.ts';
+import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
+import type {
+  ManagedWork,
+  ResumeSessionInput,
+  ResumeWorkflowInput,
+  StartSessionInput,
+  StartWorkflowInput,
+  WorkAnswer,
+} from '../pack/managed/surface.ts';
+import type { WorkflowResult, Workflows } from '../pack/workflows/contract.ts';
+import { parseWakeTime } from '../pack/workflows/wake-time.ts';
+import type { Store, StoredRow } from '../store/contract.ts';
+import type { RuntimeIo } from './contract.ts';
+import { sessionAnswer, underWay, workflowAnswer } from './work-answer.ts';
+import type { WorkFacts } from './work-answer.ts';
+
+export interface WorkParts {
+  config: RuntimeConfig;
+  store: Store;
+  clock: Clock;
+  ids: Ids;
+  queue: Queue;
+  managed: ManagedPack;
+  /** Loaded at the first use. */
+  workflows: () => Promise<Workflows>;
+  approvalFor(tenant: string, approvalId: string): Promise<Approval | undefined>;
+}
+
+function notFound(id: string): RuntimeError {
+  return new RuntimeError('NOT_FOUND', `Session not found: ${id.slice(0, 80)}`, { kind: 'session' });
+}
+
+async function ownRow(parts: WorkParts, caller: Caller, id: string): Promise<StoredRow> {
+  const row = await parts.store.row('session', caller.tenant, id);
+  if (row?.principal !== caller.principal) throw notFound(id);
+  return row;
+}
+
+export function kindOfRow(row: StoredRow): BackgroundKind {
+  return row.body.kind === 'workflow' ? 'workflow' : 'session';
+}
+
+function timeOf(value: unknown, fallback: EpochMs): EpochMs {
+  const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(at) ? fallback : at;
+}
+
+async function factsOf(parts: WorkParts, row: StoredRow, approvals: readonly string[]): Promise<WorkFacts> {
+  const { body, updatedAt } = row;
+  const count = (value: unknown): number => (typeof value === 'number' ? value : 0);
+  const places = new Set<string>();
+  for (const id of approvals) {
+    const approval = await parts.approvalFor(row.tenant, id);
+    if (approval?.state === 'pending') for (const place of answerPlaces(approval.subject)) places.add(place);
+  }
+  return {
+    startedAt: timeOf(body.started_at, updatedAt),
+    updatedAt,
+    ...(typeof body.expires_at === 'string' ? { expiresAt: timeOf(body.expires_at, updatedAt) } : {}),
+    runId: typeof body.run_id === 'string' ? body.run_id : row.id,
+    turnCount: count(body.turn_count),
+    toolCallCount: count(body.tool_call_count),
+    answerAt: [...places],
+  };
+}
+
+function pendingOf(result: { kind: string; pending_request_id?: string } | undefined): string[] {
+  return result?.pending_request_id === undefined ? [] : [result.pending_request_id];
+}
+
+async function workflowView(parts: WorkParts, caller: Caller, result: WorkflowResult): Promise<WorkAnswer> {
+  const row = await ownRow(parts, caller, result.session_id);
+  return workflowAnswer(result, await factsOf(parts, row, pendingOf(result)));
+}
+
+/** Where work stands, from its records and its place in the queue. */
+async function look(parts: WorkParts, caller: Caller, id: string): Promise<WorkAnswer> {
+  const row = await ownRow(parts, caller, id);
+  const entry = await parts.queue.find(caller.tenant, id);
+  const isTaken = entry?.state.at === 'queued' || entry?.state.at === 'running';
+  if (isTaken) {
+    const queued = await parts.queue.status(caller, id);
+    const status = entry.state.at === 'queued' ? 'queued' : 'active';
+    return underWay(id, status, await factsOf(parts, row, []), queued);
+  }
+  if (kindOfRow(row) === 'workflow') {
+    return workflowView(parts, caller, await (await parts.workflows()).inspect(caller, id));
+  }
+  const result = await parts.managed.result(caller, id);
+  const facts = await factsOf(parts, row, pendingOf(result));
+  return result === undefined
+    ? underWay(id, await parts.managed.status(caller, id), facts)
+    : sessionAnswer(result, facts);
+}
+
+function assertBackground({ config }: WorkParts): void {
+  if (config.runtime.background.enabled && config.controls.backgroundModeAllowed) return;
+  throw new RuntimeError('POLICY_DENIED', 'The configuration does not allow runs in the background.', {
+    rule_id: 'run_precheck',
+    field: config.runtime.background.enabled
+      ? 'runtime_controls.background_mode_allowed'
+      : 'runtime.background.enabled',
+  });
+}
+
+function expiry(text: string | undefined): { expiresAt?: EpochMs } {
+  if (text === undefined) return {};
+  const at = parseWakeTime(text);
+  if (at === undefined) {
+    const why = '/expires_at: must be a real ISO 8601 time with zone, like 2026-12-01T09:00:00Z';
+    throw new RuntimeError('INVALID_INPUT', why, { field: '/expires_at' });
+  }
+  return { expiresAt: at };
+}
+
+function turns(most: number | undefined): { maxTurns?: number } {
+  return most === undefined ? {} : { maxTurns: most };
+}
+
+function nodeTurns(most: number | undefined): { maxTurnsPerInvocation?: number } {
+  return most === undefined ? {} : { maxTurnsPerInvocation: most };
+}
+
+/** Admits first, so that a full queue refuses before anything is recorded of the run. */
+async function enqueue(
+  parts: WorkParts,
+  caller: Caller,
+  work: { id: string; kind: BackgroundKind; create?: () => Promise<unknown> },
+): Promise<WorkAnswer> {
+  assertBackground(parts);
+  await parts.queue.admit(caller, work.id, work.kind);
+  try {
+    await work.create?.();
+  } catch (thrown) {
+    const entry = await parts.queue.find(caller.tenant, work.id);
+    if (entry !== undefined)
+      await parts.queue.move(entry, { type: 'ended', how: 'failed', reason: 'not_created' });
+    throw thrown;
+  }
+  return look(parts, caller, work.id);
+}
+
+async function startSession(
+  parts: WorkParts,
+  caller: Caller,
+  input: StartSessionInput,
+  io: RuntimeIo,
+): Promise<WorkAnswer> {
+  const { execute_turn_input: executeTurnInput, background, max_turns_per_invocation: most } = input;
+  const { managed, ids } = parts;
+  const create = { executeTurnInput, ...expiry(input.expires_at) };
+  if (background === true) {
+    const id = ids.next('ses');
+    const make = (): Promise<unknown> => managed.create(caller, { ...create, sessionId: id, as: 'queued' });
+    return enqueue(parts, caller, { id, kind: 'session', create: make });
+  }
+  const { session_id: id } = await managed.create(caller, create);
+  await managed.run(caller, id, { ...turns(most), reason: 'created' }, io);
+  return look(parts, caller, id);
+}
+
+async function resumeSession(
+  parts: WorkParts,
+  caller: Caller,
+  input: ResumeSessionInput,
+  io: RuntimeIo,
+): Promise<WorkAnswer> {
+  const { session_id: id, background, max_turns_per_invocation: most } = input;
+  const { continuation_messages: messages, accept_unknown: acceptUnknown } = input;
+  if (background === true) {
+    await ownRow(parts, caller, id);
+    if (messages !== undefined || acceptUnknown !== undefined) {
+      const field = messages === undefined ? '/accept_unknown' : '/continuation_messages';
+      throw new RuntimeError(
+        'INVALID_INPUT',
+        `${field}: cannot be given to a worker; resume without background`,
+        { field },
+      );
+    }
+    return enqueue(parts, caller, { id, kind: 'session' });
+  }
+  const how = {
+    ...turns(most),
+    ...(messages === undefined ? {} : { continuationMessages: messages }),
+    ...(acceptUnknown === undefined ? {} : { acceptUnknown }),
+    reason: 'resumed' as const,
+  };
+  await parts.managed.run(caller, id, how, io);
+  return look(parts, caller, id);
+}
+
+async function startWorkflow(
+  parts: WorkParts,
+  caller: Caller,
+  input: StartWorkflowInput,
+  io: RuntimeIo,
+): Promise<WorkAnswer> {
+  const { workflow, session_id: sessionId, max_turns_per_invocation: most } = input;
+  const workflows = await parts.workflows();
+  const start = { workflow, ...(sessionId === undefined ? {} : { sessionId }), ...nodeTurns(most) };
+  if (input.background === true) {
+    assertBackground(parts);
+    const { session_id: id } = await workflows.create(caller, start);
+    return enqueue(parts, caller, { id, kind: 'workflow' });
+  }
+  return workflowView(parts, caller, await workflows.start(caller, start, io));
+}
+
+async function resumeWorkflow(
+  parts: WorkParts,
+  caller: Caller,
+  input: ResumeWorkflowInput,
+  io: RuntimeIo,
+): Promise<WorkAnswer> {
+  const { session_id: id, continuation_messages_by_node_id: messages } = input;
+  if (input.background === true) {
+    await ownRow(parts, caller, id);
+    return enqueue(parts, caller, { id, kind: 'workflow' });
+  }
+  const how = {
+    ...nodeTurns(input.max_turns_per_invocation),
+    ...(messages === undefined ? {} : { continuationMessagesByNodeId: messages }),
+  };
+  return workflowView(parts, caller, await (await parts.workflows()).resume(caller, id, how, io));
+}
+
+/** Over the pack's sessions and workflows, and the queue. */
+export function createWork(parts: WorkParts): ManagedWork<Caller, RuntimeIo> {
+  return {
+    startSession: (caller, input, io) => startSession(parts, caller, input, io),
+    resumeSession: (caller, input, io) => resumeSession(parts, caller, input, io),
+    startWorkflow: (caller, input, io) => startWorkflow(parts, caller, input, io),
+    resumeWorkflow: (caller, input, io) => resumeWorkflow(parts, caller, input, io),
+    work: (caller, id) => look(parts, caller, id),
+    async cancel(caller, { session_id: id, reason = 'canceled by its owner' }) {
+      const row = await ownRow(parts, caller, id);
+      const { status } =
+        kindOfRow(row) === 'workflow'
+          ? await (await parts.workflows()).cancel(caller, id, reason)
+          : await parts.managed.cancel(caller, id, reason);
+      const entry = await parts.queue.find(caller.tenant, id);
+      if (entry !== undefined) await parts.queue.move(entry, { type: 'ended', how: 'canceled', reason });
+      return { session_id: id, status };
+    },
+  };
+}
