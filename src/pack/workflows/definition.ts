@@ -83,14 +83,14 @@ function shapeProblems(value: unknown, report: Report): void {
 /** The nodes that can be looked at although others, or other parts of them, are wrong. */
 function readableNodes(value: unknown): { node: NodeDefinition; at: number }[] {
   const nodes: unknown[] =
-    isObject(value as JsonObject) && Array.isArray((value as JsonObject).nodes)
+    isObject(value) && Array.isArray((value as JsonObject).nodes)
       ? ((value as JsonObject).nodes as unknown[])
       : [];
   return nodes.flatMap((node, at) => {
-    if (!isObject(node as JsonObject) || typeof (node as JsonObject).id !== 'string') return [];
+    if (!isObject(node) || typeof (node as JsonObject).id !== 'string') return [];
     const { depends_on: depends } = node as { depends_on?: unknown };
     const isList = Array.isArray(depends) && depends.every((one) => typeof one === 'string');
-    const { depends_on: _dropped, ...rest } = node as NodeDefinition;
+    const { depends_on: _dropped, ...rest } = node as unknown as NodeDefinition;
     return [{ at, node: isList ? { ...rest, depends_on: depends } : rest }];
   });
 }

@@ -194,8 +194,22 @@ function fromCompensating(node: Of<'compensating'>, event: NodeEvent, seq: numbe
   }
 }
 
+type Settled = Of<'skipped' | 'error' | 'canceled' | 'compensated' | 'uncompensated'>;
+const SETTLED: ReadonlySet<NodeState['at']> = new Set<Settled['at']>([
+  'skipped',
+  'error',
+  'canceled',
+  'compensated',
+  'uncompensated',
+]);
+
+function isSettled(node: NodeState): node is Settled {
+  return SETTLED.has(node.at);
+}
+
 /** The node after the event, or undefined when this state does not allow it (W2). */
 export function moveNode(node: NodeState, event: NodeEvent, seq: number): NodeState | undefined {
+  if (isSettled(node)) return undefined;
   switch (node.at) {
     case 'pending':
       return fromPending(event);
@@ -213,26 +227,11 @@ export function moveNode(node: NodeState, event: NodeEvent, seq: number): NodeSt
         : undefined;
     case 'compensating':
       return fromCompensating(node, event, seq);
-    case 'skipped':
-    case 'error':
-    case 'canceled':
-    case 'compensated':
-    case 'uncompensated':
-      return undefined;
   }
 }
 
-const ENDED: ReadonlySet<NodeState['at']> = new Set([
-  'completed',
-  'skipped',
-  'error',
-  'canceled',
-  'compensated',
-  'uncompensated',
-]);
-
 export function isEnded(node: NodeState): boolean {
-  return ENDED.has(node.at);
+  return node.at === 'completed' || isSettled(node);
 }
 
 function stopped(node: NodeState): NodeState {
