@@ -1,4 +1,5 @@
 // Owns the pack as the rooms above see it: turns, the calls that turns requested, and the sessions that both belong to.
+import type { JsonObject } from '../base/json.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { PackDeps } from './deps.ts';
 import { managedAtFirstUse } from './managed/lazy.ts';
@@ -10,6 +11,7 @@ import type { Requested } from './sessions/requested-call.ts';
 import { createSessions } from './sessions/sessions.ts';
 import type { TurnFailure, TurnInput, TurnOutput } from './turn/contract.ts';
 import type { TurnIo } from './turn/run-turn.ts';
+import type { Workflows } from './workflows/contract.ts';
 
 export interface Pack {
   /** One governed model turn. Never rejects: a failure is recorded and returned. */
@@ -24,6 +26,8 @@ export interface Pack {
   forget(tenant: string, sessionId: string): void;
   /** Sessions that outlive a request: started, paused, resumed and recovered by the runtime itself. */
   readonly managed: ManagedPack;
+  /** Workflows over those sessions; loaded at the first use. */
+  workflows(): Promise<Workflows>;
 }
 
 export function createPack(deps: PackDeps): Pack {
@@ -39,9 +43,20 @@ export function createPack(deps: PackDeps): Pack {
     const { createManagedSessions } = await import('./managed/managed-sessions.ts');
     return createManagedSessions({ deps, sessions, executeTurn: turn });
   });
+  let workflows: Promise<Workflows> | undefined;
+  const loadWorkflows = async (): Promise<Workflows> => {
+    const [{ createWorkflows }, { createHolds }] = await Promise.all([
+      import('./workflows/workflows.ts'),
+      import('./managed/hold.ts'),
+    ]);
+    const { store, clock, ids, kernel } = deps;
+    const redact = (value: JsonObject): ReturnType<typeof kernel.redact> => kernel.redact(value);
+    return createWorkflows({ store, clock, ids, sessions: managed, holds: createHolds(deps), redact });
+  };
   return {
     executeTurn: turn,
     managed,
+    workflows: () => (workflows ??= loadWorkflows()),
     requestedCall: (caller, handle) => requestedCall({ sessions, store: deps.store }, caller, handle),
     directCall: (caller) => defaults.directCall(caller),
     directView: (caller) => defaults.directView(caller),

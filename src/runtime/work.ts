@@ -116,12 +116,9 @@ function assertBackground({ config }: WorkParts): void {
 
 function expiry(text: string | undefined): { expiresAt?: EpochMs } {
   if (text === undefined) return {};
-  const at = parseWakeTime(text);
-  if (at === undefined) {
-    const why = '/expires_at: must be a real ISO 8601 time with zone, like 2026-12-01T09:00:00Z';
-    throw new RuntimeError('INVALID_INPUT', why, { field: '/expires_at' });
-  }
-  return { expiresAt: at };
+  const read = parseWakeTime(text);
+  if (read.ok) return { expiresAt: read.at };
+  throw new RuntimeError('INVALID_INPUT', `/expires_at: ${read.why}`, { field: '/expires_at' });
 }
 
 function turns(most: number | undefined): { maxTurns?: number } {

@@ -81,6 +81,8 @@ export interface WakePayload extends JsonObject {
 
 /** A foreign workflow answers like an absent one (NOT_FOUND); one that another run holds is a CONFLICT, retryable. */
 export interface Workflows {
+  /** Checks and records it; nothing of it runs yet. */
+  create(caller: Caller, input: StartWorkflow): Promise<{ session_id: string }>;
   start(caller: Caller, input: StartWorkflow, io: TurnIo): Promise<WorkflowResult>;
   /** Goes on until nothing can move without a person, a time or a budget. An ended workflow is refused. */
   resume(caller: Caller, sessionId: string, how: ResumeWorkflow, io: TurnIo): Promise<WorkflowResult>;

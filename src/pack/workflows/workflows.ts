@@ -90,8 +90,8 @@ async function parsed({ workflow }: StartWorkflow): Promise<WorkflowDefinition> 
   });
 }
 
-async function start(room: Room, caller: Caller, input: StartWorkflow, io: TurnIo): Promise<WorkflowResult> {
-  const { deps } = room;
+/** The workflow of this start, recorded now or before; nothing of it runs yet. */
+async function begin({ deps }: Room, caller: Caller, input: StartWorkflow): Promise<HeldWorkflow> {
   const definition = await parsed(input);
   const id = input.sessionId ?? definition.session_id ?? deps.ids.next('ses');
   const definitionDigest = digestJson(definition as unknown as JsonObject);
@@ -103,6 +103,11 @@ async function start(room: Room, caller: Caller, input: StartWorkflow, io: TurnI
   if (held === undefined || !isSame) {
     throw new RuntimeError('CONFLICT', `The session id ${id.slice(0, 80)} is in use.`, { session_id: id });
   }
+  return held;
+}
+
+async function start(room: Room, caller: Caller, input: StartWorkflow, io: TurnIo): Promise<WorkflowResult> {
+  const held = await begin(room, caller, input);
   if (held.state.end !== undefined) return tell(room, held);
   const { maxTurnsPerInvocation: maxTurns } = input;
   const how: Invocation = {
@@ -176,6 +181,10 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
   const room: Room = { deps, wakers: new Map() };
   const load = (caller: Caller, id: string): Promise<HeldWorkflow> => loadWorkflow(deps.store, caller, id);
   return {
+    async create(caller, input) {
+      const { chain } = await begin(room, caller, input);
+      return { session_id: chain.id };
+    },
     start: (caller, input, io) => start(room, caller, input, io),
     async resume(caller, id, { continuationMessagesByNodeId: messages = {}, maxTurnsPerInvocation }, io) {
       const held = await load(caller, id);
