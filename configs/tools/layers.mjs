@@ -3,8 +3,8 @@
 const rooms = {
   base: 'src/base/',
   config: 'src/config/',
-  storeContract: 'src/store/(contract|chain)\\.ts$',
-  engines: 'src/store/(?!(contract|chain)\\.ts$)',
+  storeContract: 'src/store/(contract|chain|cursor)\\.ts$',
+  engines: 'src/store/(?!(contract|chain|cursor)\\.ts$)',
   providerContract: 'src/providers/contract(\\.ts$|/)',
   vendors: 'src/providers/(?!contract(\\.ts$|/))',
   scripted: 'src/providers/scripted(\\.ts$|/)',
