@@ -91,7 +91,7 @@ function parseArguments(text: string | undefined): JsonObject {
   try {
     if (text !== undefined) value = parseJson(text);
   } catch (error) {
-    throw new RuntimeError('USAGE', `--arguments: ${(error as Error).message}`);
+    throw new RuntimeError('INVALID_INPUT', `--arguments: ${(error as Error).message}`);
   }
   if (isObject(value)) return value;
   throw new RuntimeError('INVALID_INPUT', '--arguments must be a JSON object.', { field: '/arguments' });
