@@ -11,7 +11,7 @@ import type { Exit } from '../exits.ts';
 import { localCaller } from '../identity.ts';
 import { createLog } from '../log.ts';
 import { readDirectory } from '../pins.ts';
-import { cell, facts, table } from '../print.ts';
+import { cell, facts, listTable } from '../print.ts';
 import { loadAny, loadTrusted } from '../trusted-config.ts';
 
 const COLUMNS = ['id', 'mode', 'risk_tier', 'approval_required', 'in_inventory', 'pin', 'owner'] as const;
@@ -21,7 +21,7 @@ export async function listCapabilities(context: Context): Promise<Exit> {
   const directory = await readDirectory(context, config, {});
   const { items } = capabilityPage(config, directory, { limit: 200 });
   await context.print.result({ items }, () =>
-    table(
+    listTable(
       COLUMNS.map((name) => name.replaceAll('_', ' ')),
       items.map((item) => COLUMNS.map((name) => item[name])),
     ),
