@@ -14,6 +14,8 @@ import type { PathTokens, PinFile, ServerPin, ToolPin } from './pin-file.ts';
 export interface PinnedDirectory extends ToolDirectory {
   /** Takes another state of the pin file, from now on; throws as `createToolDirectory` does and then keeps the old. */
   load(pinFile: PinFile): void;
+  /** Quarantines every pinned tool, until the next `load`. */
+  distrust(reason: string): void;
 }
 
 type Configured = Pick<RuntimeConfig, 'servers' | 'capabilities'>;
@@ -107,13 +109,25 @@ export function createToolDirectory(
   tokens: PathTokens = [],
 ): PinnedDirectory {
   let known = definitionsOf(config, pinFile, tokens);
-  let ordered = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  let ordered: ToolDefinition[] = [];
+  const take = (next: Map<string, ToolDefinition>): void => {
+    known = next;
+    ordered = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  };
+  take(known);
   return {
     definition: (tool) => known.get(tool),
     all: () => ordered,
     load(next) {
-      known = definitionsOf(config, next, tokens);
-      ordered = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+      take(definitionsOf(config, next, tokens));
+    },
+    distrust(reason) {
+      const pin: PinState = { state: 'quarantined', reason };
+      take(
+        new Map(
+          [...known].map(([id, one]) => [id, one.pin.state === 'declared' ? one : { ...one, pin }] as const),
+        ),
+      );
     },
   };
 }

@@ -41,6 +41,7 @@ export async function prepareCall(deps: KernelDeps, request: CallRequest): Promi
   const { context, session, tool } = request;
   const args = parseArgs(request.args);
   const capability = Object.hasOwn(config.capabilities, tool) ? config.capabilities[tool] : undefined;
+  await deps.directory.refresh?.();
   const definition = capability === undefined ? undefined : deps.directory.definition(tool);
   const pin: PinState = definition?.pin ?? { state: 'unpinned' };
   if (definition !== undefined) await gate.prepare(definition);

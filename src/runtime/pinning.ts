@@ -1,16 +1,17 @@
-// Owns the pin file of a workspace at run time: reading it once, pinning on a person's word, quarantining on drift, and
-// telling listeners that the tools changed.
+// Owns pinning at run time: pinning on a person's word, quarantining on drift, and telling listeners that the tools
+// changed, whichever process changed them.
 import { join } from 'node:path';
-import { pinServer, previewPin, reportLines, verifyLive } from '../capabilities/pins.ts';
+import { comparePins, pinServer, previewPin, reportLines, verifyLive } from '../capabilities/pins.ts';
 import type { PinReport } from '../capabilities/pins.ts';
-import { createToolDirectory } from '../capabilities/directory.ts';
 import type { PinnedDirectory } from '../capabilities/directory.ts';
 import type { Downstreams } from '../capabilities/downstreams.ts';
-import { EMPTY_PIN_FILE, pinFileSchema } from '../capabilities/pin-file.ts';
-import type { PathTokens, PinFile, PinStore } from '../capabilities/pin-file.ts';
+import type { PathTokens, PinFile } from '../capabilities/pin-file.ts';
+import type { Clock } from '../base/clock.ts';
+import { digestJson } from '../base/digest.ts';
 import { RuntimeError } from '../base/errors.ts';
+import type { JsonValue } from '../base/json.ts';
 import type { RuntimeConfig } from '../config/types.ts';
-import { openDocument } from '../store/documents/document.ts';
+import { openLivePins } from './live-pins.ts';
 import type { Log } from './options.ts';
 
 export interface Pinning {
@@ -21,13 +22,17 @@ export interface Pinning {
   ): Promise<{ server: string; diff: string[]; tools: string[]; written: boolean }>;
   /** A live definition is not the pinned one: compare all and quarantine. */
   onDrift(server: string): void;
+  /** Takes what other processes pinned or quarantined. */
+  readonly refresh: () => Promise<void>;
   onToolsChanged(listener: () => void): () => void;
+  readonly stop: () => void;
 }
 
 export interface PinningParts {
   config: RuntimeConfig;
   workspace: string;
   tokens: PathTokens;
+  clock: Clock;
   log: Log;
   /** Made after the directory, because the executor needs both. */
   downstreams: () => Downstreams;
@@ -37,16 +42,34 @@ function changes(report: PinReport): string[] {
   return reportLines(report);
 }
 
+/**
+ * A pin made elsewhere was made on another child. A child of ours that offers something else than is pinned now is not
+ * judged by it but ended: the next call starts one of the program as it is today.
+ */
+function releaseOutdated(downstreams: Downstreams, before: PinFile, now: PinFile): void {
+  for (const connection of downstreams.all()) {
+    const { name } = connection.server;
+    const [pin, live] = [now.servers[name], connection.listed()];
+    if (pin === undefined || pin.quarantine !== undefined || live === undefined) continue;
+    if (digestJson(pin as unknown as JsonValue) === pinDigestOf(before, name)) continue;
+    const { changed, removed } = comparePins(name, connection.identity, pin, live);
+    if (changed.length + removed.length > 0) void connection.release();
+  }
+}
+
+function pinDigestOf(file: PinFile, server: string): string | undefined {
+  const pin = file.servers[server];
+  return pin === undefined ? undefined : digestJson(pin as unknown as JsonValue);
+}
+
 /** Reads the pin file; starts nothing. */
 export async function openPinning(parts: PinningParts): Promise<Pinning> {
   const path = join(parts.workspace, '.agent-runtime', 'tools.lock.json');
-  const pins: PinStore = openDocument<PinFile>({ path, schema: pinFileSchema, empty: EMPTY_PIN_FILE });
-  const directory = createToolDirectory(parts.config, await pins.read(), parts.tokens);
-  const listeners = new Set<() => void>();
-  const reload = async (): Promise<void> => {
-    directory.load(await pins.read());
-    for (const listener of listeners) listener();
-  };
+  const live = await openLivePins({ ...parts, path });
+  const { store: pins, directory, refresh } = live;
+  live.onChanged((before, now) => {
+    releaseOutdated(parts.downstreams(), before, now);
+  });
 
   const connectionOf = (server: string): ReturnType<Downstreams['connection']> & object => {
     const connection = parts.downstreams().connection(server);
@@ -65,7 +88,7 @@ export async function openPinning(parts: PinningParts): Promise<Pinning> {
       const report = write
         ? await pinServer(connection, pins, signal)
         : await previewPin(connection, pins, signal);
-      if (write) await reload();
+      if (write) await refresh();
       const pinned = (await pins.read()).servers[server];
       return {
         server,
@@ -86,17 +109,14 @@ export async function openPinning(parts: PinningParts): Promise<Pinning> {
             verdict: found.verdict,
             diff: changes(found).slice(0, 20),
           });
-          await reload();
+          await refresh();
         })
         .catch(() => {
           parts.log('error', 'a changed server could not be compared with its pin', { server });
         });
     },
-    onToolsChanged(listener) {
-      listeners.add(listener);
-      return () => {
-        listeners.delete(listener);
-      };
-    },
+    refresh,
+    onToolsChanged: (listener) => live.onChanged(listener),
+    stop: live.stop,
   };
 }

@@ -146,6 +146,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     config,
     workspace: options.workspace,
     tokens,
+    clock,
     log,
     downstreams: () => downstreams,
   });
@@ -183,6 +184,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
   };
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
+    pinning.stop();
     await parts.downstreams.close();
     await parts.instance.stop().catch(() => undefined);
     if (options.store === undefined) await store.close();
@@ -210,11 +212,18 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     listRequests: (caller, query) => list(store, caller, query, { kind: 'request', view: requestView }),
     listSessions: (caller, query) => list(store, caller, query, { kind: 'session', view: sessionView }),
     listApprovals: (caller, query) => list(store, caller, query, { kind: 'approval', view: approvalView }),
-    listCapabilities: () => Promise.resolve({ items: capabilityViews(config, pinning.directory) }),
+    async listCapabilities() {
+      await pinning.refresh();
+      return { items: capabilityViews(config, pinning.directory) };
+    },
     async inspect(caller, kind, id) {
       return { ...(await inspectItem(store, caller, kind, id)), kind };
     },
-    getHealth: (caller) => health(healthDeps, caller),
+    async getHealth(caller) {
+      await pinning.refresh();
+      return health(healthDeps, caller);
+    },
+    refreshTools: () => pinning.refresh(),
     onToolsChanged: (listener) => pinning.onToolsChanged(listener),
     pin: (server, write) => pinning.pin(server, write),
     close: () => (closing ??= close()),
