@@ -1,6 +1,7 @@
 // Owns pinning: taking what a server offers as accepted by a person, and finding later that it offers something else.
 // A change of anything pinned quarantines the whole server, because whoever changes one tool unasked is not trusted
 // with the others; a tool that is new is merely unpinned, and so denied.
+import { digestJson } from '../base/digest.ts';
 import { canonicalJson } from '../base/json.ts';
 import type { JsonValue } from '../base/json.ts';
 import { RuntimeError } from '../base/errors.ts';
@@ -24,6 +25,8 @@ export interface PinReport {
   identityChanged: boolean;
   /** Offered, but not fit to be pinned. */
   refused: { name: string; why: string }[];
+  /** Of what is offered and of the pin that it was compared with: whoever agrees, agrees to exactly this. */
+  digest: string;
 }
 
 export interface Verification extends PinReport {
@@ -60,7 +63,16 @@ export function comparePins(
     changed,
     identityChanged: pin !== undefined && !sameIdentity(pin.identity, identity),
     refused: live.refused,
+    digest: digestJson({
+      // A quarantine is left out: it is what a person who pins looks past, knowingly.
+      pinned: pin === undefined ? null : { identity: pin.identity, tools: digests(pin.tools) },
+      offered: { identity, tools: digests(toolPins(identity, live.tools)), refused: live.refused },
+    }),
   };
+}
+
+function digests(tools: Record<string, ToolPin>): Record<string, string> {
+  return Object.fromEntries(Object.entries(tools).map(([name, { digest }]) => [name, digest]));
 }
 
 const SAYS_CHARS = 500;
@@ -105,12 +117,14 @@ async function liveList(connection: Connection, signal: AbortSignal): Promise<Li
 }
 
 /**
- * Accepts everything that the server offers now, and lifts a quarantine: only on a person's word, who was shown the
- * report of `previewPin`. Throws CONFIGURATION_ERROR for a name that would mean two tools, and then writes nothing.
+ * Accepts what the server offers, and lifts a quarantine: only on a person's word, and only what that person was shown,
+ * which `expected`, the digest of the report, says. Writes nothing when it throws CONFLICT, because server or pin file
+ * are not what was shown, or CONFIGURATION_ERROR, for a name that would mean two tools.
  */
 export async function pinServer(
   connection: Connection,
   pins: PinStore,
+  expected: string,
   signal: AbortSignal,
 ): Promise<PinReport> {
   const { name } = connection.server;
@@ -124,11 +138,20 @@ export async function pinServer(
   let report: PinReport | undefined;
   await pins.update((file) => {
     report = comparePins(name, identity, pinOf(file, name), live);
+    if (report.digest !== expected) throw notWhatWasShown(report);
     const next = withServer(file, name, { identity, tools: toolPins(identity, live.tools) });
     assertNoShadow(next);
     return next;
   });
   return report ?? comparePins(name, identity, undefined, live);
+}
+
+function notWhatWasShown({ server, digest }: PinReport): RuntimeError {
+  return new RuntimeError(
+    'CONFLICT',
+    `What ${server} offers, or its pin, is no longer what was shown. Nothing was pinned; look again.`,
+    { server, digest },
+  );
 }
 
 /** What pinning would change now; writes nothing. */

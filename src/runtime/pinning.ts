@@ -12,14 +12,11 @@ import { RuntimeError } from '../base/errors.ts';
 import type { JsonValue } from '../base/json.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import { openLivePins } from './live-pins.ts';
-import type { Log } from './options.ts';
+import type { Log, PinResult } from './options.ts';
 
 export interface Pinning {
   readonly directory: PinnedDirectory;
-  pin(
-    server: string,
-    write: boolean,
-  ): Promise<{ server: string; diff: string[]; tools: string[]; written: boolean }>;
+  pin(server: string, expected?: string): Promise<PinResult>;
   /** A live definition is not the pinned one: compare all and quarantine. */
   onDrift(server: string): void;
   /** Takes what other processes pinned or quarantined. */
@@ -81,14 +78,15 @@ export async function openPinning(parts: PinningParts): Promise<Pinning> {
 
   return {
     directory,
-    async pin(server, write) {
+    async pin(server, expected) {
       const connection = connectionOf(server);
       const { signal } = new AbortController();
       const held = (await pins.read()).servers[server]?.quarantine;
-      const report = write
-        ? await pinServer(connection, pins, signal)
-        : await previewPin(connection, pins, signal);
-      if (write) await refresh();
+      const report =
+        expected === undefined
+          ? await previewPin(connection, pins, signal)
+          : await pinServer(connection, pins, expected, signal);
+      await refresh();
       const pinned = (await pins.read()).servers[server];
       return {
         server,
@@ -98,7 +96,8 @@ export async function openPinning(parts: PinningParts): Promise<Pinning> {
           ...changes(report),
         ],
         tools: Object.keys(pinned?.tools ?? {}).sort(),
-        written: write,
+        written: expected !== undefined,
+        digest: report.digest,
       };
     },
     onDrift(server) {

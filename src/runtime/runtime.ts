@@ -225,7 +225,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     },
     refreshTools: () => pinning.refresh(),
     onToolsChanged: (listener) => pinning.onToolsChanged(listener),
-    pin: (server, write) => pinning.pin(server, write),
+    pin: (server, expected) => pinning.pin(server, expected),
     close: () => (closing ??= close()),
   };
 }

@@ -3,13 +3,15 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
+import type { Connection } from '../../src/capabilities/connection.ts';
 import { parseToolList } from '../../src/capabilities/definitions.ts';
 import type { LiveTool } from '../../src/capabilities/definitions.ts';
 import { diffDefinitions } from '../../src/capabilities/diff.ts';
 import { createToolDirectory } from '../../src/capabilities/directory.ts';
 import { EMPTY_PIN_FILE, pinDigest, pinFileSchema, serverIdentity } from '../../src/capabilities/pin-file.ts';
-import type { PinFile } from '../../src/capabilities/pin-file.ts';
+import type { PinFile, PinStore } from '../../src/capabilities/pin-file.ts';
 import { pinServer, previewPin, reportLines, verifyLive } from '../../src/capabilities/pins.ts';
+import type { PinReport } from '../../src/capabilities/pins.ts';
 import type { Capability, DownstreamServer } from '../../src/config/types.ts';
 import { verifies } from '../e2e/verifies.ts';
 import {
@@ -57,6 +59,12 @@ function changed({ without, ...over }: Partial<LiveTool> & { without?: keyof Liv
     : (Object.fromEntries(Object.entries(tool).filter(([key]) => key !== without)) as unknown as LiveTool);
 }
 
+/** What a person does who agrees to what he is shown. */
+async function agree(connection: Connection, pins: PinStore): Promise<PinReport> {
+  const { digest } = await previewPin(connection, pins, freshSignal());
+  return pinServer(connection, pins, digest, freshSignal());
+}
+
 /** A bench with one real server whose tools are what the file says at each list. */
 function listedBench(tools: unknown[]): {
   bench: Bench;
@@ -76,7 +84,7 @@ describe('a change of what was pinned', () => {
     const { bench, offer, restart } = listedBench([TOOL]);
     const pins = memoryPins();
     const first = await restart();
-    const report = await pinServer(first.downstreams.connection('hostile')!, pins, freshSignal());
+    const report = await agree(first.downstreams.connection('hostile')!, pins);
     expect(reportLines(report)).toEqual(['+ hostile:run  Runs.']);
     const pinned = pins.file();
     const connection = first.downstreams.connection('hostile')!;
@@ -105,7 +113,7 @@ describe('a change of what was pinned', () => {
     const { bench, offer, restart } = listedBench([TOOL, { ...TOOL, name: 'other' }]);
     const pins = memoryPins();
     const first = await restart();
-    await pinServer(first.downstreams.connection('hostile')!, pins, freshSignal());
+    await agree(first.downstreams.connection('hostile')!, pins);
     await first.end();
     offer([TOOL, { ...TOOL, name: 'other' }, { ...TOOL, name: 'third' }]);
     const second = await restart();
@@ -123,7 +131,7 @@ describe('a change of what was pinned', () => {
     const connection = fourth.downstreams.connection('hostile')!;
     expect(await verifyLive(connection, pins, freshSignal())).toMatchObject({ verdict: 'quarantined' });
     expect(reportLines(await previewPin(connection, pins, freshSignal()))).toEqual([]);
-    await pinServer(connection, pins, freshSignal());
+    await agree(connection, pins);
     expect(await verifyLive(connection, pins, freshSignal())).toMatchObject({ verdict: 'ok' });
     await fourth.end();
     await bench.end();

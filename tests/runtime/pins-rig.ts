@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import type { RuntimeConfig } from '../../src/config/types.ts';
 import type { CallAnswer } from '../../src/runtime/contract.ts';
-import type { RuntimeHandle } from '../../src/runtime/options.ts';
+import type { PinResult, RuntimeHandle } from '../../src/runtime/options.ts';
 import { capability, script, server } from '../capabilities/fixtures.ts';
 import { CALLER, configFor, IO, open, place } from './rig.ts';
 import type { OpenOptions, Place } from './rig.ts';
 
 export const RUN = { name: 'run', description: 'Runs.', inputSchema: { type: 'object' } };
-export const OTHER_TOOL = { ...RUN, name: 'other' };
+export const OTHER_TOOL: typeof RUN = { ...RUN, name: 'other' };
 
 export interface PinRig {
   at: Place;
@@ -23,6 +23,11 @@ export interface PinRig {
 
 export function call(runtime: RuntimeHandle, tool = 'hostile:run'): Promise<CallAnswer> {
   return runtime.callCapability(CALLER, { tool, args: {} }, IO);
+}
+
+/** What a person does who agrees to what he is shown. */
+export async function agree(runtime: RuntimeHandle): Promise<PinResult> {
+  return runtime.pin('hostile', (await runtime.pin('hostile')).digest);
 }
 
 export async function names(runtime: RuntimeHandle): Promise<string[]> {
