@@ -16,6 +16,11 @@ export interface PinnedDirectory extends ToolDirectory {
   load(pinFile: PinFile): void;
   /** Quarantines every pinned tool, until the next `load`. */
   distrust(reason: string): void;
+  /** Quarantines one server at once, whatever the file says, until `unhold`. */
+  hold(server: string, reason: string): void;
+  unhold(server: string): void;
+  /** Why nothing may go out to this server now, if so. */
+  held(server: string): string | undefined;
 }
 
 type Configured = Pick<RuntimeConfig, 'servers' | 'capabilities'>;
@@ -102,24 +107,48 @@ function definitionsOf(
   return out;
 }
 
+function withHolds(file: PinFile, holds: ReadonlyMap<string, string>): PinFile {
+  if (holds.size === 0) return file;
+  const servers = Object.entries(file.servers).map(([name, pin]): [string, ServerPin] => {
+    const reason = holds.get(name);
+    return [name, reason === undefined ? pin : { ...pin, quarantine: { reason, diff: [] } }];
+  });
+  return { ...file, servers: Object.fromEntries(servers) };
+}
+
 /** Throws CONFIGURATION_ERROR when a name means two tools, canonical or portable. */
 export function createToolDirectory(
   config: Configured,
   pinFile: PinFile,
   tokens: PathTokens = [],
 ): PinnedDirectory {
-  let known = definitionsOf(config, pinFile, tokens);
+  const holds = new Map<string, string>();
+  let loaded = pinFile;
+  let known = new Map<string, ToolDefinition>();
   let ordered: ToolDefinition[] = [];
   const take = (next: Map<string, ToolDefinition>): void => {
     known = next;
     ordered = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   };
-  take(known);
+  const read = (next: PinFile): void => {
+    take(definitionsOf(config, withHolds(next, holds), tokens));
+    loaded = next;
+  };
+  read(pinFile);
   return {
     definition: (tool) => known.get(tool),
     all: () => ordered,
-    load(next) {
-      take(definitionsOf(config, next, tokens));
+    load: read,
+    hold(server, reason) {
+      holds.set(server, reason);
+      read(loaded);
+    },
+    unhold(server) {
+      if (holds.delete(server)) read(loaded);
+    },
+    held(server) {
+      const entry = withHolds(loaded, holds).servers[server];
+      return entry?.quarantine?.reason;
     },
     distrust(reason) {
       const pin: PinState = { state: 'quarantined', reason };

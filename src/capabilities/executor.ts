@@ -25,6 +25,8 @@ export interface DownstreamExecutorOptions {
   clock: Clock;
   /** Told when a live definition is not the one decided on; for the quarantine, which is not the caller's to wait for. */
   onDrift?: (server: string) => void;
+  /** Why nothing may go out to this server now, whatever was decided before; looked at after its list. */
+  held?: (server: string) => string | undefined;
 }
 
 type Failure = Extract<ExecutionResult, { kind: 'failed' }>;
@@ -118,12 +120,14 @@ async function openSession(
   execution: Execution,
   connection: Connection,
   signal: AbortSignal,
+  held: DownstreamExecutorOptions['held'],
 ): Promise<Session | Failure> {
   const session = await connection.session(signal);
   const list = await session.tools(signal);
   const tool = list.tools.find(({ name }) => name === execution.capability.tool);
   const live = tool === undefined ? undefined : pinDigest(connection.identity, tool);
-  const problem = pinProblem(execution, connection, live);
+  // Another tool of this server may have changed in the very list that this call made it give.
+  const problem = pinProblem(execution, connection, live) ?? held?.(connection.server.name);
   return problem === undefined ? session : failed('SPEC_TAMPERED', problem, 'not_executed', ['pin']);
 }
 
@@ -183,7 +187,7 @@ async function run(
   }
   let opened: Session | Failure;
   try {
-    opened = await openSession(execution, connection, deadline.signal);
+    opened = await openSession(execution, connection, deadline.signal, options.held);
   } catch (thrown) {
     const ended = ownEnd(deadline, io);
     if (ended !== undefined) {

@@ -33,6 +33,8 @@ export interface Verification extends PinReport {
   /** `ok` also when tools were added; `unpinned`: the server was never pinned. */
   verdict: 'ok' | 'quarantined' | 'unpinned';
   quarantine?: Quarantine;
+  /** This comparison wrote the quarantine down; otherwise it stood, or follows from the configuration. */
+  isNew: boolean;
 }
 
 function sameIdentity(a: ServerPin['identity'], b: ServerPin['identity']): boolean {
@@ -165,7 +167,8 @@ export async function previewPin(
   return comparePins(name, connection.identity, pinOf(await pins.read(), name), live);
 }
 
-function quarantineFor(report: PinReport): Quarantine | undefined {
+/** What a list that deviates from the pin means for the server; additions mean nothing. Pure. */
+export function quarantineFor(report: PinReport): Quarantine | undefined {
   const tools = [...report.changed.map(({ tool }) => tool), ...report.removed];
   if (report.identityChanged) {
     return {
@@ -182,30 +185,33 @@ function quarantineFor(report: PinReport): Quarantine | undefined {
   };
 }
 
-/** Compares the live list with the pin and writes a quarantine down; one that stands is not lifted here. */
+/**
+ * Compares a list that the server gave with its pin and writes a quarantine down; one that stands is neither lifted nor
+ * replaced. Another program than was pinned is not written: it follows from the configuration, and goes with it.
+ */
 export async function verifyLive(
   connection: Connection,
+  live: LiveList,
   pins: PinStore,
-  signal: AbortSignal,
 ): Promise<Verification> {
   const { name } = connection.server;
-  const live = await liveList(connection, signal);
   const pin = pinOf(await pins.read(), name);
   const report = comparePins(name, connection.identity, pin, live);
-  if (pin === undefined) return { ...report, verdict: 'unpinned' };
-  const found = quarantineFor(report);
-  if (found === undefined) {
-    return pin.quarantine === undefined
-      ? { ...report, verdict: 'ok' }
-      : { ...report, verdict: 'quarantined', quarantine: pin.quarantine };
+  if (pin === undefined) return { ...report, verdict: 'unpinned', isNew: false };
+  const found = pin.quarantine ?? quarantineFor(report);
+  if (found === undefined) return { ...report, verdict: 'ok', isNew: false };
+  let isNew = false;
+  if (pin.quarantine === undefined && !report.identityChanged) {
+    await pins.update((file) => {
+      const current = pinOf(file, name);
+      // Pinned again in the meantime: that person has seen something newer than this comparison.
+      isNew =
+        current !== undefined &&
+        canonicalJson(current as unknown as JsonValue) === canonicalJson(pin as unknown as JsonValue);
+      return isNew && current !== undefined
+        ? withServer(file, name, { ...current, quarantine: found })
+        : file;
+    });
   }
-  await pins.update((file) => {
-    const current = pinOf(file, name);
-    // Pinned again in the meantime: that person has seen something newer than this comparison.
-    const isSame =
-      current !== undefined &&
-      canonicalJson(current as unknown as JsonValue) === canonicalJson(pin as unknown as JsonValue);
-    return isSame ? withServer(file, name, { ...current, quarantine: found }) : file;
-  });
-  return { ...report, verdict: 'quarantined', quarantine: found };
+  return { ...report, verdict: 'quarantined', quarantine: found, isNew };
 }

@@ -20,9 +20,12 @@ import type { Log } from './options.ts';
 export interface LivePins {
   readonly store: PinStore;
   readonly directory: PinnedDirectory;
+  /** The file as it was read last. */
+  file(): PinFile;
   /** L1. Costs one look at the file's status when nothing changed. */
   readonly refresh: () => Promise<void>;
-  onChanged(listener: (before: PinFile, now: PinFile) => void): () => void;
+  /** Told after the directory has it. */
+  onChanged(listener: (before: PinFile, now: PinFile) => void): void;
   /** Ends the looking by itself; whoever refreshes still sees changes. */
   readonly stop: () => void;
 }
@@ -116,12 +119,10 @@ export async function openLivePins(parts: LivePinsParts): Promise<LivePins> {
   return {
     store,
     directory: { ...directory, refresh },
+    file: () => file,
     refresh,
     onChanged(listener) {
       listeners.add(listener);
-      return () => {
-        listeners.delete(listener);
-      };
     },
     stop: regularly(parts.clock, refresh),
   };

@@ -42,6 +42,7 @@ import type { ListPage } from './contract.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
+import { workspaceRecorder } from './workspace-record.ts';
 
 const VERSION = '0.1.0';
 const INSTANCE_LEASE_MS = 30_000;
@@ -52,6 +53,7 @@ interface Parts extends CallParts {
   clock: Clock;
   downstreams: Downstreams;
   pinning: Pinning;
+  redactor: Redactor;
   instance: Instance;
 }
 
@@ -88,6 +90,7 @@ function kernelOf(parts: Omit<Parts, 'kernel' | 'pack'>, options: RuntimeOptions
     onDrift: (server) => {
       pinning.onDrift(server);
     },
+    held: (server) => pinning.directory.held(server),
   });
   return createKernel({
     config,
@@ -96,7 +99,7 @@ function kernelOf(parts: Omit<Parts, 'kernel' | 'pack'>, options: RuntimeOptions
     approvals: createApprovals(store),
     directory: pinning.directory,
     executors: [downstream, ...(options.executors ?? [])],
-    redactor: redactorOf(config, options.env),
+    redactor: parts.redactor,
     clock,
     ids,
     instance: instance.id,
@@ -131,6 +134,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   const leaseMs = options.instanceLeaseMs ?? INSTANCE_LEASE_MS;
   const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs });
   const tokens = pathTokens(options);
+  const redactor = redactorOf(config, env);
   const downstreams = createDownstreams({
     servers: config.servers,
     sandbox: createSandbox({ clock, environment: env }),
@@ -138,19 +142,23 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     clock,
     clientVersion: VERSION,
     pathTokens: tokens,
+    onListed: (server, tools) => {
+      pinning.onListed(server, tools);
+    },
     onStderr: (server, line) => {
       log('debug', line, { server });
     },
   });
-  const pinning = await openPinning({
+  const pinning: Pinning = await openPinning({
     config,
     workspace: options.workspace,
     tokens,
     clock,
     log,
+    record: workspaceRecorder({ store, clock, tenant: config.identity.stdio.tenant, redactor }),
     downstreams: () => downstreams,
   });
-  const base = { options, config, store, gate, clock, ids, instance, pinning, downstreams };
+  const base = { options, config, store, gate, clock, ids, instance, pinning, downstreams, redactor };
   const kernel = kernelOf(base, options);
   return { ...base, kernel, pack: packOf({ ...base, kernel }, options) };
 }
@@ -184,7 +192,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
   };
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    pinning.stop();
+    await pinning.stop();
     await parts.downstreams.close();
     await parts.instance.stop().catch(() => undefined);
     if (options.store === undefined) await store.close();

@@ -34,7 +34,7 @@ export async function names(runtime: RuntimeHandle): Promise<string[]> {
   return (await runtime.exposedTools(CALLER)).map(({ id }) => id);
 }
 
-export async function pinRig(how: 'listed' | 'shifty' = 'listed'): Promise<PinRig> {
+export async function pinRig(how: 'listed' | 'announces' = 'listed'): Promise<PinRig> {
   const at = await place();
   const file = join(at.root, 'tools.json');
   const offer = (tools: unknown[]): void => writeFileSync(file, JSON.stringify(tools));

@@ -9,6 +9,7 @@
 //   poison          answers a call with protocol metadata of its own   child           starts a child of its own that stays
 //   deaf            does not end when its input ends or at SIGTERM     no-reader       stops reading after tools/list
 //   listed          offers the tools in the JSON file that the second argument names, read anew each time
+//   announces       as listed, and says after each call that its list changed
 //   bad-result      answers a call with something that is no result    relist          says in every list that the list changed
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -53,7 +54,7 @@ function list({ id = 0, params }: Message): void {
     send({ id, result: { tools: [tool(`t${page}`)], nextCursor: String(page + 1) } });
   } else if (how === 'many-tools') {
     send({ id, result: { tools: Array.from({ length: 100_000 }, (_, index) => tool(`t${index}`)) } });
-  } else if (how === 'listed') {
+  } else if (how === 'listed' || how === 'announces') {
     send({ id, result: { tools: JSON.parse(readFileSync(extra, 'utf8')) as unknown } });
   } else if (how === 'duplicate-tool') {
     send({
@@ -109,6 +110,10 @@ const calls: Record<string, (id: number | string) => void> = {
     );
   },
   error: (id) => send({ id, error: { code: -32000, message: 'no' } }),
+  announces: (id) => {
+    send({ id, result: result('ok') });
+    send({ method: 'notifications/tools/list_changed' });
+  },
   'bad-result': (id) => send({ id, result: { content: 'text' } }),
   asks: ask,
   poison: (id) => {
