@@ -4,6 +4,7 @@
 //     result is `side_effect_unknown`, a server's own error reply included: it does not say what it had done before.
 // X2: a call goes out only to the very definition it was decided on.
 // X3: the deadline is absolute: neither the start of the server nor progress moves it.
+// X4: a result that is not what its tool promised is a failure, and its effect may have happened all the same.
 import { startDeadline } from '../base/abort.ts';
 import type { Deadline } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
@@ -13,10 +14,13 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import { showCut } from '../base/text.ts';
 import type { CallIo, Execution, ExecutionResult, Executor, Progress } from '../kernel/execution/executor.ts';
+import { SchemaCache } from '../kernel/policy/arg-schema.ts';
 import type { Connection } from './connection.ts';
 import type { Downstreams } from './downstreams.ts';
+import { outputCheck } from './output-check.ts';
 import { pinDigest } from './pin-file.ts';
 import { parseToolAnswer } from './result.ts';
+import type { ToolAnswer } from './result.ts';
 import type { Session } from './session.ts';
 import { NOT_SENT } from './transport.ts';
 
@@ -29,6 +33,7 @@ export interface DownstreamExecutorOptions {
   held?: (server: string) => string | undefined;
 }
 
+type ExecutorParts = DownstreamExecutorOptions & { schemas: SchemaCache };
 type Failure = Extract<ExecutionResult, { kind: 'failed' }>;
 
 const IDEMPOTENCY_META = 'agent-runtime/idempotency-key';
@@ -116,19 +121,28 @@ function pinProblem(
     : `the definition of ${capability.id} is not the pinned one (${live}, pinned is ${decided})`;
 }
 
+interface Opened {
+  session: Session;
+  fault: (answer: ToolAnswer) => string | undefined;
+}
+
 async function openSession(
   execution: Execution,
   connection: Connection,
   signal: AbortSignal,
-  held: DownstreamExecutorOptions['held'],
-): Promise<Session | Failure> {
+  { held, schemas }: ExecutorParts,
+): Promise<Opened | Failure> {
   const session = await connection.session(signal);
   const list = await session.tools(signal);
   const tool = list.tools.find(({ name }) => name === execution.capability.tool);
   const live = tool === undefined ? undefined : pinDigest(connection.identity, tool);
   // Another tool of this server may have changed in the very list that this call made it give.
   const problem = pinProblem(execution, connection, live) ?? held?.(connection.server.name);
-  return problem === undefined ? session : failed('SPEC_TAMPERED', problem, 'not_executed', ['pin']);
+  if (problem !== undefined) return failed('SPEC_TAMPERED', problem, 'not_executed', ['pin']);
+  const check = await outputCheck(schemas, tool?.outputSchema);
+  if (check.usable) return { session, fault: (answer) => check.fault(answer) };
+  const text = `the outputSchema of ${execution.capability.id} cannot be checked: ${check.why}`;
+  return failed('SUBPROCESS_PROTOCOL_ERROR', text, 'not_executed');
 }
 
 function callFailure(thrown: unknown, session: Session, ended: ErrorCode | undefined): Failure {
@@ -153,7 +167,7 @@ function callFailure(thrown: unknown, session: Session, ended: ErrorCode | undef
 async function callTool(
   execution: Execution,
   connection: Connection,
-  session: Session,
+  { session, fault }: Opened,
   { io, deadline }: { io: CallIo; deadline: Deadline },
 ): Promise<ExecutionResult> {
   const progress = progressGate(io);
@@ -165,6 +179,11 @@ async function callTool(
   }
   try {
     const answer = parseToolAnswer(raw, execution.outputBytes, connection.server.maxMessageBytes);
+    const broken = fault(answer);
+    if (broken !== undefined) {
+      const text = `${execution.capability.id} answered, but ${broken}. What it did is done: look before repeating it.`;
+      return failed('INVALID_OUTPUT', text, 'side_effect_unknown');
+    }
     const left = progress.left();
     return { kind: 'result', ...answer, notes: left === 0 ? [] : [`${left} progress messages left out`] };
   } catch (thrown) {
@@ -178,16 +197,16 @@ async function run(
   execution: Execution,
   io: CallIo,
   deadline: Deadline,
-  options: DownstreamExecutorOptions,
+  options: ExecutorParts,
 ): Promise<ExecutionResult> {
   const name = execution.capability.server ?? '';
   const connection = options.downstreams.connection(name);
   if (connection === undefined) {
     return failed('DOWNSTREAM_UNAVAILABLE', `no server ${name} is configured over stdio`, 'not_executed');
   }
-  let opened: Session | Failure;
+  let opened: Opened | Failure;
   try {
-    opened = await openSession(execution, connection, deadline.signal, options.held);
+    opened = await openSession(execution, connection, deadline.signal, options);
   } catch (thrown) {
     const ended = ownEnd(deadline, io);
     if (ended !== undefined) {
@@ -197,7 +216,7 @@ async function run(
     return failed('DOWNSTREAM_UNAVAILABLE', reason, 'not_executed');
   }
   if ('kind' in opened) {
-    options.onDrift?.(name);
+    if (opened.code === 'SPEC_TAMPERED') options.onDrift?.(name);
     return opened;
   }
   // The last moment at which an end costs nothing.
@@ -208,13 +227,14 @@ async function run(
 
 /** Runs admitted `mcp_stdio` calls. Never throws. */
 export function createDownstreamExecutor(options: DownstreamExecutorOptions): Executor {
+  const parts: ExecutorParts = { ...options, schemas: new SchemaCache({ clock: options.clock }) };
   return {
     transports: ['mcp_stdio'],
     async execute(execution, io) {
       let deadline: Deadline | undefined;
       try {
         deadline = startDeadline(options.clock, execution.capability.timeoutSeconds * 1000, io.signal);
-        return await run(execution, io, deadline, options);
+        return await run(execution, io, deadline, parts);
       } catch (thrown) {
         return failed('INTERNAL', ERRORS.INTERNAL.sentence, 'side_effect_unknown', [
           thrown instanceof Error ? thrown.name : typeof thrown,
