@@ -4,7 +4,7 @@ import { isObject } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { capabilityPage, inspectCapability } from '../../inspect/capabilities.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
-import type { RuntimeHandle } from '../../runtime/options.ts';
+import type { PinResult, RuntimeHandle } from '../../runtime/options.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
@@ -51,15 +51,13 @@ export interface PinCommandOptions extends CommonOptions {
   yes?: boolean;
 }
 
-type Pinned = Awaited<ReturnType<RuntimeHandle['pin']>>;
-
-function changes(pinned: Pinned): string {
+function changes(pinned: PinResult): string {
   return [`${cell(pinned.server)} would change:`, ...pinned.diff.map((line) => `  ${cell(line, 2000)}`)].join(
     '\n',
   );
 }
 
-async function agreed(context: Context, seen: Pinned, yes: boolean): Promise<boolean> {
+async function agreed(context: Context, seen: PinResult, yes: boolean): Promise<boolean> {
   const { confirm, findTerminal, showOn } = await import('../terminal.ts');
   const terminal = findTerminal();
   if (yes) {
@@ -82,21 +80,10 @@ async function pinOne(
   runtime: RuntimeHandle,
   server: string,
   yes: boolean,
-): Promise<Pinned> {
-  const seen = await runtime.pin(server, false);
+): Promise<PinResult> {
+  const seen = await runtime.pin(server);
   if (seen.diff.length === 0) return seen;
-  if (!(await agreed(context, seen, yes))) return seen;
-  const pinned = await runtime.pin(server, true);
-  if (pinned.diff.join('\n') !== seen.diff.join('\n')) {
-    throw new RuntimeError(
-      'CONFLICT',
-      `The tools of ${cell(server)} changed while they were read; pin again.`,
-      {
-        server,
-      },
-    );
-  }
-  return pinned;
+  return (await agreed(context, seen, yes)) ? runtime.pin(server, seen.digest) : seen;
 }
 
 export async function pinCapabilities(
@@ -117,7 +104,7 @@ export async function pinCapabilities(
   const { log } = createLog('warn');
   const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log });
   try {
-    const items: Pinned[] = [];
+    const items: PinResult[] = [];
     for (const name of server === undefined ? servers : [server]) {
       items.push(await pinOne(context, runtime, name, options.yes === true));
     }
