@@ -1,0 +1,132 @@
+// Owns the words of workflows: what is asked, what is answered, and the ports that the engine drives. Documents are
+// snake case, as on the wire.
+import type { Clock, EpochMs } from '../../base/clock.ts';
+import type { Ids } from '../../base/ids.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { Caller } from '../../kernel/identity.ts';
+import type { ChainKey, Store } from '../../store/contract.ts';
+import type { LoopError } from '../loop/client-port.ts';
+import type { Continuation, ManagedResult, ManagedSessions } from '../managed/contract.ts';
+import type { RequestedTool, TurnMessage } from '../turn/contract.ts';
+import type { TurnIo } from '../turn/run-turn.ts';
+
+export type NodeStatus =
+  | 'pending'
+  | 'ready'
+  | 'active'
+  | 'scheduled'
+  | 'waiting_approval'
+  | 'suspended'
+  | 'completed'
+  | 'skipped'
+  | 'error'
+  | 'canceled'
+  | 'compensating'
+  | 'compensated';
+
+export type WorkflowStatus =
+  'active' | 'suspended' | 'waiting_approval' | 'scheduled' | 'completed' | 'error' | 'canceled';
+
+/** What a node gives to those after it. */
+export interface NodeOutput {
+  status: string;
+  assistant_message: string;
+  /** The answer as JSON, where the node declares an output_schema. */
+  structured?: JsonValue;
+}
+
+/** A node that cannot go on by itself, and what it needs. */
+export type WaitingNode = { node_id: string; session_id?: string } & (
+  | { needs: 'approval'; pending_request_id: string }
+  | { needs: 'resume'; reason: string }
+  | { needs: 'time'; wake_at: string }
+);
+
+export type WorkflowResult = {
+  session_id: string;
+  status: WorkflowStatus;
+  /** Nothing of it will run any more. An `error` before that is one branch's; the others may still move. */
+  over: boolean;
+  nodes: { node_id: string; status: NodeStatus }[];
+  waiting_nodes: WaitingNode[];
+  completed_node_ids: string[];
+} & (
+  | { kind: 'completed' }
+  | { kind: 'scheduled'; next_wake_at: string; scheduled_node_ids: string[] }
+  | { kind: 'approval_required'; node_id: string; pending_request_id: string; requested_tool: RequestedTool }
+  | { kind: 'suspended'; node_id: string; reason: string }
+  | { kind: 'error'; node_id: string; error: LoopError }
+  | { kind: 'canceled'; reason: string }
+);
+
+export interface StartWorkflow {
+  /** Untrusted; refused as INVALID_INPUT with every problem in `details.problems`. */
+  workflow: unknown;
+  /** Absent: the definition's, or a new one. The same id with the same definition goes on; with another it is a CONFLICT. */
+  sessionId?: string;
+  maxTurnsPerInvocation?: number;
+}
+
+export interface ResumeWorkflow {
+  continuationMessagesByNodeId?: Record<string, TurnMessage[]>;
+  maxTurnsPerInvocation?: number;
+}
+
+/** What a timer of a workflow carries. */
+export interface WakePayload extends JsonObject {
+  kind: 'workflow_wake';
+  session_id: string;
+  node_id: string;
+}
+
+/** A foreign workflow answers like an absent one (NOT_FOUND); one that another run holds is a CONFLICT, retryable. */
+export interface Workflows {
+  start(caller: Caller, input: StartWorkflow, io: TurnIo): Promise<WorkflowResult>;
+  /** Goes on until nothing can move without a person, a time or a budget. An ended workflow is refused. */
+  resume(caller: Caller, sessionId: string, how: ResumeWorkflow, io: TurnIo): Promise<WorkflowResult>;
+  /** Ends it in every state that is not an end, and the sessions of its nodes with it. */
+  cancel(caller: Caller, sessionId: string, reason: string): Promise<{ status: WorkflowStatus }>;
+  /** What a due timer asks for. Fires what is due by the clock, once; for one that ended there is nothing to do. */
+  wake(tenant: string, payload: JsonObject, io: TurnIo): Promise<WorkflowResult | undefined>;
+  /** Where it stands, without moving it. */
+  inspect(caller: Caller, sessionId: string): Promise<WorkflowResult>;
+  continuations(caller: Caller, sessionId: string): Promise<Continuation[]>;
+  graph(caller: Caller, sessionId: string): Promise<{ mermaid: string; json: JsonObject }>;
+}
+
+/** The sessions of nodes. */
+export interface NodeSessions extends Pick<ManagedSessions, 'create' | 'run' | 'cancel'> {
+  /** What the session's last invocation ended with, from its records; undefined while none has ended. Runs nothing. */
+  result(caller: Caller, sessionId: string): Promise<ManagedResult | undefined>;
+}
+
+export interface WorkflowHold {
+  readonly epoch: number;
+  /** Aborted when the hold is lost. */
+  readonly signal: AbortSignal;
+  release(): Promise<void>;
+}
+
+/** Who may carry a chain on. `beat` is asked at each renewal whether the hold is still wanted. */
+export interface WorkflowHolds {
+  /** Throws CONFLICT with `details.reason: 'run_held'`. */
+  take(chain: ChainKey, beat: () => Promise<boolean>): Promise<WorkflowHold>;
+}
+
+export interface WorkflowDeps {
+  store: Store;
+  clock: Clock;
+  ids: Ids;
+  sessions: NodeSessions;
+  holds: WorkflowHolds;
+  /** Write-time redaction for evidence payloads. */
+  redact(value: JsonObject): { value: JsonObject; fields: string[] };
+}
+
+/** Fixed when the workflow is started. */
+export interface WorkflowFacts {
+  id: string;
+  caller: Caller;
+  startedAt: EpochMs;
+  definitionDigest: string;
+}

@@ -1,0 +1,328 @@
+// Owns one invocation of a workflow, the file to read first here: hold → ask the plan → record, run branches, or wait →
+// ask again. A start, a resume, a wake-up and the run after a crash are this one path.
+//
+// R1  A session's run begins only after the record that names it; what a process knew and did not record is worth nothing.
+// R2  All commits of an invocation come from its one loop, one after another; branches only deliver how they ended.
+// R3  When the invocation ends, by whatever way, no branch of it is still running.
+import { RuntimeError, asRuntimeError } from '../../base/errors.ts';
+import { sha256 } from '../../base/digest.ts';
+import type { TurnInput, TurnMessage } from '../turn/contract.ts';
+import type { TurnIo } from '../turn/run-turn.ts';
+import type { ManagedResult, RunManaged } from '../managed/contract.ts';
+import { createBranchIo } from './branch-io.ts';
+import type { BranchIo } from './branch-io.ts';
+import type { NodeOutput, WorkflowDeps, WorkflowHold } from './contract.ts';
+import type { WorkflowDraft } from './events.ts';
+import { createGraph } from './graph.ts';
+import type { Graph } from './graph.ts';
+import { catchUp, commitStep } from './journal.ts';
+import type { HeldWorkflow } from './journal.ts';
+import { compensationInput, nodeInput } from './node-input.ts';
+import { draftOf } from './outcome.ts';
+import type { Arrival } from './outcome.ts';
+import { plan } from './plan.ts';
+import type { Plan, PlanView } from './plan.ts';
+import { learnOutputs, readOutputAt } from './sealed.ts';
+import type { LiveWorkflow, NodeState } from './state.ts';
+
+export interface Invocation {
+  reason: 'created' | 'resumed' | 'wakeup';
+  messages: Readonly<Record<string, TurnMessage[]>>;
+  maxTurns?: number;
+}
+
+interface Run {
+  deps: WorkflowDeps;
+  held: HeldWorkflow;
+  graph: Graph;
+  hold: WorkflowHold;
+  how: Invocation;
+  io: TurnIo;
+  branches: BranchIo;
+  signal: AbortSignal;
+  outputs: Map<string, NodeOutput>;
+  driving: Map<string, { done: Promise<void>; stop: AbortController }>;
+  arrivals: Arrival[];
+  retriable: Set<string>;
+  /** Sessions that this invocation named itself: nothing can have happened in them before. */
+  fresh: Set<string>;
+  canceled: Set<string>;
+  hasMoved: boolean;
+  wake: () => void;
+}
+
+// A retry that is due sooner is waited for; everything later is left to its timer.
+const PATIENCE_MS = 60_000;
+const DEFAULT_TURNS = 12;
+
+/** The same run of a node has the same session, whoever names it and however often. */
+function sessionIdOf(held: HeldWorkflow, node: string, run: PlanRun): string {
+  const mark = run === 'compensation' ? run : `${run.attempt}/${run.iteration}`;
+  const { tenant, id } = held.chain;
+  return `ses_${sha256(JSON.stringify([tenant, id, node, mark])).slice(0, 32)}`;
+}
+type PlanRun = Parameters<PlanView['sessionIdFor']>[1];
+
+function viewOf(run: Run): PlanView {
+  return {
+    graph: run.graph,
+    now: run.deps.clock.now(),
+    outputs: run.outputs,
+    driving: new Set(run.driving.keys()),
+    retriable: run.retriable,
+    isLeaving: run.io.signal.aborted,
+    sessionIdFor: (node, mark) => sessionIdOf(run.held, node, mark),
+  };
+}
+
+async function record(run: Run, drafts: readonly WorkflowDraft[]): Promise<void> {
+  const { deps, held, hold, how } = run;
+  const isFirst = !run.hasMoved && how.reason === 'resumed';
+  const all = isFirst ? [{ event: { type: 'workflow_resumed' } } as const, ...drafts] : drafts;
+  const at = deps.clock.now();
+  held.state = await commitStep(deps, { held, drafts: all, when: { epoch: hold.epoch }, at });
+  run.hasMoved = true;
+  for (const { event } of drafts) {
+    if (event.type === 'node_started' || event.type === 'compensation_started')
+      run.fresh.add(event.sessionId);
+  }
+}
+
+type Driven = Extract<NodeState, { at: 'running' | 'waiting' | 'compensating' }>;
+
+async function inputOf(run: Run, id: string, node: Driven): Promise<TurnInput> {
+  const one = run.graph.nodes.get(id);
+  if (one === undefined) throw new RuntimeError('INTERNAL', `No node ${id}`);
+  const { outputs, held, deps } = run;
+  if (node.at === 'compensating') {
+    const input = compensationInput(one, outputs.get(id));
+    if (input === undefined) throw new RuntimeError('INTERNAL', `Node ${id} has no compensation`);
+    return input;
+  }
+  const last =
+    node.lastSeq === undefined ? undefined : await readOutputAt(deps.store, held.chain, node.lastSeq);
+  return nodeInput(one, { states: held.state.nodes, outputs, last });
+}
+
+/** A run that ended without its record, in a process that died: its session knows how. */
+function isSaid(said: ManagedResult | undefined): said is ManagedResult {
+  switch (said?.kind) {
+    case 'completed':
+      return said.final_turn.status !== 'escalate';
+    case 'error':
+    case 'canceled':
+    case 'expired':
+      return true;
+    default:
+      return false;
+  }
+}
+
+function howOf(run: Run, id: string, node: Driven, isFresh: boolean): RunManaged {
+  const { how, graph } = run;
+  const messages = isFresh ? undefined : how.messages[id];
+  const isApproval = node.at !== 'running' && node.hold?.kind === 'approval';
+  const again = how.reason === 'wakeup' ? 'wakeup' : 'resumed';
+  return {
+    maxTurns: how.maxTurns ?? graph.nodes.get(id)?.node.max_turns ?? DEFAULT_TURNS,
+    reason: isFresh ? 'created' : isApproval ? 'approval' : again,
+    ...(messages === undefined ? {} : { continuationMessages: messages }),
+  };
+}
+
+async function drive(run: Run, id: string, node: Driven, signal: AbortSignal): Promise<ManagedResult> {
+  const { deps, held, branches } = run;
+  const { sessionId } = node;
+  const { caller } = held.facts;
+  const isFresh = run.fresh.has(sessionId);
+  const mark = node.at === 'compensating' ? { attempt: 1, iteration: 1 } : node;
+  await deps.sessions.create(caller, {
+    executeTurnInput: await inputOf(run, id, node),
+    sessionId,
+    parent: { workflow_id: held.chain.id, node_id: id, attempt: mark.attempt, iteration: mark.iteration },
+  });
+  const said = isFresh ? undefined : await deps.sessions.result(caller, sessionId);
+  if (isSaid(said)) return said;
+  return deps.sessions.run(caller, sessionId, howOf(run, id, node, isFresh), branches.of(id, signal));
+}
+
+function begin(run: Run, id: string): void {
+  const node = run.held.state.nodes.get(id);
+  if (node?.at !== 'running' && node?.at !== 'waiting' && node?.at !== 'compensating') return;
+  run.retriable.delete(id);
+  const stop = new AbortController();
+  const signal = AbortSignal.any([run.signal, stop.signal]);
+  const deliver = (arrival: Arrival): void => {
+    run.arrivals.push(arrival);
+    run.wake();
+  };
+  const done = drive(run, id, node, signal).then(
+    (said) => deliver({ node: id, said }),
+    (thrown: unknown) => deliver({ node: id, thrown }),
+  );
+  run.driving.set(id, { done, stop });
+}
+
+async function cancelSession(run: Run, id: string): Promise<void> {
+  const node = run.held.state.nodes.get(id);
+  if (node === undefined || !('sessionId' in node) || run.canceled.has(node.sessionId)) return;
+  run.canceled.add(node.sessionId);
+  await cancelNode(run.deps, run.held, node.sessionId);
+  run.driving.get(id)?.stop.abort();
+}
+
+/** Cancels the session of a node. One that was named and never begun, or that has ended, has nothing to be canceled. */
+export async function cancelNode(deps: WorkflowDeps, held: HeldWorkflow, sessionId: string): Promise<void> {
+  try {
+    await deps.sessions.cancel(held.facts.caller, sessionId, 'Its workflow ended.');
+  } catch (thrown) {
+    const { code } = asRuntimeError(thrown);
+    if (code !== 'NOT_FOUND' && code !== 'SESSION_CLOSED') throw thrown;
+  }
+}
+
+const PASSED_ON: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'STORE_CORRUPT']);
+
+/** Records how branches ended. A store that cannot answer is no node's failure: the invocation ends and can be resumed. */
+async function settle(run: Run): Promise<void> {
+  for (let arrival = run.arrivals.shift(); arrival !== undefined; arrival = run.arrivals.shift()) {
+    run.driving.delete(arrival.node);
+    if ('thrown' in arrival) {
+      if (PASSED_ON.has(asRuntimeError(arrival.thrown).code)) throw arrival.thrown;
+      if (run.signal.aborted) continue;
+    }
+    await refresh(run);
+    const { state } = run.held;
+    const now = run.deps.clock.now();
+    const draft = draftOf(arrival, { state, graph: run.graph, outputs: run.outputs, now });
+    if (draft !== undefined) await record(run, [draft]);
+  }
+}
+
+/** Takes in what others wrote: that the workflow is to be canceled. */
+async function refresh(run: Run): Promise<void> {
+  const { deps, held } = run;
+  const head = await deps.store.head(held.chain);
+  if (head !== undefined && head.seq !== held.state.seq) {
+    held.state = await catchUp(deps.store, held.chain, held.state);
+  }
+}
+
+function dueIn(run: Run, { wakes }: Plan): number | undefined {
+  const now = run.deps.clock.now();
+  const isBusy = run.driving.size > 0;
+  const near = wakes
+    .filter(({ why, at }) => isBusy || (why === 'retry' && at - now <= PATIENCE_MS))
+    .map(({ at }) => at - now);
+  return near.length === 0 ? undefined : Math.min(...near, PATIENCE_MS);
+}
+
+/** Until a branch delivers, a time comes, or somebody calls. */
+async function pause(run: Run, due: number | undefined): Promise<void> {
+  if (run.arrivals.length > 0) return;
+  await new Promise<void>((go) => {
+    run.wake = go;
+    const cancel = due === undefined ? undefined : run.deps.clock.after(due, go);
+    const leave = (): void => go();
+    run.signal.addEventListener('abort', leave, { once: true });
+    run.wake = () => {
+      cancel?.();
+      run.signal.removeEventListener('abort', leave);
+      go();
+    };
+  });
+  run.wake = () => undefined;
+}
+
+/** One question to the plan and what follows from it; false when nothing can move any more. */
+async function step(run: Run): Promise<boolean> {
+  await settle(run);
+  await refresh(run);
+  const { held, deps, graph, outputs } = run;
+  await learnOutputs(deps.store, held.chain, { state: held.state, graph, known: outputs });
+  const next = plan(held.state, viewOf(run));
+  if (next.events.length > 0) {
+    await record(
+      run,
+      next.events.map((event) => ({ event }) as WorkflowDraft),
+    );
+    return true;
+  }
+  for (const id of next.runs) begin(run, id);
+  for (const id of next.cancels) await cancelSession(run, id);
+  const due = dueIn(run, next);
+  if (run.driving.size > 0 || (due !== undefined && !run.signal.aborted)) {
+    await pause(run, due);
+    return true;
+  }
+  if (next.closing === undefined) return false;
+  await record(run, [{ event: next.closing } as WorkflowDraft]);
+  return true;
+}
+
+function retriableOf(state: LiveWorkflow, { reason }: Invocation): Set<string> {
+  const ids = [...state.nodes]
+    .filter(([, node]) => node.at === 'waiting' || node.at === 'compensating')
+    .map(([id]) => id);
+  return new Set(reason === 'resumed' ? ids : []);
+}
+
+export interface InvokeInput {
+  held: HeldWorkflow;
+  how: Invocation;
+  io: TurnIo;
+  /** Told how to wake this invocation from outside, and told again when it is over. */
+  onWake?: (wake: (() => void) | undefined) => void;
+}
+
+async function finish(run: Run): Promise<void> {
+  for (const { stop } of run.driving.values()) stop.abort();
+  await Promise.all([...run.driving.values()].map(({ done }) => done));
+}
+
+/** Carries the workflow on until nothing moves without a person, a time or a budget; its state is then in `held`. */
+export async function invoke(deps: WorkflowDeps, { held, how, io, onWake }: InvokeInput): Promise<void> {
+  const box = { wake: (): void => undefined };
+  const hold = await deps.holds.take(held.chain, async () => {
+    box.wake();
+    return true;
+  });
+  try {
+    held.state = await catchUp(deps.store, held.chain, held.state);
+    const run: Run = {
+      deps,
+      held,
+      graph: await createGraph(held.definition),
+      hold,
+      how,
+      io,
+      branches: createBranchIo(io),
+      signal: AbortSignal.any([io.signal, hold.signal]),
+      outputs: new Map(),
+      driving: new Map(),
+      arrivals: [],
+      retriable: retriableOf(held.state, how),
+      fresh: new Set(),
+      canceled: new Set(),
+      hasMoved: false,
+      wake: () => undefined,
+    };
+    box.wake = () => run.wake();
+    onWake?.(box.wake);
+    try {
+      while (await step(run)) if (hold.signal.aborted) throw lost(held);
+    } finally {
+      await finish(run);
+    }
+  } finally {
+    onWake?.(undefined);
+    await hold.release();
+  }
+}
+
+function lost(held: HeldWorkflow): RuntimeError {
+  return new RuntimeError('CONFLICT', 'Another run holds this workflow.', {
+    reason: 'run_held',
+    session_id: held.chain.id,
+  });
+}

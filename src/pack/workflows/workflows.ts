@@ -1,0 +1,202 @@
+// Owns workflows as the rooms above see them: started, resumed, woken, canceled, and looked at.
+import { RuntimeError, asRuntimeError } from '../../base/errors.ts';
+import { digestJson } from '../../base/digest.ts';
+import type { JsonObject } from '../../base/json.ts';
+import type { Caller } from '../../kernel/identity.ts';
+import type { Append } from '../../store/contract.ts';
+import { textAt } from '../records.ts';
+import { sessionChainOf } from '../sessions/sessions.ts';
+import type { TurnIo } from '../turn/run-turn.ts';
+import { continuationsOf } from './continuations.ts';
+import type { StartWorkflow, WorkflowDeps, WorkflowFacts, WorkflowResult, Workflows } from './contract.ts';
+import { parseWorkflow } from './definition.ts';
+import type { WorkflowDefinition } from './definition.ts';
+import { graphJson, graphMermaid } from './export.ts';
+import { catchUp, commitStep, findWorkflow, loadWorkflow, WAKE, workflowRow } from './journal.ts';
+import type { HeldWorkflow } from './journal.ts';
+import { resultOf, statusOf } from './result.ts';
+import { cancelNode, invoke } from './run.ts';
+import type { Invocation } from './run.ts';
+import { readTools } from './sealed.ts';
+import { ABSENT, fold } from './state.ts';
+
+interface Room {
+  deps: WorkflowDeps;
+  /** How to wake the invocations of this process, by chain. */
+  wakers: Map<string, () => void>;
+}
+
+function keyOf(held: HeldWorkflow): string {
+  return `${held.chain.tenant}\0${held.chain.id}`;
+}
+
+async function tell({ deps }: Room, held: HeldWorkflow): Promise<WorkflowResult> {
+  return resultOf(held.chain.id, held.state, await readTools(deps.store, held.chain, held.state));
+}
+
+async function carryOn(room: Room, held: HeldWorkflow, how: Invocation, io: TurnIo): Promise<WorkflowResult> {
+  const key = keyOf(held);
+  const onWake = (wake: (() => void) | undefined): void => {
+    if (wake === undefined) room.wakers.delete(key);
+    else room.wakers.set(key, wake);
+  };
+  await invoke(room.deps, { held, how, io, onWake });
+  return tell(room, held);
+}
+
+function startEvidence(facts: WorkflowFacts, definition: WorkflowDefinition): JsonObject {
+  const { tenant, principal, actor, lane } = facts.caller;
+  return {
+    kind: 'workflow',
+    session_id: facts.id,
+    tenant_id: tenant,
+    principal_id: principal,
+    actor_id: actor,
+    lane,
+    definition_digest: facts.definitionDigest,
+    nodes: definition.nodes.map(({ id, depends_on }) => ({ node_id: id, depends_on: depends_on ?? [] })),
+    ...(definition.id === undefined ? {} : { workflow: definition.id }),
+    failure_policy: definition.failure_policy ?? 'fail_fast',
+  };
+}
+
+/** Records the start. Undefined when the id is already in use. */
+async function birth(
+  deps: WorkflowDeps,
+  facts: WorkflowFacts,
+  definition: WorkflowDefinition,
+): Promise<HeldWorkflow | undefined> {
+  const chain = sessionChainOf(facts.caller.tenant, facts.id);
+  const evidence = startEvidence(facts, definition);
+  const nodes = definition.nodes.map(({ id }) => id);
+  const state = fold(ABSENT, { type: 'workflow_started', nodes }, { seq: 1 });
+  if (state.status === 'absent') return undefined;
+  const sealed = { definition, caller: { ...facts.caller } } as unknown as JsonObject;
+  const at = facts.startedAt;
+  const append: Append = { chain, when: { seq: 0 }, type: 'workflow_started', at, evidence, sealed };
+  const row = { ...workflowRow(facts, definition, state, at), when: 'absent' as const };
+  const done = await deps.store.commit({ appends: [append], rows: [row] });
+  return done.ok ? { chain, facts, definition, state } : undefined;
+}
+
+async function parsed({ workflow }: StartWorkflow): Promise<WorkflowDefinition> {
+  const read = await parseWorkflow(workflow);
+  if (read.ok) return read.definition;
+  const [first] = read.problems;
+  const more = read.problems.length > 1 ? ` (and ${read.problems.length - 1} more)` : '';
+  throw new RuntimeError('INVALID_INPUT', `${first?.path ?? '/'}: ${first?.sentence ?? 'is wrong'}${more}`, {
+    field: first?.path ?? '/',
+    problems: read.problems,
+  });
+}
+
+async function start(room: Room, caller: Caller, input: StartWorkflow, io: TurnIo): Promise<WorkflowResult> {
+  const { deps } = room;
+  const definition = await parsed(input);
+  const id = input.sessionId ?? definition.session_id ?? deps.ids.next('ses');
+  const definitionDigest = digestJson(definition as unknown as JsonObject);
+  const facts: WorkflowFacts = { id, caller, startedAt: deps.clock.now(), definitionDigest };
+  const born = await birth(deps, facts, definition);
+  const held = born ?? (await findWorkflow(deps.store, caller.tenant, id));
+  const isSame =
+    held?.facts.caller.principal === caller.principal && held.facts.definitionDigest === definitionDigest;
+  if (held === undefined || !isSame) {
+    throw new RuntimeError('CONFLICT', `The session id ${id.slice(0, 80)} is in use.`, { session_id: id });
+  }
+  if (held.state.end !== undefined) return tell(room, held);
+  const { maxTurnsPerInvocation: maxTurns } = input;
+  const how: Invocation = {
+    reason: 'created',
+    messages: {},
+    ...(maxTurns === undefined ? {} : { maxTurns }),
+  };
+  return carryOn(room, held, how, io);
+}
+
+function assertGoesOn({ state, chain }: HeldWorkflow): void {
+  if (state.end === undefined) return;
+  throw new RuntimeError(
+    'SESSION_CLOSED',
+    `The workflow ${chain.id} has ended (${state.end.as}); start a new one.`,
+    {
+      session_id: chain.id,
+      status: statusOf(state),
+    },
+  );
+}
+
+function assertKnown(held: HeldWorkflow, nodes: readonly string[]): void {
+  const unknown = nodes.find((node) => !held.state.nodes.has(node));
+  if (unknown === undefined) return;
+  const field = `/continuationMessagesByNodeId/${unknown.slice(0, 80)}`;
+  throw new RuntimeError('INVALID_INPUT', `${field}: is no node of this workflow`, { field });
+}
+
+/** Ends the workflow from outside: says so, ends the sessions of its nodes, and closes it unless another run does. */
+async function cancel(room: Room, caller: Caller, id: string, reason: string): Promise<HeldWorkflow> {
+  const { deps } = room;
+  const held = await loadWorkflow(deps.store, caller, id);
+  if (held.state.end !== undefined) return held;
+  if (held.state.cancelReason === undefined) {
+    // Epoch 0: whoever holds the workflow, the wish stands in its chain and its holder reads it.
+    const drafts = [{ event: { type: 'cancel_requested', reason } }] as const;
+    held.state = await commitStep(deps, { held, drafts, when: { epoch: 0 }, at: deps.clock.now() });
+  }
+  const io: TurnIo = { signal: new AbortController().signal };
+  try {
+    await invoke(deps, { held, how: { reason: 'wakeup', messages: {} }, io });
+    return held;
+  } catch (thrown) {
+    if (asRuntimeError(thrown).code !== 'CONFLICT') throw thrown;
+  }
+  held.state = await catchUp(deps.store, held.chain, held.state);
+  for (const node of held.state.nodes.values()) {
+    const isLive =
+      node.at === 'running' || node.at === 'waiting' || node.at === 'parked' || node.at === 'compensating';
+    if (isLive) await cancelNode(deps, held, node.sessionId);
+  }
+  room.wakers.get(keyOf(held))?.();
+  return held;
+}
+
+async function wake(
+  room: Room,
+  tenant: string,
+  payload: JsonObject,
+  io: TurnIo,
+): Promise<WorkflowResult | undefined> {
+  const { store } = room.deps;
+  const id = textAt(payload, 'session_id');
+  const held = payload.kind === WAKE && id !== undefined ? await findWorkflow(store, tenant, id) : undefined;
+  if (held === undefined || held.state.end !== undefined) return undefined;
+  return carryOn(room, held, { reason: 'wakeup', messages: {} }, io);
+}
+
+export function createWorkflows(deps: WorkflowDeps): Workflows {
+  const room: Room = { deps, wakers: new Map() };
+  const load = (caller: Caller, id: string): Promise<HeldWorkflow> => loadWorkflow(deps.store, caller, id);
+  return {
+    start: (caller, input, io) => start(room, caller, input, io),
+    async resume(caller, id, { continuationMessagesByNodeId: messages = {}, maxTurnsPerInvocation }, io) {
+      const held = await load(caller, id);
+      assertGoesOn(held);
+      assertKnown(held, Object.keys(messages));
+      const budget = maxTurnsPerInvocation === undefined ? {} : { maxTurns: maxTurnsPerInvocation };
+      return carryOn(room, held, { reason: 'resumed', messages, ...budget }, io);
+    },
+    async cancel(caller, id, reason) {
+      const held = await cancel(room, caller, id, reason);
+      return { status: statusOf(held.state) };
+    },
+    wake: (tenant, payload, io) => wake(room, tenant, payload, io),
+    inspect: async (caller, id) => tell(room, await load(caller, id)),
+    continuations: async (caller, id) => continuationsOf(deps.store, (await load(caller, id)).chain),
+    async graph(caller, id) {
+      const held = await load(caller, id);
+      return {
+        mermaid: graphMermaid(held.definition, held.state),
+        json: graphJson(held.definition, held.state),
+      };
+    },
+  };
+}
