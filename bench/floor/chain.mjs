@@ -3,11 +3,17 @@
 import { createHash } from 'node:crypto';
 import Database from 'libsql';
 
+const PRAGMAS = [
+  'journal_mode = WAL',
+  'synchronous = FULL',
+  'secure_delete = ON',
+  'wal_autocheckpoint = 4000',
+  'journal_size_limit = 67108864',
+];
+
 export function openChain(path) {
   const db = new Database(path);
-  for (const pragma of ['journal_mode = WAL', 'synchronous = FULL', 'wal_autocheckpoint = 4000']) {
-    db.prepare(`PRAGMA ${pragma}`).all([]);
-  }
+  for (const pragma of PRAGMAS) db.prepare(`PRAGMA ${pragma}`).all([]);
   db.exec(`CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY, chain TEXT NOT NULL, type TEXT NOT NULL, text TEXT NOT NULL, hash TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS heads (id TEXT PRIMARY KEY, status TEXT NOT NULL, hash TEXT NOT NULL) WITHOUT ROWID;`);

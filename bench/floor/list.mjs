@@ -3,7 +3,9 @@ import Database from 'libsql';
 
 export function openList(path) {
   const db = new Database(path);
-  for (const pragma of ['journal_mode = WAL', 'synchronous = FULL']) db.prepare(`PRAGMA ${pragma}`).all([]);
+  for (const pragma of ['journal_mode = WAL', 'synchronous = FULL', 'secure_delete = ON']) {
+    db.prepare(`PRAGMA ${pragma}`).all([]);
+  }
   db.exec(`CREATE TABLE sessions (
     id TEXT PRIMARY KEY, principal TEXT NOT NULL, status TEXT NOT NULL, updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL, body TEXT NOT NULL);

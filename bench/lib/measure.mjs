@@ -44,8 +44,12 @@ export async function interleave(rounds, warmup, variants) {
   return values;
 }
 
-/** One line of the report. The ratio is the median of the rounds' own ratios, so that a slow minute hits both sides. */
+/** One line of the report; a value that is no time, size or rate means that nothing was measured. The ratio is the median of the rounds' own ratios, so that a slow minute hits both sides. */
 export function figure(name, unit, values, floors) {
+  for (const value of [...values, ...floors]) {
+    if (!(value > 0 && value < Infinity)) throw new Error(`${name}: a round measured ${value} ${unit}`);
+  }
+  if (values.length === 0 || values.length !== floors.length) throw new Error(`${name}: rounds are missing`);
   const ratios = values.map((value, round) => value / floors[round]);
   const short = (value) => Number(value.toPrecision(4));
   return {

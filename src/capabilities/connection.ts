@@ -5,10 +5,12 @@
 // C2: whoever gets no session gets DOWNSTREAM_UNAVAILABLE, and nothing was sent for them.
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import type { DownstreamServer } from '../config/types.ts';
+import type { LiveList } from './definitions.ts';
 import type { ServerIdentity } from './pin-file.ts';
 import type { Era, Session, SessionDeps } from './session.ts';
 import { transition } from './state.ts';
 import type { ConnectionEvent, ConnectionState } from './state.ts';
+import { untilAborted } from './until-aborted.ts';
 
 export interface Connection {
   readonly server: DownstreamServer;
@@ -16,6 +18,10 @@ export interface Connection {
   state(): ConnectionState;
   /** The live session, started if need be. Waiting ends with the signal; the start goes on for others. */
   session(signal: AbortSignal): Promise<Session>;
+  /** What the running child listed last; undefined while there is none. Starts nothing. */
+  listed(): LiveList | undefined;
+  /** Ends the running child, its calls in flight with it; the next use starts another. */
+  release(): Promise<void>;
   /** Ends the child and waits until it is gone; final. */
   close(): Promise<void>;
 }
@@ -44,86 +50,107 @@ function assertUsable(server: string, state: ConnectionState, now: number): void
   }
 }
 
-/** Settles with the promise or rejects with the signal's reason, whichever is first. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(new RuntimeError('CANCELED', 'the wait for the server was ended'));
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise
-      .then(resolve, (thrown: unknown) => {
-        reject(asRuntimeError(thrown));
-      })
-      .finally(() => {
-        signal.removeEventListener('abort', onAbort);
-      });
-  });
+class SupervisedConnection implements Connection {
+  readonly server: DownstreamServer;
+  readonly identity: ServerIdentity;
+  readonly #deps: SessionDeps;
+  readonly #closing = new AbortController();
+  #state: ConnectionState = { state: 'idle', failures: 0 };
+  #current: Session | undefined;
+  #starting: Promise<Session> | undefined;
+  #releasing: Promise<void> | undefined;
+  // What `auto` found out holds for the next start too: asking costs a round trip, or even a child.
+  #era: Era;
+
+  constructor(server: DownstreamServer, identity: ServerIdentity, deps: SessionDeps) {
+    this.server = server;
+    this.identity = identity;
+    this.#deps = deps;
+    this.#era = server.era;
+  }
+
+  state(): ConnectionState {
+    return this.#state;
+  }
+
+  listed(): LiveList | undefined {
+    return this.#current?.listed();
+  }
+
+  async session(signal: AbortSignal): Promise<Session> {
+    // A session that broke a bound is dying; the next one waits until it is gone (C1).
+    if (this.#current?.fault() !== undefined) await untilAborted(this.#current.ended, signal);
+    if (this.#releasing !== undefined) await untilAborted(this.#releasing, signal);
+    if (this.#current !== undefined) return this.#current;
+    assertUsable(this.server.name, this.#state, this.#deps.clock.monotonic());
+    this.#starting ??= this.#start();
+    return untilAborted(this.#starting, signal);
+  }
+
+  release(): Promise<void> {
+    const session = this.#current;
+    if (session === undefined) return this.#releasing ?? Promise.resolve();
+    this.#current = undefined;
+    this.#move({ event: 'released' });
+    this.#releasing = session.close().finally(() => {
+      this.#releasing = undefined;
+    });
+    return this.#releasing;
+  }
+
+  async close(): Promise<void> {
+    this.#move({ event: 'close' });
+    this.#closing.abort();
+    await this.#starting?.catch(() => undefined);
+    await this.#releasing;
+    const session = this.#current;
+    this.#current = undefined;
+    await session?.close();
+  }
+
+  #move(event: ConnectionEvent): void {
+    this.#state = transition(this.#state, event);
+  }
+
+  #broke(reason: string): void {
+    this.#move({ event: 'broke', at: this.#deps.clock.monotonic(), reason });
+  }
+
+  async #start(): Promise<Session> {
+    const { name } = this.server;
+    this.#move({ event: 'start' });
+    try {
+      // Loaded at the first start, with all that speaks to a child.
+      const { startSession } = await import('./session.ts');
+      const session = await startSession(this.server, this.#deps, this.#era, this.#closing.signal);
+      this.#era = session.era;
+      this.#current = session;
+      this.#move({ event: 'started', at: this.#deps.clock.monotonic() });
+      this.#watch(session);
+      if (this.#closing.signal.aborted) throw unavailable(name, 'it is being closed');
+      return session;
+    } catch (thrown) {
+      this.#broke(reasonOf(thrown));
+      throw unavailable(name, reasonOf(thrown), { cause: asRuntimeError(thrown).code });
+    } finally {
+      this.#starting = undefined;
+    }
+  }
+
+  #watch(session: Session): void {
+    void session.ended.then(({ message }) => {
+      if (this.#current !== session) return;
+      this.#current = undefined;
+      this.#broke(message);
+    });
+  }
 }
 
+/** Starts nothing. */
 export function createConnection(
   server: DownstreamServer,
   identity: ServerIdentity,
   deps: SessionDeps,
 ): Connection {
-  const { name } = server;
-  const { clock } = deps;
-  const closing = new AbortController();
-  let state: ConnectionState = { state: 'idle', failures: 0 };
-  let current: Session | undefined;
-  let starting: Promise<Session> | undefined;
-  // What `auto` found out holds for the next start too: asking costs a round trip, or even a child.
-  let era: Era = server.era;
-
-  const move = (event: ConnectionEvent): void => void (state = transition(state, event));
-  const broke = (reason: string): void => move({ event: 'broke', at: clock.monotonic(), reason });
-  const start = async (): Promise<Session> => {
-    move({ event: 'start' });
-    try {
-      // Loaded at the first start, with all that speaks to a child.
-      const { startSession } = await import('./session.ts');
-      const session = await startSession(server, deps, era, closing.signal);
-      era = session.era;
-      current = session;
-      move({ event: 'started', at: clock.monotonic() });
-      watch(session);
-      if (closing.signal.aborted) throw unavailable(name, 'it is being closed');
-      return session;
-    } catch (thrown) {
-      broke(reasonOf(thrown));
-      throw unavailable(name, reasonOf(thrown), { cause: asRuntimeError(thrown).code });
-    } finally {
-      starting = undefined;
-    }
-  };
-  const watch = (session: Session): void => {
-    void session.ended.then(({ message }) => {
-      if (current !== session) return;
-      current = undefined;
-      broke(message);
-    });
-  };
-
-  return {
-    server,
-    identity,
-    state: () => state,
-    async session(signal) {
-      // A session that broke a bound is dying; the next one waits until it is gone (C1).
-      if (current?.fault() !== undefined) await untilAborted(current.ended, signal);
-      if (current !== undefined) return current;
-      assertUsable(name, state, clock.monotonic());
-      starting ??= start();
-      return untilAborted(starting, signal);
-    },
-    async close() {
-      move({ event: 'close' });
-      closing.abort();
-      await starting?.catch(() => undefined);
-      const session = current;
-      current = undefined;
-      await session?.close();
-    },
-  };
+  return new SupervisedConnection(server, identity, deps);
 }

@@ -14,6 +14,13 @@ import type { PathTokens, PinFile, ServerPin, ToolPin } from './pin-file.ts';
 export interface PinnedDirectory extends ToolDirectory {
   /** Takes another state of the pin file, from now on; throws as `createToolDirectory` does and then keeps the old. */
   load(pinFile: PinFile): void;
+  /** Quarantines every pinned tool, until the next `load`. */
+  distrust(reason: string): void;
+  /** Quarantines one server at once, whatever the file says, until `unhold`. */
+  hold(server: string, reason: string): void;
+  unhold(server: string): void;
+  /** Why nothing may go out to this server now, if so. */
+  held(server: string): string | undefined;
 }
 
 type Configured = Pick<RuntimeConfig, 'servers' | 'capabilities'>;
@@ -100,20 +107,56 @@ function definitionsOf(
   return out;
 }
 
+function withHolds(file: PinFile, holds: ReadonlyMap<string, string>): PinFile {
+  if (holds.size === 0) return file;
+  const servers = Object.entries(file.servers).map(([name, pin]): [string, ServerPin] => {
+    const reason = holds.get(name);
+    return [name, reason === undefined ? pin : { ...pin, quarantine: { reason, diff: [] } }];
+  });
+  return { ...file, servers: Object.fromEntries(servers) };
+}
+
 /** Throws CONFIGURATION_ERROR when a name means two tools, canonical or portable. */
 export function createToolDirectory(
   config: Configured,
   pinFile: PinFile,
   tokens: PathTokens = [],
 ): PinnedDirectory {
-  let known = definitionsOf(config, pinFile, tokens);
-  let ordered = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const holds = new Map<string, string>();
+  let loaded = pinFile;
+  let known = new Map<string, ToolDefinition>();
+  let ordered: ToolDefinition[] = [];
+  const take = (next: Map<string, ToolDefinition>): void => {
+    known = next;
+    ordered = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  };
+  const read = (next: PinFile): void => {
+    take(definitionsOf(config, withHolds(next, holds), tokens));
+    loaded = next;
+  };
+  read(pinFile);
   return {
     definition: (tool) => known.get(tool),
     all: () => ordered,
-    load(next) {
-      known = definitionsOf(config, next, tokens);
-      ordered = [...known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    load: read,
+    hold(server, reason) {
+      holds.set(server, reason);
+      read(loaded);
+    },
+    unhold(server) {
+      if (holds.delete(server)) read(loaded);
+    },
+    held(server) {
+      const entry = withHolds(loaded, holds).servers[server];
+      return entry?.quarantine?.reason;
+    },
+    distrust(reason) {
+      const pin: PinState = { state: 'quarantined', reason };
+      take(
+        new Map(
+          [...known].map(([id, one]) => [id, one.pin.state === 'declared' ? one : { ...one, pin }] as const),
+        ),
+      );
     },
   };
 }

@@ -4,6 +4,7 @@
 //     result is `side_effect_unknown`, a server's own error reply included: it does not say what it had done before.
 // X2: a call goes out only to the very definition it was decided on.
 // X3: the deadline is absolute: neither the start of the server nor progress moves it.
+// X4: a result that is not what its tool promised is a failure, and its effect may have happened all the same.
 import { startDeadline } from '../base/abort.ts';
 import type { Deadline } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
@@ -13,11 +14,14 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import { showCut } from '../base/text.ts';
 import type { CallIo, Execution, ExecutionResult, Executor, Progress } from '../kernel/execution/executor.ts';
+import { SchemaCache } from '../kernel/policy/arg-schema.ts';
 import type { Connection } from './connection.ts';
 import type { Downstreams } from './downstreams.ts';
+import { outputCheck } from './output-check.ts';
 import { pinDigest } from './pin-file.ts';
 import type { LiveTool } from './definitions.ts';
 import { parseToolAnswer } from './result.ts';
+import type { ToolAnswer } from './result.ts';
 import type { Session } from './session.ts';
 import { NOT_SENT } from './transport.ts';
 
@@ -26,8 +30,11 @@ export interface DownstreamExecutorOptions {
   clock: Clock;
   /** Told when a live definition is not the one decided on; for the quarantine, which is not the caller's to wait for. */
   onDrift?: (server: string) => void;
+  /** Why nothing may go out to this server now, whatever was decided before; looked at after its list. */
+  held?: (server: string) => string | undefined;
 }
 
+type ExecutorParts = DownstreamExecutorOptions & { schemas: SchemaCache };
 type Failure = Extract<ExecutionResult, { kind: 'failed' }>;
 
 const IDEMPOTENCY_META = 'agent-runtime/idempotency-key';
@@ -127,17 +134,28 @@ function liveDigest(connection: Connection, tool: LiveTool): string {
   return digest;
 }
 
+interface Opened {
+  session: Session;
+  fault: (answer: ToolAnswer) => string | undefined;
+}
+
 async function openSession(
   execution: Execution,
   connection: Connection,
   signal: AbortSignal,
-): Promise<Session | Failure> {
+  { held, schemas }: ExecutorParts,
+): Promise<Opened | Failure> {
   const session = await connection.session(signal);
   const list = await session.tools(signal);
   const tool = list.tools.find(({ name }) => name === execution.capability.tool);
   const live = tool === undefined ? undefined : liveDigest(connection, tool);
-  const problem = pinProblem(execution, connection, live);
-  return problem === undefined ? session : failed('SPEC_TAMPERED', problem, 'not_executed', ['pin']);
+  // Another tool of this server may have changed in the very list that this call made it give.
+  const problem = pinProblem(execution, connection, live) ?? held?.(connection.server.name);
+  if (problem !== undefined) return failed('SPEC_TAMPERED', problem, 'not_executed', ['pin']);
+  const check = await outputCheck(schemas, tool?.outputSchema);
+  if (check.usable) return { session, fault: (answer) => check.fault(answer) };
+  const text = `the outputSchema of ${execution.capability.id} cannot be checked: ${check.why}`;
+  return failed('SUBPROCESS_PROTOCOL_ERROR', text, 'not_executed');
 }
 
 function callFailure(thrown: unknown, session: Session, ended: ErrorCode | undefined): Failure {
@@ -162,7 +180,7 @@ function callFailure(thrown: unknown, session: Session, ended: ErrorCode | undef
 async function callTool(
   execution: Execution,
   connection: Connection,
-  session: Session,
+  { session, fault }: Opened,
   { io, deadline }: { io: CallIo; deadline: Deadline },
 ): Promise<ExecutionResult> {
   const progress = progressGate(io);
@@ -174,6 +192,11 @@ async function callTool(
   }
   try {
     const answer = parseToolAnswer(raw, execution.outputBytes, connection.server.maxMessageBytes);
+    const broken = fault(answer);
+    if (broken !== undefined) {
+      const text = `${execution.capability.id} answered, but ${broken}. What it did is done: look before repeating it.`;
+      return failed('INVALID_OUTPUT', text, 'side_effect_unknown');
+    }
     const left = progress.left();
     return { kind: 'result', ...answer, notes: left === 0 ? [] : [`${left} progress messages left out`] };
   } catch (thrown) {
@@ -187,16 +210,16 @@ async function run(
   execution: Execution,
   io: CallIo,
   deadline: Deadline,
-  options: DownstreamExecutorOptions,
+  options: ExecutorParts,
 ): Promise<ExecutionResult> {
   const name = execution.capability.server ?? '';
   const connection = options.downstreams.connection(name);
   if (connection === undefined) {
     return failed('DOWNSTREAM_UNAVAILABLE', `no server ${name} is configured over stdio`, 'not_executed');
   }
-  let opened: Session | Failure;
+  let opened: Opened | Failure;
   try {
-    opened = await openSession(execution, connection, deadline.signal);
+    opened = await openSession(execution, connection, deadline.signal, options);
   } catch (thrown) {
     const ended = ownEnd(deadline, io);
     if (ended !== undefined) {
@@ -206,7 +229,7 @@ async function run(
     return failed('DOWNSTREAM_UNAVAILABLE', reason, 'not_executed');
   }
   if ('kind' in opened) {
-    options.onDrift?.(name);
+    if (opened.code === 'SPEC_TAMPERED') options.onDrift?.(name);
     return opened;
   }
   // The last moment at which an end costs nothing.
@@ -217,13 +240,14 @@ async function run(
 
 /** Runs admitted `mcp_stdio` calls. Never throws. */
 export function createDownstreamExecutor(options: DownstreamExecutorOptions): Executor {
+  const parts: ExecutorParts = { ...options, schemas: new SchemaCache({ clock: options.clock }) };
   return {
     transports: ['mcp_stdio'],
     async execute(execution, io) {
       let deadline: Deadline | undefined;
       try {
         deadline = startDeadline(options.clock, execution.capability.timeoutSeconds * 1000, io.signal);
-        return await run(execution, io, deadline, options);
+        return await run(execution, io, deadline, parts);
       } catch (thrown) {
         return failed('INTERNAL', ERRORS.INTERNAL.sentence, 'side_effect_unknown', [
           thrown instanceof Error ? thrown.name : typeof thrown,

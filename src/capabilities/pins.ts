@@ -1,6 +1,7 @@
 // Owns pinning: taking what a server offers as accepted by a person, and finding later that it offers something else.
 // A change of anything pinned quarantines the whole server, because whoever changes one tool unasked is not trusted
 // with the others; a tool that is new is merely unpinned, and so denied.
+import { digestJson } from '../base/digest.ts';
 import { canonicalJson } from '../base/json.ts';
 import type { JsonValue } from '../base/json.ts';
 import { RuntimeError } from '../base/errors.ts';
@@ -24,12 +25,16 @@ export interface PinReport {
   identityChanged: boolean;
   /** Offered, but not fit to be pinned. */
   refused: { name: string; why: string }[];
+  /** Of what is offered and of the pin that it was compared with: whoever agrees, agrees to exactly this. */
+  digest: string;
 }
 
 export interface Verification extends PinReport {
   /** `ok` also when tools were added; `unpinned`: the server was never pinned. */
   verdict: 'ok' | 'quarantined' | 'unpinned';
   quarantine?: Quarantine;
+  /** This comparison wrote the quarantine down; otherwise it stood, or follows from the configuration. */
+  isNew: boolean;
 }
 
 function sameIdentity(a: ServerPin['identity'], b: ServerPin['identity']): boolean {
@@ -60,7 +65,16 @@ export function comparePins(
     changed,
     identityChanged: pin !== undefined && !sameIdentity(pin.identity, identity),
     refused: live.refused,
+    digest: digestJson({
+      // A quarantine is left out: it is what a person who pins looks past, knowingly.
+      pinned: pin === undefined ? null : { identity: pin.identity, tools: digests(pin.tools) },
+      offered: { identity, tools: digests(toolPins(identity, live.tools)), refused: live.refused },
+    }),
   };
+}
+
+function digests(tools: Record<string, ToolPin>): Record<string, string> {
+  return Object.fromEntries(Object.entries(tools).map(([name, { digest }]) => [name, digest]));
 }
 
 const SAYS_CHARS = 500;
@@ -105,12 +119,14 @@ async function liveList(connection: Connection, signal: AbortSignal): Promise<Li
 }
 
 /**
- * Accepts everything that the server offers now, and lifts a quarantine: only on a person's word, who was shown the
- * report of `previewPin`. Throws CONFIGURATION_ERROR for a name that would mean two tools, and then writes nothing.
+ * Accepts what the server offers, and lifts a quarantine: only on a person's word, and only what that person was shown,
+ * which `expected`, the digest of the report, says. Writes nothing when it throws CONFLICT, because server or pin file
+ * are not what was shown, or CONFIGURATION_ERROR, for a name that would mean two tools.
  */
 export async function pinServer(
   connection: Connection,
   pins: PinStore,
+  expected: string,
   signal: AbortSignal,
 ): Promise<PinReport> {
   const { name } = connection.server;
@@ -124,11 +140,20 @@ export async function pinServer(
   let report: PinReport | undefined;
   await pins.update((file) => {
     report = comparePins(name, identity, pinOf(file, name), live);
+    if (report.digest !== expected) throw notWhatWasShown(report);
     const next = withServer(file, name, { identity, tools: toolPins(identity, live.tools) });
     assertNoShadow(next);
     return next;
   });
   return report ?? comparePins(name, identity, undefined, live);
+}
+
+function notWhatWasShown({ server, digest }: PinReport): RuntimeError {
+  return new RuntimeError(
+    'CONFLICT',
+    `What ${server} offers, or its pin, is no longer what was shown. Nothing was pinned; look again.`,
+    { server, digest },
+  );
 }
 
 /** What pinning would change now; writes nothing. */
@@ -142,7 +167,8 @@ export async function previewPin(
   return comparePins(name, connection.identity, pinOf(await pins.read(), name), live);
 }
 
-function quarantineFor(report: PinReport): Quarantine | undefined {
+/** What a list that deviates from the pin means for the server; additions mean nothing. Pure. */
+export function quarantineFor(report: PinReport): Quarantine | undefined {
   const tools = [...report.changed.map(({ tool }) => tool), ...report.removed];
   if (report.identityChanged) {
     return {
@@ -159,30 +185,33 @@ function quarantineFor(report: PinReport): Quarantine | undefined {
   };
 }
 
-/** Compares the live list with the pin and writes a quarantine down; one that stands is not lifted here. */
+/**
+ * Compares a list that the server gave with its pin and writes a quarantine down; one that stands is neither lifted nor
+ * replaced. Another program than was pinned is not written: it follows from the configuration, and goes with it.
+ */
 export async function verifyLive(
   connection: Connection,
+  live: LiveList,
   pins: PinStore,
-  signal: AbortSignal,
 ): Promise<Verification> {
   const { name } = connection.server;
-  const live = await liveList(connection, signal);
   const pin = pinOf(await pins.read(), name);
   const report = comparePins(name, connection.identity, pin, live);
-  if (pin === undefined) return { ...report, verdict: 'unpinned' };
-  const found = quarantineFor(report);
-  if (found === undefined) {
-    return pin.quarantine === undefined
-      ? { ...report, verdict: 'ok' }
-      : { ...report, verdict: 'quarantined', quarantine: pin.quarantine };
+  if (pin === undefined) return { ...report, verdict: 'unpinned', isNew: false };
+  const found = pin.quarantine ?? quarantineFor(report);
+  if (found === undefined) return { ...report, verdict: 'ok', isNew: false };
+  let isNew = false;
+  if (pin.quarantine === undefined && !report.identityChanged) {
+    await pins.update((file) => {
+      const current = pinOf(file, name);
+      // Pinned again in the meantime: that person has seen something newer than this comparison.
+      isNew =
+        current !== undefined &&
+        canonicalJson(current as unknown as JsonValue) === canonicalJson(pin as unknown as JsonValue);
+      return isNew && current !== undefined
+        ? withServer(file, name, { ...current, quarantine: found })
+        : file;
+    });
   }
-  await pins.update((file) => {
-    const current = pinOf(file, name);
-    // Pinned again in the meantime: that person has seen something newer than this comparison.
-    const isSame =
-      current !== undefined &&
-      canonicalJson(current as unknown as JsonValue) === canonicalJson(pin as unknown as JsonValue);
-    return isSame ? withServer(file, name, { ...current, quarantine: found }) : file;
-  });
-  return { ...report, verdict: 'quarantined', quarantine: found };
+  return { ...report, verdict: 'quarantined', quarantine: found, isNew };
 }

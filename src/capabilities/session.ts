@@ -13,6 +13,8 @@ import type { Environment } from '../kernel/sandbox/environment.ts';
 import { parseToolList } from './definitions.ts';
 import type { LiveList } from './definitions.ts';
 import { resolveEnv } from './environment.ts';
+import { createToolListing } from './tool-listing.ts';
+import type { ToolListing } from './tool-listing.ts';
 import { StdioTransport } from './transport.ts';
 
 export interface SessionDeps {
@@ -23,7 +25,7 @@ export interface SessionDeps {
   clientVersion: string;
   onStderr?: (server: string, line: string) => void;
   /** Told after every list that a server gave, the first included: the moment to compare it with the pins. */
-  onListed?: (server: string) => void;
+  onListed?: (server: string, list: LiveList) => void;
 }
 
 export interface CallOptions {
@@ -38,6 +40,8 @@ export interface Session {
   oddities(): number;
   /** The list as it is now: asked again only after the server said that it changed. */
   tools(signal: AbortSignal): Promise<LiveList>;
+  /** The last list that it gave. */
+  listed(): LiveList;
   /** The server's result as it came, unchecked. */
   call(params: JsonObject, options: CallOptions): Promise<unknown>;
   /** Set as soon as a bound was broken or the child ended. */
@@ -54,8 +58,6 @@ const MAX_PAGES = 64;
 const MAX_PROBE_MS = 3000;
 // Above any deadline of ours: the signal ends a call, never this.
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
-// How often a list is asked again for one caller while the server keeps saying that it changed.
-const MAX_RELISTS = 3;
 
 /** Results are judged by us, so that nothing is dropped or compiled on the way. */
 const unchecked = {
@@ -106,9 +108,8 @@ async function listTools(client: Client, server: DownstreamServer, signal: Abort
   );
 }
 
-/** What the server said between the lines. */
+/** Messages that answered nothing. */
 interface Heard {
-  listChanged: boolean;
   strays: number;
 }
 
@@ -152,49 +153,18 @@ async function startTransport(server: DownstreamServer, deps: SessionDeps): Prom
   return new StdioTransport(child, server.name, server, deps.clock);
 }
 
-type ListSource = (signal: AbortSignal) => Promise<LiveList>;
-
-/** The current list, asked for again when it may have changed; one caller is not kept at it for ever. */
-function createListSource(
-  client: Client,
-  server: DownstreamServer,
-  heard: Heard,
-  onListed: SessionDeps['onListed'],
-): ListSource {
-  let list: LiveList = { tools: [], refused: [] };
-  return async (signal) => {
-    for (let round = 0; heard.listChanged; round++) {
-      if (round >= MAX_RELISTS) {
-        throw new RuntimeError(
-          'SUBPROCESS_PROTOCOL_ERROR',
-          `the tools of ${server.name} do not stop changing`,
-        );
-      }
-      heard.listChanged = false;
-      try {
-        list = await listTools(client, server, signal);
-        onListed?.(server.name);
-      } catch (thrown) {
-        heard.listChanged = true;
-        throw thrown;
-      }
-    }
-    return list;
-  };
-}
-
 async function connect(
   client: Client,
   transport: StdioTransport,
-  { heard, list }: { heard: Heard; list: ListSource },
+  listing: ToolListing,
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
   await client.connect(transport, { timeout: NO_TIMEOUT_MS, signal });
   client.setNotificationHandler('notifications/tools/list_changed', () => {
-    heard.listChanged = true;
+    listing.changed();
   });
-  await list(signal);
+  await listing.current(signal);
 }
 
 async function open(
@@ -203,14 +173,23 @@ async function open(
   era: Era,
   signal: AbortSignal,
 ): Promise<Session> {
-  const heard: Heard = { listChanged: true, strays: 0 };
+  const heard: Heard = { strays: 0 };
   const client = await createClient(server, deps.clientVersion, era, heard);
   const transport = await startTransport(server, deps);
-  const list = createListSource(client, server, heard, deps.onListed);
+  const listing = createToolListing({
+    server: server.name,
+    ask: (until) => listTools(client, server, until),
+    limitMs: server.startTimeoutSeconds * 1000,
+    clock: deps.clock,
+    onListed: (list) => deps.onListed?.(server.name, list),
+  });
+  void transport.ended.then(() => {
+    listing.end();
+  });
   const onAbort = (): void => void transport.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    await connect(client, transport, { heard, list }, signal);
+    await connect(client, transport, listing, signal);
   } catch (thrown) {
     const fault = transport.fault;
     await transport.destroy();
@@ -222,7 +201,8 @@ async function open(
     era: client.getProtocolEra() === 'modern' ? 'modern' : 'legacy',
     pid: transport.pid,
     oddities: () => heard.strays + transport.garbage,
-    tools: list,
+    tools: (until) => listing.current(until),
+    listed: () => listing.last(),
     call: (params, { signal: until, onProgress }) =>
       client.request({ method: 'tools/call', params }, unchecked, {
         signal: until,

@@ -1,6 +1,6 @@
 // Owns the states of one downstream connection and what moves it between them. Pure; the clock's value comes in.
 //
-//   idle → starting → ready → failed → starting …        any → closed
+//   idle → starting → ready → failed → starting …        ready → idle (released)        any → closed
 //
 // B1: the n-th failure in a row is answered with a growing wait, the first with none; from BREAKER_FAILURES on the
 //     breaker is open for BREAKER_MS. A connection that stayed up for STABLE_MS starts counting anew.
@@ -16,6 +16,7 @@ export type ConnectionEvent =
   | { event: 'start' }
   | { event: 'started'; at: number }
   | { event: 'broke'; at: number; reason: string }
+  | { event: 'released' }
   | { event: 'close' };
 
 export const BREAKER_FAILURES = 5;
@@ -55,6 +56,8 @@ export function transition(state: ConnectionState, event: ConnectionEvent): Conn
       return state.state === 'starting' || state.state === 'ready'
         ? broken(state, event.at, event.reason)
         : state;
+    case 'released':
+      return state.state === 'ready' ? { state: 'idle', failures: state.failures } : state;
     case 'close':
       return { state: 'closed' };
   }

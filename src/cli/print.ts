@@ -49,6 +49,31 @@ export function cell(value: unknown, max: number = LONGEST_CELL): string {
   return showCut(text.replaceAll('\n', '\\n').replaceAll('\t', '\\t'), max);
 }
 
+/** Columns of the terminal that is written to; without one nothing is wrapped or left out. */
+function screenWidth(): number {
+  return process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+}
+
+/** How many of the columns, from the first, fit on one line of the screen; at least one. */
+function fitting(heads: readonly string[], rows: readonly string[][]): number {
+  let used = 0;
+  for (let at = 0; at < heads.length; at++) {
+    used += Math.max(...[heads, ...rows].map((row) => (row[at] ?? '').length)) + (at === 0 ? 0 : 2);
+    if (used > screenWidth()) return Math.max(1, at);
+  }
+  return heads.length;
+}
+
+/** A table whose last columns are left out where the screen is too narrow; they stand in `show` and in --json. */
+export function listTable(heads: readonly string[], rows: readonly unknown[][]): Promise<string> {
+  const cells = rows.map((row) => row.map((value) => cell(value)));
+  const kept = fitting(heads, cells);
+  return table(
+    heads.slice(0, kept),
+    cells.map((row) => row.slice(0, kept)),
+  );
+}
+
 /** Rows under their heads, without borders; longer cells are cut. */
 export async function table(
   heads: readonly string[],
@@ -76,10 +101,51 @@ export async function table(
   return trimEnds(made.toString());
 }
 
-/** `name  value` lines. */
+/** One value as lines: an item of a list, or a key of an object, on a line of its own. */
+function linesOf(value: unknown): string[] {
+  if (value === '' || value === null || value === undefined) return ['-'];
+  if (Array.isArray(value)) return value.length === 0 ? ['-'] : value.flatMap((one) => pairsOf(one));
+  if (!isObject(value)) return [cell(value, 2000)];
+  const entries = Object.entries(value);
+  return entries.length === 0 ? ['-'] : entries.map(([key, one]) => `${cell(key)}: ${cell(one, 2000)}`);
+}
+
+/** An item of a list on one line: an object as `key=value`. */
+function pairsOf(value: unknown): string[] {
+  if (!isObject(value)) return [cell(value, 2000)];
+  return [
+    Object.entries(value)
+      .map(([key, one]) => `${cell(key)}=${cell(one, 500)}`)
+      .join(' '),
+  ];
+}
+
+/** Breaks a line at blanks, or where there is none, so that it fits. */
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let rest = text;
+  while (rest.length > width) {
+    const blank = rest.lastIndexOf(' ', width);
+    const end = blank > width / 2 ? blank : width;
+    lines.push(rest.slice(0, end));
+    rest = rest.slice(end).trimStart();
+  }
+  return [...lines, rest];
+}
+
+const NARROWEST_VALUE = 20;
+
+/** `name  value` lines; what does not fit on the screen goes on under its beginning. */
 export function facts(pairs: readonly (readonly [string, unknown])[]): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
-  return pairs.map(([name, value]) => `${name.padEnd(width)}  ${cell(value, 2000)}`).join('\n');
+  const room = Math.max(NARROWEST_VALUE, screenWidth() - width - 2);
+  return pairs
+    .flatMap(([name, value]) =>
+      linesOf(value)
+        .flatMap((line) => wrapped(line, room))
+        .map((line, at) => `${(at === 0 ? name : '').padEnd(width)}  ${line}`),
+    )
+    .join('\n');
 }
 
 function trimEnds(text: string): string {

@@ -59,7 +59,8 @@ export function createKernel(deps: KernelDeps): Kernel {
       const { input } = await prepareCall(deps, request, parseArgs(request.args));
       return { decision: deps.gate.decide(input), input };
     },
-    tools(context, session) {
+    async tools(context, session) {
+      await deps.directory.refresh?.();
       const reachable = Object.keys(deps.config.capabilities).flatMap((id) => {
         const definition = deps.directory.definition(id);
         const pin: PinState = definition?.pin ?? { state: 'unpinned' };
@@ -79,7 +80,7 @@ export function createKernel(deps: KernelDeps): Kernel {
           ? [{ definition, approvalRequired: reach.approvalRequired }]
           : [];
       });
-      return Promise.resolve(reachable);
+      return reachable;
     },
     admitModel: (request, commit) => admitModel(deps, request, commit),
     settleModel: (reserved, request, usage) => settleModel(deps, reserved, request, usage),

@@ -45,6 +45,7 @@ export async function prepareCall(
   const { config, gate, store, clock } = deps;
   const { context, session, tool } = request;
   const capability = Object.hasOwn(config.capabilities, tool) ? config.capabilities[tool] : undefined;
+  await deps.directory.refresh?.();
   const definition = capability === undefined ? undefined : deps.directory.definition(tool);
   const pin: PinState = definition?.pin ?? { state: 'unpinned' };
   if (definition !== undefined) await gate.prepare(definition);

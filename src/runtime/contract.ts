@@ -153,6 +153,8 @@ export interface Runtime extends Inspect, ManagedWork<Caller, RuntimeIo> {
     caller: Caller,
     call: { tool: string; args: unknown; session_id?: string; intent?: string },
   ): Promise<JsonObject>;
+  /** Takes what changed outside this process since, and then tells the listeners; cheap when nothing did. */
+  refreshTools(): Promise<void>;
   /** Fires when a pin, the catalog or a freeze changes what tools are listed; returns an unsubscribe function. */
   onToolsChanged(listener: () => void): () => void;
   close(): Promise<void>;

@@ -36,15 +36,26 @@ export interface RuntimeOptions {
   instanceLeaseMs?: number;
 }
 
+export interface PinResult {
+  server: string;
+  /** Lines for a person. */
+  diff: string[];
+  /** What is pinned now. */
+  tools: string[];
+  written: boolean;
+  /** Of what was shown; to be handed back by whoever agrees to it. */
+  digest: string;
+}
+
 /** A runtime with the parts that commands need. Close it once; children end with it. */
 export interface RuntimeHandle extends Runtime {
   readonly store: Store;
   readonly kernel: Kernel;
   readonly gate: Gate;
   readonly directory: ToolDirectory;
-  /** Connects to a server, shows how its tools differ from the pin, and writes the pin when `write` is set. */
-  pin(
-    server: string,
-    write: boolean,
-  ): Promise<{ server: string; diff: string[]; tools: string[]; written: boolean }>;
+  /**
+   * Connects to a server and shows how its tools differ from the pin. With `expected`, the digest of what a person was
+   * shown, it writes the pin: exactly that, or CONFLICT and nothing.
+   */
+  pin(server: string, expected?: string): Promise<PinResult>;
 }

@@ -47,6 +47,7 @@ import { explainPolicy } from './explain.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
+import { workspaceRecorder } from './workspace-record.ts';
 
 const VERSION = '0.1.0';
 const INSTANCE_LEASE_MS = 30_000;
@@ -57,6 +58,7 @@ interface Parts extends CallParts {
   clock: Clock;
   downstreams: Downstreams;
   pinning: Pinning;
+  redactor: Redactor;
   instance: Instance;
   copyFiles: SessionCopyFiles;
 }
@@ -94,6 +96,7 @@ function kernelOf(parts: Omit<Parts, 'kernel' | 'pack'>, options: RuntimeOptions
     onDrift: (server) => {
       pinning.onDrift(server);
     },
+    held: (server) => pinning.directory.held(server),
   });
   return createKernel({
     config,
@@ -102,7 +105,7 @@ function kernelOf(parts: Omit<Parts, 'kernel' | 'pack'>, options: RuntimeOptions
     approvals: createApprovals(store),
     directory: pinning.directory,
     executors: [downstream, ...(options.executors ?? [])],
-    redactor: redactorOf(config, options.env),
+    redactor: parts.redactor,
     clock,
     ids,
     instance: instance.id,
@@ -160,6 +163,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   const leaseMs = options.instanceLeaseMs ?? INSTANCE_LEASE_MS;
   const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs });
   const tokens = pathTokens(options);
+  const redactor = redactorOf(config, env);
   const downstreams = createDownstreams({
     servers: config.servers,
     sandbox: createSandbox({ clock, environment: env }),
@@ -167,19 +171,36 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     clock,
     clientVersion: VERSION,
     pathTokens: tokens,
+    onListed: (server, tools) => {
+      pinning.onListed(server, tools);
+    },
     onStderr: (server, line) => {
       log('debug', line, { server });
     },
   });
-  const pinning = await openPinning({
+  const pinning: Pinning = await openPinning({
     config,
     workspace: options.workspace,
     tokens,
+    clock,
     log,
+    record: workspaceRecorder({ store, clock, tenant: config.identity.stdio.tenant, redactor }),
     downstreams: () => downstreams,
   });
   const copyFiles = sessionCopyFiles(join(options.workspace, '.agent-runtime', 'workflow'));
-  const base = { options, config, store, gate, clock, ids, instance, pinning, downstreams, copyFiles };
+  const base = {
+    options,
+    config,
+    store,
+    gate,
+    clock,
+    ids,
+    instance,
+    pinning,
+    downstreams,
+    redactor,
+    copyFiles,
+  };
   const kernel = kernelOf(base, options);
   return { ...base, kernel, pack: packOf({ ...base, kernel }, options, log) };
 }
@@ -214,6 +235,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     listPage({ store, caller, now: clock.now() }, kind, query);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
+    await pinning.stop();
     await parts.downstreams.close();
     await pack.managed.settled();
     await parts.instance.stop().catch(() => undefined);
@@ -241,7 +263,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     listRequests: (caller, query) => list('request', caller, query),
     listSessions: (caller, query) => list('session', caller, query),
     listApprovals: (caller, query) => list('approval', caller, query),
-    listCapabilities: async (_caller, query) => capabilityPage(config, pinning.directory, query),
+    async listCapabilities(_caller, query) {
+      await pinning.refresh();
+      return capabilityPage(config, pinning.directory, query);
+    },
     async inspect(caller, kind, id) {
       const found =
         kind === 'capability'
@@ -249,9 +274,13 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
           : await inspectItem({ store, now: clock.now() }, caller, kind, id);
       return { ...found, kind };
     },
-    getHealth: (caller) => health(healthDeps, caller),
+    async getHealth(caller) {
+      await pinning.refresh();
+      return health(healthDeps, caller);
+    },
+    refreshTools: () => pinning.refresh(),
     onToolsChanged: (listener) => pinning.onToolsChanged(listener),
-    pin: (server, write) => pinning.pin(server, write),
+    pin: (server, expected) => pinning.pin(server, expected),
     close: () => (closing ??= close()),
   };
 }

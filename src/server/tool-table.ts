@@ -1,5 +1,6 @@
 // Owns which tools one connection offers: chosen by `--tools` and the caller's roles, in fixed order, found by either
-// spelling in constant time. Read from the runtime once and again only after it says that the tools changed.
+// spelling in constant time. Read from the runtime once and again only after it says that the tools changed, which it is
+// asked each time.
 import { isOperator } from '../kernel/identity.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Runtime } from '../runtime/contract.ts';
@@ -76,7 +77,8 @@ async function offer(runtime: Runtime, caller: Caller, set: ToolSet): Promise<Of
 export function createToolTable(runtime: Runtime, caller: Caller, set: ToolSet): ToolTable {
   let held: Promise<OfferedTools> | undefined;
   return {
-    current: () => {
+    current: async () => {
+      await runtime.refreshTools();
       if (held !== undefined) return held;
       const reading = offer(runtime, caller, set);
       held = reading;

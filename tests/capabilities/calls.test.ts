@@ -3,9 +3,20 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
+import type { DownstreamServer } from '../../src/config/types.ts';
 import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { freshSignal, hostile, livePin, probe, server, TRACE_ID, until, withBench } from './fixtures.ts';
+import {
+  freshSignal,
+  hostile,
+  livePin,
+  probe,
+  script,
+  server,
+  TRACE_ID,
+  until,
+  withBench,
+} from './fixtures.ts';
 
 function structured(result: ExecutionResult): JsonObject {
   return (result.kind === 'result' ? result.structured : undefined) ?? {};
@@ -249,5 +260,57 @@ test('calls to one server run in parallel and get their own answers', async () =
     const texts = Array.from({ length: 50 }, (_, index) => `call ${index}`);
     const results = await Promise.all(texts.map((text) => call('probe:echo', { text })));
     expect(results.map((result) => structured(result)['text'])).toEqual(texts);
+  });
+});
+
+describe('a tool with an outputSchema', () => {
+  const schema = { type: 'object', properties: { sum: { type: 'integer' } }, required: ['sum'] };
+  const promising = (what: object): DownstreamServer =>
+    server('hostile', [script('hostile'), 'promises', JSON.stringify(what)]);
+  const content = [{ type: 'text', text: '3' }];
+
+  test('is believed when it keeps its promise, and need not when it failed', async () => {
+    await withBench([promising(schema)], async ({ call }) => {
+      const kept = { content, structuredContent: { sum: 3 } };
+      expect(await call('hostile:run', { answer: kept })).toMatchObject({
+        kind: 'result',
+        structured: { sum: 3 },
+      });
+      const failed = { content, isError: true };
+      expect(await call('hostile:run', { answer: failed })).toMatchObject({ kind: 'result', isError: true });
+    });
+  });
+
+  test.each([
+    ['of another type', { sum: '3' }, '/sum'],
+    ['not all there', {}, 'sum'],
+    ['missing', undefined, 'no structured content'],
+  ])(
+    'is not when its content is %s: that is a failure of unknown effect',
+    async (_, structuredContent, why) => {
+      await withBench([promising(schema)], async ({ call, drifted }) => {
+        const result = await call('hostile:run', { answer: { content, structuredContent } as JsonObject });
+        expect(result).toMatchObject({
+          kind: 'failed',
+          code: 'INVALID_OUTPUT',
+          sideEffect: 'side_effect_unknown',
+        });
+        expect((result as { message: string }).message).toContain(why);
+        expect((result as { message: string }).message).toContain('What it did is done');
+        expect(drifted).toEqual([]);
+      });
+    },
+  );
+
+  test('that nobody can judge is not called', async () => {
+    await withBench(
+      [promising({ type: 'object', $schema: 'https://evil.test/dialect' })],
+      async ({ call }) => {
+        expect(await call('hostile:run', { answer: { content } })).toMatchObject({
+          code: 'SUBPROCESS_PROTOCOL_ERROR',
+          sideEffect: 'not_executed',
+        });
+      },
+    );
   });
 });

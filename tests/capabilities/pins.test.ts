@@ -3,13 +3,15 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
+import type { Connection } from '../../src/capabilities/connection.ts';
 import { parseToolList } from '../../src/capabilities/definitions.ts';
 import type { LiveTool } from '../../src/capabilities/definitions.ts';
 import { diffDefinitions } from '../../src/capabilities/diff.ts';
 import { createToolDirectory } from '../../src/capabilities/directory.ts';
 import { EMPTY_PIN_FILE, pinDigest, pinFileSchema, serverIdentity } from '../../src/capabilities/pin-file.ts';
-import type { PinFile } from '../../src/capabilities/pin-file.ts';
+import type { PinFile, PinStore } from '../../src/capabilities/pin-file.ts';
 import { pinServer, previewPin, reportLines, verifyLive } from '../../src/capabilities/pins.ts';
+import type { PinReport, Verification } from '../../src/capabilities/pins.ts';
 import type { Capability, DownstreamServer } from '../../src/config/types.ts';
 import { verifies } from '../e2e/verifies.ts';
 import {
@@ -57,6 +59,17 @@ function changed({ without, ...over }: Partial<LiveTool> & { without?: keyof Liv
     : (Object.fromEntries(Object.entries(tool).filter(([key]) => key !== without)) as unknown as LiveTool);
 }
 
+/** What a person does who agrees to what he is shown. */
+async function agree(connection: Connection, pins: PinStore): Promise<PinReport> {
+  const { digest } = await previewPin(connection, pins, freshSignal());
+  return pinServer(connection, pins, digest, freshSignal());
+}
+
+/** What is found when the server gives its list now. */
+async function verify(connection: Connection, pins: PinStore): Promise<Verification> {
+  return verifyLive(connection, await (await connection.session(freshSignal())).tools(freshSignal()), pins);
+}
+
 /** A bench with one real server whose tools are what the file says at each list. */
 function listedBench(tools: unknown[]): {
   bench: Bench;
@@ -76,17 +89,17 @@ describe('a change of what was pinned', () => {
     const { bench, offer, restart } = listedBench([TOOL]);
     const pins = memoryPins();
     const first = await restart();
-    const report = await pinServer(first.downstreams.connection('hostile')!, pins, freshSignal());
+    const report = await agree(first.downstreams.connection('hostile')!, pins);
     expect(reportLines(report)).toEqual(['+ hostile:run  Runs.']);
     const pinned = pins.file();
     const connection = first.downstreams.connection('hostile')!;
-    expect(await verifyLive(connection, pins, freshSignal())).toMatchObject({ verdict: 'ok', changed: [] });
+    expect(await verify(connection, pins)).toMatchObject({ verdict: 'ok', changed: [] });
     await first.end();
     for (const [what, change] of Object.entries(CHANGES)) {
       const current = memoryPins(pinned);
       offer([changed(change)]);
       const again = await restart();
-      const found = await verifyLive(again.downstreams.connection('hostile')!, current, freshSignal());
+      const found = await verify(again.downstreams.connection('hostile')!, current);
       expect([what, found.verdict, found.changed.length]).toEqual([what, 'quarantined', 1]);
       const field = `/${what.split(' ').find((word) => word in TOOL) ?? ''}`;
       expect(found.changed[0]!.diff.join('\n')).toContain(field);
@@ -105,26 +118,26 @@ describe('a change of what was pinned', () => {
     const { bench, offer, restart } = listedBench([TOOL, { ...TOOL, name: 'other' }]);
     const pins = memoryPins();
     const first = await restart();
-    await pinServer(first.downstreams.connection('hostile')!, pins, freshSignal());
+    await agree(first.downstreams.connection('hostile')!, pins);
     await first.end();
     offer([TOOL, { ...TOOL, name: 'other' }, { ...TOOL, name: 'third' }]);
     const second = await restart();
-    const added = await verifyLive(second.downstreams.connection('hostile')!, pins, freshSignal());
+    const added = await verify(second.downstreams.connection('hostile')!, pins);
     expect(added).toMatchObject({ verdict: 'ok', added: ['third'] });
     await second.end();
     offer([TOOL]);
     const third = await restart();
-    const removed = await verifyLive(third.downstreams.connection('hostile')!, pins, freshSignal());
+    const removed = await verify(third.downstreams.connection('hostile')!, pins);
     expect(removed).toMatchObject({ verdict: 'quarantined', removed: ['other'] });
     // A quarantine stays until a person pins again, also when the tool comes back.
     await third.end();
     offer([TOOL, { ...TOOL, name: 'other' }]);
     const fourth = await restart();
     const connection = fourth.downstreams.connection('hostile')!;
-    expect(await verifyLive(connection, pins, freshSignal())).toMatchObject({ verdict: 'quarantined' });
+    expect(await verify(connection, pins)).toMatchObject({ verdict: 'quarantined' });
     expect(reportLines(await previewPin(connection, pins, freshSignal()))).toEqual([]);
-    await pinServer(connection, pins, freshSignal());
-    expect(await verifyLive(connection, pins, freshSignal())).toMatchObject({ verdict: 'ok' });
+    await agree(connection, pins);
+    expect(await verify(connection, pins)).toMatchObject({ verdict: 'ok' });
     await fourth.end();
     await bench.end();
   });
@@ -132,7 +145,7 @@ describe('a change of what was pinned', () => {
   test('a server that was never pinned is unpinned, and nothing is written', async () => {
     await withBench([probe()], async ({ downstreams }) => {
       const pins = memoryPins();
-      const found = await verifyLive(downstreams.connection('probe')!, pins, freshSignal());
+      const found = await verify(downstreams.connection('probe')!, pins);
       expect(found).toMatchObject({ verdict: 'unpinned' });
       expect(found.added).toContain('echo');
       expect(pins.file()).toEqual(EMPTY_PIN_FILE);

@@ -115,3 +115,14 @@ test('a pending approval whose time is up is listed as expired', async () => {
   const all = await json(at, ['approvals', 'list']);
   expect(all.items).toMatchObject([{ approval_id: approvalId, status: 'expired' }]);
 });
+
+test('a status that no approval can have is refused, and `all` is no filter', async () => {
+  const at = await place();
+  const { approvalId } = await journal(at);
+  const wrong = await run(at, ['approvals', 'list', '--status', 'pendng']);
+  expect(wrong.code).toBe(2);
+  expect(wrong.err).toContain('known: pending, approved, rejected, expired, revoked, consumed, all');
+  expect((await json(at, ['approvals', 'list', '--status', 'all'])).items).toMatchObject([
+    { approval_id: approvalId },
+  ]);
+});

@@ -10,7 +10,7 @@ const GROUPS: Record<string, readonly string[]> = {
   approvals: ['list', 'show', 'resolve'],
   requests: ['list', 'show'],
   sessions: ['list', 'show'],
-  capabilities: ['list', 'pin'],
+  capabilities: ['list', 'show', 'pin'],
   evidence: ['verify', 'export'],
 };
 

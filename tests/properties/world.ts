@@ -80,12 +80,12 @@ export async function live(graph: GraphSpec, fate: Fate, sabotage: Sabotage = {}
 
   /** Lets branches end one by one, and time pass when only time can help, until the answer is there. */
   const settle = async <T>(asked: Promise<T>): Promise<T> => {
-    let isDone = false;
-    const watched = asked.finally(() => (isDone = true));
+    const watch = { isDone: false };
+    const watched = asked.finally(() => (watch.isDone = true));
     watched.catch(() => undefined);
     for (let round = 0; round < MOST_ROUNDS; round++) {
       await tick();
-      if (isDone) return watched;
+      if (watch.isDone) return watched;
       const [gate] = gates.length === 0 ? [] : gates.splice((choices.shift() ?? 0) % gates.length, 1);
       if (gate !== undefined) {
         ended.push(gate.name);
@@ -110,7 +110,12 @@ export async function live(graph: GraphSpec, fate: Fate, sabotage: Sabotage = {}
 
   const fire = async (until: number): Promise<void> => {
     clock.advance(Math.max(0, until - clock.now()));
-    const due = await store.claimTimers('worker', clock.now(), 1000, 100);
+    const claim = (): ReturnType<Store['claimTimers']> => store.claimTimers('worker', clock.now(), 1000, 100);
+    let due = await claim();
+    if (due.length === 0) {
+      clock.advance(1000); // a process may have died with the timers it took; they are given again
+      due = await claim();
+    }
     if (due.length === 0) throw new Error('the workflow waits for a time, and no timer will come');
     for (const { tenant, payload } of due) await once(() => process.wake(tenant, payload, io));
   };
@@ -153,6 +158,11 @@ export function outcomeOf({ result, sessions }: Told): unknown {
   return { kind, nodes, completed_node_ids, runs };
 }
 
+function nodeOf({ evidence }: StoredRecord): string {
+  const id = evidence.state === 'present' ? evidence.value.node_id : undefined;
+  return typeof id === 'string' ? id : '';
+}
+
 function fail(why: string): never {
   throw new Error(why);
 }
@@ -171,9 +181,7 @@ function checkRecords({ records }: Told): void {
 /** Every node that ran knew what all its dependencies had said, and those had ended before. */
 function checkInputs(graph: GraphSpec, { records, sessions }: Told): void {
   const seqOf = (type: string, name: string): number | undefined =>
-    records.find(({ header, evidence }) => {
-      return header.type === type && evidence.state === 'present' && evidence.value.node_id === name;
-    })?.header.seq;
+    records.find((record) => record.header.type === type && nodeOf(record) === name)?.header.seq;
   for (const session of sessions) {
     if (session.node.startsWith('undo')) continue;
     const dependencies = dependenciesOf(graph, Number(session.node.slice(1)));
@@ -208,9 +216,10 @@ function checkOnce({ sessions, records }: Told): void {
 
 /** No node began before its time. */
 function checkTimes(graph: GraphSpec, { records }: Told): void {
-  for (const { header, evidence } of records) {
-    if (header.type !== 'node_started' || evidence.state !== 'present') continue;
-    const spec = graph.nodes[Number(String(evidence.value.node_id).slice(1))]!;
+  for (const record of records) {
+    const { header } = record;
+    if (header.type !== 'node_started') continue;
+    const spec = graph.nodes[Number(nodeOf(record).slice(1))]!;
     if (header.at < Date.UTC(2026, 0, 1) + spec.wakeAfterS * 1000) fail('a node began before its wake time');
   }
 }
@@ -218,10 +227,7 @@ function checkTimes(graph: GraphSpec, { records }: Told): void {
 /** What was completed and can be undone was undone, once, last first. */
 function checkUndone(graph: GraphSpec, { result, records }: Told): void {
   if (graph.policy !== 'compensate' || result.kind !== 'error') return;
-  const names = (type: string): string[] =>
-    records.flatMap(({ header, evidence }) =>
-      header.type === type && evidence.state === 'present' ? [String(evidence.value.node_id)] : [],
-    );
+  const names = (type: string): string[] => records.filter(({ header }) => header.type === type).map(nodeOf);
   const toUndo = names('node_completed').filter((name) => graph.nodes[Number(name.slice(1))]!.isCompensable);
   const undone = names('node_compensated');
   if (undone.join() !== toUndo.reverse().join()) fail(`undone: ${undone.join()}, expected ${toUndo.join()}`);

@@ -111,7 +111,7 @@ verifies({ partial: ['AP-05'] }, 'an approval shows whom, what and when it is ab
   expect(state).toMatchObject({
     status: 'approved',
     resolution_note: 'checked with Ada',
-    answered_by: { principal: PERSON.principal, channel: 'elicitation' },
+    answered_by: { principal_id: PERSON.principal, channel: 'elicitation' },
     use_by: '2026-01-01T00:06:00.000Z',
     deliveries: [{ channel: 'elicitation', kind: 'answered' }],
   });
@@ -260,6 +260,8 @@ verifies(
     const later = await open(at, { fakeClock: bench.clock });
     const { state, timeline } = await later.runtime.inspect(CALLER, 'approval', id);
     expect(state).toMatchObject({ status: 'rejected', resolution_note: note });
-    expect(timeline.find((line) => line.type === 'approval_rejected')).toMatchObject({ note });
+    expect(timeline.find((line) => line.type === 'approval_rejected')).toMatchObject({
+      resolution_note: note,
+    });
   },
 );

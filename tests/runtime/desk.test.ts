@@ -63,7 +63,7 @@ verifies(
     const first = await example(at);
     const unpinned = await first.callCapability(AGENT, { tool: 'search_docs', args: { query: 'reset' } }, IO);
     expect(unpinned.status).toBe('denied');
-    const { tools } = await first.pin('desk', true);
+    const { tools } = await first.pin('desk', (await first.pin('desk')).digest);
     expect(tools).toContain('create_ticket');
 
     const search = await step(first);

@@ -231,6 +231,10 @@ export class FakeRuntime implements Runtime {
     return this.health;
   }
 
+  async refreshTools(): Promise<void> {
+    // Nothing changes by itself here.
+  }
+
   onToolsChanged(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

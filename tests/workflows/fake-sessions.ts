@@ -154,7 +154,7 @@ export function createFakeSessions(script: Script): FakeSessions {
       const session = find(id);
       if (isOver(session)) throw new RuntimeError('SESSION_CLOSED');
       session.canceled = reason;
-      session.last = { ...progress(session), kind: 'canceled', reason } as ManagedResult;
+      session.last = { ...progress(session), kind: 'canceled', reason };
       return { status: 'canceled' };
     },
     async result(_caller, id) {

@@ -4,14 +4,14 @@ import { isObject } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { capabilityPage, inspectCapability } from '../../inspect/capabilities.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
-import type { RuntimeHandle } from '../../runtime/options.ts';
+import type { PinResult, RuntimeHandle } from '../../runtime/options.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { localCaller } from '../identity.ts';
 import { createLog } from '../log.ts';
 import { readDirectory } from '../pins.ts';
-import { cell, facts, table } from '../print.ts';
+import { cell, facts, listTable } from '../print.ts';
 import { loadAny, loadTrusted } from '../trusted-config.ts';
 
 const COLUMNS = ['id', 'mode', 'risk_tier', 'approval_required', 'in_inventory', 'pin', 'owner'] as const;
@@ -21,7 +21,7 @@ export async function listCapabilities(context: Context): Promise<Exit> {
   const directory = await readDirectory(context, config, {});
   const { items } = capabilityPage(config, directory, { limit: 200 });
   await context.print.result({ items }, () =>
-    table(
+    listTable(
       COLUMNS.map((name) => name.replaceAll('_', ' ')),
       items.map((item) => COLUMNS.map((name) => item[name])),
     ),
@@ -51,15 +51,13 @@ export interface PinCommandOptions extends CommonOptions {
   yes?: boolean;
 }
 
-type Pinned = Awaited<ReturnType<RuntimeHandle['pin']>>;
-
-function changes(pinned: Pinned): string {
+function changes(pinned: PinResult): string {
   return [`${cell(pinned.server)} would change:`, ...pinned.diff.map((line) => `  ${cell(line, 2000)}`)].join(
     '\n',
   );
 }
 
-async function agreed(context: Context, seen: Pinned, yes: boolean): Promise<boolean> {
+async function agreed(context: Context, seen: PinResult, yes: boolean): Promise<boolean> {
   const { confirm, findTerminal, showOn } = await import('../terminal.ts');
   const terminal = findTerminal();
   if (yes) {
@@ -82,21 +80,10 @@ async function pinOne(
   runtime: RuntimeHandle,
   server: string,
   yes: boolean,
-): Promise<Pinned> {
-  const seen = await runtime.pin(server, false);
+): Promise<PinResult> {
+  const seen = await runtime.pin(server);
   if (seen.diff.length === 0) return seen;
-  if (!(await agreed(context, seen, yes))) return seen;
-  const pinned = await runtime.pin(server, true);
-  if (pinned.diff.join('\n') !== seen.diff.join('\n')) {
-    throw new RuntimeError(
-      'CONFLICT',
-      `The tools of ${cell(server)} changed while they were read; pin again.`,
-      {
-        server,
-      },
-    );
-  }
-  return pinned;
+  return (await agreed(context, seen, yes)) ? runtime.pin(server, seen.digest) : seen;
 }
 
 export async function pinCapabilities(
@@ -117,7 +104,7 @@ export async function pinCapabilities(
   const { log } = createLog('warn');
   const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log });
   try {
-    const items: Pinned[] = [];
+    const items: PinResult[] = [];
     for (const name of server === undefined ? servers : [server]) {
       items.push(await pinOne(context, runtime, name, options.yes === true));
     }

@@ -154,7 +154,7 @@ async function startServers(context: Context, config: RuntimeConfig): Promise<Ch
         continue;
       }
       try {
-        const { tools, diff } = await runtime.pin(name, false);
+        const { tools, diff } = await runtime.pin(name);
         const action = `Read the difference, then run \`agent-runtime capabilities pin ${name}\`.`;
         checks.push(
           diff.length === 0

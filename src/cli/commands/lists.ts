@@ -1,4 +1,6 @@
 // Owns looking: `requests`, `sessions` and `approvals` `list` and `show`, straight from the journal.
+import { RuntimeError } from '../../base/errors.ts';
+import { isObject } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { isoTime } from '../../base/clock.ts';
 import { inspectItem } from '../../inspect/inspect.ts';
@@ -6,12 +8,14 @@ import { listPage } from '../../inspect/lists.ts';
 import type { Listed, Listing } from '../../inspect/lists.ts';
 import { checkedLimit } from '../../inspect/visible.ts';
 import type { PageQuery } from '../../inspect/visible.ts';
+import type { ApprovalState } from '../../kernel/approvals/approval.ts';
+import type { RequestStatus } from '../../kernel/evidence/receipts.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { localCaller } from '../identity.ts';
 import { withStore, withStoreIfAny } from '../open-store.ts';
-import { cell, facts, table } from '../print.ts';
+import { cell, facts, listTable, table } from '../print.ts';
 import { loadAny } from '../trusted-config.ts';
 
 export interface ListOptions extends CommonOptions {
@@ -22,13 +26,57 @@ export interface ListOptions extends CommonOptions {
   cursor?: string;
 }
 
+/** Most important first: on a narrow screen the last ones are left out. */
 const COLUMNS: Record<Listed, readonly string[]> = {
-  request: ['request_id', 'status', 'tool', 'rule_id', 'updated_at', 'session_id'],
-  session: ['session_id', 'status', 'principal_id', 'intent', 'updated_at'],
-  approval: ['approval_id', 'status', 'tool', 'risk', 'reviewer', 'answer_by', 'principal_id'],
+  request: ['request_id', 'status', 'tool', 'age', 'rule_id', 'session_id'],
+  session: ['session_id', 'status', 'age', 'intent', 'principal_id'],
+  approval: ['approval_id', 'status', 'tool', 'risk', 'left', 'reviewer', 'principal_id'],
 };
 
-function queryOf({ status, session, tool, limit, cursor }: ListOptions): PageQuery {
+const REQUEST_STATUS: Readonly<Record<RequestStatus, true>> = {
+  ...{ denied: true, waiting_approval: true, in_progress: true, done: true },
+  ...{ tool_error: true, unknown: true, canceled: true },
+};
+const APPROVAL_STATUS: Readonly<Record<ApprovalState, true>> = {
+  ...{ pending: true, approved: true, rejected: true, expired: true, revoked: true, consumed: true },
+};
+
+/** `all` is no filter; a misspelt status must not look like an empty list. */
+function statusOf(kind: Listed, status: string | undefined): string | undefined {
+  if (status === undefined || status === 'all') return undefined;
+  if (kind === 'session') return status;
+  const known = kind === 'request' ? REQUEST_STATUS : APPROVAL_STATUS;
+  if (Object.hasOwn(known, status)) return status;
+  throw new RuntimeError(
+    'USAGE',
+    `No ${kind} has the status ${cell(status)}; known: ${Object.keys(known).join(', ')}, all`,
+  );
+}
+
+/** A span of time in its largest unit: `45s`, `12m`, `3h`, `9d`. */
+function span(ms: number): string {
+  const units = [
+    [86_400_000, 'd'],
+    [3_600_000, 'h'],
+    [60_000, 'm'],
+  ] as const;
+  for (const [unit, name] of units) if (ms >= unit) return `${Math.floor(ms / unit)}${name}`;
+  return `${Math.max(0, Math.floor(ms / 1000))}s`;
+}
+
+/** With how long ago it changed, and how long there is left to answer it. */
+function timed(item: JsonObject, now: number): JsonObject {
+  const { status, updated_at: changed, answer_by: until } = item;
+  return {
+    ...item,
+    age: typeof changed === 'string' ? `${span(now - Date.parse(changed))} ago` : null,
+    left: status === 'pending' && typeof until === 'string' ? span(Date.parse(until) - now) : null,
+  };
+}
+
+function queryOf(kind: Listed, options: ListOptions): PageQuery {
+  const { session, tool, limit, cursor } = options;
+  const status = statusOf(kind, options.status);
   return {
     filter: {
       ...(status === undefined ? {} : { status }),
@@ -43,7 +91,7 @@ function queryOf({ status, session, tool, limit, cursor }: ListOptions): PageQue
 export async function listItems(context: Context, kind: Listed, options: ListOptions): Promise<Exit> {
   const config = await loadAny(context);
   const caller = localCaller(config.identity);
-  const query = queryOf(options);
+  const query = queryOf(kind, options);
   checkedLimit(query.limit);
   const page = await withStoreIfAny<Listing>(context, (store) =>
     store === undefined
@@ -54,9 +102,11 @@ export async function listItems(context: Context, kind: Listed, options: ListOpt
     if (page.items.length === 0) return 'Nothing here.';
     const columns = COLUMNS[kind];
     const heads = columns.map((name) => name.replace(/_id$/, '').replaceAll('_', ' '));
-    return table(
+    const now = context.clock.now();
+    const rows = page.items.map((item) => timed(item, now));
+    return listTable(
       heads,
-      page.items.map((item) => columns.map((name) => item[name])),
+      rows.map((item) => columns.map((name) => item[name])),
     );
   });
   if (page.next_cursor !== undefined) {
@@ -65,11 +115,18 @@ export async function listItems(context: Context, kind: Listed, options: ListOpt
   return EXIT.ok;
 }
 
+/** What a line of a timeline tells besides its time and type. */
+const LONGEST_TOLD = 300;
+const TOLD = [
+  ...['tool', 'decision', 'rule_id', 'status', 'outcome', 'side_effect_status', 'error_code'],
+  ...['channel', 'kind', 'answer', 'why', 'resolution_note', 'call_id'],
+];
+
 function timelineRow(line: JsonObject): unknown[] {
-  const { seq, at, type, ...rest } = line;
-  const told = ['tool', 'decision', 'rule_id', 'status', 'outcome', 'side_effect_status', 'error_code'];
-  const shown = told.filter((name) => rest[name] !== undefined).map((name) => `${name}=${cell(rest[name])}`);
-  return [seq, at, type, shown.join(' ')];
+  const { seq, at, type, answered_by: by, ...rest } = line;
+  const shown = TOLD.filter((name) => rest[name] !== undefined).map((name) => `${name}=${cell(rest[name])}`);
+  const who = isObject(by) ? [`by=${cell(by.principal_id)}`, `attestation=${cell(by.attestation)}`] : [];
+  return [seq, at, type, [...shown, ...who].join(' ')];
 }
 
 export async function showItem(context: Context, kind: Listed, id: string): Promise<Exit> {
@@ -81,7 +138,7 @@ export async function showItem(context: Context, kind: Listed, id: string): Prom
       [
         facts(Object.entries(view.state)),
         '',
-        await table(['seq', 'at', 'type', 'what'], view.timeline.map(timelineRow)),
+        await table(['seq', 'at', 'type', 'what'], view.timeline.map(timelineRow), LONGEST_TOLD),
         '',
         facts(Object.entries({ ...view.links, as_of: isoTime(context.clock.now()) })),
       ].join('\n'),

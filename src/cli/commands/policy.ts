@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { RuntimeError } from '../../base/errors.ts';
 import { isObject } from '../../base/json.ts';
-import type { JsonObject } from '../../base/json.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseJson } from '../../base/strict-json.ts';
 import { readHistory, repeatKey } from '../../kernel/budgets/counters.ts';
 import { canonicalJson } from '../../base/json.ts';
@@ -87,7 +87,12 @@ export interface ExplainOptions extends CommonOptions, PinOptions {
 }
 
 function parseArguments(text: string | undefined): JsonObject {
-  const value = text === undefined ? {} : parseJson(text);
+  let value: JsonValue = {};
+  try {
+    if (text !== undefined) value = parseJson(text);
+  } catch (error) {
+    throw new RuntimeError('INVALID_INPUT', `--arguments: ${(error as Error).message}`);
+  }
   if (isObject(value)) return value;
   throw new RuntimeError('INVALID_INPUT', '--arguments must be a JSON object.', { field: '/arguments' });
 }
@@ -191,7 +196,7 @@ export async function explainPolicy(context: Context, tool: string, options: Exp
         ['tool', input.tool],
         ['decision', decision.verdict],
         ['rule', `${decision.ruleId} (layer ${decision.layer})`],
-        ['because', decision.reasons.join('; ') || '-'],
+        ['because', decision.reasons],
         ['policy', decision.policyDigest],
         ['for', `${input.caller.principal} in tenant ${input.caller.tenant}, lane ${input.session.lane}`],
         ['intent', input.session.intent],

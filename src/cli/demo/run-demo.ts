@@ -68,7 +68,7 @@ async function openStage(context: Context, teller: Teller, settings: DemoSetting
 
 async function pinAll({ runtime, teller }: Stage): Promise<void> {
   for (const server of Object.keys(runtime.config.servers)) {
-    const pinned = await runtime.pin(server, true);
+    const pinned = await runtime.pin(server, (await runtime.pin(server)).digest);
     teller.note(
       `pinned ${pinned.tools.length} tools of ${server}: from now on, any change of them is denied`,
     );

@@ -68,4 +68,6 @@ export interface ToolDefinition {
 export interface ToolDirectory {
   definition(tool: string): ToolDefinition | undefined;
   all(): readonly ToolDefinition[];
+  /** Takes what changed outside this process since; asked before each decision and each list. Absent: nothing can. */
+  refresh?(): Promise<void>;
 }

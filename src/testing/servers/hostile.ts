@@ -9,6 +9,8 @@
 //   poison          answers a call with protocol metadata of its own   child           starts a child of its own that stays
 //   deaf            does not end when its input ends or at SIGTERM     no-reader       stops reading after tools/list
 //   listed          offers the tools in the JSON file that the second argument names, read anew each time
+//   promises        offers a tool with an outputSchema; the argument `answer` of a call is its whole result
+//   announces       as listed, and says after each call that its list changed
 //   bad-result      answers a call with something that is no result    relist          says in every list that the list changed
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -19,7 +21,7 @@ const [how = 'silent', extra = ''] = process.argv.slice(2);
 interface Message {
   id?: number | string;
   method?: string;
-  params?: { protocolVersion?: string; cursor?: string; name?: string };
+  params?: { protocolVersion?: string; cursor?: string; name?: string; arguments?: { answer?: object } };
   result?: unknown;
   error?: { code: number };
 }
@@ -53,7 +55,7 @@ function list({ id = 0, params }: Message): void {
     send({ id, result: { tools: [tool(`t${page}`)], nextCursor: String(page + 1) } });
   } else if (how === 'many-tools') {
     send({ id, result: { tools: Array.from({ length: 100_000 }, (_, index) => tool(`t${index}`)) } });
-  } else if (how === 'listed') {
+  } else if (how === 'listed' || how === 'announces') {
     send({ id, result: { tools: JSON.parse(readFileSync(extra, 'utf8')) as unknown } });
   } else if (how === 'duplicate-tool') {
     send({
@@ -61,6 +63,10 @@ function list({ id = 0, params }: Message): void {
       result: { tools: [tool('run'), { ...tool('run'), description: 'Another.' }, tool('other')] },
     });
   } else {
+    if (how === 'promises') {
+      send({ id, result: { tools: [{ ...tool('run'), outputSchema: JSON.parse(extra) as unknown }] } });
+      return;
+    }
     if (how === 'relist') send({ method: 'notifications/tools/list_changed' });
     send({ id, result: { tools: [tool('run')] } });
   }
@@ -109,6 +115,10 @@ const calls: Record<string, (id: number | string) => void> = {
     );
   },
   error: (id) => send({ id, error: { code: -32000, message: 'no' } }),
+  announces: (id) => {
+    send({ id, result: result('ok') });
+    send({ method: 'notifications/tools/list_changed' });
+  },
   'bad-result': (id) => send({ id, result: { content: 'text' } }),
   asks: ask,
   poison: (id) => {
@@ -131,6 +141,8 @@ function answer(message: Message): void {
       },
     });
   } else if (method === 'tools/list') list(message);
+  else if (how === 'promises' && method === 'tools/call')
+    send({ id, result: message.params?.arguments?.answer });
   else if (method === 'tools/call') (calls[how] ?? ((at) => send({ id: at, result: result('ok') })))(id);
   else send({ id, error: { code: -32601, message: 'Method not found' } });
 }

@@ -1,0 +1,69 @@
+// Owns the proof that every figure can be taken: each prints its lines, each line has its shape, and a figure that measured
+// nothing ends the bench. What the figures are is for the bench itself to say; no time is judged here.
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const SCRIPT = fileURLToPath(new URL('../../scripts/bench.mjs', import.meta.url));
+const MEASURE = new URL('../../bench/lib/measure.mjs', import.meta.url).href;
+const LONG = 240_000;
+
+const FIGURES: Readonly<Record<string, readonly string[]>> = {
+  'governed-call': ['governed-call', 'governed-call-deny', 'governed-call-16', 'governed-call-16-journal'],
+  'durable-run': ['durable-run'],
+  'turn-growth': ['turn-growth', 'turn-growth-bytes'],
+  'policy-decision': ['policy-decision'],
+  // Resident memory is read where the system tells it.
+  'cold-start': process.platform === 'linux' ? ['cold-start', 'cold-start-rss'] : ['cold-start'],
+  'list-10k': ['list-10k'],
+};
+
+async function node(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, out, err };
+}
+
+test.each(Object.entries(FIGURES))(
+  '%s prints its lines, each with what was measured and its floor',
+  async (name, figures) => {
+    const { code, out, err } = await node(SCRIPT, name, '--quick', '--json');
+    expect(code, err).toBe(0);
+    const lines = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.map(({ figure }) => figure)).toEqual(figures);
+    for (const line of lines) {
+      expect(Object.keys(line)).toEqual(['figure', 'value', 'unit', 'floor', 'ratio', 'rounds']);
+      expect(line.unit).toMatch(/^(?:ms|us|MB|bytes|calls\/s)$/);
+      expect(line.rounds).toBe(1);
+      for (const key of ['value', 'floor', 'ratio']) expect(line[key]).toSatisfy((n) => Number(n) > 0);
+    }
+  },
+  LONG,
+);
+
+test('a name that is no figure is refused, with the names there are', async () => {
+  const { code, out, err } = await node(SCRIPT, 'warp-speed', '--json');
+  expect(code).toBe(2);
+  expect(out).toBe('');
+  for (const name of Object.keys(FIGURES)) expect(err).toContain(name);
+});
+
+test.each([
+  ['no round', '[], []'],
+  ['a round without work', '[1, 0], [1, 1]'],
+  ['a floor without work', '[1], [0]'],
+  ['a round that measured nothing', '[NaN], [1]'],
+  ['a round without its floor', '[1, 1], [1]'],
+])('%s is no figure', async (_, values) => {
+  const code = `import { figure } from '${MEASURE}'; figure('some-figure', 'ms', ${values});`;
+  const ended = await node('--input-type=module', '--eval', code);
+  expect(ended.code).not.toBe(0);
+  expect(ended.err).toContain('some-figure: ');
+});
