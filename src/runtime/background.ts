@@ -1,6 +1,6 @@
 // Owns what the worker does with what is due: it carries sessions and workflows on as their own principal, with the roles
 // and scopes that the configuration gives that principal now.
-import type { Clock } from '../base/clock.ts';
+import type { Clock, EpochMs } from '../base/clock.ts';
 import { asRuntimeError } from '../base/errors.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
@@ -23,8 +23,10 @@ export interface RunsDeps {
   approvalFor(tenant: string, approvalId: string): Promise<Approval | undefined>;
 }
 
-// An answer wakes a parked run at once; this is for answers whose wakeup was lost with their process.
-const APPROVAL_POLL_MS = 60_000;
+// An answer given in this process wakes a parked run at once; one from elsewhere is looked for, the longer the wait the
+// more seldom.
+const SOONEST_LOOK_MS = 1000;
+const LATEST_LOOK_MS = 60_000;
 // A run is admitted before it is recorded; one that is not recorded after this never will be.
 const CREATION_MS = 60_000;
 
@@ -43,17 +45,25 @@ function ended(how: 'completed' | 'failed' | 'canceled', reason: string): Advanc
   return { type: 'ended', how, reason };
 }
 
-function afterSession(result: ManagedResult, clock: Clock, stopped: boolean): Advanced {
-  const now = clock.now();
+/** What both kinds of work can end an invocation with, or wait for. */
+type Stopped =
+  | { kind: 'completed' }
+  | { kind: 'approval_required' }
+  | { kind: 'scheduled'; next_wake_at: string }
+  | { kind: 'suspended' | 'canceled' | 'expired'; reason: string }
+  | { kind: 'error'; error: { code: string }; over: boolean };
+
+function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: boolean }): Advanced {
   switch (result.kind) {
     case 'completed':
-      return ended('completed', result.status);
+      return ended('completed', 'completed');
     case 'approval_required':
-      return { type: 'parked', why: 'approval', until: now + APPROVAL_POLL_MS };
+      return { type: 'parked', why: 'approval', until: at.look };
     case 'scheduled':
       return { type: 'parked', why: 'time', until: Date.parse(result.next_wake_at) };
     case 'suspended':
-      return stopped
+      // A worker that is told to stop leaves the run to the next one.
+      return at.stopped
         ? { type: 'parked', why: 'time', until: now }
         : ended('completed', `suspended: ${result.reason}`);
     case 'canceled':
@@ -61,73 +71,95 @@ function afterSession(result: ManagedResult, clock: Clock, stopped: boolean): Ad
     case 'expired':
       return ended('failed', `expired: ${result.reason}`);
     case 'error':
-      return ended('failed', result.error.code);
+      return result.over
+        ? ended('failed', result.error.code)
+        : { type: 'parked', why: 'approval', until: at.look };
   }
 }
 
-function afterWorkflow(result: WorkflowResult, clock: Clock, stopped: boolean): Advanced {
-  const now = clock.now();
-  switch (result.kind) {
-    case 'completed':
-      return ended('completed', 'completed');
-    case 'approval_required':
-      return { type: 'parked', why: 'approval', until: now + APPROVAL_POLL_MS };
-    case 'scheduled':
-      return { type: 'parked', why: 'time', until: Date.parse(result.next_wake_at) };
-    case 'suspended':
-      return stopped
-        ? { type: 'parked', why: 'time', until: now }
-        : ended('completed', `suspended: ${result.reason}`);
-    case 'canceled':
-      return ended('canceled', result.reason);
-    case 'error':
-      return result.over
-        ? ended('failed', result.error.code)
-        : { type: 'parked', why: 'approval', until: now + APPROVAL_POLL_MS };
+/** The approvals that a result waits for. */
+function awaited(result: ManagedResult | WorkflowResult | undefined): string[] {
+  if (result === undefined) return [];
+  if ('waiting_nodes' in result) {
+    return result.waiting_nodes.flatMap((one) => (one.needs === 'approval' ? [one.pending_request_id] : []));
   }
+  return result.kind === 'approval_required' ? [result.pending_request_id] : [];
+}
+
+type Run = Parameters<Runs['advance']>[0];
+
+async function standing(
+  deps: RunsDeps,
+  caller: Caller,
+  run: Run,
+): Promise<ManagedResult | WorkflowResult | undefined> {
+  return run.kind === 'workflow'
+    ? (await deps.workflows()).inspect(caller, run.id)
+    : deps.managed.result(caller, run.id);
+}
+
+interface Waits {
+  open: number;
+  answered: number;
+  /** When to look for answers next. */
+  look: EpochMs;
+}
+
+async function waits(deps: RunsDeps, caller: Caller, run: Run): Promise<Waits> {
+  const now = deps.clock.now();
+  const ids = awaited(await standing(deps, caller, run));
+  const approvals = await Promise.all(ids.map((id) => deps.approvalFor(run.tenant, id)));
+  const open = approvals.flatMap((one) => (one?.state === 'pending' ? [now - one.subject.requestedAt] : []));
+  const wait = Math.min(Math.max(Math.max(0, ...open) / 4, SOONEST_LOOK_MS), LATEST_LOOK_MS);
+  return { open: open.length, answered: ids.length - open.length, look: now + wait };
+}
+
+async function invoke(deps: RunsDeps, caller: Caller, run: Run, signal: AbortSignal): Promise<Stopped> {
+  if (run.kind === 'workflow') return (await deps.workflows()).resume(caller, run.id, {}, { signal });
+  const status = await deps.managed.status(caller, run.id);
+  const reason = status === 'queued' ? 'created' : status === 'waiting_approval' ? 'approval' : 'wakeup';
+  const result = await deps.managed.run(caller, run.id, { reason }, { signal });
+  return result.kind === 'error' ? { ...result, over: true } : result;
+}
+
+async function advance(deps: RunsDeps, run: Run, signal: AbortSignal): Promise<Advanced> {
+  const caller = deps.callerOf(run.tenant, run.principal);
+  if (caller === undefined) return ended('failed', 'the configuration no longer knows this principal');
+  const before = await waits(deps, caller, run);
+  if (before.open > 0 && before.answered === 0)
+    return { type: 'parked', why: 'approval', until: before.look };
+  const result = await invoke(deps, caller, run, signal);
+  const { look } = await waits(deps, caller, run);
+  return after(result, deps.clock.now(), { look, stopped: signal.aborted });
+}
+
+/** What a run that could not be carried on comes to; anything that may pass is thrown on, and tried again later. */
+async function refused({ queue, clock }: RunsDeps, run: Run, thrown: unknown): Promise<Advanced> {
+  const { code } = asRuntimeError(thrown);
+  if (code === 'SESSION_CLOSED') return ended('completed', 'it had ended before');
+  if (code !== 'NOT_FOUND') throw thrown;
+  const entry = await queue.find(run.tenant, run.id);
+  const isFresh = entry !== undefined && clock.now() - entry.admittedAt < CREATION_MS;
+  return isFresh
+    ? { type: 'parked', why: 'time', until: clock.now() + 500 }
+    : ended('failed', 'it was never recorded');
 }
 
 export function createRuns(deps: RunsDeps): Runs {
-  const { clock, managed, queue } = deps;
-
-  const advance = async (run: Parameters<Runs['advance']>[0], signal: AbortSignal): Promise<Advanced> => {
-    const caller = deps.callerOf(run.tenant, run.principal);
-    if (caller === undefined) return ended('failed', 'the configuration no longer knows this principal');
-    if (run.kind === 'workflow') {
-      const result = await (await deps.workflows()).resume(caller, run.id, {}, { signal });
-      return afterWorkflow(result, clock, signal.aborted);
-    }
-    const status = await managed.status(caller, run.id);
-    const reason = status === 'queued' ? 'created' : status === 'waiting_approval' ? 'approval' : 'wakeup';
-    return afterSession(await managed.run(caller, run.id, { reason }, { signal }), clock, signal.aborted);
-  };
-
   return {
     async advance(run, signal) {
       try {
-        return await advance(run, signal);
+        return await advance(deps, run, signal);
       } catch (thrown) {
-        const error = asRuntimeError(thrown);
-        if (error.code === 'SESSION_CLOSED') return ended('completed', 'it had ended before');
-        if (error.code !== 'NOT_FOUND') throw thrown;
-        const entry = await queue.find(run.tenant, run.id);
-        const isFresh = entry !== undefined && clock.now() - entry.admittedAt < CREATION_MS;
-        return isFresh
-          ? { type: 'parked', why: 'time', until: clock.now() + 500 }
-          : ended('failed', 'it was never recorded');
+        return refused(deps, run, thrown);
       }
     },
-    async isReady({ tenant, principal, id, kind }) {
-      const entry = await queue.find(tenant, id);
-      const caller = deps.callerOf(tenant, principal);
+    async isReady(run) {
+      const entry = await deps.queue.find(run.tenant, run.id);
+      const caller = deps.callerOf(run.tenant, run.principal);
       if (entry?.state.at !== 'parked' || entry.state.why !== 'approval' || caller === undefined)
         return false;
-      const result =
-        kind === 'workflow'
-          ? await (await deps.workflows()).inspect(caller, id)
-          : await managed.result(caller, id);
-      if (result?.kind !== 'approval_required') return false;
-      return (await deps.approvalFor(tenant, result.pending_request_id))?.state !== 'pending';
+      return (await waits(deps, caller, run)).answered > 0;
     },
     async wake({ tenant, payload }, signal) {
       await (await deps.workflows()).wake(tenant, payload, { signal });

@@ -7,6 +7,8 @@ import type { Gate } from '../kernel/policy/gate.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
 import type { ModelProfile, ModelProvider } from '../providers/contract.ts';
 import type { Store } from '../store/contract.ts';
+import type { Worker } from '../pack/background/worker.ts';
+import type { CallerOf } from './background.ts';
 import type { Runtime } from './contract.ts';
 
 /** One line for the operator's log; never a secret, never on standard output. */
@@ -32,6 +34,8 @@ export interface RuntimeOptions {
   executors?: readonly Executor[];
   /** Default: the provider kinds of this package. */
   createProvider?: (profile: ModelProfile) => ModelProvider;
+  /** Who a principal is now, for work in the background; default: the principals of identity.yaml. */
+  callerOf?: CallerOf;
   /** How long a silent process counts as alive; default 30,000 ms. */
   instanceLeaseMs?: number;
 }
@@ -53,6 +57,8 @@ export interface RuntimeHandle extends Runtime {
   readonly kernel: Kernel;
   readonly gate: Gate;
   readonly directory: ToolDirectory;
+  /** Starts to carry out what is queued or due, until the runtime is closed; once started, the same one again. */
+  startWorker(): Promise<Worker>;
   /**
    * Connects to a server and shows how its tools differ from the pin. With `expected`, the digest of what a person was
    * shown, it writes the pin: exactly that, or CONFLICT and nothing.

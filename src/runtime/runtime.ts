@@ -7,6 +7,7 @@ import type { Clock } from '../base/clock.ts';
 import { asRuntimeError } from '../base/errors.ts';
 import { randomIds } from '../base/ids.ts';
 import type { Ids } from '../base/ids.ts';
+import { isObject } from '../base/json.ts';
 import { createDownstreams } from '../capabilities/downstreams.ts';
 import type { Downstreams } from '../capabilities/downstreams.ts';
 import { createDownstreamExecutor } from '../capabilities/executor.ts';
@@ -31,6 +32,12 @@ import { createGate } from '../kernel/policy/gate.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
+import type { Approval } from '../kernel/approvals/approval.ts';
+import { createQueue } from '../pack/background/queue.ts';
+import type { Queue } from '../pack/background/queue.ts';
+import type { Worker } from '../pack/background/worker.ts';
+import type { ManagedWork } from '../pack/managed/surface.ts';
+import type { Workflows } from '../pack/workflows/contract.ts';
 import { createPack } from '../pack/pack.ts';
 import type { SessionCopies } from '../pack/managed/copy.ts';
 import type { Pack } from '../pack/pack.ts';
@@ -42,9 +49,10 @@ import { openSqliteStore } from '../store/sqlite/open.ts';
 import { approvalPrompt, deliverApproval, exposedTools } from './approval-desk.ts';
 import { callCapability, callTool } from './calls.ts';
 import type { CallParts } from './calls.ts';
-import type { ListPage, ListQuery } from './contract.ts';
+import type { InspectKind, Inspection, ListPage, ListQuery, RuntimeIo } from './contract.ts';
 import { explainPolicy } from './explain.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
+import { createWork } from './work.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
 import { workspaceRecorder } from './workspace-record.ts';
@@ -205,6 +213,45 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   return { ...base, kernel, pack: packOf({ ...base, kernel }, options, log) };
 }
 
+interface Background {
+  work: ManagedWork<Caller, RuntimeIo>;
+  queue: Queue;
+  startWorker(): Promise<Worker>;
+  stop(): Promise<void>;
+}
+
+function backgroundOf(parts: Parts): Background {
+  const { options, config, store, clock, ids, kernel, pack, instance } = parts;
+  const { maxQueued, maxRunning } = config.runtime.background;
+  const queue = createQueue({ store, clock, maxQueued });
+  const workflows = (): Promise<Workflows> => pack.workflows();
+  const approvalFor = (tenant: string, id: string): Promise<Approval | undefined> =>
+    kernel.approvalFor(tenant, id);
+  const { managed } = pack;
+  const work = createWork({ config, store, clock, ids, queue, managed, workflows, approvalFor });
+  let worker: Promise<Worker> | undefined;
+  const start = async (): Promise<Worker> => {
+    // Loaded with the worker: most processes have none.
+    const [{ startWorker }, { configuredCallers, createRuns }] = await Promise.all([
+      import('../pack/background/worker.ts'),
+      import('./background.ts'),
+    ]);
+    const callerOf = options.callerOf ?? configuredCallers(config);
+    const runs = createRuns({ clock, queue, managed, workflows, callerOf, approvalFor });
+    const isAlive = (other: string): Promise<boolean> => instance.isAlive(other);
+    const log = options.log === undefined ? {} : { log: options.log };
+    return startWorker({ store, clock, queue, runs, instance: instance.id, isAlive, maxRunning, ...log });
+  };
+  return {
+    work,
+    queue,
+    startWorker: () => (worker ??= start()),
+    async stop() {
+      await (await worker?.catch(() => undefined))?.stop();
+    },
+  };
+}
+
 /** What health and the catalog are read from. */
 function inspectionOf(parts: Parts): { healthDeps: HealthDeps; catalog: CatalogParts } {
   const { options, config, store, gate, pinning, clock } = parts;
@@ -226,6 +273,30 @@ function inspectionOf(parts: Parts): { healthDeps: HealthDeps; catalog: CatalogP
   return { healthDeps, catalog };
 }
 
+async function inspectOne(
+  { store, clock }: Parts,
+  catalog: CatalogParts,
+  caller: Caller,
+  { kind, id }: { kind: InspectKind; id: string },
+): Promise<Inspection> {
+  const found =
+    kind === 'capability'
+      ? inspectCapability(catalog, caller, id)
+      : await inspectItem({ store, now: clock.now() }, caller, kind, id);
+  return { ...found, kind };
+}
+
+/** A run in the background that waits for this answer goes on at once; without this, at its worker's next look. */
+async function wakeAfter(parts: Parts, queue: Queue, tenant: string, approvalId: string): Promise<void> {
+  const approval = await parts.kernel.approvalFor(tenant, approvalId);
+  if (approval === undefined) return;
+  const { sessionId } = approval.subject;
+  const row = await parts.store.row('session', tenant, sessionId);
+  const parent = row?.body.parent;
+  const workflow = isObject(parent) ? parent.workflow_id : undefined;
+  await queue.nudge(tenant, typeof workflow === 'string' ? workflow : sessionId);
+}
+
 /** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
 export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
   const parts = await joinRooms(options);
@@ -233,9 +304,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
   const { healthDeps, catalog } = inspectionOf(parts);
   const list = (kind: Listed, caller: Caller, query: ListQuery): Promise<ListPage> =>
     listPage({ store, caller, now: clock.now() }, kind, query);
+  const background = backgroundOf(parts);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await pinning.stop();
+    await background.stop();
     await parts.downstreams.close();
     await pack.managed.settled();
     await parts.instance.stop().catch(() => undefined);
@@ -250,6 +323,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     executeTurn: (caller, input, io) => pack.executeTurn(caller, input, io),
     callTool: (caller, input, io) => callTool(parts, caller, input, io),
     callCapability: (caller, call, io) => callCapability(parts, caller, call, io),
+    ...background.work,
+    startWorker: () => background.startWorker(),
     managed: pack.managed,
     async rebuildSnapshot(caller, sessionId) {
       await pack.managed.rebuildSnapshot(caller, sessionId);
@@ -258,8 +333,11 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     explainPolicy: (caller, call) => explainPolicy(parts, caller, call),
     exposedTools: (caller) => exposedTools(parts, caller),
     approvalPrompt: (caller, id) => approvalPrompt(kernel, caller, id),
-    deliverApproval: (answerer, id, delivery, actor) =>
-      deliverApproval(kernel, answerer, id, { delivery, actor }),
+    async deliverApproval(answerer, id, delivery, actor) {
+      const done = await deliverApproval(kernel, answerer, id, { delivery, actor });
+      if (done.moved) await wakeAfter(parts, background.queue, answerer.tenant, id);
+      return done;
+    },
     listRequests: (caller, query) => list('request', caller, query),
     listSessions: (caller, query) => list('session', caller, query),
     listApprovals: (caller, query) => list('approval', caller, query),
@@ -267,13 +345,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
       await pinning.refresh();
       return capabilityPage(config, pinning.directory, query);
     },
-    async inspect(caller, kind, id) {
-      const found =
-        kind === 'capability'
-          ? inspectCapability(catalog, caller, id)
-          : await inspectItem({ store, now: clock.now() }, caller, kind, id);
-      return { ...found, kind };
-    },
+    inspect: (caller, kind, id) => inspectOne(parts, catalog, caller, { kind, id }),
     async getHealth(caller) {
       await pinning.refresh();
       return health(healthDeps, caller);

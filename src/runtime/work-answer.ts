@@ -49,7 +49,7 @@ export function underWay(
 }
 
 function lastTurn(result: ManagedResult): Pick<WorkAnswer, 'last_turn'> {
-  return 'last_turn' in result && result.last_turn !== undefined ? { last_turn: result.last_turn } : {};
+  return 'last_turn' in result ? { last_turn: result.last_turn } : {};
 }
 
 export function sessionAnswer(result: ManagedResult, facts: WorkFacts): WorkAnswer {

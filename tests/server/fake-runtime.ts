@@ -7,6 +7,7 @@ import type { JsonObject } from '../../src/base/json.ts';
 import type { RuntimeConfig } from '../../src/config/types.ts';
 import type { Answerer, ApprovalState, Delivery } from '../../src/kernel/approvals/approval.ts';
 import type { Caller } from '../../src/kernel/identity.ts';
+import type { WorkAnswer } from '../../src/pack/managed/surface.ts';
 import type { TurnFailure, TurnInput, TurnOutput } from '../../src/pack/turn/contract.ts';
 import type {
   ApprovalPrompt,
@@ -87,6 +88,35 @@ export class FakeRuntime implements Runtime {
     await this.during(io);
     if (this.fault !== undefined) throw this.fault;
     return this.turn();
+  }
+
+  /** What the five tools of lasting work answer. */
+  work: () => Promise<WorkAnswer> = () => Promise.reject(new RuntimeError('NOT_FOUND'));
+  readonly asked: unknown[] = [];
+
+  startSession(_caller: Caller, input: unknown): Promise<WorkAnswer> {
+    this.asked.push(input);
+    return this.work();
+  }
+
+  resumeSession(_caller: Caller, input: unknown): Promise<WorkAnswer> {
+    this.asked.push(input);
+    return this.work();
+  }
+
+  startWorkflow(_caller: Caller, input: unknown): Promise<WorkAnswer> {
+    this.asked.push(input);
+    return this.work();
+  }
+
+  resumeWorkflow(_caller: Caller, input: unknown): Promise<WorkAnswer> {
+    this.asked.push(input);
+    return this.work();
+  }
+
+  cancel(_caller: Caller, { session_id }: { session_id: string }): ReturnType<Runtime['cancel']> {
+    this.asked.push({ canceled: session_id });
+    return Promise.resolve({ session_id, status: 'canceled' });
   }
 
   async callTool(caller: Caller, input: CallToolInput, io: RuntimeIo): Promise<CallAnswer> {

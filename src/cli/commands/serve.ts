@@ -6,7 +6,7 @@ import type { NameMode, ToolSet } from '../../server/index.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
-import { localCaller } from '../identity.ts';
+import { callersOf, localCaller } from '../identity.ts';
 import { createLog, isLevel } from '../log.ts';
 import { loadTrusted } from '../trusted-config.ts';
 import { version } from '../version.ts';
@@ -34,7 +34,8 @@ export async function serve(context: Context, options: ServeOptions): Promise<Ex
   const config = await loadTrusted(context);
   const [{ createRuntime }, { serveRuntimeStdio }] = await rooms;
   const { workspace, stateDirectory, env, clock, ids } = context;
-  const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log });
+  const callerOf = callersOf(config);
+  const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log, callerOf });
   try {
     const server = await serveRuntimeStdio({
       runtime,
@@ -48,6 +49,7 @@ export async function serve(context: Context, options: ServeOptions): Promise<Ex
       // A new process is a new actor, so a state signed for an old one has nothing left to say.
       stateKeys: { current: ids.bytes(32) },
     });
+    if (config.runtime.background.enabled) await runtime.startWorker();
     onStop((signal) => {
       log('info', 'stopping', { signal });
       void server.close();

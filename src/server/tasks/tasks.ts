@@ -54,7 +54,7 @@ class TaskDesk {
       if (shown === undefined || !waiting.has(shown.approvalId)) continue; // not ours, or answered elsewhere
       this.#shown.delete(key);
       const parsed = reaction.safeParse(response);
-      await this.#deliver(shown, parsed.success ? (parsed.data as Reaction) : undefined, clientName);
+      await this.#deliver(shown, parsed.success ? parsed.data : undefined, clientName);
     }
   }
 

@@ -7,7 +7,10 @@ import { closed, DECISION_VIEW, list, oneOf, OPEN, TEXT } from './schemas.ts';
 import type { ToolCall, ToolResult } from './tool.ts';
 import { TURN_OUTPUT } from './turn-shape.ts';
 
-export const INVOCATION = {
+export const INVOCATION: {
+  max_turns_per_invocation: z.ZodExactOptional<z.ZodInt>;
+  background: z.ZodExactOptional<z.ZodBoolean>;
+} = {
   max_turns_per_invocation: z
     .exactOptional(z.int().min(1).max(1000))
     .describe('Turns of this invocation; at its end the work is suspended, not failed.'),
@@ -69,28 +72,23 @@ function waitingSentence(answer: WorkAnswer): string {
   return `${tool?.name ?? 'A call'} has not run: a person has to answer ${request ?? 'it'}${where}. Then resume ${id}.`;
 }
 
+const SENTENCES: Record<WorkAnswer['kind'], (answer: WorkAnswer) => string> = {
+  queued: ({ session_id: id, position = 0 }) => `${id} is queued; ${position} before it.`,
+  in_progress: ({ session_id: id }) => `${id} is under way.`,
+  completed: ({ session_id: id, final_turn: turn }) => turn?.assistant_message ?? `${id} is complete.`,
+  approval_required: waitingSentence,
+  suspended: ({ session_id: id, reason = '' }) =>
+    `${id} is suspended: ${reason} Resume it with its session_id.`,
+  scheduled: ({ session_id: id, next_wake_at: at = 'its wake time' }) => `${id} waits until ${at}.`,
+  canceled: ({ session_id: id, reason = '' }) => `${id} is canceled: ${reason}`,
+  expired: ({ session_id: id, reason = '' }) => `${id} is expired: ${reason}`,
+  error: ({ session_id: id, error }) =>
+    `${id} failed: ${error === undefined ? 'INTERNAL' : `${error.code}: ${error.message}`}`,
+};
+
 /** One sentence a person or a model can act on. */
 export function workSentence(answer: WorkAnswer): string {
-  const { kind, session_id: id } = answer;
-  switch (kind) {
-    case 'queued':
-      return `${id} is queued; ${answer.position ?? 0} before it. Look with agent:inspect, kind session.`;
-    case 'in_progress':
-      return `${id} is under way.`;
-    case 'completed':
-      return answer.final_turn?.assistant_message ?? `${id} is complete.`;
-    case 'approval_required':
-      return waitingSentence(answer);
-    case 'suspended':
-      return `${id} is suspended: ${answer.reason ?? ''} Resume it with its session_id.`;
-    case 'scheduled':
-      return `${id} waits until ${answer.next_wake_at ?? 'its wake time'}.`;
-    case 'canceled':
-    case 'expired':
-      return `${id} is ${kind}: ${answer.reason ?? ''}`;
-    case 'error':
-      return `${id} failed: ${answer.error?.code ?? 'INTERNAL'}: ${answer.error?.message ?? ''}`;
-  }
+  return SENTENCES[answer.kind](answer);
 }
 
 export function workAnswerResult(answer: WorkAnswer): ReturnType<typeof structuredResult> {
