@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { asRuntimeError } from '../../src/base/errors.ts';
+import { asRuntimeError, RuntimeError } from '../../src/base/errors.ts';
 import type { WorkflowHold } from '../../src/pack/workflows/contract.ts';
 import { createWorkflows } from '../../src/pack/workflows/workflows.ts';
 import type { Store } from '../../src/store/contract.ts';
@@ -124,6 +124,34 @@ describe('the hold of a workflow', () => {
     expect(left).toMatchObject({ kind: 'suspended', status: 'active', node_id: 'a', over: false });
     rig.sessions.gate = () => Promise.resolve();
     expect(await rig.workflows.resume(CALLER, 'wf', {}, rig.io)).toMatchObject({ kind: 'completed' });
+    expect(rig.sessions.of('a')).toHaveLength(1);
+  });
+});
+
+describe('an invocation', () => {
+  test('ends with the store that cannot answer, which is no failure of the node', async () => {
+    const rig = createRig();
+    const { run } = rig.sessions;
+    rig.sessions.run = async () => {
+      throw new RuntimeError('STORE_UNAVAILABLE');
+    };
+    const workflow = { session_id: 'wf', nodes: [node('a')] };
+    await expect(rig.workflows.start(CALLER, { workflow }, rig.io)).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    });
+    rig.sessions.run = run;
+    expect(await rig.workflows.resume(CALLER, 'wf', {}, rig.io)).toMatchObject({ kind: 'completed' });
+    expect(rig.sessions.of('a')).toHaveLength(1);
+  });
+
+  test('that waits for a retry is ended by a cancel, without the time passing', async () => {
+    const rig = createRig({ a: [{ fail: 'PROVIDER_TIMEOUT' }] });
+    const nodes = [node('a', { retry: { max_attempts: 2, delay_ms: 30_000 } })];
+    const asked = rig.workflows.start(CALLER, { workflow: { session_id: 'wf', nodes } }, rig.io);
+    while (rig.clock.pending === 0) await new Promise((go) => setImmediate(go));
+    await rig.workflows.cancel(CALLER, 'wf', 'enough');
+    expect(await asked).toMatchObject({ kind: 'canceled', reason: 'enough' });
+    expect(rig.clock.pending).toBe(0);
     expect(rig.sessions.of('a')).toHaveLength(1);
   });
 });
