@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseWorkflow, parseWorkflowYaml } from '../../src/pack/workflows/definition.ts';
+import { parseWorkflow, parseWorkflowYaml } from '../../src/pack/workflows/parse.ts';
 import { parseWakeTime } from '../../src/pack/workflows/wake-time.ts';
 import { verifies } from '../e2e/verifies.ts';
 

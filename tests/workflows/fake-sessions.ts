@@ -139,8 +139,8 @@ export function createFakeSessions(script: Script): FakeSessions {
         session.runs.push(how);
         io.progress?.({ progress: 1, message: 'thinking' });
         await fake.gate(session);
-        if (session.canceled !== undefined)
-          return find(id).last ?? resultOf(session, { suspend: 'canceled' });
+        const { last: meanwhile } = find(id);
+        if (meanwhile?.kind === 'canceled') return meanwhile;
         if (io.signal.aborted) throw new RuntimeError('CANCELED');
         const say = session.steps.length > 1 ? session.steps.shift() : session.steps[0];
         const result = resultOf(session, say ?? { complete: `${session.node} done` });

@@ -1,17 +1,7 @@
-// Owns what a workflow is before it runs: its typed definition, and the step from an untrusted value or a YAML text to
-// it. Everything wrong is told at once, each with its path and, from YAML, its line and column.
-import { checkJson, isObject } from '../../base/json.ts';
+// Owns the words of a workflow's definition, in snake case, as on the wire and in YAML.
 import type { JsonObject } from '../../base/json.ts';
-import { issuePointer } from '../../base/parse.ts';
-import { placeOf, Problems } from '../../config/problems.ts';
-import type { PathPart, SourcePlaces } from '../../config/problems.ts';
-import { readYaml } from '../../config/yaml.ts';
+import type { PathPart } from '../../config/problems.ts';
 import type { TurnInput } from '../turn/contract.ts';
-import { checkConditions } from './check-conditions.ts';
-import { checkGraph } from './check-graph.ts';
-import { checkMappings } from './check-mappings.ts';
-import { checkNodes } from './check-nodes.ts';
-import { workflowSchema } from './schema.ts';
 
 export interface InputMapping {
   /** A node that this one depends on, directly or through others. */
@@ -55,88 +45,8 @@ export interface WorkflowDefinition {
 
 export const DEFAULT_CONCURRENCY = 4;
 
-export interface WorkflowProblem {
-  /** JSON pointer; `/` is the whole definition. */
-  path: string;
-  line?: number;
-  column?: number;
-  sentence: string;
-}
-
-export type ParsedWorkflow =
-  { ok: true; definition: WorkflowDefinition } | { ok: false; problems: WorkflowProblem[] };
-
 /** Notes one problem; `path` leads from the top of the definition. */
 export type Report = (path: readonly PathPart[], sentence: string) => void;
-
-const LIMITS = { maxDepth: 64, maxBytes: 8 * 1024 * 1024 };
-
-function shapeProblems(value: unknown, report: Report): void {
-  const shaped = workflowSchema.safeParse(value);
-  for (const issue of shaped.error?.issues ?? []) {
-    const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
-    if (issue.code !== 'unrecognized_keys') report(path, issue.message);
-    else for (const key of issue.keys) report([...path, key], 'is not a key of a workflow');
-  }
-}
-
-/** The nodes that can be looked at although others, or other parts of them, are wrong. */
-function readableNodes(value: unknown): { node: NodeDefinition; at: number }[] {
-  const nodes: unknown[] =
-    isObject(value) && Array.isArray((value as JsonObject).nodes)
-      ? ((value as JsonObject).nodes as unknown[])
-      : [];
-  return nodes.flatMap((node, at) => {
-    if (!isObject(node) || typeof (node as JsonObject).id !== 'string') return [];
-    const { depends_on: depends } = node as { depends_on?: unknown };
-    const isList = Array.isArray(depends) && depends.every((one) => typeof one === 'string');
-    const { depends_on: _dropped, ...rest } = node as unknown as NodeDefinition;
-    return [{ at, node: isList ? { ...rest, depends_on: depends } : rest }];
-  });
-}
-
-/** An untrusted value → a definition that can run, or everything that is wrong with it. */
-export async function parseWorkflow(value: unknown, places?: SourcePlaces): Promise<ParsedWorkflow> {
-  const problems: WorkflowProblem[] = [];
-  const report: Report = (path, sentence) => {
-    const place = places === undefined ? {} : placeOf(places, path, 'value');
-    problems.push({ path: issuePointer(path), ...place, sentence });
-  };
-  try {
-    checkJson(value, LIMITS);
-  } catch (thrown) {
-    report([], (thrown as Error).message);
-    return { ok: false, problems };
-  }
-  shapeProblems(value, report);
-  const nodes = readableNodes(value);
-  const isShaped = problems.length === 0;
-  checkGraph(nodes, report);
-  if (isShaped) {
-    checkNodes(nodes, report);
-    checkMappings(nodes, report);
-    await checkConditions(nodes, report);
-  }
-  if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, definition: JSON.parse(JSON.stringify(value)) as WorkflowDefinition };
-}
-
-/** The same from the text of a YAML file; `file` is the name that sentences show. */
-export async function parseWorkflowYaml(file: string, text: string): Promise<ParsedWorkflow> {
-  const found = new Problems();
-  const read = await readYaml(file, text, file, found);
-  if (read !== undefined) return parseWorkflow(read.value, read.places);
-  return {
-    ok: false,
-    problems: found
-      .list()
-      .map(({ path, line, column, message }) => ({ path, line, column, sentence: message })),
-  };
-}
-
-export function dependenciesOf(node: NodeDefinition): readonly string[] {
-  return node.depends_on ?? [];
-}
 
 /** Every node that must have ended before this one begins. */
 export function ancestorsOf(nodes: readonly NodeDefinition[], id: string): Set<string> {

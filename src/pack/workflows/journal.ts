@@ -13,7 +13,7 @@ import type { Append, ChainKey, Commit, RowWrite, Store, StoredRecord } from '..
 import { textAt } from '../records.ts';
 import { readable } from '../sessions/session-events.ts';
 import { sessionChainOf, sessionNotFound } from '../sessions/sessions.ts';
-import type { WorkflowDeps, WorkflowFacts } from './contract.ts';
+import type { WakePayload, WorkflowDeps, WorkflowFacts } from './contract.ts';
 import type { WorkflowDefinition } from './definition.ts';
 import { eventOf, evidenceOf, sealedObject } from './events.ts';
 import type { WorkflowDraft } from './events.ts';
@@ -179,7 +179,7 @@ function timersOf(chain: ChainKey, before: LiveWorkflow, after: LiveWorkflow): T
     const id = timerId(chain.id, node);
     const wakeAt = wakeOf(now);
     if (wakeAt !== undefined) {
-      const payload = { kind: WAKE, session_id: chain.id, node_id: node };
+      const payload: WakePayload = { kind: WAKE, session_id: chain.id, node_id: node };
       timers.timers.push({ tenant, id, dueAt: wakeAt, payload });
     } else if (wakeOf(was) !== undefined) timers.cancelTimers.push({ tenant, id });
   }
