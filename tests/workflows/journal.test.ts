@@ -144,6 +144,29 @@ describe('an invocation', () => {
     expect(rig.sessions.of('a')).toHaveLength(1);
   });
 
+  test('that fails stops its other branches first', async () => {
+    const rig = createRig();
+    const { run } = rig.sessions;
+    let stopped = false;
+    rig.sessions.run = (caller, id, how, io) => {
+      if (rig.sessions.all.get(id)?.node === 'a')
+        return Promise.reject(new RuntimeError('STORE_UNAVAILABLE'));
+      rig.sessions.gate = () =>
+        new Promise((go) => {
+          io.signal.addEventListener('abort', () => {
+            stopped = true;
+            go();
+          });
+        });
+      return run(caller, id, how, io);
+    };
+    const workflow = { session_id: 'wf', nodes: [node('b'), node('a')] };
+    await expect(rig.workflows.start(CALLER, { workflow }, rig.io)).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    });
+    expect(stopped).toBe(true);
+  });
+
   test('that waits for a retry is ended by a cancel, without the time passing', async () => {
     const rig = createRig({ a: [{ fail: 'PROVIDER_TIMEOUT' }] });
     const nodes = [node('a', { retry: { max_attempts: 2, delay_ms: 30_000 } })];
