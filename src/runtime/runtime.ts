@@ -28,6 +28,7 @@ import type { Instance } from '../kernel/instance.ts';
 import { createGate } from '../kernel/policy/gate.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
+import { endWithProcess } from '../kernel/sandbox/process-end.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
 import { createPack } from '../pack/index.ts';
 import type { Pack } from '../pack/index.ts';
@@ -54,6 +55,8 @@ interface Parts extends CallParts {
   downstreams: Downstreams;
   pinning: Pinning;
   redactor: Redactor;
+  /** From then on the end of the process is none of our children's business. */
+  leaveProcess: () => void;
   instance: Instance;
 }
 
@@ -82,7 +85,7 @@ function openStore(options: RuntimeOptions, clock: Clock, ids: Ids): Promise<Sto
   return openSqliteStore({ path: join(options.workspace, '.agent-runtime', 'runtime.db'), keys, clock, ids });
 }
 
-function kernelOf(parts: Omit<Parts, 'kernel' | 'pack'>, options: RuntimeOptions): Kernel {
+function kernelOf(parts: Omit<Parts, 'kernel' | 'pack' | 'leaveProcess'>, options: RuntimeOptions): Kernel {
   const { config, store, gate, clock, ids, instance, pinning, downstreams } = parts;
   const downstream = createDownstreamExecutor({
     downstreams,
@@ -107,7 +110,7 @@ function kernelOf(parts: Omit<Parts, 'kernel' | 'pack'>, options: RuntimeOptions
   });
 }
 
-function packOf(parts: Omit<Parts, 'pack'>, options: RuntimeOptions): Pack {
+function packOf(parts: Omit<Parts, 'pack' | 'leaveProcess'>, options: RuntimeOptions): Pack {
   const { config, store, kernel, clock, ids, instance } = parts;
   const random = (): number => Buffer.from(ids.bytes(4)).readUInt32BE() / 2 ** 32;
   return createPack({
@@ -135,9 +138,10 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs });
   const tokens = pathTokens(options);
   const redactor = redactorOf(config, env);
+  const sandbox = createSandbox({ clock, environment: env });
   const downstreams = createDownstreams({
     servers: config.servers,
-    sandbox: createSandbox({ clock, environment: env }),
+    sandbox,
     environment: env,
     clock,
     clientVersion: VERSION,
@@ -160,7 +164,8 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   });
   const base = { options, config, store, gate, clock, ids, instance, pinning, downstreams, redactor };
   const kernel = kernelOf(base, options);
-  return { ...base, kernel, pack: packOf({ ...base, kernel }, options) };
+  const pack = packOf({ ...base, kernel }, options);
+  return { ...base, kernel, pack, leaveProcess: endWithProcess(sandbox) };
 }
 
 async function list(
@@ -194,6 +199,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
   const close = async (): Promise<void> => {
     await pinning.stop();
     await parts.downstreams.close();
+    parts.leaveProcess();
     await parts.instance.stop().catch(() => undefined);
     if (options.store === undefined) await store.close();
   };
