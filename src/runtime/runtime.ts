@@ -7,7 +7,6 @@ import type { Clock } from '../base/clock.ts';
 import { asRuntimeError } from '../base/errors.ts';
 import { randomIds } from '../base/ids.ts';
 import type { Ids } from '../base/ids.ts';
-import { isObject } from '../base/json.ts';
 import { createDownstreams } from '../capabilities/downstreams.ts';
 import type { Downstreams } from '../capabilities/downstreams.ts';
 import { createDownstreamExecutor } from '../capabilities/executor.ts';
@@ -31,13 +30,8 @@ import type { Instance } from '../kernel/instance.ts';
 import { createGate } from '../kernel/policy/gate.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
+import { endWithProcess } from '../kernel/sandbox/process-end.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
-import type { Approval } from '../kernel/approvals/approval.ts';
-import { createQueue } from '../pack/background/queue.ts';
-import type { Queue } from '../pack/background/queue.ts';
-import type { Worker } from '../pack/background/worker.ts';
-import type { ManagedWork } from '../pack/managed/surface.ts';
-import type { Workflows } from '../pack/workflows/contract.ts';
 import { createPack } from '../pack/pack.ts';
 import type { SessionCopies } from '../pack/managed/copy.ts';
 import type { Pack } from '../pack/pack.ts';
@@ -49,10 +43,10 @@ import { openSqliteStore } from '../store/sqlite/open.ts';
 import { approvalPrompt, deliverApproval, exposedTools } from './approval-desk.ts';
 import { callCapability, callTool } from './calls.ts';
 import type { CallParts } from './calls.ts';
-import type { InspectKind, Inspection, ListPage, ListQuery, RuntimeIo } from './contract.ts';
+import type { InspectKind, Inspection, ListPage, ListQuery } from './contract.ts';
 import { explainPolicy } from './explain.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
-import { createWork } from './work.ts';
+import { lastingWork, wakeAfter } from './lasting-work.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
 import { workspaceRecorder } from './workspace-record.ts';
@@ -67,6 +61,8 @@ interface Parts extends CallParts {
   downstreams: Downstreams;
   pinning: Pinning;
   redactor: Redactor;
+  /** From then on the end of the process is none of our children's business. */
+  leaveProcess: () => void;
   instance: Instance;
   copyFiles: SessionCopyFiles;
 }
@@ -96,7 +92,7 @@ function openStore(options: RuntimeOptions, clock: Clock, ids: Ids): Promise<Sto
   return openSqliteStore({ path: join(options.workspace, '.agent-runtime', 'runtime.db'), keys, clock, ids });
 }
 
-function kernelOf(parts: Omit<Parts, 'kernel' | 'pack'>, options: RuntimeOptions): Kernel {
+function kernelOf(parts: Omit<Parts, 'kernel' | 'pack' | 'leaveProcess'>, options: RuntimeOptions): Kernel {
   const { config, store, gate, clock, ids, instance, pinning, downstreams } = parts;
   const downstream = createDownstreamExecutor({
     downstreams,
@@ -138,7 +134,7 @@ function copiesOf({ copyFiles }: Pick<Parts, 'copyFiles'>, log: Log): SessionCop
   };
 }
 
-function packOf(parts: Omit<Parts, 'pack'>, options: RuntimeOptions, log: Log): Pack {
+function packOf(parts: Omit<Parts, 'pack' | 'leaveProcess'>, options: RuntimeOptions, log: Log): Pack {
   const { config, store, kernel, clock, ids, instance } = parts;
   const random = (): number => Buffer.from(ids.bytes(4)).readUInt32BE() / 2 ** 32;
   return createPack({
@@ -172,9 +168,10 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs });
   const tokens = pathTokens(options);
   const redactor = redactorOf(config, env);
+  const sandbox = createSandbox({ clock, environment: env });
   const downstreams = createDownstreams({
     servers: config.servers,
-    sandbox: createSandbox({ clock, environment: env }),
+    sandbox,
     environment: env,
     clock,
     clientVersion: VERSION,
@@ -210,46 +207,8 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     copyFiles,
   };
   const kernel = kernelOf(base, options);
-  return { ...base, kernel, pack: packOf({ ...base, kernel }, options, log) };
-}
-
-interface Background {
-  work: ManagedWork<Caller, RuntimeIo>;
-  queue: Queue;
-  startWorker(): Promise<Worker>;
-  stop(): Promise<void>;
-}
-
-function backgroundOf(parts: Parts): Background {
-  const { options, config, store, clock, ids, kernel, pack, instance } = parts;
-  const { maxQueued, maxRunning } = config.runtime.background;
-  const queue = createQueue({ store, clock, maxQueued });
-  const workflows = (): Promise<Workflows> => pack.workflows();
-  const approvalFor = (tenant: string, id: string): Promise<Approval | undefined> =>
-    kernel.approvalFor(tenant, id);
-  const { managed } = pack;
-  const work = createWork({ config, store, clock, ids, queue, managed, workflows, approvalFor });
-  let worker: Promise<Worker> | undefined;
-  const start = async (): Promise<Worker> => {
-    // Loaded with the worker: most processes have none.
-    const [{ startWorker }, { configuredCallers, createRuns }] = await Promise.all([
-      import('../pack/background/worker.ts'),
-      import('./background.ts'),
-    ]);
-    const callerOf = options.callerOf ?? configuredCallers(config);
-    const runs = createRuns({ clock, queue, managed, workflows, callerOf, approvalFor });
-    const isAlive = (other: string): Promise<boolean> => instance.isAlive(other);
-    const log = options.log === undefined ? {} : { log: options.log };
-    return startWorker({ store, clock, queue, runs, instance: instance.id, isAlive, maxRunning, ...log });
-  };
-  return {
-    work,
-    queue,
-    startWorker: () => (worker ??= start()),
-    async stop() {
-      await (await worker?.catch(() => undefined))?.stop();
-    },
-  };
+  const pack = packOf({ ...base, kernel }, options, log);
+  return { ...base, kernel, pack, leaveProcess: endWithProcess(sandbox) };
 }
 
 /** What health and the catalog are read from. */
@@ -286,17 +245,6 @@ async function inspectOne(
   return { ...found, kind };
 }
 
-/** A run in the background that waits for this answer goes on at once; without this, at its worker's next look. */
-async function wakeAfter(parts: Parts, queue: Queue, tenant: string, approvalId: string): Promise<void> {
-  const approval = await parts.kernel.approvalFor(tenant, approvalId);
-  if (approval === undefined) return;
-  const { sessionId } = approval.subject;
-  const row = await parts.store.row('session', tenant, sessionId);
-  const parent = row?.body.parent;
-  const workflow = isObject(parent) ? parent.workflow_id : undefined;
-  await queue.nudge(tenant, typeof workflow === 'string' ? workflow : sessionId);
-}
-
 /** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
 export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
   const parts = await joinRooms(options);
@@ -304,13 +252,14 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
   const { healthDeps, catalog } = inspectionOf(parts);
   const list = (kind: Listed, caller: Caller, query: ListQuery): Promise<ListPage> =>
     listPage({ store, caller, now: clock.now() }, kind, query);
-  const background = backgroundOf(parts);
+  const background = lastingWork(parts);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await pinning.stop();
     await background.stop();
     await parts.downstreams.close();
     await pack.managed.settled();
+    parts.leaveProcess();
     await parts.instance.stop().catch(() => undefined);
     if (options.store === undefined) await store.close();
   };

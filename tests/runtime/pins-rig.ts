@@ -34,7 +34,7 @@ export async function names(runtime: RuntimeHandle): Promise<string[]> {
   return (await runtime.exposedTools(CALLER)).map(({ id }) => id);
 }
 
-export async function pinRig(how: 'listed' | 'announces' = 'listed'): Promise<PinRig> {
+export async function pinRig(how: 'listed' | 'announces' = 'listed', ...flags: string[]): Promise<PinRig> {
   const at = await place();
   const file = join(at.root, 'tools.json');
   const offer = (tools: unknown[]): void => writeFileSync(file, JSON.stringify(tools));
@@ -44,7 +44,7 @@ export async function pinRig(how: 'listed' | 'announces' = 'listed'): Promise<Pi
   const ids = tools.map(({ id }) => id);
   const config: RuntimeConfig = {
     ...base,
-    servers: { hostile: server('hostile', [script('hostile'), how, file]) },
+    servers: { hostile: server('hostile', [script('hostile'), how, file, ...flags]) },
     capabilities: Object.fromEntries(tools.map((one) => [one.id, one])),
     agent: { ...base.agent, approvedCapabilities: ids },
     policy: {

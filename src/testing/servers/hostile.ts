@@ -8,6 +8,7 @@
 //   error           answers a call with a protocol error               asks            asks us for roots and sampling in a call
 //   poison          answers a call with protocol metadata of its own   child           starts a child of its own that stays
 //   deaf            does not end when its input ends or at SIGTERM     no-reader       stops reading after tools/list
+//   --deaf          as a flag: the same beside another way
 //   listed          offers the tools in the JSON file that the second argument names, read anew each time
 //   promises        offers a tool with an outputSchema; the argument `answer` of a call is its whole result
 //   announces       as listed, and says after each call that its list changed
@@ -155,7 +156,8 @@ if (how === 'child') {
   const child = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)'], { stdio: 'inherit' });
   process.stderr.write(`child ${child.pid ?? 0}\n`);
 }
-if (how === 'deaf') {
+if (how === 'deaf' || process.argv.includes('--deaf')) {
+  process.stderr.write(`deaf ${process.pid}\n`);
   process.on('SIGTERM', () => undefined);
   setInterval(() => undefined, 1000);
 }
