@@ -20,8 +20,8 @@ export interface Kernel {
   call(request: CallRequest, io: CallIo): Promise<CallResult>;
   /** What would be decided now. No record, no effect. Throws INVALID_INPUT. */
   preview(request: CallRequest): Promise<Decision>;
-  /** The same, with everything the gate looked at; for explaining. */
-  examine(request: CallRequest): Promise<{ decision: Decision; input: DecisionInput }>;
+  /** The same, with everything the gate looked at; for explaining. No input: it could not be gathered. */
+  examine(request: CallRequest): Promise<{ decision: Decision; input: DecisionInput | undefined }>;
   /** The tools that policy leaves reachable whatever their arguments are. */
   tools(
     context: RunContext,
@@ -50,11 +50,13 @@ export function createKernel(deps: KernelDeps): Kernel {
   return {
     call: createCall(deps),
     async preview(request) {
-      const call = await prepareCall(deps, request, parseArgs(request.args));
-      return deps.gate.decide(call.input);
+      const prepared = await prepareCall(deps, request, parseArgs(request.args));
+      return prepared.ok ? deps.gate.decide(prepared.call.input) : prepared.decision;
     },
     async examine(request) {
-      const { input } = await prepareCall(deps, request, parseArgs(request.args));
+      const prepared = await prepareCall(deps, request, parseArgs(request.args));
+      if (!prepared.ok) return { decision: prepared.decision, input: undefined };
+      const { input } = prepared.call;
       return { decision: deps.gate.decide(input), input };
     },
     tools(context, session) {

@@ -6,7 +6,7 @@ import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Append, ChainKey, Commit, Row, Store } from '../../store/contract.ts';
 import type { Answerer, Approval, ApprovalEvent, ApprovalSubject, Delivery } from './approval.ts';
-import { suffices } from './approver.ts';
+import { asShown, suffices } from './approver.ts';
 import { bindingDigest } from './digests.ts';
 import { approvalText } from './prompt.ts';
 import { foldApproval, transition } from './transition.ts';
@@ -222,7 +222,8 @@ async function tryDeliver(
   attempt: { delivery: Delivery; actor?: string; at: EpochMs },
 ): Promise<DeliveryOutcome | undefined> {
   const { approval, seq } = held;
-  const { delivery, at } = attempt;
+  const { at } = attempt;
+  const delivery = asShown(answerer, attempt.delivery);
   if (approval.state !== 'pending') {
     return { approval, moved: false, why: `Approval request is not pending: ${approval.subject.approvalId}` };
   }
