@@ -36,6 +36,8 @@ export interface Kernel {
   redact(value: JsonObject): Redacted<JsonObject>;
   redactText(text: string): string;
   approvalFor(tenant: string, approvalId: string): Promise<Approval | undefined>;
+  /** Records approvals whose time has passed, before their rows are listed. */
+  settleApprovals(tenant: string): Promise<void>;
   shownApproval(tenant: string, approvalId: string): Promise<string | undefined>;
   deliver(
     answerer: Answerer,
@@ -88,6 +90,7 @@ export function createKernel(deps: KernelDeps): Kernel {
     async approvalFor(tenant, approvalId) {
       return (await deps.approvals.get(tenant, approvalId, deps.clock.now()))?.approval;
     },
+    settleApprovals: (tenant) => deps.approvals.settle(tenant, deps.clock.now()),
     shownApproval: (tenant, approvalId) => deps.approvals.shown(tenant, approvalId),
     deliver: (answerer, approvalId, delivery, actor) =>
       deps.approvals.deliver(answerer, approvalId, {

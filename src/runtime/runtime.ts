@@ -209,12 +209,19 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     },
     listRequests: (caller, query) => list(store, caller, query, { kind: 'request', view: requestView }),
     listSessions: (caller, query) => list(store, caller, query, { kind: 'session', view: sessionView }),
-    listApprovals: (caller, query) => list(store, caller, query, { kind: 'approval', view: approvalView }),
+    async listApprovals(caller, query) {
+      await kernel.settleApprovals(caller.tenant);
+      return list(store, caller, query, { kind: 'approval', view: approvalView });
+    },
     listCapabilities: () => Promise.resolve({ items: capabilityViews(config, pinning.directory) }),
     async inspect(caller, kind, id) {
+      if (kind === 'approval') await kernel.approvalFor(caller.tenant, id);
       return { ...(await inspectItem(store, caller, kind, id)), kind };
     },
-    getHealth: (caller) => health(healthDeps, caller),
+    async getHealth(caller) {
+      await kernel.settleApprovals(caller.tenant);
+      return health(healthDeps, caller);
+    },
     onToolsChanged: (listener) => pinning.onToolsChanged(listener),
     pin: (server, write) => pinning.pin(server, write),
     close: () => (closing ??= close()),

@@ -1,6 +1,5 @@
 // Owns how often an admitted call is tried: once, unless its failure certainly did nothing or its capability is declared
 // idempotent; then with growing, bounded, repeatable waits. Every try is reported.
-import { DelegateBackoff, handleWhenResult, retry } from 'cockatiel';
 import { startDeadline } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { sha256 } from '../../base/digest.ts';
@@ -144,14 +143,7 @@ export async function attempt(
   const attempts: Attempt[] = [];
   const until = clock.monotonic() + execution.capability.timeoutSeconds * 1000;
   const between: Between = { failed: undefined };
-  const policy = retry(
-    handleWhenResult(() => between.failed !== undefined && !io.signal.aborted),
-    {
-      maxAttempts: rules.retry.maxRetries,
-      backoff: new DelegateBackoff((context) => backoffMs(rules.retry, execution.callId, context.attempt)),
-    },
-  );
-  const run = policy.execute(async () => {
+  const tryOnce = async (): Promise<ExecutionResult> => {
     const before = between.failed;
     between.failed = undefined;
     // A canceled wait has been answered already; what the library starts after it must not reach the tool.
@@ -164,11 +156,12 @@ export async function attempt(
     attempts.push(recordOf(result, timing, next));
     if (next.kind === 'again' && result.kind === 'failed') between.failed = result;
     return result;
-  }, io.signal);
-  // The library's wait does not end with the signal, so the caller's cancel is raced against it between tries.
-  const cut = canceledBetween(io.signal, between);
-  const result = await Promise.race([run, cut.result]);
-  cut.done();
+  };
+  const first = await tryOnce();
+  const waits = (tried: number): number => backoffMs(rules.retry, execution.callId, tried);
+  const retries = { most: rules.retry.maxRetries, waits, between };
+  const result =
+    between.failed === undefined || io.signal.aborted ? first : await tryAgain(tryOnce, retries, io.signal);
   const last = attempts.at(-1);
   if (last?.outcome === 'transient_failure') last.outcome = 'exhausted';
   return { result, attempts };
@@ -188,6 +181,37 @@ function canceledAfter(failed: Failed): ExecutionResult {
 
 function timedOutAfter(failed: Failed): ExecutionResult {
   return { ...failed, code: 'TOOL_TIMEOUT', message: ERRORS.TOOL_TIMEOUT.sentence };
+}
+
+interface Retries {
+  most: number;
+  waits: (tried: number) => number;
+  between: Between;
+}
+
+/** The tries after the first, each after its wait. */
+async function tryAgain(
+  tryOnce: () => Promise<ExecutionResult>,
+  { most, waits, between }: Retries,
+  signal: AbortSignal,
+): Promise<ExecutionResult> {
+  const cut = canceledBetween(signal, between);
+  // Most calls never get here, so most processes never load it.
+  const { DelegateBackoff, handleWhenResult, retry } = await import('cockatiel');
+  const policy = retry(
+    handleWhenResult(() => between.failed !== undefined && !signal.aborted),
+    { maxAttempts: most, backoff: new DelegateBackoff((context) => waits(context.attempt)) },
+  );
+  let isFirst = true;
+  const run = policy.execute(() => {
+    const failed = isFirst ? between.failed : undefined;
+    isFirst = false;
+    return failed ?? tryOnce();
+  }, signal);
+  // The library's wait does not end with the signal, so the caller's cancel is raced against it between tries.
+  const result = await Promise.race([run, cut.result]);
+  cut.done();
+  return result;
 }
 
 function canceledBetween(
