@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
 import type { HealthCheck } from '../../src/runtime/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { APPROVE, CALLER, IO, OK, open, PERSON, place, says, ticket } from './rig.ts';
+import { APPROVE, CALLER, configFor, IO, OK, open, PERSON, place, says, ticket } from './rig.ts';
 import type { Bench } from './rig.ts';
 
 async function check(bench: Bench, name: string): Promise<HealthCheck | undefined> {
@@ -149,12 +149,15 @@ verifies(
   ['HE-01', 'HE-04'],
   'health puts what fails first, and what is not right says what to do',
   async () => {
-    const bench = await open(await place());
+    const at = await place();
+    const config = configFor(at);
+    const approvals = { ...config.approvals, escalationSlaMinutes: 10 };
+    const bench = await open(at, { config: { ...config, approvals } });
     const healthy = await bench.runtime.getHealth(CALLER);
     expect(healthy.checks.find((one) => one.check === 'approvals')?.status).toBe('ok');
     ticket(await bench.run(await bench.ask('pay', { amount: 1 })));
     expect(await check(bench, 'approvals')).toMatchObject({ status: 'warn' });
-    bench.clock.advance(31 * 60_000);
+    bench.clock.advance(11 * 60_000);
     const late = await bench.runtime.getHealth(CALLER);
     expect(late.status).toBe('fail');
     expect(late.checks[0]).toMatchObject({ check: 'approvals', status: 'fail' });

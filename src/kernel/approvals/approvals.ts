@@ -142,8 +142,9 @@ async function readAt(
   const held = await read(store, tenant, approvalId);
   const late = held === undefined ? undefined : expiry(held, now);
   if (late === undefined) return held;
-  const done = await store.commit(late.commit);
-  if (done.ok) return late.held;
+  // What cannot be recorded now is by the next who comes; a full disk must not stop anybody from looking.
+  const done = await store.commit(late.commit).catch(() => undefined);
+  if (done?.ok !== false) return late.held;
   // Somebody else came first, with the same or with an answer in time.
   const newer = await read(store, tenant, approvalId);
   return newer === undefined ? undefined : (expiry(newer, now)?.held ?? newer);

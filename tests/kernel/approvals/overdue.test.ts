@@ -22,14 +22,17 @@ function types(rig: Rig, id: string): Promise<string[]> {
 const REFUSED: CommitResult = { ok: false, refused: 'row', kind: 'approval', id: 'x', version: 9 };
 
 /** A store that takes no commit once it is told to. */
-function stubborn(): { wrap: (store: Store) => Store; refuse: { now: boolean; commits: number } } {
+function stubborn(answer = (): Promise<CommitResult> => Promise.resolve(REFUSED)): {
+  wrap: (store: Store) => Store;
+  refuse: { now: boolean; commits: number };
+} {
   const refuse = { now: false, commits: 0 };
   const wrap = (store: Store): Store => ({
     ...store,
     commit: (commit) => {
       if (!refuse.now) return store.commit(commit);
       refuse.commits += 1;
-      return Promise.resolve(REFUSED);
+      return answer();
     },
   });
   return { wrap, refuse };
@@ -62,15 +65,21 @@ describe('an overdue approval', () => {
   });
 
   test('is expired to a reader also where that cannot be recorded, and nobody can answer it', async () => {
-    const { wrap, refuse } = stubborn();
-    const rig = createRig({ wrapStore: wrap });
-    const id = await ask(rig, {});
-    rig.clock.advance(900_000);
-    refuse.now = true;
-    expect((await rig.kernel.approvalFor('local', id))?.state).toBe('expired');
-    for (const answer of [APPROVE, REJECT]) {
-      const { moved, approval } = await rig.kernel.deliver(PERSON, id, answer);
-      expect([moved, approval.state]).toEqual([false, 'expired']);
+    for (const failing of [undefined, () => Promise.reject(new Error('disk full'))]) {
+      const { wrap, refuse } = stubborn(failing);
+      const rig = createRig({ wrapStore: wrap });
+      const id = await ask(rig, {});
+      rig.clock.advance(900_000);
+      refuse.now = true;
+      expect((await rig.kernel.approvalFor('local', id))?.state).toBe('expired');
+      await rig.kernel.settleApprovals('local');
+      for (const answer of [APPROVE, REJECT]) {
+        const { moved, approval } = await rig.kernel.deliver(PERSON, id, answer);
+        expect([moved, approval.state]).toEqual([false, 'expired']);
+      }
+      refuse.now = false;
+      await rig.kernel.settleApprovals('local');
+      expect(await states(rig)).toEqual({ [id]: 'expired' });
     }
   });
 });
