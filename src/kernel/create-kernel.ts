@@ -20,8 +20,8 @@ export interface Kernel {
   call(request: CallRequest, io: CallIo): Promise<CallResult>;
   /** What would be decided now. No record, no effect. Throws INVALID_INPUT. */
   preview(request: CallRequest): Promise<Decision>;
-  /** The same, with everything the gate looked at; for explaining. */
-  examine(request: CallRequest): Promise<{ decision: Decision; input: DecisionInput }>;
+  /** The same, with everything the gate looked at; for explaining. No input: it could not be gathered. */
+  examine(request: CallRequest): Promise<{ decision: Decision; input: DecisionInput | undefined }>;
   /** The tools that policy leaves reachable whatever their arguments are. */
   tools(
     context: RunContext,
@@ -36,6 +36,8 @@ export interface Kernel {
   redact(value: JsonObject): Redacted<JsonObject>;
   redactText(text: string): string;
   approvalFor(tenant: string, approvalId: string): Promise<Approval | undefined>;
+  /** Records approvals whose time has passed, before their rows are listed. */
+  settleApprovals(tenant: string): Promise<void>;
   shownApproval(tenant: string, approvalId: string): Promise<string | undefined>;
   /** The part of a commit that takes an approval back; undefined when it is not pending or approved. */
   revocation(tenant: string, approvalId: string, reason: string): Promise<Commit | undefined>;
@@ -52,11 +54,13 @@ export function createKernel(deps: KernelDeps): Kernel {
   return {
     call: createCall(deps),
     async preview(request) {
-      const call = await prepareCall(deps, request, parseArgs(request.args));
-      return deps.gate.decide(call.input);
+      const prepared = await prepareCall(deps, request, parseArgs(request.args));
+      return prepared.ok ? deps.gate.decide(prepared.call.input) : prepared.decision;
     },
     async examine(request) {
-      const { input } = await prepareCall(deps, request, parseArgs(request.args));
+      const prepared = await prepareCall(deps, request, parseArgs(request.args));
+      if (!prepared.ok) return { decision: prepared.decision, input: undefined };
+      const { input } = prepared.call;
       return { decision: deps.gate.decide(input), input };
     },
     async tools(context, session) {
@@ -89,6 +93,7 @@ export function createKernel(deps: KernelDeps): Kernel {
     async approvalFor(tenant, approvalId) {
       return (await deps.approvals.get(tenant, approvalId, deps.clock.now()))?.approval;
     },
+    settleApprovals: (tenant) => deps.approvals.settle(tenant, deps.clock.now()),
     shownApproval: (tenant, approvalId) => deps.approvals.shown(tenant, approvalId),
     revocation: (tenant, approvalId, reason) =>
       deps.approvals.revoking(tenant, approvalId, { reason, at: deps.clock.now() }),

@@ -7,8 +7,7 @@
 // K4  A start without an outcome whose process is gone is `unknown`, for ever; it is never run again.
 // K5  Deciding is repeated when anything it relied on changed before the commit.
 // K6  An exception on the way to a decision is a recorded deny.
-import { asRuntimeError, RuntimeError } from '../base/errors.ts';
-import { showCut } from '../base/text.ts';
+import { RuntimeError } from '../base/errors.ts';
 import type { Commit, CounterMove } from '../store/contract.ts';
 import type { Held } from './approvals/approvals.ts';
 import { describeKey, moves } from './budgets/counters.ts';
@@ -77,11 +76,9 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   if (known.kind === 'answer') return answer(known.result);
   const controls = await deps.store.counter(controlsKey(request));
   const args = parseArgs(request.args);
-  const prepared = await prepareCall(deps, request, args).catch((thrown: unknown) =>
-    kernelError(deps, thrown),
-  );
-  if ('verdict' in prepared) return refuse(deps, { request, args }, prepared, known.rowVersion);
-  const call = prepared;
+  const prepared = await prepareCall(deps, request, args);
+  if (!prepared.ok) return refuse(deps, { request, args }, prepared.decision, known.rowVersion);
+  const { call } = prepared;
   const decision = withoutSecrets(deps, deps.gate.decide(call.input));
   if (decision.verdict === 'deny') return refuse(deps, call, decision, known.rowVersion);
 
@@ -96,8 +93,8 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
       deps.clock.now(),
     );
     if (standing?.approval.state !== 'approved') {
-      const { rowVersion, status } = known;
-      return openApproval(deps, { call, decision, standing, rowVersion, known: status });
+      const { rowVersion, waitsFor } = known;
+      return openApproval(deps, { call, decision, standing, rowVersion, waitsFor });
     }
     held = standing;
   }
@@ -133,24 +130,6 @@ function unreachable(decision: Decision): Decision {
     layer: 'kernel',
     reasons: ['no executor of this process serves the transport of this capability', ...decision.reasons],
   };
-}
-
-/** K6: the facts of a decision could not be gathered; an outage of the store is told as what it is, and nothing ran. */
-function kernelError(deps: KernelDeps, thrown: unknown): Decision {
-  const { code, message } = asRuntimeError(thrown);
-  if (code === 'STORE_UNAVAILABLE' || code === 'STORE_CORRUPT') throw thrown;
-  return withoutSecrets(deps, {
-    verdict: 'deny',
-    ruleId: 'kernel_error',
-    layer: 'kernel',
-    reasons: [`what deciding needs could not be gathered: ${code}: ${showCut(message, 160)}`],
-    aliases: ['kernel_error'],
-    onDeny: 'tell_model',
-    policyDigest: deps.config.policy.digest,
-    attributes: {},
-    scopes: { requested: [], allowed: [] },
-    others: [],
-  });
 }
 
 async function refuse(

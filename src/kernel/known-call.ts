@@ -13,7 +13,7 @@ import type { RequestBody, RequestStatus } from './evidence/receipts.ts';
 import type { Decision, Layer, RuleId } from './policy/decision.ts';
 
 export type Known =
-  | { kind: 'new'; rowVersion: number | undefined; status: RequestStatus | undefined }
+  | { kind: 'new'; rowVersion: number | undefined; waitsFor: string | undefined }
   | { kind: 'answer'; result: CallResult };
 
 // Each round somebody else settled the call first; a store that refuses for ever must not hold the caller for ever.
@@ -39,6 +39,32 @@ async function findFinish(
   }
 }
 
+interface RecordedEnd {
+  outcome?: ToolOutcome;
+  error?: { code: ErrorCode; message: string };
+}
+
+/** How a call ended by its own record; without an outcome when that is erased or not there. */
+async function recordedEnd(
+  store: Store,
+  chain: ChainKey,
+  from: number,
+  callId: string,
+): Promise<RecordedEnd> {
+  const finished = await findFinish(store, chain, from, callId);
+  if (finished === undefined) return {};
+  const shown = finished.evidence.state === 'present' ? finished.evidence.value.error : undefined;
+  const error = shown as unknown as RecordedEnd['error'];
+  const sealed = await store.unseal(chain, finished.header.seq);
+  const ended = error === undefined ? {} : { error };
+  if (sealed.state !== 'present') return ended;
+  const { content, structured } = sealed.value as { content: ContentBlock[]; structured?: JsonObject };
+  return {
+    ...ended,
+    outcome: { content, ...(structured === undefined ? {} : { structured }), replayed: true },
+  };
+}
+
 /** The exact recorded result of a finished call, or undefined when it is erased or not there. */
 export async function recordedOutcome(
   store: Store,
@@ -46,16 +72,7 @@ export async function recordedOutcome(
   from: number,
   callId: string,
 ): Promise<ToolOutcome | undefined> {
-  const finished = await findFinish(store, chain, from, callId);
-  if (finished === undefined) return undefined;
-  const sealed = await store.unseal(chain, finished.header.seq);
-  if (sealed.state !== 'present') return undefined;
-  const value = sealed.value as { content: ContentBlock[]; structured?: JsonObject };
-  return {
-    content: value.content,
-    ...(value.structured === undefined ? {} : { structured: value.structured }),
-    replayed: true,
-  };
+  return (await recordedEnd(store, chain, from, callId)).outcome;
 }
 
 /** The decision as it was recorded; enough to answer with, never decided on again. */
@@ -92,7 +109,7 @@ async function finishedResult(deps: KernelDeps, request: CallRequest, row: Store
   const status = row.status as 'done' | 'tool_error';
   const of = body.replay_of ?? { session_id: request.session.id, seq: body.start_seq, call_id: row.id };
   const chain = { ...sessionChain(request), id: of.session_id };
-  const outcome = await recordedOutcome(deps.store, chain, of.seq, of.call_id);
+  const { outcome, error } = await recordedEnd(deps.store, chain, of.seq, of.call_id);
   const gone: ToolOutcome = {
     content: [{ type: 'text', text: 'The stored result of this call has been erased.' }],
     replayed: true,
@@ -104,6 +121,7 @@ async function finishedResult(deps: KernelDeps, request: CallRequest, row: Store
     sideEffect: (body.side_effect_status as SideEffect | undefined) ?? 'not_executed',
     status,
     outcome: outcome ?? gone,
+    ...(status === 'tool_error' && error !== undefined ? { error } : {}),
   };
 }
 
@@ -161,15 +179,16 @@ export async function knownCall(deps: KernelDeps, request: CallRequest): Promise
 
 async function readKnown(deps: KernelDeps, request: CallRequest): Promise<Known | 'settled'> {
   const row = await deps.store.row('request', request.context.caller.tenant, request.toolCallId);
-  if (row === undefined) return { kind: 'new', rowVersion: undefined, status: undefined };
+  if (row === undefined) return { kind: 'new', rowVersion: undefined, waitsFor: undefined };
   const body = row.body as unknown as RequestBody;
   if (body.session_id !== request.session.id || body.tool !== request.tool) {
     throw new RuntimeError('NOT_FOUND', undefined, { tool_call_id: request.toolCallId });
   }
   switch (row.status as RequestStatus) {
     case 'denied':
+      return { kind: 'new', rowVersion: row.version, waitsFor: undefined };
     case 'waiting_approval':
-      return { kind: 'new', rowVersion: row.version, status: row.status as RequestStatus };
+      return { kind: 'new', rowVersion: row.version, waitsFor: body.approval_id };
     case 'done':
     case 'tool_error':
       return { kind: 'answer', result: await finishedResult(deps, request, row) };

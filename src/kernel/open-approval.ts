@@ -4,7 +4,7 @@ import type { Approval, ApprovalSubject } from './approvals/approval.ts';
 import type { Held } from './approvals/approvals.ts';
 import type { KernelDeps } from './deps.ts';
 import { denial, waiting } from './evidence/receipts.ts';
-import type { Receipt, RequestStatus } from './evidence/receipts.ts';
+import type { Receipt } from './evidence/receipts.ts';
 import type { Decision } from './policy/decision.ts';
 import { catalogApprover } from './policy/verdict.ts';
 import type { PreparedCall } from './prepare.ts';
@@ -16,8 +16,8 @@ interface Asked {
   decision: Decision;
   standing: Held | undefined;
   rowVersion: number | undefined;
-  /** What the request row says of this call so far; one that waits already is on record. */
-  known: RequestStatus | undefined;
+  /** The approval that this call is on record as waiting for. */
+  waitsFor: string | undefined;
 }
 
 function wasAsked(approval: Approval, actor: string): boolean {
@@ -41,9 +41,9 @@ export async function openApproval(deps: KernelDeps, asked: Asked): Promise<Roun
   const facts = nothingRan(decision, request.toolCallId);
   if (standing?.approval.state === 'pending') {
     const askable = !wasAsked(standing.approval, request.context.caller.actor);
-    if (asked.known !== 'waiting_approval') {
+    const { approvalId } = standing.approval.subject;
+    if (asked.waitsFor !== approvalId) {
       const of: Receipt = { request, at: deps.clock.now() };
-      const { approvalId } = standing.approval.subject;
       const joined = await deps.store.commit(waiting(of, decision, approvalId, expected(asked)));
       if (!joined.ok) return again();
     }

@@ -1,7 +1,8 @@
 // Owns the first step of a call: from an untrusted request to the one checked object that everybody after reads.
 import { canonicalJson, checkJson, DEFAULT_JSON_LIMITS, isObject } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
-import { RuntimeError } from '../base/errors.ts';
+import { asRuntimeError, RuntimeError } from '../base/errors.ts';
+import { showCut } from '../base/text.ts';
 import type { Capability } from '../config/types.ts';
 import { actionDigest } from './approvals/digests.ts';
 import { readHistory, repeatKey } from './budgets/counters.ts';
@@ -9,7 +10,7 @@ import type { CountedSession } from './budgets/counters.ts';
 import type { CallRequest } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import type { ToolDefinition } from './execution/executor.ts';
-import type { DecisionInput, PinState } from './policy/decision.ts';
+import type { Decision, DecisionInput, PinState } from './policy/decision.ts';
 import { resolvePaths } from './policy/resolve-paths.ts';
 
 export interface PreparedCall {
@@ -36,12 +37,42 @@ export function parseArgs(raw: unknown): JsonObject {
   return value;
 }
 
-/** Gathers the facts that deciding needs, and binds everything to one digest. */
+/** The facts, or the denial that is all that can be decided without them. */
+export type Prepared = { ok: true; call: PreparedCall } | { ok: false; decision: Decision };
+
+/** An exception is a deny; only an outage of the store is told as what it is. */
+function kernelError(deps: KernelDeps, thrown: unknown): Decision {
+  const { code, message } = asRuntimeError(thrown);
+  if (code === 'STORE_UNAVAILABLE' || code === 'STORE_CORRUPT') throw thrown;
+  const reason = deps.redactor.text(`what deciding needs could not be gathered: ${code}: ${message}`);
+  return {
+    verdict: 'deny',
+    ruleId: 'kernel_error',
+    layer: 'kernel',
+    reasons: [showCut(reason, 240)],
+    aliases: ['kernel_error'],
+    onDeny: 'tell_model',
+    policyDigest: deps.config.policy.digest,
+    attributes: {},
+    scopes: { requested: [], allowed: [] },
+    others: [],
+  };
+}
+
+/** Gathers the facts that deciding needs, and binds everything to one digest. Rejects only when the store is out. */
 export async function prepareCall(
   deps: KernelDeps,
   request: CallRequest,
   args: JsonObject,
-): Promise<PreparedCall> {
+): Promise<Prepared> {
+  try {
+    return { ok: true, call: await gather(deps, request, args) };
+  } catch (thrown) {
+    return { ok: false, decision: kernelError(deps, thrown) };
+  }
+}
+
+async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject): Promise<PreparedCall> {
   const { config, gate, store, clock } = deps;
   const { context, session, tool } = request;
   const capability = Object.hasOwn(config.capabilities, tool) ? config.capabilities[tool] : undefined;

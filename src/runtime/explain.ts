@@ -82,7 +82,7 @@ export async function explainPolicy(
     attributes: decision.attributes,
     ...(decision.approval === undefined ? {} : { approver: decision.approval.approver }),
   };
-  if (!isOperator(caller)) return view;
+  if (!isOperator(caller) || input === undefined) return view;
   const { flip } = await import('../kernel/policy/explain.ts');
   return { ...view, flip: flip(parts.gate, input) as unknown as JsonValue };
 }

@@ -47,6 +47,7 @@ import type { InspectKind, Inspection, ListPage, ListQuery } from './contract.ts
 import { explainPolicy } from './explain.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
 import { lastingWork, wakeAfter } from './lasting-work.ts';
+import type { LastingWork } from './lasting-work.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
 import { workspaceRecorder } from './workspace-record.ts';
@@ -245,6 +246,18 @@ async function inspectOne(
   return { ...found, kind };
 }
 
+/** Last what the others still need: the sign of life and the store. */
+async function closeAll(parts: Parts, background: LastingWork): Promise<void> {
+  const { options, store, pack, pinning } = parts;
+  await pinning.stop();
+  await background.stop();
+  await parts.downstreams.close();
+  await pack.managed.settled();
+  parts.leaveProcess();
+  await parts.instance.stop().catch(() => undefined);
+  if (options.store === undefined) await store.close();
+}
+
 /** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
 export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
   const parts = await joinRooms(options);
@@ -254,15 +267,6 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     listPage({ store, caller, now: clock.now() }, kind, query);
   const background = lastingWork(parts);
   let closing: Promise<void> | undefined;
-  const close = async (): Promise<void> => {
-    await pinning.stop();
-    await background.stop();
-    await parts.downstreams.close();
-    await pack.managed.settled();
-    parts.leaveProcess();
-    await parts.instance.stop().catch(() => undefined);
-    if (options.store === undefined) await store.close();
-  };
   return {
     config,
     store,
@@ -289,7 +293,10 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     },
     listRequests: (caller, query) => list('request', caller, query),
     listSessions: (caller, query) => list('session', caller, query),
-    listApprovals: (caller, query) => list('approval', caller, query),
+    async listApprovals(caller, query) {
+      await kernel.settleApprovals(caller.tenant);
+      return list('approval', caller, query);
+    },
     async listCapabilities(_caller, query) {
       await pinning.refresh();
       return capabilityPage(config, pinning.directory, query);
@@ -297,11 +304,13 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     inspect: (caller, kind, id) => inspectOne(parts, catalog, caller, { kind, id }),
     async getHealth(caller) {
       await pinning.refresh();
+      // Health answers also when the store does not.
+      await kernel.settleApprovals(caller.tenant).catch(() => undefined);
       return health(healthDeps, caller);
     },
     refreshTools: () => pinning.refresh(),
     onToolsChanged: (listener) => pinning.onToolsChanged(listener),
     pin: (server, expected) => pinning.pin(server, expected),
-    close: () => (closing ??= close()),
+    close: () => (closing ??= closeAll(parts, background)),
   };
 }

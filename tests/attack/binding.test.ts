@@ -14,7 +14,7 @@ describe('binding', () => {
       expect(run.escaped).toEqual([]);
       expect(run.mutations).toBe(MUTATIONS);
       expect(run.control).toBe(Math.ceil(MUTATIONS / 100));
-      expect(Object.keys(run.fields)).toHaveLength(13);
+      expect(Object.keys(run.fields)).toHaveLength(16);
     },
     Math.max(60_000, MUTATIONS * 20),
   );

@@ -127,6 +127,24 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
     call(rig, { session: sessionOf(rig.clock, { id: otherName(rig.request('pay', {}).session.id, by) }) }),
   actor: ({ rig, by }) =>
     call(rig, { session: sessionOf(rig.clock, { actor: otherName(CALLER.actor, by) }) }),
+  agent: async (scene) => {
+    const agentId = otherName('agent-1', scene.by);
+    const other = config();
+    // Also the agent that its own policy knows: the approval was another's.
+    return call(second(scene, { config: { ...other, agent: { ...other.agent, id: agentId } } }), {
+      context: contextOf({ agentId }),
+    });
+  },
+  delegation: ({ rig, by }) => {
+    const text = otherName('', by);
+    const delegation = {
+      mode: by.pick(['user_delegated', 'human_approved'] as const),
+      delegatedPrincipalId: by.pick(['', text]),
+      delegatedScope: by.pick(['', text]),
+    };
+    return call(rig, { context: contextOf({ delegation }) });
+  },
+  key: ({ rig, by }) => call(rig, { idempotencyKey: otherName('', by) }),
   tool: ({ rig }) => call(rig, {}, 'pay2'),
   args: ({ rig, by }) => call(rig, {}, 'pay', otherArgs(by)),
   pin: (scene) => {
@@ -161,7 +179,19 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
     ),
 };
 // Arguments have the most to change; a forged chain costs the most.
-const WEIGHTS = ['tenant', 'principal', 'session', 'actor', 'tool', 'pin', 'policy', 'time'] as const;
+const WEIGHTS = [
+  'tenant',
+  'principal',
+  'agent',
+  'delegation',
+  'key',
+  'session',
+  'actor',
+  'tool',
+  'pin',
+  'policy',
+  'time',
+] as const;
 const FORGED = ['approval_id', 'chain', 'expiry', 'answer'] as const;
 
 function choose(by: Random): string {

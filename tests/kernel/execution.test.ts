@@ -2,34 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { backoffMs } from '../../src/kernel/execution/attempts.ts';
 import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
-import type { ErrorCode } from '../../src/base/errors.ts';
 import * as checks from '../attack/checks.ts';
 import { verifies } from '../e2e/verifies.ts';
+import { answers, attemptsOf, AWAY, failed, LOST } from './outcomes.ts';
 import { approved, createRig, expectStatus, OK, sessionOf } from './rig.ts';
-import type { Rig } from './rig.ts';
 import { capability, look, note, pay, sampleConfig, ticket } from './sample-config.ts';
-
-function failed(
-  code: ErrorCode,
-  sideEffect: 'not_executed' | 'side_effect_unknown',
-  message = 'gone',
-): ExecutionResult {
-  return { kind: 'failed', code, message, sideEffect, notes: [] };
-}
-
-const AWAY = failed('DOWNSTREAM_UNAVAILABLE', 'not_executed');
-const LOST = failed('DOWNSTREAM_UNAVAILABLE', 'side_effect_unknown');
-
-/** The tool answers these in turn, the last one for ever. */
-function answers(rig: Rig, ...results: ExecutionResult[]): void {
-  let n = 0;
-  rig.tool.run = () => Promise.resolve(results[Math.min(n++, results.length - 1)] ?? OK);
-}
-
-async function attemptsOf(rig: Rig): Promise<unknown> {
-  const finish = (await rig.records()).filter((one) => one.header.type === 'call_finished').at(-1);
-  return finish?.evidence.state === 'present' ? finish.evidence.value.attempts : undefined;
-}
 
 describe('retries', () => {
   test('wait min(base·2^(n-1), cap) ±20 %, the same for the same seed', () => {
@@ -193,7 +170,7 @@ describe('failures', () => {
       });
     expect((await rig.call('note', { n: 1 }, {}, { signal: stop.signal })).status).toBe('canceled');
 
-    const slow = { maxRetries: 2, backoffBaseMs: 60_000, backoffCapMs: 60_000 };
+    const slow = { maxRetries: 2, backoffBaseMs: 5000, backoffCapMs: 5000 };
     const waiting = createRig({ config: sampleConfig({ policy: { retry: slow } }) });
     const later = new AbortController();
     answers(waiting, AWAY);
@@ -201,6 +178,21 @@ describe('failures', () => {
     setImmediate(() => later.abort());
     expect((await call).status).toBe('canceled');
     expect(waiting.effects).toHaveLength(1);
+  });
+
+  test('a cancel between tries does not forget that the try before it may have left', async () => {
+    const safe = capability('safe', {
+      mode: 'write',
+      idempotency: { keyRequired: false, idempotent: true },
+    });
+    const retry = { maxRetries: 2, backoffBaseMs: 5000, backoffCapMs: 5000 };
+    const registry = { allowed: ['safe'], denied: [] };
+    const rig = createRig({ config: sampleConfig({ capabilities: [safe], policy: { retry, registry } }) });
+    const stop = new AbortController();
+    answers(rig, LOST);
+    const call = rig.call('safe', {}, {}, { signal: stop.signal });
+    setImmediate(() => stop.abort());
+    expect(await call).toMatchObject({ status: 'unknown', sideEffect: 'side_effect_unknown' });
   });
 
   test('a call canceled before it began has no effect', async () => {
@@ -349,10 +341,41 @@ describe('idempotency keys', () => {
   });
 
   test('a conflict, a wait and an unknown of a key are on record like every other answer', async () => {
-    const rig = createRig();
+    const rig = createRig({ isAlive: (instance) => Promise.resolve(instance === 'inst_rig') });
+    const seen = async (): Promise<unknown> => {
+      const last = (await rig.records()).at(-1);
+      return last?.evidence.state === 'present' ? last.evidence.value : undefined;
+    };
     await rig.call('ticket', { key: 'k', title: 'a' });
-    const before = (await rig.records()).length;
-    await rig.call('ticket', { key: 'k', title: 'b' }, { toolCallId: 'call_conflict' });
-    expect((await rig.records()).length).toBeGreaterThan(before);
+    const conflict = { toolCallId: 'call_conflict' };
+    const refused = await rig.call('ticket', { key: 'k', title: 'b' }, conflict);
+    expect(refused.receiptIds).toHaveLength(1);
+    expect(await seen()).toMatchObject({
+      call_id: 'call_conflict',
+      receipt_id: refused.receiptIds[0],
+      error: { code: 'IDEMPOTENCY_CONFLICT' },
+      side_effect_status: 'not_executed',
+    });
+    expect(await rig.store.row('request', 'local', 'call_conflict')).toMatchObject({ status: 'tool_error' });
+    expect(await rig.call('ticket', { key: 'k', title: 'b' }, conflict)).toMatchObject({
+      status: 'tool_error',
+      outcome: { replayed: true },
+      error: { code: 'IDEMPOTENCY_CONFLICT' },
+    });
+
+    let during: unknown;
+    rig.tool.run = async () => {
+      during = await rig.call('ticket', { key: 'l', title: 'a' }, { toolCallId: 'call_wait' });
+      return LOST;
+    };
+    await rig.call('ticket', { key: 'l', title: 'a' });
+    expect(during).toMatchObject({ status: 'tool_error', error: { code: 'CONFLICT' } });
+    expect(await rig.store.row('request', 'local', 'call_wait')).toBeDefined();
+    // The wait is over: the same id is decided anew and learns that nobody knows.
+    const after = await rig.call('ticket', { key: 'l', title: 'a' }, { toolCallId: 'call_wait' });
+    expect(after.status).toBe('unknown');
+    expect(await seen()).toMatchObject({ call_id: 'call_wait', status: 'unknown' });
+    expect(await rig.store.row('request', 'local', 'call_wait')).toMatchObject({ status: 'unknown' });
+    expect(rig.effects).toHaveLength(2);
   });
 });

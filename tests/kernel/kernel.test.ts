@@ -1,9 +1,10 @@
 // Owns the proof of the door itself: commits, receipts, failures, ids, limits. Approvals are beside it.
 import { describe, expect, test } from 'vitest';
+import { RuntimeError } from '../../src/base/errors.ts';
 import type { Commit, Store } from '../../src/store/contract.ts';
 import * as checks from '../attack/checks.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { CALLER, contextOf, createRig, expectStatus, SESSION, sessionOf } from './rig.ts';
+import { CALLER, CANARY, contextOf, createRig, expectStatus, SESSION, sessionOf } from './rig.ts';
 import type { MakeRig } from './rig.ts';
 import { sampleConfig } from './sample-config.ts';
 
@@ -260,7 +261,60 @@ describe('on record, whatever happens', () => {
     const rig = createRig();
     await rig.call('pay', {}, { toolCallId: 'call_1' });
     await rig.call('pay', {}, { toolCallId: 'call_2' });
-    expect(await rig.store.row('request', 'local', 'call_2')).toBeDefined();
+    const first = await rig.store.row('request', 'local', 'call_1');
+    const approvalId = first?.body.approval_id;
+    const joined = { status: 'waiting_approval', body: { approval_id: approvalId } };
+    expect(await rig.store.row('request', 'local', 'call_2')).toMatchObject(joined);
+    expect((await rig.records()).map((one) => one.header.type)).toEqual(['call_waiting', 'call_waiting']);
+    // Asked again it is on record already.
+    await rig.call('pay', {}, { toolCallId: 'call_2' });
+    expect(await rig.records()).toHaveLength(2);
+  });
+
+  test('a call whose approval expired is on record as waiting for the one it joins instead', async () => {
+    const rig = createRig();
+    await rig.call('pay', {}, { toolCallId: 'call_1' });
+    rig.clock.advance(900_000);
+    await rig.call('pay', {}, { toolCallId: 'call_2' });
+    await rig.call('pay', {}, { toolCallId: 'call_1' });
+    const rows = await Promise.all(['call_1', 'call_2'].map((id) => rig.store.row('request', 'local', id)));
+    expect(rows[0]?.body.approval_id).toBe(rows[1]?.body.approval_id);
+    expect(await rig.records()).toHaveLength(3);
+  });
+
+  test('an earlier run that cannot be settled ends in an error that says to try again', async () => {
+    const lost = { toolCallId: 'call_lost' };
+    const dying = createRig({
+      instance: 'inst_dead',
+      wrapStore: (store) => ({
+        ...store,
+        commit: (commit) =>
+          commit.appends?.[0]?.type === 'call_finished'
+            ? Promise.reject(new Error('gone'))
+            : store.commit(commit),
+      }),
+    });
+    await expect(dying.call('note', {}, lost)).rejects.toThrow();
+    let refused = 0;
+    const rig = createRig({
+      store: dying.store,
+      clock: dying.clock,
+      idSeed: 'next',
+      wrapStore: (store) => ({
+        ...store,
+        commit: () => {
+          refused += 1;
+          return Promise.resolve({ ok: false, refused: 'row', kind: 'request', id: 'x', version: 9 });
+        },
+      }),
+    });
+    await expect(rig.call('note', {}, lost)).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      retryable: true,
+    });
+    expect(refused).toBeGreaterThan(1);
+    expect(refused).toBeLessThan(20);
+    expect(rig.effects).toHaveLength(0);
   });
 
   test('the cycle rule forgets after its window', async () => {
@@ -271,14 +325,43 @@ describe('on record, whatever happens', () => {
   });
 
   test('an exception on the way to the decision is a recorded deny', async () => {
-    const rig = createRig();
-    rig.pins.get = () => {
-      throw new TypeError('pin file unreadable');
+    const bug = (): never => {
+      throw new TypeError(`unreadable ${CANARY}`);
     };
-    expect(await rig.call('note', {})).toMatchObject({
-      status: 'denied',
-      decision: { ruleId: 'kernel_error' },
+    const directory = createRig();
+    directory.pins.get = bug;
+    const schema = createRig({
+      wrapGate: (gate) => ({ ...gate, prepare: () => Promise.reject(new Error('bug')) }),
     });
-    expect((await rig.records()).map((one) => one.header.type)).toEqual(['call_denied']);
+    const history = createRig({
+      config: sampleConfig({ policy: { loopBudget: { maxCalls: 9 } } }),
+      wrapStore: (store) => ({
+        ...store,
+        counter: (key) => (key.endsWith('|calls') ? bug() : store.counter(key)),
+      }),
+    });
+    for (const rig of [directory, schema, history]) {
+      expect(await rig.call('note', {}, { toolCallId: 'call_bug' })).toMatchObject({
+        status: 'denied',
+        decision: { ruleId: 'kernel_error' },
+      });
+      expect((await rig.records()).map((one) => one.header.type)).toEqual(['call_denied']);
+      expect(await rig.store.row('request', 'local', 'call_bug')).toMatchObject({ status: 'denied' });
+      expect(await checks.readable(rig)).not.toContain(CANARY);
+      expect(rig.effects).toHaveLength(0);
+      // What would be decided is the same answer, without a record.
+      expect(await rig.kernel.preview(rig.request('note', {}))).toMatchObject({ ruleId: 'kernel_error' });
+    }
+  });
+
+  test('a store that is out is told as what it is', async () => {
+    const rig = createRig({
+      wrapStore: (store) => ({
+        ...store,
+        counter: (key) =>
+          key.includes('|rep|') ? Promise.reject(new RuntimeError('STORE_UNAVAILABLE')) : store.counter(key),
+      }),
+    });
+    await expect(rig.call('note', {})).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 });

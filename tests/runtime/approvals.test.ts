@@ -1,4 +1,4 @@
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Delivery } from '../../src/kernel/approvals/approval.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { APPROVE, CALLER, IO, open, OTHER, PERSON, place, REJECT, says, ticket, types } from './rig.ts';
@@ -187,6 +187,26 @@ verifies(['AP-12'], 'an approval is good for exactly what was shown', async () =
   expect(bench.effects).toEqual([]);
   expect((await bench.run(small)).status).toBe('done');
   expect(bench.effects.map((one) => one.args)).toEqual([{ amount: 1 }]);
+});
+
+test('lists, health and inspection say that an approval has expired before anybody touches it', async () => {
+  const bench = await open(await place());
+  const { runtime } = bench;
+  const id = ticket(await bench.run(await bench.ask('pay', { amount: 1 })));
+  bench.clock.advance(900_000);
+  const statuses = async (status: string): Promise<unknown[]> =>
+    (await runtime.listApprovals(CALLER, { filter: { status } })).items.map((one) => one.status);
+  expect(await statuses('expired')).toEqual(['expired']);
+  expect(await statuses('pending')).toEqual([]);
+  const later = ticket(await bench.run(await bench.ask('pay', { amount: 2 })));
+  bench.clock.advance(900_000);
+  expect((await runtime.inspect(CALLER, 'approval', later)).state).toMatchObject({ status: 'expired' });
+  await bench.run(await bench.ask('pay', { amount: 3 }));
+  bench.clock.advance(900_000);
+  const { checks } = await runtime.getHealth(CALLER);
+  expect(checks.find((one) => one.check === 'approvals')).toMatchObject({ status: 'ok' });
+  const found = await runtime.inspect(CALLER, 'approval', id);
+  expect(types(found)).toEqual(['approval_requested', 'approval_expired']);
 });
 
 verifies(['AP-13'], 'an approval expires unanswered and unused, and is then never used', async () => {

@@ -3,7 +3,6 @@ import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
 import type { HealthCheck } from '../../src/runtime/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { APPROVE, CALLER, configFor, IO, OK, open, PERSON, place, says, ticket } from './rig.ts';
-
 import type { Bench } from './rig.ts';
 
 async function check(bench: Bench, name: string): Promise<HealthCheck | undefined> {

@@ -5,8 +5,15 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Append, ChainKey, Commit, Row, Store } from '../../store/contract.ts';
-import type { Answerer, Approval, ApprovalEvent, ApprovalSubject, Delivery } from './approval.ts';
-import { suffices } from './approver.ts';
+import type {
+  Answerer,
+  Approval,
+  ApprovalEvent,
+  ApprovalState,
+  ApprovalSubject,
+  Delivery,
+} from './approval.ts';
+import { asShown, suffices } from './approver.ts';
 import type { Sufficiency } from './approver.ts';
 import { bindingDigest } from './digests.ts';
 import { approvalText } from './prompt.ts';
@@ -28,6 +35,8 @@ export interface Approvals {
   /** The approval that decides this digest now: pending, approved, or a rejection that still stands. */
   standing(tenant: string, actionDigest: string, now: EpochMs): Promise<Held | undefined>;
   get(tenant: string, approvalId: string, now: EpochMs): Promise<Held | undefined>;
+  /** Records every approval whose time has passed as expired, so that rows say what reading one would. */
+  settle(tenant: string, now: EpochMs): Promise<void>;
   /** The commit that opens an approval; the caller adds its own appends. */
   opening(subject: Omit<ApprovalSubject, 'shownDigest'>, args: JsonObject): Commit;
   /** The part of a start commit that spends the approval (A2). Throws APPROVAL_NOT_PENDING if it cannot be spent. */
@@ -46,6 +55,9 @@ export interface Approvals {
   /** The exact text that was or will be shown. */
   shown(tenant: string, approvalId: string): Promise<string | undefined>;
 }
+
+// Each round somebody else moved the approval first; a store that refuses for ever must not hold the answer for ever.
+const MAX_ROUNDS = 8;
 
 function chainOf(tenant: string, approvalId: string): ChainKey {
   return { tenant, aggregate: 'approval', id: approvalId };
@@ -128,7 +140,8 @@ async function read(store: Store, tenant: string, approvalId: string): Promise<H
   return approval === undefined ? undefined : { approval, seq: records.length };
 }
 
-/** Reads an approval; one whose time has passed is recorded as expired first, so expiry needs no timer to hold. */
+/** Reads an approval; one whose time has passed is expired to every reader, and is recorded so, once and by whoever
+ * comes first, so expiry needs no timer to hold. */
 async function readAt(
   store: Store,
   tenant: string,
@@ -136,16 +149,49 @@ async function readAt(
   now: EpochMs,
 ): Promise<Held | undefined> {
   const held = await read(store, tenant, approvalId);
-  const isOpen = held?.approval.state === 'pending' || held?.approval.state === 'approved';
-  if (held === undefined || !isOpen || stillStands(held, now)) return held;
+  const late = held === undefined ? undefined : expiry(held, now);
+  if (late === undefined) return held;
+  // What cannot be recorded now is by the next who comes; a full disk must not stop anybody from looking.
+  const done = await store.commit(late.commit).catch(() => undefined);
+  if (done?.ok !== false) return late.held;
+  // Somebody else came first, with the same or with an answer in time.
+  const newer = await read(store, tenant, approvalId);
+  return newer === undefined ? undefined : (expiry(newer, now)?.held ?? newer);
+}
+
+/** What an open approval becomes when its time has passed; undefined when there is nothing to settle. */
+function expiry(held: Held, now: EpochMs): { held: Held; commit: Commit } | undefined {
+  const { approval, seq } = held;
+  const isOpen = approval.state === 'pending' || approval.state === 'approved';
+  if (!isOpen || stillStands(held, now)) return undefined;
   const event: ApprovalEvent = { type: 'approval_expired', at: now };
-  const step = transition(held.approval, event);
-  if (!step.ok) return held;
-  await store.commit({
-    appends: [append(held.approval.subject, held.seq, event, now)],
-    rows: [{ row: toRow(step.approval, now) }],
-  });
-  return read(store, tenant, approvalId);
+  const step = transition(approval, event);
+  if (!step.ok) return undefined;
+  return {
+    held: { approval: step.approval, seq: seq + 1 },
+    commit: {
+      appends: [append(approval.subject, seq, event, now)],
+      rows: [{ row: toRow(step.approval, now) }],
+    },
+  };
+}
+
+/** Whether the row of an open approval says that its time has passed; its chain decides. */
+function looksOverdue(row: Row, now: EpochMs): boolean {
+  const body = row.body as unknown as { subject: ApprovalSubject; use_by?: EpochMs };
+  return !(now < (row.status === 'approved' ? (body.use_by ?? 0) : body.subject.answerBy));
+}
+
+async function settle(store: Store, tenant: string, now: EpochMs): Promise<void> {
+  for (const status of ['pending', 'approved'] satisfies ApprovalState[]) {
+    let cursor: string | undefined;
+    do {
+      const from = cursor === undefined ? {} : { cursor };
+      const page = await store.list({ kind: 'approval', tenant, status, limit: 200, ...from });
+      for (const row of page.items) if (looksOverdue(row, now)) await readAt(store, tenant, row.id, now);
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+  }
 }
 
 function opening(partial: Omit<ApprovalSubject, 'shownDigest'>, args: JsonObject): Commit {
@@ -176,6 +222,7 @@ export function createApprovals(store: Store): Approvals {
     opening,
     spending,
     get: (tenant, approvalId, now) => readAt(store, tenant, approvalId, now),
+    settle: (tenant, now) => settle(store, tenant, now),
     async standing(tenant, digest, now) {
       const page = await store.list({ kind: 'approval', tenant, ref: digest, limit: 5 });
       for (const row of page.items) {
@@ -196,7 +243,7 @@ export function createApprovals(store: Store): Approvals {
     },
     async deliver(answerer, approvalId, attempt) {
       // Two answers at once: the loser's compare-and-set fails, it reads again and finds the approval answered.
-      for (;;) {
+      for (let round = 0; round < MAX_ROUNDS; round++) {
         const held = await readAt(store, answerer.tenant, approvalId, attempt.at);
         if (held === undefined) {
           throw new RuntimeError('NOT_FOUND', `Approval request not found: ${approvalId}`, {
@@ -206,6 +253,7 @@ export function createApprovals(store: Store): Approvals {
         const outcome = await tryDeliver(store, held, answerer, attempt);
         if (outcome !== undefined) return outcome;
       }
+      throw new RuntimeError('CONFLICT', undefined, { approval_id: approvalId });
     },
     async shown(tenant, approvalId) {
       const sealed = await store.unseal(chainOf(tenant, approvalId), 1);
@@ -241,7 +289,8 @@ async function tryDeliver(
   attempt: { delivery: Delivery; actor?: string; at: EpochMs },
 ): Promise<DeliveryOutcome | undefined> {
   const { approval, seq } = held;
-  const { delivery, at } = attempt;
+  const { at } = attempt;
+  const delivery = asShown(answerer, attempt.delivery);
   if (approval.state !== 'pending') {
     return { approval, moved: false, why: `Approval request is not pending: ${approval.subject.approvalId}` };
   }

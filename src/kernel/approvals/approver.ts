@@ -1,6 +1,6 @@
 // Owns the rule of who may answer an approval, and when an answer through a channel is strong enough. Pure.
 import type { Attestation } from '../../config/types.ts';
-import type { Answerer, ApprovalSubject, Delivery } from './approval.ts';
+import type { Answerer, ApprovalSubject, Channel, Delivery } from './approval.ts';
 
 export type Sufficiency = { ok: true } | { ok: false; why: string };
 
@@ -8,6 +8,8 @@ const STRENGTH: Record<Attestation, number> = { client: 0, same_user: 1, credent
 
 // Nobody reads a prompt and decides within a second; such an accept comes from a program.
 const FASTEST_PERSON_MS = 1000;
+// Nor is a question seen and declined this fast: the client declined by itself.
+const FASTEST_SHOWN_MS = 250;
 
 /** Clients known to answer elicitation without showing it. Names are labels, so this can only lower trust. */
 const QUIRK_CLIENTS: readonly RegExp[] = [/auto-?accept/i, /headless/i];
@@ -32,6 +34,20 @@ export function mayAnswer(answerer: Answerer, subject: ApprovalSubject): Suffici
     : { ok: false, why: `only somebody with the role ${role} may answer` };
 }
 
+const ELICITED: ReadonlySet<Channel> = new Set(['elicitation', 'url']);
+
+/** Asked through an MCP client, whatever the channel or the attestation says beside it: a program may have answered. */
+function isElicited(answerer: Answerer): boolean {
+  return answerer.attestation === 'client' || ELICITED.has(answerer.channel);
+}
+
+/** What a delivery counts as: a question declined before anybody can have seen it was not shown. */
+export function asShown(answerer: Answerer, delivery: Delivery): Delivery {
+  if (delivery.kind !== 'declined_by_client' || !isElicited(answerer)) return delivery;
+  const { latencyMs } = delivery;
+  return latencyMs >= FASTEST_SHOWN_MS ? delivery : { kind: 'not_shown', why: 'too_fast', latencyMs };
+}
+
 /**
  * Whether this answer moves the approval. A refusal to allow is taken from anybody who may answer, through any channel:
  * it can only prevent an effect.
@@ -43,7 +59,7 @@ export function suffices(
 ): Sufficiency {
   const allowed = mayAnswer(answerer, subject);
   if (!allowed.ok || delivery.decision === 'reject') return allowed;
-  if (answerer.attestation === 'client' && subject.risk !== 'low') {
+  if (isElicited(answerer) && subject.risk !== 'low') {
     if (!(delivery.latencyMs >= FASTEST_PERSON_MS)) {
       return { ok: false, why: 'the client answered faster than a person can read' };
     }

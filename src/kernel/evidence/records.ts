@@ -39,7 +39,7 @@ export interface Attempt {
   attempt: number; // 1-based
   outcome: 'success' | 'transient_failure' | 'exhausted' | 'failed';
   started_at: EpochMs;
-  duration_ms: number;
+  ended_at: EpochMs;
   backoff_ms: number;
   error_class?: string;
   error_message?: string;

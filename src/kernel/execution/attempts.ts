@@ -31,7 +31,7 @@ export function backoffMs(rule: Policy['retry'], seed: string, attempt: number):
 // How long an executor may take to say how far it came.
 const GRACE_MS = 2000;
 
-function canceled(note: string): ExecutionResult {
+function canceled(note: string): Failed {
   const { sentence } = ERRORS.CANCELED;
   return { kind: 'failed', code: 'CANCELED', message: sentence, sideEffect: 'not_executed', notes: [note] };
 }
@@ -95,18 +95,41 @@ async function runOnce(
   }
 }
 
-type Timing = Pick<Attempt, 'attempt' | 'started_at' | 'duration_ms'>;
+type Timing = Pick<Attempt, 'attempt' | 'started_at' | 'ended_at'>;
 
-function recordOf(result: ExecutionResult, timing: Timing, transient: boolean, backoff: number): Attempt {
+/** What follows a try: another after a wait, none because the tries or the time are used up, or none because none helps. */
+type Next = { kind: 'again'; backoff: number } | { kind: 'exhausted' } | { kind: 'final' };
+
+const OUTCOMES = { again: 'transient_failure', exhausted: 'exhausted', final: 'failed' } as const;
+
+function recordOf(result: ExecutionResult, timing: Timing, next: Next): Attempt {
   if (result.kind === 'result')
     return { ...timing, outcome: result.isError ? 'failed' : 'success', backoff_ms: 0 };
   return {
     ...timing,
-    outcome: transient ? 'transient_failure' : 'failed',
-    backoff_ms: backoff,
+    outcome: OUTCOMES[next.kind],
+    backoff_ms: next.kind === 'again' ? next.backoff : 0,
     error_class: result.code,
     error_message: result.message,
   };
+}
+
+interface Rules {
+  retry: Policy['retry'];
+  clock: Clock;
+}
+
+function nextOf(
+  result: ExecutionResult,
+  execution: Execution,
+  tried: number,
+  at: Rules & { until: number },
+): Next {
+  if (!isTransient(result, execution.capability.idempotency.idempotent)) return { kind: 'final' };
+  if (tried > at.retry.maxRetries) return { kind: 'exhausted' };
+  const backoff = backoffMs(at.retry, execution.callId, tried);
+  // A wait that would end after the deadline is not begun: nothing is sent once the call's time is over.
+  return at.clock.monotonic() + backoff < at.until ? { kind: 'again', backoff } : { kind: 'exhausted' };
 }
 
 /** Runs the call, retrying only what is safe to retry. Never throws. */
@@ -114,70 +137,92 @@ export async function attempt(
   executor: Executor,
   execution: Execution,
   io: CallIo,
-  rules: { retry: Policy['retry']; clock: Clock },
+  rules: Rules,
 ): Promise<Attempted> {
-  const attempts: Attempt[] = [];
-  const between = { tries: false };
   const { clock } = rules;
+  const attempts: Attempt[] = [];
   const until = clock.monotonic() + execution.capability.timeoutSeconds * 1000;
-  const { idempotent } = execution.capability.idempotency;
+  const between: Between = { failed: undefined };
   const tryOnce = async (): Promise<ExecutionResult> => {
-    between.tries = false;
+    const before = between.failed;
+    between.failed = undefined;
     // A canceled wait has been answered already; what the library starts after it must not reach the tool.
-    if (attempts.length > 0 && io.signal.aborted) return canceled('canceled while waiting to retry');
-    const number = attempts.length + 1;
-    const begun = { wall: clock.now(), monotonic: clock.monotonic() };
+    if (before !== undefined && io.signal.aborted) return canceledAfter(before);
+    if (before !== undefined && clock.monotonic() >= until) return timedOutAfter(before);
+    const started = clock.now();
     const result = await runOnce(executor, execution, io, { clock, until });
-    const duration = Math.round((clock.monotonic() - begun.monotonic) * 1000) / 1000;
-    const timing = { attempt: number, started_at: begun.wall, duration_ms: duration };
-    const transient = isTransient(result, idempotent) && clock.monotonic() < until;
-    const backoff =
-      transient && number <= rules.retry.maxRetries ? backoffMs(rules.retry, execution.callId, number) : 0;
-    attempts.push(recordOf(result, timing, transient, backoff));
-    between.tries = backoff > 0;
+    const timing = { attempt: attempts.length + 1, started_at: started, ended_at: clock.now() };
+    const next = nextOf(result, execution, timing.attempt, { ...rules, until });
+    attempts.push(recordOf(result, timing, next));
+    if (next.kind === 'again' && result.kind === 'failed') between.failed = result;
     return result;
   };
   const first = await tryOnce();
-  const again = (result: unknown): boolean =>
-    isTransient(result as ExecutionResult, idempotent) && !io.signal.aborted && clock.monotonic() < until;
-  const result = rules.retry.maxRetries > 0 && again(first) ? await tryOn(first, tryOnce) : first;
+  const waits = (tried: number): number => backoffMs(rules.retry, execution.callId, tried);
+  const retries = { most: rules.retry.maxRetries, waits, between };
+  const result =
+    between.failed === undefined || io.signal.aborted ? first : await tryAgain(tryOnce, retries, io.signal);
   const last = attempts.at(-1);
   if (last?.outcome === 'transient_failure') last.outcome = 'exhausted';
   return { result, attempts };
+}
 
-  async function tryOn(
-    failed: ExecutionResult,
-    next: () => Promise<ExecutionResult>,
-  ): Promise<ExecutionResult> {
-    // Most calls never get here, so most processes never load it.
-    const { DelegateBackoff, handleWhenResult, retry } = await import('cockatiel');
-    const policy = retry(handleWhenResult(again), {
-      maxAttempts: rules.retry.maxRetries,
-      backoff: new DelegateBackoff((context) => backoffMs(rules.retry, execution.callId, context.attempt)),
-    });
-    let had: ExecutionResult | undefined = failed;
-    const run = policy.execute(() => {
-      const first = had;
-      had = undefined;
-      return first ?? next();
-    }, io.signal);
-    // The library's wait does not end with the signal, so the caller's cancel is raced against it between tries.
-    const cut = canceledBetween(io.signal, between);
-    const result = await Promise.race([run, cut.result]);
-    cut.done();
-    return result;
-  }
+type Failed = ExecutionResult & { kind: 'failed' };
+
+/** The failure that a wait for the next try follows; undefined while a try runs and after the last. */
+interface Between {
+  failed: Failed | undefined;
+}
+
+/** What ends a wait changes nothing about how far the try before it came. */
+function canceledAfter(failed: Failed): ExecutionResult {
+  return { ...canceled('canceled while waiting to retry'), sideEffect: failed.sideEffect };
+}
+
+function timedOutAfter(failed: Failed): ExecutionResult {
+  return { ...failed, code: 'TOOL_TIMEOUT', message: ERRORS.TOOL_TIMEOUT.sentence };
+}
+
+interface Retries {
+  most: number;
+  waits: (tried: number) => number;
+  between: Between;
+}
+
+/** The tries after the first, each after its wait. */
+async function tryAgain(
+  tryOnce: () => Promise<ExecutionResult>,
+  { most, waits, between }: Retries,
+  signal: AbortSignal,
+): Promise<ExecutionResult> {
+  const cut = canceledBetween(signal, between);
+  // Most calls never get here, so most processes never load it.
+  const { DelegateBackoff, handleWhenResult, retry } = await import('cockatiel');
+  const policy = retry(
+    handleWhenResult(() => between.failed !== undefined && !signal.aborted),
+    { maxAttempts: most, backoff: new DelegateBackoff((context) => waits(context.attempt)) },
+  );
+  let isFirst = true;
+  const run = policy.execute(() => {
+    const failed = isFirst ? between.failed : undefined;
+    isFirst = false;
+    return failed ?? tryOnce();
+  }, signal);
+  // The library's wait does not end with the signal, so the caller's cancel is raced against it between tries.
+  const result = await Promise.race([run, cut.result]);
+  cut.done();
+  return result;
 }
 
 function canceledBetween(
   signal: AbortSignal,
-  between: { tries: boolean },
+  between: Between,
 ): { result: Promise<ExecutionResult>; done: () => void } {
   let onAbort = (): void => undefined;
   const result = new Promise<ExecutionResult>((resolve) => {
     onAbort = () => {
       // While a try runs it hears the signal itself and says how far it came; only a wait is cut here.
-      if (between.tries) resolve(canceled('canceled while waiting to retry'));
+      if (between.failed !== undefined) resolve(canceledAfter(between.failed));
     };
   });
   signal.addEventListener('abort', onAbort, { once: true });

@@ -22,8 +22,10 @@ const TRIMMED = /^[\u0000-\u0020]+|[\u0000-\u0020]+$|[\t\n\r]/g;
 const HIDDEN_OR_SPACE =
   // eslint-disable-next-line no-control-regex -- the control characters are the point
   /[\u0000-\u0020\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3000\ufeff]/;
-// eslint-disable-next-line no-control-regex -- the control characters are the point
-const SLASHES = /^[\u0000-\u0020]*[\\/][\t\n\r]*[\\/]/;
+// What stands around an address in text and lenient readers take off: blanks of any kind, quotes, brackets, `URL:`.
+const DELIMITERS =
+  // eslint-disable-next-line no-control-regex -- the control characters are the point
+  /^(?:[\u0000-\u0020\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3000\ufeff<"'`(]|url:)+/i;
 const SCHEME = /^[a-z][a-z0-9+.-]*:/i;
 const SPECIAL = /^(?:https?|wss?|ftp|file):(?![ \t])/i;
 const WEB: ReadonlySet<string> = new Set(['http:', 'https:']);
@@ -96,11 +98,14 @@ export function parseUrlAllowlist(entries: readonly string[]): UrlAllowlist {
   return origins;
 }
 
-/** Whether free text is an address a lenient reader would open: a scheme with an authority, or `//host`. */
+/**
+ * Whether free text is an address a lenient reader would open: a scheme with an authority, or `//host`. An address that
+ * text merely quotes is data; a tool that looks for addresses in its text has to declare that argument.
+ */
 function looksLikeUrl(raw: string): boolean {
   // An address has a colon in its scheme or begins with two slashes; most text ends here.
-  if (!raw.includes(':') && !(raw.charCodeAt(0) <= 0x5c && SLASHES.test(raw))) return false;
-  const text = raw.replace(TRIMMED, '');
+  if (!raw.includes(':') && !/[\\/]/.test(raw)) return false;
+  const text = raw.replace(DELIMITERS, '').replace(TRIMMED, '');
   if (/^[\\/]{2}/.test(text)) return parseUrl(`https:${text}`) !== undefined;
   if (!SCHEME.test(text)) return false;
   const rest = text.slice(text.indexOf(':') + 1);

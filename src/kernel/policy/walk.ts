@@ -17,9 +17,10 @@ export interface Leaf {
   readonly underUrlKey: boolean;
 }
 
-// `url`, `callbackUrl`, `BASE_URL`, `links`, `redirect-uri`.
-const URL_KEY = /^(?:ur[li]|href|link|endpoint|callback|webhook)s?$|[_-]ur[li]s?$/i;
-const URL_CAMEL_KEY = /[a-z0-9](?:Ur[li]|UR[LI])s?$/;
+// The last word of a key: `url`, `callbackUrl`, `BASE_URL`, `links`, `image_href`, `xlink:href`, `redirect-uri`, `url_2`.
+const URL_KEY = /(?:^|[^a-z0-9])(?:ur[li]|href|link|endpoint|callback|webhook)s?(?:[^a-z0-9]?\d+)?$/i;
+const URL_CAMEL_KEY =
+  /[a-z0-9](?:U(?:r[li]|R[LI])|H(?:ref|REF)|Link|Endpoint|Callback|Webhook)s?(?:[^a-z0-9]?\d+)?$/;
 // Checked JSON of at most a megabyte has fewer nodes; more means that the value was never checked (or is a ring).
 const MAX_NODES = 1_000_000;
 

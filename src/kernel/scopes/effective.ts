@@ -22,16 +22,13 @@ export interface ScopeLayers {
   effective(tool: string, lane: string, task: string): EffectiveScope | undefined;
 }
 
-/** What the tool needs: its declared scopes, and its egress when it uses the network but declares no network scope. */
+/** What the tool needs: its declared scopes, and its egress when it uses the network but declares no network scope.
+ * Also for `full`: the class says what policy must allow, the list says where the tool goes. */
 function required(capability: Capability): Scope[] {
   const declared = capability.scopes;
   const saysNetwork = declared.some((scope) => scope.type === 'network');
   if (capability.networkAccess === 'none' || saysNetwork) return [...declared];
-  const implied: Scope =
-    capability.networkAccess === 'full'
-      ? { type: 'network', posture: 'full' }
-      : { type: 'network', posture: 'allowlist', entries: capability.allowedEgress };
-  return [...declared, implied];
+  return [...declared, { type: 'network', posture: 'allowlist', entries: capability.allowedEgress }];
 }
 
 function missingKinds(own: ScopeSet, left: ScopeSet, requested: readonly Scope[]): ScopeKind[] {

@@ -1,7 +1,7 @@
 // Owns the proof of who may answer, and how strong an answer must be.
 import { describe, expect, test } from 'vitest';
 import type { Answerer, ApprovalSubject, Delivery } from '../../../src/kernel/approvals/approval.ts';
-import { suffices } from '../../../src/kernel/approvals/approver.ts';
+import { asShown, suffices } from '../../../src/kernel/approvals/approver.ts';
 import type { Attestation, Risk } from '../../../src/config/types.ts';
 import { verifies } from '../../e2e/verifies.ts';
 import { answerer, subject } from './words.ts';
@@ -70,6 +70,31 @@ describe('how strong', () => {
       expect(accept({ clientName: 'headless-runner' }, { risk })).toBe(risk === 'low');
       expect(accept({}, { risk }, { latencyMs: 1, decision: 'reject' })).toBe(true);
     }
+  });
+
+  test('that holds for every question put through a client, whatever its channel', () => {
+    const risk = 'medium';
+    for (const channel of ['elicitation', 'url', 'terminal', 'console', 'tool'] as const) {
+      expect(accept({ channel }, { risk }, { latencyMs: 999 })).toBe(false);
+      expect(accept({ channel, clientName: 'auto-accept' }, { risk })).toBe(false);
+    }
+    for (const channel of ['elicitation', 'url'] as const) {
+      const attestation = 'credential';
+      expect(accept({ channel, attestation }, { risk }, { latencyMs: 999 })).toBe(false);
+    }
+    expect(accept({ channel: 'terminal', attestation: 'same_user' }, { risk }, { latencyMs: 1 })).toBe(true);
+  });
+
+  test('a decline in under a quarter of a second was not shown to anybody', () => {
+    const declined = (latencyMs: number): Delivery => ({ kind: 'declined_by_client', latencyMs });
+    const fast = { kind: 'not_shown', why: 'too_fast' };
+    for (const channel of ['elicitation', 'url'] as const) {
+      expect(asShown(answerer({ channel }), declined(249))).toMatchObject(fast);
+      expect(asShown(answerer({ channel }), declined(Number.NaN))).toMatchObject(fast);
+      expect(asShown(answerer({ channel }), declined(250))).toEqual(declined(250));
+    }
+    const person = answerer({ channel: 'terminal', attestation: 'same_user' });
+    expect(asShown(person, declined(1))).toEqual(declined(1));
   });
 
   test('a time that is no number is not a slow one', () => {

@@ -40,6 +40,25 @@ describe('the shown text', () => {
     }
   });
 
+  test('names the agent, the authority it acts under, and the key that is sent', () => {
+    const plain = approvalText(subject({ agentId: 'triage' }), {});
+    expect(plain).toContain('(agent triage)');
+    expect(plain).not.toMatch(/^(Delegated|Key):/m);
+    const line = '\nDigest:     sha256:0';
+    const delegation = {
+      mode: 'user_delegated',
+      delegatedPrincipalId: `user-7${line}`,
+      delegatedScope: `tickets${line}`,
+    } as const;
+    const text = approvalText(
+      subject({ agentId: `triage${line}`, delegation, idempotencyKey: `k-1${line}` }),
+      {},
+    );
+    expect(text).toMatch(/^Delegated: {2}user_delegated, by user-7.*tickets/m);
+    expect(text).toMatch(/^Key: {8}k-1/m);
+    expect(text.split('\n').filter((one) => one.startsWith('Digest:'))).toHaveLength(1);
+  });
+
   test('says every cut and still ends with time and digest', () => {
     const long = approvalText(subject(), { text: 'x'.repeat(5000) });
     expect(long).toMatch(/cut, \d+ characters in all/);

@@ -126,6 +126,16 @@ describe('urls', () => {
       'baseUrl',
       'BASE_URL',
       'links',
+      'image_href',
+      'imageHref',
+      'xlink:href',
+      'download-link',
+      'apiEndpoint',
+      'webhooks',
+      'success_callback',
+      'url_2',
+      'url1',
+      'seo.canonicalUrls',
     ]) {
       expect(offences({ [key]: evil }, false), key).toHaveLength(1);
       expect(offences({ [key]: [{ value: 'evil.test' }] }, false), key).toHaveLength(1);
@@ -133,11 +143,47 @@ describe('urls', () => {
     expect(offences({ url: 'data:text/plain,x' }, false)).toHaveLength(1);
     expect(offences({ url: 'javascript:alert(1)' }, false)).toHaveLength(1);
     expect(offences({ url: '' }, false)).toHaveLength(1);
-    expect(offences({ text: evil, curl: 'x', hurl: 'x' }, false)).toEqual([]);
+    expect(offences({ text: evil, curl: 'x', hurl: 'x', permalink: 'x', url_path: 'x' }, false)).toEqual([]);
+  });
+
+  test('text that is an address between quotes, brackets or blanks of any kind is an address', () => {
+    for (const around of [
+      ['<', '>'],
+      ['"', '"'],
+      ["'", "'"],
+      ['`', '`'],
+      ['(', ')'],
+      ['\u00a0', ''],
+      ['\u3000\ufeff', ''],
+      ['URL:', ''],
+      ['<URL: ', '>'],
+    ] as const) {
+      for (const evil of ['https://evil.test/', '//evil.test/', 'file:///etc/passwd']) {
+        const text = around.join(evil);
+        expect(offences({ text }), JSON.stringify(text)).toHaveLength(1);
+      }
+      // Also where it leads to a listed host: readers do not agree on what it is.
+      expect(offences({ text: around.join('https://docs.internal/') })).toHaveLength(1);
+    }
+  });
+
+  test('an address that text quotes is data, unless the argument is declared to hold one', () => {
+    for (const text of [
+      'see https://evil.test/ for more',
+      'the page [here](https://evil.test/) is down',
+      '{"next": "https://evil.test/"}',
+    ]) {
+      expect(offences({ text }), text).toEqual([]);
+      expect(offences({ text }, true, ['/text']), text).toHaveLength(1);
+      expect(offences({ text_url: text }, false), text).toHaveLength(1);
+    }
   });
 
   test('plain text of networked tools is left alone', () => {
     for (const text of [
+      '"quoted" // and a remark',
+      "it's 12:30",
+      '(a/b)',
       'note: hello',
       'a/b',
       '12:30',
