@@ -10,7 +10,7 @@
 import { RuntimeError } from '../base/errors.ts';
 import type { Commit, CounterMove } from '../store/contract.ts';
 import type { Held } from './approvals/approvals.ts';
-import { describeKey, moves } from './budgets/counters.ts';
+import { describeKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import { knownCall } from './known-call.ts';
@@ -184,10 +184,7 @@ async function runAdmitted(
 
 function admittedMoves(deps: KernelDeps, call: PreparedCall, now: number): CounterMove[] {
   const adds = { calls: 1, effects: call.capability?.mode === 'write' ? 1 : 0 };
-  return [
-    ...moves(deps.config.policy, call.counted, now, adds),
-    { key: call.repeats, add: 1, max: deps.config.policy.cycle.maxRepeats },
-  ];
+  return moves(deps.config.policy, call.counted, now, adds);
 }
 
 interface StartCommit {
@@ -217,13 +214,14 @@ function startCommit(
             expectedVersion(reserved.version),
           ),
         ];
+  const repeat = repeatMove(call.repeated, deps.config.policy.cycle, at);
   return {
     receiptId: facts.receiptId,
     commit: {
       appends: [...(begun.appends ?? []), ...(spent.appends ?? [])],
       rows: [...(begun.rows ?? []), ...(spent.rows ?? []), ...reservation],
-      counters: admittedMoves(deps, call, at),
-      guards: [{ key: controlsKey(call.request), is: controls }],
+      counters: [...admittedMoves(deps, call, at), repeat.move],
+      guards: [{ key: controlsKey(call.request), is: controls }, ...repeat.guards],
     },
   };
 }
@@ -275,7 +273,12 @@ async function commitStart(
   }
   if (done.refused !== 'counter') return again(); // K5
   const { layer, limitKind } = describeKey(done.key);
-  const limit = { limitKind, value: done.value, max: done.max };
+  let limit = { limitKind, value: done.value, max: done.max };
+  if (limitKind === 'repeats') {
+    const { maxRepeats, windowSeconds } = deps.config.policy.cycle;
+    if (!isSameWindow(done.value, admitted.call.repeated.value)) return again();
+    limit = { limitKind, value: repeatsIn(done.value, at, windowSeconds), max: maxRepeats };
+  }
   return refuse(deps, admitted.call, usedUp(admitted.decision, layer, limit), admitted.rowVersion);
 }
 

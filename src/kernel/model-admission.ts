@@ -108,7 +108,7 @@ export async function admitModel(
   if (done.ok) return { ok: true, heads: done.heads, reserved };
   if (done.refused !== 'counter') return { ok: false, refused: 'conflict' };
   const { layer, limitKind } = describeKey(done.key);
-  const history = await readHistory(store, config.policy, counted, { now, repeats: undefined });
+  const history = await readHistory(store, config.policy, counted, { now, repeats: 0 });
   const used = history.session;
   return refusal(
     deps,

@@ -5,7 +5,7 @@ import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { showCut } from '../base/text.ts';
 import type { Capability } from '../config/types.ts';
 import { actionDigest } from './approvals/digests.ts';
-import { readHistory, repeatKey } from './budgets/counters.ts';
+import { readHistory, repeatKey, repeatsIn } from './budgets/counters.ts';
 import type { CountedSession } from './budgets/counters.ts';
 import type { CallRequest } from './call.ts';
 import type { KernelDeps } from './deps.ts';
@@ -20,7 +20,8 @@ export interface PreparedCall {
   definition: ToolDefinition | undefined;
   args: JsonObject;
   counted: CountedSession;
-  repeats: string;
+  /** The count of this exact call, as it was read. */
+  repeated: { key: string; value: number };
   actionDigest: string;
 }
 
@@ -88,8 +89,9 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
     startedAt: session.startedAt,
     limits: session.limits,
   };
-  const { windowSeconds } = config.policy.cycle;
-  const repeats = repeatKey(counted, { tool, canonicalArgs: canonicalJson(args), now, windowSeconds });
+  const repeatsOf = repeatKey(counted, tool, canonicalJson(args));
+  const repeated = { key: repeatsOf, value: await store.counter(repeatsOf) };
+  const repeats = repeatsIn(repeated.value, now, config.policy.cycle.windowSeconds);
   const paths =
     capability === undefined ? [] : await resolvePaths(args, capability, config.policy.sandbox.root);
   const history = await readHistory(store, config.policy, counted, { now, repeats });
@@ -125,5 +127,5 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
     pin: pinText(pin),
     policy: config.policy.digest,
   });
-  return { request, input, capability, definition, args, counted, repeats, actionDigest: action };
+  return { request, input, capability, definition, args, counted, repeated, actionDigest: action };
 }

@@ -317,13 +317,6 @@ describe('on record, whatever happens', () => {
     expect(rig.effects).toHaveLength(0);
   });
 
-  test('the cycle rule forgets after its window', async () => {
-    const rig = createRig();
-    for (let n = 0; n < 3; n++) await rig.call('look', {});
-    rig.clock.advance(601_000);
-    expect((await rig.call('look', {})).status).toBe('done');
-  });
-
   test('an exception on the way to the decision is a recorded deny', async () => {
     const bug = (): never => {
       throw new TypeError(`unreadable ${CANARY}`);

@@ -6,7 +6,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import { isObject } from '../../base/json.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseJson } from '../../base/strict-json.ts';
-import { readHistory, repeatKey } from '../../kernel/budgets/counters.ts';
+import { readHistory, repeatKey, repeatsIn } from '../../kernel/budgets/counters.ts';
 import { canonicalJson } from '../../base/json.ts';
 import { flip } from '../../kernel/policy/explain.ts';
 import type { Flip } from '../../kernel/policy/explain.ts';
@@ -114,12 +114,8 @@ async function withSession(context: Context, input: DecisionInput, call: CallLin
       limits: undefined,
     };
     const now = context.clock.now();
-    const repeats = repeatKey(counted, {
-      tool: input.tool,
-      canonicalArgs: canonicalJson(input.args),
-      now,
-      windowSeconds: config.policy.cycle.windowSeconds,
-    });
+    const count = await store.counter(repeatKey(counted, input.tool, canonicalJson(input.args)));
+    const repeats = repeatsIn(count, now, config.policy.cycle.windowSeconds);
     const history = await readHistory(store, config.policy, counted, { now, repeats });
     const bound = {
       ...(typeof own === 'string' ? { intent: own } : {}),

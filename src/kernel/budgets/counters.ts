@@ -3,7 +3,7 @@
 import { sha256 } from '../../base/digest.ts';
 import type { EpochMs } from '../../base/clock.ts';
 import type { Budget, Policy } from '../../config/types.ts';
-import type { CounterMove, Store } from '../../store/contract.ts';
+import type { CounterMove, Guard, Store } from '../../store/contract.ts';
 import type { CallHistory, Usage } from '../policy/decision.ts';
 import { NO_USAGE, tighterBudget } from './usage.ts';
 
@@ -79,18 +79,42 @@ async function readUsage(store: Store, holder: Holder, wallSeconds: number): Pro
   return usage;
 }
 
-export interface Repeated {
-  tool: string;
-  canonicalArgs: string;
-  now: EpochMs;
-  windowSeconds: number;
+/** Key of the count of one exact call in one session. */
+export function repeatKey(session: CountedSession, tool: string, canonicalArgs: string): string {
+  const digest = sha256(`${tool}\n${canonicalArgs}`).slice(0, 32);
+  return `${key(session.tenant, 's', session.sessionId)}|rep|${digest}`;
 }
 
-/** Key of the count of one exact call in one session and one window; windows begin with the session. */
-export function repeatKey(session: CountedSession, call: Repeated): string {
-  const window = Math.max(0, Math.floor((call.now - session.startedAt) / (call.windowSeconds * 1000)));
-  const digest = sha256(`${call.tool}\n${call.canonicalArgs}`).slice(0, 32);
-  return `${key(session.tenant, 's', session.sessionId)}|rep|${digest}|${window}`;
+// One number tells both: the second in which the window of a call began, and how often it ran since. A window begins
+// with the first call after the last one ended, so a loop cannot hide across an edge, and nothing is kept per window.
+const MOST_COUNTED = 2 ** 21;
+
+/** How often the call ran in its window that is in force; 0 when none is. */
+export function repeatsIn(value: number, now: EpochMs, windowSeconds: number): number {
+  const began = Math.floor(value / MOST_COUNTED) * 1000;
+  // Asked so that a length that is no number forgets nothing.
+  return now - began >= windowSeconds * 1000 ? 0 : value % MOST_COUNTED;
+}
+
+/** Whether two values of the count are of the same window. */
+export function isSameWindow(a: number, b: number): boolean {
+  return Math.floor(a / MOST_COUNTED) === Math.floor(b / MOST_COUNTED);
+}
+
+/** Counts one more run: in the window in force, where such moves commute, or as the first of a new one, where they do
+ * not and the value that was read must still be there. */
+export function repeatMove(
+  counted: { key: string; value: number },
+  cycle: Policy['cycle'],
+  now: EpochMs,
+): { move: CounterMove; guards: Guard[] } {
+  const { key: of, value } = counted;
+  if (repeatsIn(value, now, cycle.windowSeconds) > 0) {
+    const most = Math.min(cycle.maxRepeats, MOST_COUNTED - 1);
+    return { move: { key: of, add: 1, max: value - (value % MOST_COUNTED) + most }, guards: [] };
+  }
+  const first = Math.ceil(now / 1000) * MOST_COUNTED + 1;
+  return { move: { key: of, add: first - value }, guards: [{ key: of, is: value }] };
 }
 
 /** What has been used so far, for the decision. Only limited dimensions are read. */
@@ -98,12 +122,12 @@ export async function readHistory(
   store: Store,
   policy: Policy,
   session: CountedSession,
-  at: { now: EpochMs; repeats: string | undefined },
+  at: { now: EpochMs; repeats: number },
 ): Promise<CallHistory> {
   const all = holders(policy, session, at.now);
   const wall = Math.max(0, (at.now - session.startedAt) / 1000);
   const history: CallHistory = {
-    repeats: at.repeats === undefined ? 0 : await store.counter(at.repeats),
+    repeats: at.repeats,
     session: { ...NO_USAGE },
   };
   for (const holder of all) {
