@@ -37,6 +37,11 @@ const pageFlags = (): Option[] => [
   option('--cursor <cursor>', 'from where the page before ended'),
 ];
 
+const invocationFlags = (): Option[] => [
+  option('--max-turns <n>', 'turns of this invocation; then it is suspended').argParser(count),
+  option('--background', 'put it into the queue; `serve` and `worker` carry it out'),
+];
+
 export const TOP: readonly Leaf[] = [
   {
     name: 'serve',
@@ -83,6 +88,12 @@ export const TOP: readonly Leaf[] = [
     example: 'doctor --start',
     options: [option('--start', 'also start each server and compare its tools with the pin')],
     load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    name: 'worker',
+    summary: 'carry out queued runs and due wake times until stopped',
+    example: 'worker --workspace ~/project',
+    load: async () => (await import('./commands/workflows.ts')).work,
   },
 ];
 
@@ -223,6 +234,98 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
         example: 'sessions show ses_0123456789',
         load: showing('session'),
       },
+      {
+        name: 'start',
+        summary: 'start a governed session and carry it on until it waits or ends',
+        example: `sessions start --message 'Open a ticket for customer 4711'`,
+        options: [
+          option('--message <text>', 'what to ask'),
+          option('--input <file>', 'the whole input of the first turn, as JSON'),
+          option('--model <profile>', 'the model profile'),
+          option('--intent <id>', 'the intent'),
+          option('--expires-at <time>', 'ISO 8601 with zone; the session does not go on after it'),
+          ...invocationFlags(),
+        ],
+        load: async () => (await import('./commands/sessions.ts')).startSession,
+      },
+      {
+        name: 'resume <id>',
+        summary: 'go on where the session stands; an approved call runs exactly once',
+        example: 'sessions resume ses_0123456789',
+        options: [
+          option('--message <text>', 'what is new to the model'),
+          option('--accept-unknown <calls...>', 'calls with unknown effect that you have looked into'),
+          ...invocationFlags(),
+        ],
+        load: async () => {
+          const { resumeSession } = await import('./commands/sessions.ts');
+          return (context, options, id = '') => resumeSession(context, id, options);
+        },
+      },
+      { ...canceling('session'), example: 'sessions cancel ses_0123456789' },
+      {
+        name: 'snapshot <id>',
+        summary: 'write the readable copy of a session anew from its journal',
+        example: 'sessions snapshot ses_0123456789',
+        notes: 'The copy is for reading only: what somebody edits in it is never read back.',
+        load: async () => {
+          const { snapshotSession } = await import('./commands/sessions.ts');
+          return (context, _options, id = '') => snapshotSession(context, id);
+        },
+      },
+    ],
+  },
+  workflows: {
+    summary: 'graphs of governed sessions',
+    leaves: [
+      {
+        name: 'check <file>',
+        summary: 'name everything that is wrong with a workflow file; nothing is started',
+        example: 'workflows check triage.yaml',
+        load: async () => {
+          const { checkWorkflow } = await import('./commands/workflows.ts');
+          return (context, _options, file = '') => checkWorkflow(context, file);
+        },
+      },
+      {
+        name: 'run <file>',
+        summary: 'start a workflow and carry it on until it waits or ends',
+        example: 'workflows run triage.yaml',
+        options: invocationFlags(),
+        load: async () => {
+          const { runWorkflow } = await import('./commands/workflows.ts');
+          return (context, options, file = '') => runWorkflow(context, file, options);
+        },
+      },
+      {
+        name: 'show <id>',
+        summary: 'one workflow: its nodes, what they wait for, and how it came there',
+        example: 'workflows show ses_0123456789',
+        load: async () => {
+          const { showWorkflow } = await import('./commands/workflows.ts');
+          return (context, _options, id = '') => showWorkflow(context, id);
+        },
+      },
+      {
+        name: 'resume <id>',
+        summary: 'go on with every node that can',
+        example: 'workflows resume ses_0123456789',
+        options: invocationFlags(),
+        load: async () => {
+          const { resumeWorkflow } = await import('./commands/workflows.ts');
+          return (context, options, id = '') => resumeWorkflow(context, id, options);
+        },
+      },
+      { ...canceling('workflow'), example: 'workflows cancel ses_0123456789' },
+      {
+        name: 'graph <id>',
+        summary: 'draw a workflow with its state, as Mermaid, or with --json as nodes and edges',
+        example: 'workflows graph ses_0123456789',
+        load: async () => {
+          const { graphWorkflow } = await import('./commands/workflows.ts');
+          return (context, _options, id = '') => graphWorkflow(context, id);
+        },
+      },
     ],
   },
   capabilities: {
@@ -286,6 +389,18 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
     ],
   },
 };
+
+function canceling(what: 'session' | 'workflow'): Omit<Leaf, 'example'> {
+  return {
+    name: 'cancel <id>',
+    summary: `end a ${what} in every state; an effect that has begun is not undone`,
+    options: [option('--reason <text>', 'kept with the record')],
+    load: async () => {
+      const { cancelWork } = await import('./commands/sessions.ts');
+      return (context, options, id = '') => cancelWork(context, id, options);
+    },
+  };
+}
 
 function listing(kind: 'request' | 'session' | 'approval'): Leaf['load'] {
   return async () => {

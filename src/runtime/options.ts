@@ -8,6 +8,7 @@ import type { Kernel } from '../kernel/create-kernel.ts';
 import type { ModelProfile, ModelProvider } from '../providers/contract.ts';
 import type { Store } from '../store/contract.ts';
 import type { Worker } from '../pack/background/worker.ts';
+import type { Workflows } from '../pack/workflows/contract.ts';
 import type { CallerOf } from './background.ts';
 import type { Runtime } from './contract.ts';
 
@@ -57,6 +58,8 @@ export interface RuntimeHandle extends Runtime {
   readonly kernel: Kernel;
   readonly gate: Gate;
   readonly directory: ToolDirectory;
+  /** Workflows with all that operators may look at. */
+  workflows(): Promise<Workflows>;
   /** Starts to carry out what is queued or due, until the runtime is closed; once started, the same one again. */
   startWorker(): Promise<Worker>;
   /**

@@ -279,6 +279,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     ...background.work,
     startWorker: () => background.startWorker(),
     managed: pack.managed,
+    workflows: () => pack.workflows(),
     async rebuildSnapshot(caller, sessionId) {
       await pack.managed.rebuildSnapshot(caller, sessionId);
       return { file: parts.copyFiles.pathOf(sessionId) };

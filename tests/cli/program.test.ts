@@ -4,12 +4,13 @@ import { expect, test } from 'vitest';
 import { json, place, run } from './harness.ts';
 
 const GROUPS: Record<string, readonly string[]> = {
-  '': ['serve', 'init', 'demo', 'trust', 'doctor'],
+  '': ['serve', 'init', 'demo', 'trust', 'doctor', 'worker'],
   config: ['check', 'print', 'schema', 'reload'],
   policy: ['decide', 'explain'],
   approvals: ['list', 'show', 'resolve'],
   requests: ['list', 'show'],
-  sessions: ['list', 'show'],
+  sessions: ['list', 'show', 'start', 'resume', 'cancel', 'snapshot'],
+  workflows: ['check', 'run', 'show', 'resume', 'cancel', 'graph'],
   capabilities: ['list', 'show', 'pin'],
   evidence: ['verify', 'export'],
 };

@@ -26,13 +26,15 @@ export type ParsedWorkflow =
 
 const LIMITS = { maxDepth: 64, maxBytes: 8 * 1024 * 1024 };
 
-function shapeProblems(value: unknown, report: Report): void {
+/** Reports what does not fit; answers whether the rest can be looked at, which a key too many does not prevent. */
+function shapeProblems(value: unknown, report: Report): boolean {
   const shaped = workflowSchema.safeParse(value);
   for (const issue of shaped.error?.issues ?? []) {
     const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
     if (issue.code !== 'unrecognized_keys') report(path, issue.message);
     else for (const key of issue.keys) report([...path, key], 'is not a key of a workflow');
   }
+  return (shaped.error?.issues ?? []).every((issue) => issue.code === 'unrecognized_keys');
 }
 
 /** The nodes that can be looked at although others, or other parts of them, are wrong. */
@@ -63,9 +65,8 @@ export async function parseWorkflow(value: unknown, places?: SourcePlaces): Prom
     report([], (thrown as Error).message);
     return { ok: false, problems };
   }
-  shapeProblems(value, report);
+  const isShaped = shapeProblems(value, report);
   const nodes = readableNodes(value);
-  const isShaped = problems.length === 0;
   checkGraph(nodes, report);
   if (isShaped) {
     checkNodes(nodes, report);

@@ -6,6 +6,7 @@
 // R3  When the invocation ends, by whatever way, no branch of it is still running.
 import { RuntimeError, asRuntimeError } from '../../base/errors.ts';
 import { sha256 } from '../../base/digest.ts';
+import { base32 } from '../../base/ids.ts';
 import type { TurnInput, TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import type { ManagedResult, RunManaged } from '../managed/contract.ts';
@@ -59,7 +60,8 @@ const DEFAULT_TURNS = 12;
 function sessionIdOf(held: HeldWorkflow, node: string, run: PlanRun): string {
   const mark = run === 'compensation' ? run : `${run.attempt}/${run.iteration}`;
   const { tenant, id } = held.chain;
-  return `ses_${sha256(JSON.stringify([tenant, id, node, mark])).slice(0, 32)}`;
+  const digest = sha256(JSON.stringify([tenant, id, node, mark]));
+  return `ses_${base32(Buffer.from(digest.slice(0, 32), 'hex'))}`;
 }
 type PlanRun = Parameters<PlanView['sessionIdFor']>[1];
 

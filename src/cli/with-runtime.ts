@@ -1,0 +1,35 @@
+// Owns the runtime of a command that carries work out: joined over the workspace, and closed whatever happens.
+import { createLog } from './log.ts';
+import type { Context } from './context.ts';
+import { callersOf, localCaller } from './identity.ts';
+import { loadTrusted } from './trusted-config.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type { RuntimeHandle } from '../runtime/options.ts';
+
+export interface AtWork {
+  runtime: RuntimeHandle;
+  caller: Caller;
+  /** Ended by the first SIGINT or SIGTERM: what is under way is left so that it can be resumed. */
+  signal: AbortSignal;
+}
+
+export async function withRuntime<T>(context: Context, work: (at: AtWork) => Promise<T>): Promise<T> {
+  const config = await loadTrusted(context);
+  const { createRuntime } = await import('../runtime/runtime.ts');
+  const { log, settled } = createLog('warn');
+  const { workspace, stateDirectory, env, clock, ids } = context;
+  const callerOf = callersOf(config);
+  const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log, callerOf });
+  const stopping = new AbortController();
+  const stop = (): void => {
+    stopping.abort();
+  };
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, stop);
+  try {
+    return await work({ runtime, caller: localCaller(config.identity), signal: stopping.signal });
+  } finally {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.removeListener(name, stop);
+    await runtime.close();
+    await settled();
+  }
+}
