@@ -1,12 +1,10 @@
-// Owns promises of the shipped configuration that the kernel does not keep yet: each test fails until it does, and then
-// says so by going red.
+// Owns promises of the shipped configuration that an attack once found unkept.
 import { expect, test } from 'vitest';
 import { capability, sampleConfig } from '../kernel/sample-config.ts';
 import { createRig } from '../kernel/rig.ts';
 
-// "The call after max_repeats equal ones within the window is denied": nothing reads window_seconds, so a session that
-// asks the same once an hour is denied for ever from the fourth hour on.
-test.fails('equal calls of an earlier window do not count as a cycle', async () => {
+// "The call after max_repeats equal ones within the window is denied", and not the first of the next window.
+test('equal calls of an earlier window do not count as a cycle', async () => {
   const rig = createRig({
     config: sampleConfig({ policy: { cycle: { maxRepeats: 1, windowSeconds: 600 } } }),
   });
@@ -15,9 +13,8 @@ test.fails('equal calls of an earlier window do not count as a cycle', async () 
   expect((await rig.call('look', { q: 1 })).status).toBe('done');
 });
 
-// "allowed_egress above counts as a network scope": for network_access full it does not, the tool's own scope is then
-// every host. The oracle leaves such calls out until this is settled.
-test.fails('a tool of network access full is held to its allowed_egress', async () => {
+// "allowed_egress above counts as a network scope", also where network_access is full.
+test('a tool of network access full is held to its allowed_egress', async () => {
   const fetch = capability('fetch', { networkAccess: 'full', allowedEgress: ['docs.internal'] });
   const policy = {
     registry: { allowed: ['fetch'], denied: [] },

@@ -3,6 +3,7 @@ import type { JsonObject } from '../../src/base/json.ts';
 import { listPage } from '../../src/inspect/lists.ts';
 import type { Listed } from '../../src/inspect/lists.ts';
 import type { PageQuery } from '../../src/inspect/visible.ts';
+import { NO_DELEGATION } from '../../src/kernel/identity.ts';
 import type { Caller } from '../../src/kernel/identity.ts';
 import type { Row, Store } from '../../src/store/contract.ts';
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts';
@@ -30,6 +31,7 @@ function approval(
     tool: over.tool ?? 'pay',
     sessionId: over.session ?? 'ses_1',
     reasons: [],
+    delegation: { ...NO_DELEGATION },
     requestedAt: n,
     answerBy: over.answerBy ?? NOW + 1,
   };

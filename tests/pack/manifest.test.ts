@@ -111,9 +111,14 @@ describe('the manifest', () => {
         'kernel/approvals/approval.ts',
         'kernel/execution/executor.ts',
         'kernel/evidence/records.ts',
+        // Conditions and output schemas of workflows: the kernel's own bounded evaluation, without a decision.
+        'kernel/policy/arg-schema.ts',
+        'kernel/policy/cel-cost.ts',
         'store/contract.ts',
         'providers/contract.ts',
         'config/types.ts',
+        'config/problems.ts',
+        'config/yaml.ts',
       ];
       const outside = files.flatMap((name) =>
         [

@@ -58,9 +58,9 @@ export const doorPlants: readonly Plant[] = [
   {
     rule: 'cycle_detection',
     bug: 'a call that ran is not counted',
-    file: KERNEL,
-    find: '{ key: call.repeats, add: 1,',
-    put: '{ key: call.repeats, add: 0,',
+    file: COUNTERS,
+    find: '{ key: of, add: 1, max:',
+    put: '{ key: of, add: 0, max:',
     caughtBy: 'repeatsAreCounted',
   },
   {
@@ -123,8 +123,8 @@ export const doorPlants: readonly Plant[] = [
     rule: 'capability_rule',
     bug: 'an approval is not bound to the arguments',
     file: 'src/kernel/prepare.ts',
-    find: '    tool,\n    args,\n    pin: pinText(pin),',
-    put: '    tool,\n    args: {},\n    pin: pinText(pin),',
+    find: '    session: session.id,\n    tool,\n    args,\n',
+    put: '    session: session.id,\n    tool,\n    args: {},\n',
     caughtBy: 'binding',
   },
   {

@@ -17,6 +17,11 @@ describe.each(CLIENT_KINDS)('%s', (kind) => {
     expect(tools.map((tool) => tool.name)).toEqual([
       'agent:execute-turn',
       'agent:call-tool',
+      'agent:start-session',
+      'agent:resume-session',
+      'agent:start-workflow',
+      'agent:resume-workflow',
+      'agent:cancel',
       'agent:list-requests',
       'agent:list-sessions',
       'agent:list-approvals',
@@ -188,9 +193,15 @@ describe('who sees what', () => {
     expect(await listed({ tools: 'turn' })).toEqual([
       'agent:execute-turn',
       'agent:call-tool',
+      'agent:start-session',
+      'agent:resume-session',
+      'agent:start-workflow',
+      'agent:resume-workflow',
+      'agent:cancel',
       'agent:get-health',
     ]);
     expect(await listed({ tools: 'operate', caller: OPERATOR })).toEqual([
+      'agent:cancel',
       'agent:list-requests',
       'agent:list-sessions',
       'agent:list-approvals',
@@ -210,6 +221,11 @@ describe('who sees what', () => {
     expect(await listed({ tools: 'all' })).toEqual([
       'agent:execute-turn',
       'agent:call-tool',
+      'agent:start-session',
+      'agent:resume-session',
+      'agent:start-workflow',
+      'agent:resume-workflow',
+      'agent:cancel',
       'agent:get-health',
       'files:read',
       'files:write',

@@ -49,12 +49,12 @@ export async function serve(context: Context, options: ServeOptions): Promise<Ex
       // A new process is a new actor, so a state signed for an old one has nothing left to say.
       stateKeys: { current: ids.bytes(32) },
     });
-    if (config.runtime.background.enabled) await runtime.startWorker();
     onStop((signal) => {
       log('info', 'stopping', { signal });
       void server.close();
     });
     log('info', 'serving', { workspace, config: config.directory, policy_digest: config.policy.digest });
+    if (config.runtime.background.enabled) await runtime.startWorker();
     await server.done;
   } finally {
     await runtime.close();

@@ -137,7 +137,11 @@ export function openDesk(file: string): Desk {
         .slice(0, limit)
         .map(({ document: { id, title, body } }) => ({ id, title, snippet: `${body.slice(0, 80)}…` }));
     },
-    read: (id) => byId.get(id) as SupportDocument | undefined,
+    read(id) {
+      const found = byId.get(id) as SupportDocument | undefined;
+      // The engine adds a field of its own to what it reads.
+      return found === undefined ? undefined : { id: found.id, title: found.title, body: found.body };
+    },
     open({ title, body, priority, idempotencyKey }) {
       const { lastInsertRowid } = insert.run(
         title,
