@@ -46,7 +46,7 @@ function callSentence(answer: CallAnswer): string {
   const { tool, status, decision, error, side_effect_status: effect } = answer;
   switch (status) {
     case 'done':
-      return `${tool} ran (${effect}).`;
+      return `${tool} ran (${effect === 'not_executed' ? 'no side effect' : effect}).`;
     case 'approval_required':
       return waitingSentence(answer);
     case 'denied':

@@ -22,7 +22,7 @@ async function assertAnswered(session, name, { status, decision }) {
   const approval = await session.approval(name);
   assert.equal(approval.status, status);
   assert.deepEqual(deliveries(approval), ['answered']);
-  assert.equal(approval.delivered[0].decision, decision);
+  assert.equal(approval.delivered[0].answer, decision);
   assert.deepEqual(
     [approval.answered_by.attestation, approval.answered_by.channel],
     ['client', 'elicitation'],
@@ -55,7 +55,7 @@ function accepted(name, risk, after) {
 }
 
 function approvalLatency(approval) {
-  return Math.round(approval.delivered[0].latencyMs);
+  return Math.round(approval.delivered[0].latency_ms);
 }
 
 async function rejected(session) {

@@ -68,8 +68,7 @@ export function createSession(kind, place) {
       const [approval] = found;
       const { state, timeline } = await session.inspect('approval', approval.approval_id);
       assert.equal(state.status, approval.status);
-      const made = timeline.filter(({ type }) => type === 'approval_delivered');
-      const delivered = made.map(({ delivery }) => delivery.delivery);
+      const delivered = timeline.filter(({ type }) => type === 'approval_delivered');
       assert.deepEqual(
         approval.deliveries.map(({ kind }) => kind),
         delivered.map(({ kind }) => kind),
