@@ -183,7 +183,7 @@ async function cancelledTool(session) {
       filter: { tool: 'probe:slow' },
     });
     const [one] = structuredContent.items;
-    return one !== undefined && one.status !== 'running' && one.status !== 'started' ? one : undefined;
+    return one?.status === 'in_progress' ? undefined : one;
   });
   assert.equal(request.side_effect_status, 'side_effect_unknown', JSON.stringify(request));
   assert.notEqual(request.status, 'done');

@@ -173,6 +173,8 @@ describe('one governed turn', () => {
       expect(evidenceOf(records.at(-1)).requested_tools).toMatchObject([
         { tool: 'rm_rf', refused: 'TOOL_NOT_FOUND' },
       ]);
+      const listed = await rig.store.row('request', 'local', unknown.tool_call_id ?? '');
+      expect(listed).toMatchObject({ status: 'denied', ref: unknown.session_id, body: { tool: 'rm_rf' } });
 
       // note exists and policy allows it, but this turn did not offer it
       const narrowed = await rig.ok({

@@ -131,8 +131,8 @@ const policy = closed({
     ...limits,
     max_iterations: limits.max_iterations.unwrap().default(10),
     max_tokens: limits.max_tokens.unwrap().default(50_000),
-    per_principal: windowed.optional().describe('Over all sessions of a principal, in a sliding window.'),
-    per_tenant: windowed.optional().describe('Over all sessions of a tenant, in a sliding window.'),
+    per_principal: windowed.optional().describe('Over all sessions of a principal, in windows of fixed length.'),
+    per_tenant: windowed.optional().describe('Over all sessions of a tenant, in windows of fixed length.'),
   }),
   cycle_detection: closed({
     max_repeats: whole(1, 1000).default(3).describe('The call after so many equal ones is denied.'),

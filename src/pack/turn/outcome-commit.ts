@@ -4,7 +4,7 @@ import type { JsonObject } from '../../base/json.ts';
 import type { RuntimeError } from '../../base/errors.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import type { ModelCallFacts, ModelOutput, ModelUsage } from '../../providers/contract.ts';
-import type { Append, Commit, CounterMove } from '../../store/contract.ts';
+import type { Append, Commit, CounterMove, RowWrite } from '../../store/contract.ts';
 import type { PackDeps } from '../deps.ts';
 import type { TurnOutput } from './contract.ts';
 import type { PreparedTurn } from './prepare.ts';
@@ -26,7 +26,7 @@ export interface Generated {
   facts: ModelCallFacts;
 }
 
-type OutcomeCommit = Commit & { appends: Append[] };
+type OutcomeCommit = Commit & { appends: Append[]; rows: RowWrite[] };
 
 function callFacts(facts: ModelCallFacts): JsonObject {
   return {
@@ -121,6 +121,34 @@ function outcome(deps: PackDeps, admitted: Admitted, ending: Ending): OutcomeCom
   };
 }
 
+/** A refused call is found in the list of requests like any other denial; its id can never run. */
+function refusedRows(deps: PackDeps, turn: PreparedTurn, tools: readonly DecidedTool[]): RowWrite[] {
+  const at = deps.clock.now();
+  const { tenant, principal, id: session } = turn.facts;
+  return tools
+    .filter((tool) => tool.refused !== undefined)
+    .map(({ tool_call_id: id, name, decision }) => {
+      const { value } = deps.kernel.redact({ reasons: decision.reasons });
+      const body: JsonObject = {
+        kind: 'call',
+        tool: name.slice(0, 200),
+        session_id: session,
+        run_id: turn.context.runId,
+        trace_id: turn.context.traceId,
+        decision: { ...decision, ...value },
+        started_at: at,
+        start_seq: 0,
+        instance: '',
+        side_effect_status: 'not_executed',
+      };
+      const status = 'denied';
+      return {
+        row: { kind: 'request', tenant, id, principal, status, ref: session, updatedAt: at, body },
+        when: 'absent',
+      };
+    });
+}
+
 export function completedCommit(
   deps: PackDeps,
   admitted: Admitted,
@@ -152,7 +180,8 @@ export function completedCommit(
     run: { last_turn_status: output.status },
     usage: output.usage,
   });
-  return itemId === undefined ? built : withItem(deps, turn, built, { itemId, output });
+  const listed = { ...built, rows: [...built.rows, ...refusedRows(deps, turn, tools)] };
+  return itemId === undefined ? listed : withItem(deps, turn, listed, { itemId, output });
 }
 
 /** An escalation is a thing that an operator finds in a list, not only a word in an answer. */
@@ -174,7 +203,7 @@ function withItem(
   };
   const row = { kind: 'item' as const, tenant, id: item.itemId, principal, status: 'open', ref, body };
   const write = { row: { ...row, updatedAt: deps.clock.now() }, when: 'absent' as const };
-  return { ...commit, rows: [...(commit.rows ?? []), write] };
+  return { ...commit, rows: [...commit.rows, write] };
 }
 
 /** A failed turn: the failure is evidence, what the model said is sealed, and the session stays as it was. */
