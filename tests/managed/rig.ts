@@ -167,3 +167,25 @@ export async function decide(at: Process, approvalId: string, decision: 'approve
 export function toolsTold(input: ModelInput): number {
   return input.messages.filter((one) => one.role === 'tool').length;
 }
+
+export function lastUser(input: ModelInput): string {
+  return input.messages.filter((one) => one.role === 'user').at(-1)?.content ?? '';
+}
+
+export const ask = (text = 'go'): { executeTurnInput: { messages: ReturnType<typeof user>[] } } => ({
+  executeTurnInput: { messages: [user(text)] },
+});
+export const OTHER: Caller = { ...CALLER, principal: 'os:2000' };
+export const LONG = (turns: number) => (input: Parameters<typeof toolsTold>[0]) =>
+  toolsTold(input) < turns
+    ? asks('note', { n: toolsTold(input) })
+    : governed({ status: 'complete', assistant_message: 'done' });
+
+export async function id(at: Process, over: object = {}): Promise<string> {
+  return (await at.managed.create(CALLER, { ...ask(), ...over })).session_id;
+}
+
+/** The status that lists show. */
+export async function listed(at: Process, sessionId: string): Promise<string | undefined> {
+  return (await at.rig.store.row('session', 'local', sessionId))?.status;
+}
