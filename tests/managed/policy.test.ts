@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { verifies } from '../e2e/verifies.ts';
 import { evidenceOf } from '../pack/rig.ts';
-import { asks, boot, CALLER, createWorld, governed, id, LONG, roomyConfig, toolsTold, user } from './rig.ts';
+import { asks, boot, CALLER, createWorld, governed, LONG, roomyConfig, toolsTold, user } from './rig.ts';
 
 describe('policy at every run', () => {
   verifies(

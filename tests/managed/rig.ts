@@ -14,10 +14,11 @@ import type { FakeClock } from '../../src/testing/fake-clock.ts';
 import { createFixedIds } from '../../src/testing/fixed-ids.ts';
 import type { RuntimeConfig } from '../../src/config/types.ts';
 import type { Answerer } from '../../src/kernel/approvals/approval.ts';
-import { CALLER, createFakeModel, createPackRig, rigConfig } from '../pack/rig.ts';
+import { asks, CALLER, createFakeModel, createPackRig, governed, rigConfig, user } from '../pack/rig.ts';
 import type { FakeModel, Rig } from '../pack/rig.ts';
 
-export { asks, CALLER, governed, says, user } from '../pack/rig.ts';
+export { says } from '../pack/rig.ts';
+export { asks, CALLER, governed, user };
 
 export const PERSON: Answerer = {
   tenant: 'local',
@@ -176,10 +177,13 @@ export const ask = (text = 'go'): { executeTurnInput: { messages: ReturnType<typ
   executeTurnInput: { messages: [user(text)] },
 });
 export const OTHER: Caller = { ...CALLER, principal: 'os:2000' };
-export const LONG = (turns: number) => (input: Parameters<typeof toolsTold>[0]) =>
-  toolsTold(input) < turns
-    ? asks('note', { n: toolsTold(input) })
-    : governed({ status: 'complete', assistant_message: 'done' });
+/** A model that uses a tool so many times and then completes. */
+export const LONG =
+  (turns: number): Mind =>
+  (input) =>
+    toolsTold(input) < turns
+      ? asks('note', { n: toolsTold(input) })
+      : governed({ status: 'complete', assistant_message: 'done' });
 
 export async function id(at: Process, over: object = {}): Promise<string> {
   return (await at.managed.create(CALLER, { ...ask(), ...over })).session_id;
