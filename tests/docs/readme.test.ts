@@ -22,7 +22,7 @@ function node(cwd: string, args: readonly string[]): Promise<{ code: number | nu
     const { PATH, HOME } = process.env;
     const child = spawn(process.execPath, args, {
       cwd,
-      env: { PATH, HOME },
+      env: { PATH, HOME, TMPDIR: cwd },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let text = '';
