@@ -14,10 +14,11 @@ import type { FakeClock } from '../../src/testing/fake-clock.ts';
 import { createFixedIds } from '../../src/testing/fixed-ids.ts';
 import type { RuntimeConfig } from '../../src/config/types.ts';
 import type { Answerer } from '../../src/kernel/approvals/approval.ts';
-import { CALLER, createFakeModel, createPackRig, rigConfig } from '../pack/rig.ts';
+import { asks, CALLER, createFakeModel, createPackRig, governed, rigConfig, user } from '../pack/rig.ts';
 import type { FakeModel, Rig } from '../pack/rig.ts';
 
-export { asks, CALLER, governed, says, user } from '../pack/rig.ts';
+export { says } from '../pack/rig.ts';
+export { asks, CALLER, governed, user };
 
 export const PERSON: Answerer = {
   tenant: 'local',
@@ -170,4 +171,25 @@ export function toolsTold(input: ModelInput): number {
 
 export function lastUser(input: ModelInput): string {
   return input.messages.filter((one) => one.role === 'user').at(-1)?.content ?? '';
+}
+
+export const ask = (text = 'go'): { executeTurnInput: { messages: ReturnType<typeof user>[] } } => ({
+  executeTurnInput: { messages: [user(text)] },
+});
+export const OTHER: Caller = { ...CALLER, principal: 'os:2000' };
+/** A model that uses a tool so many times and then completes. */
+export const LONG =
+  (turns: number): Mind =>
+  (input) =>
+    toolsTold(input) < turns
+      ? asks('note', { n: toolsTold(input) })
+      : governed({ status: 'complete', assistant_message: 'done' });
+
+export async function id(at: Process, over: object = {}): Promise<string> {
+  return (await at.managed.create(CALLER, { ...ask(), ...over })).session_id;
+}
+
+/** The status that lists show. */
+export async function listed(at: Process, sessionId: string): Promise<string | undefined> {
+  return (await at.rig.store.row('session', 'local', sessionId))?.status;
 }

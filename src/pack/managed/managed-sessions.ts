@@ -39,8 +39,8 @@ async function answer(room: ManagedRoom, at: ManagedHeld): Promise<ManagedResult
 
 async function writeCopy(room: ManagedRoom, caller: Caller, sessionId: string): Promise<void> {
   const { copies, store, kernel } = room.deps;
-  if (copies === undefined) return;
   const at = await loadManaged(room, caller, sessionId);
+  if (copies === undefined) return;
   const transcript = await room.transcripts.read(at.held);
   const progress = await progressOf(room, at, transcript);
   const input = await firstInput(store, at.held, at.managed.facts.inputSeq).catch(() => undefined);
