@@ -72,8 +72,16 @@ export function createManagedSessions(parts: {
   };
   let copying: Promise<void> = Promise.resolve();
   // One after the other, each from the state of its time: an older copy never replaces a newer one.
+  const waiting = new Set<string>();
   const copyLater = (caller: Caller, sessionId: string): void => {
-    copying = copying.then(() => writeCopy(room, caller, sessionId)).catch(() => undefined);
+    if (waiting.has(sessionId)) return; // the one that waits will show this too
+    waiting.add(sessionId);
+    copying = copying
+      .then(() => {
+        waiting.delete(sessionId);
+        return writeCopy(room, caller, sessionId);
+      })
+      .catch(() => undefined);
   };
   return {
     async create(caller, input) {
