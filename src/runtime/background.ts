@@ -133,11 +133,25 @@ async function advance(deps: RunsDeps, run: Run, signal: AbortSignal): Promise<A
   return after(result, deps.clock.now(), { look, stopped: signal.aborted });
 }
 
+interface Refusal {
+  thrown: unknown;
+  /** This worker was told to stop meanwhile. */
+  stopped: boolean;
+}
+
 /** What a run that could not be carried on comes to; anything that may pass is thrown on, and tried again later. */
-async function refused({ queue, clock }: RunsDeps, run: Run, thrown: unknown): Promise<Advanced> {
+async function refused(
+  { queue, clock }: RunsDeps,
+  run: Run,
+  { thrown, stopped }: Refusal,
+): Promise<Advanced> {
   const { code } = asRuntimeError(thrown);
   if (code === 'SESSION_CLOSED') return ended('completed', 'it had ended before');
-  if (code !== 'NOT_FOUND') throw thrown;
+  if (code !== 'NOT_FOUND') {
+    // Left at once: thrown on, it would lie until the time its timer was taken for is over.
+    if (stopped) return { type: 'parked', why: 'time', until: clock.now() };
+    throw thrown;
+  }
   const entry = await queue.find(run.tenant, run.id);
   const isFresh = entry !== undefined && clock.now() - entry.admittedAt < CREATION_MS;
   return isFresh
@@ -151,7 +165,7 @@ export function createRuns(deps: RunsDeps): Runs {
       try {
         return await advance(deps, run, signal);
       } catch (thrown) {
-        return refused(deps, run, thrown);
+        return await refused(deps, run, { thrown, stopped: signal.aborted });
       }
     },
     async isReady(run) {

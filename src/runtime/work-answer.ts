@@ -81,6 +81,16 @@ export function sessionAnswer(result: ManagedResult, facts: WorkFacts): WorkAnsw
   }
 }
 
+/** Every call of every branch that waits for a person, the one that the result names first. */
+function waitingCalls({ waiting_nodes }: WorkflowResult, first: WaitingCall): WaitingCall[] {
+  const others = waiting_nodes.flatMap((one) =>
+    one.needs === 'approval' && one.pending_request_id !== first.pending_request_id
+      ? [{ node_id: one.node_id, pending_request_id: one.pending_request_id }]
+      : [],
+  );
+  return [first, ...others];
+}
+
 export function workflowAnswer(result: WorkflowResult, facts: WorkFacts): WorkAnswer {
   const { completed_node_ids } = result;
   const view = { ...base(result.session_id, result.status, facts), completed_node_ids };
@@ -93,7 +103,7 @@ export function workflowAnswer(result: WorkflowResult, facts: WorkFacts): WorkAn
     }
     case 'approval_required': {
       const { node_id, pending_request_id, requested_tool } = result;
-      const waiting = [{ node_id, pending_request_id, requested_tool }];
+      const waiting = waitingCalls(result, { node_id, pending_request_id, requested_tool });
       const asked = { node_id, pending_request_id, requested_tool, waiting, answer_at: facts.answerAt };
       return { ...view, kind: 'approval_required', ...asked };
     }

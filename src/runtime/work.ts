@@ -81,7 +81,10 @@ function pendingOf(result: { kind: string; pending_request_id?: string } | undef
 
 async function workflowView(parts: WorkParts, caller: Caller, result: WorkflowResult): Promise<WorkAnswer> {
   const row = await ownRow(parts, caller, result.session_id);
-  return workflowAnswer(result, await factsOf(parts, row, pendingOf(result)));
+  const approvals = result.waiting_nodes.flatMap((one) =>
+    one.needs === 'approval' ? [one.pending_request_id] : [],
+  );
+  return workflowAnswer(result, await factsOf(parts, row, approvals));
 }
 
 /** Where work stands, from its records and its place in the queue. */

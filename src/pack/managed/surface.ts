@@ -44,7 +44,8 @@ export interface CancelInput {
 export interface WaitingCall {
   node_id?: string;
   pending_request_id: string;
-  requested_tool: RequestedTool;
+  /** Only of the call that the answer itself names. */
+  requested_tool?: RequestedTool;
 }
 
 /** How far the work came. What was said in full stands in the session's own records. */

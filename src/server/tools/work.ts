@@ -31,7 +31,12 @@ const OPTIONAL = {
   last_turn: TURN_OUTPUT,
   pending_request_id: TEXT,
   requested_tool: REQUESTED,
-  waiting: list(closed({ node_id: TEXT, pending_request_id: TEXT, requested_tool: REQUESTED }, ['node_id'])),
+  waiting: list(
+    closed({ node_id: TEXT, pending_request_id: TEXT, requested_tool: REQUESTED }, [
+      'node_id',
+      'requested_tool',
+    ]),
+  ),
   answer_at: list(TEXT),
   node_id: TEXT,
   reason: TEXT,
