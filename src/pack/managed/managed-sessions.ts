@@ -58,6 +58,30 @@ function assertAllowed(isAllowed: boolean, what: string, key: string): void {
   });
 }
 
+interface Copyist {
+  copyLater(caller: Caller, sessionId: string): void;
+  settled(): Promise<void>;
+}
+
+/** Copies one after the other, each from the state of its time: an older copy never replaces a newer one. */
+function copyist(write: (caller: Caller, sessionId: string) => Promise<void>): Copyist {
+  let copying: Promise<void> = Promise.resolve();
+  const waiting = new Set<string>();
+  return {
+    copyLater(caller, sessionId) {
+      if (waiting.has(sessionId)) return; // the one that waits will show this too
+      waiting.add(sessionId);
+      copying = copying
+        .then(() => {
+          waiting.delete(sessionId);
+          return write(caller, sessionId);
+        })
+        .catch(() => undefined);
+    },
+    settled: () => copying,
+  };
+}
+
 /** Managed sessions over the pack's own sessions and turns. */
 export function createManagedSessions(parts: {
   deps: PackDeps;
@@ -70,19 +94,7 @@ export function createManagedSessions(parts: {
     holds: createHolds(deps),
     transcripts: createTranscripts(deps.store),
   };
-  let copying: Promise<void> = Promise.resolve();
-  // One after the other, each from the state of its time: an older copy never replaces a newer one.
-  const waiting = new Set<string>();
-  const copyLater = (caller: Caller, sessionId: string): void => {
-    if (waiting.has(sessionId)) return; // the one that waits will show this too
-    waiting.add(sessionId);
-    copying = copying
-      .then(() => {
-        waiting.delete(sessionId);
-        return writeCopy(room, caller, sessionId);
-      })
-      .catch(() => undefined);
-  };
+  const { copyLater, settled } = copyist((caller, id) => writeCopy(room, caller, id));
   return {
     async create(caller, input) {
       const created = await createManaged(room, caller, input);
@@ -124,6 +136,6 @@ export function createManagedSessions(parts: {
     forget(tenant, sessionId) {
       room.transcripts.forget(sessionChainOf(tenant, sessionId));
     },
-    settled: () => copying,
+    settled,
   };
 }
