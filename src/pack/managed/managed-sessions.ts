@@ -94,11 +94,11 @@ export function createManagedSessions(parts: {
     holds: createHolds(deps),
     transcripts: createTranscripts(deps.store),
   };
-  const { copyLater, settled } = copyist((caller, id) => writeCopy(room, caller, id));
+  const copies = copyist((caller, id) => writeCopy(room, caller, id));
   return {
     async create(caller, input) {
       const created = await createManaged(room, caller, input);
-      copyLater(caller, created.session_id);
+      copies.copyLater(caller, created.session_id);
       return created;
     },
     async run(caller, sessionId, how, io) {
@@ -107,7 +107,7 @@ export function createManagedSessions(parts: {
         assertAllowed(deps.config.controls.resumeAllowed, 'resume', 'runtime_controls.resume_allowed');
       await runInvocation(room, caller, sessionId, { how, io });
       const result = await answer(room, await loadManaged(room, caller, sessionId));
-      copyLater(caller, sessionId);
+      copies.copyLater(caller, sessionId);
       return result;
     },
     async cancel(caller, sessionId, reason) {
@@ -117,7 +117,7 @@ export function createManagedSessions(parts: {
         reason,
         askedBy: caller.actor,
       });
-      copyLater(caller, sessionId);
+      copies.copyLater(caller, sessionId);
       return {
         status: at.state.status === 'closed' && at.managed.status === 'active' ? 'completed' : statusOf(at),
       };
@@ -136,6 +136,6 @@ export function createManagedSessions(parts: {
     forget(tenant, sessionId) {
       room.transcripts.forget(sessionChainOf(tenant, sessionId));
     },
-    settled,
+    settled: () => copies.settled(),
   };
 }
