@@ -131,7 +131,9 @@ const policy = closed({
     ...limits,
     max_iterations: limits.max_iterations.unwrap().default(10),
     max_tokens: limits.max_tokens.unwrap().default(50_000),
-    per_principal: windowed.optional().describe('Over all sessions of a principal, in windows of fixed length.'),
+    per_principal: windowed
+      .optional()
+      .describe('Over all sessions of a principal, in windows of fixed length.'),
     per_tenant: windowed.optional().describe('Over all sessions of a tenant, in windows of fixed length.'),
   }),
   cycle_detection: closed({
