@@ -166,6 +166,7 @@ describe('the manifest', () => {
         'kernel/approvals/approval.ts',
         'kernel/execution/executor.ts',
         'kernel/evidence/records.ts',
+        'kernel/evidence/large-result.ts',
         // Conditions and output schemas of workflows: the kernel's own bounded evaluation, without a decision.
         'kernel/policy/arg-schema.ts',
         'kernel/policy/cel-cost.ts',
