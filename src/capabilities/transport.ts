@@ -18,7 +18,7 @@ export interface TransportLimits {
 const MAX_GARBAGE_LINES = 20;
 // An envelope and a result around what a tool may nest.
 const MAX_DEPTH = 72;
-// Requests and notifications in a second; replies are bounded by our own requests.
+// Requests, notifications and replies to nothing in a second; other replies are bounded by our own requests.
 const MAX_UNASKED_PER_SECOND = 5000;
 const WINDOW_MS = 1000;
 const NEWLINE = 0x0a;
@@ -51,6 +51,8 @@ export class StdioTransport implements Transport {
   #held: Buffer[] = [];
   #heldBytes = 0;
   #unasked = 0;
+  // Requests of ours that no reply has come to yet.
+  readonly #open = new Set<unknown>();
   #windowStart: number;
   #started = false;
   #isClosing = false;
@@ -91,6 +93,7 @@ export class StdioTransport implements Transport {
     if (bytes > this.#limits.maxMessageBytes) refuse(`the message has ${bytes} bytes, too many to send`);
     // A child that does not read would otherwise fill our memory.
     if (stdin.writableLength + bytes > 2 * this.#limits.maxMessageBytes) refuse('it does not read its input');
+    if ('method' in message && 'id' in message) this.#open.add(message.id);
     // Requests of one turn of the event loop leave together.
     if (stdin.writableCorked === 0) {
       stdin.cork();
@@ -188,6 +191,7 @@ export class StdioTransport implements Transport {
       if (!this.#isFlood()) this.onmessage?.(message as JSONRPCMessage);
       return;
     }
+    if (!this.#open.delete(message['id']) && this.#isFlood()) return;
     // The SDK hands a notification on one turn later but a reply at once, and forgets the call's progress with it: a
     // reply is held back for as long, or the last progress of a call would be lost.
     queueMicrotask(() => {

@@ -25,6 +25,7 @@ import { checkReservation } from './reservation.ts';
 import type { FreeKey } from './reservation.ts';
 import { judgeResult } from './execution/judge-result.ts';
 import type { Judged } from './execution/judge-result.ts';
+import { storedResult } from './evidence/large-result.ts';
 import { denial, finish, start } from './evidence/receipts.ts';
 import type { Receipt, Start } from './evidence/receipts.ts';
 import type { Decision } from './policy/decision.ts';
@@ -346,6 +347,10 @@ async function commitOutcome(
       notes: tried.result.notes,
     },
     result: judged.result,
+    stored:
+      judged.result === undefined
+        ? undefined
+        : storedResult(call.request.context.caller.tenant, judged.result, deps.ids),
     ...(judged.error === undefined ? {} : { error: judged.error }),
     ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
   });

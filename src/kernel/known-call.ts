@@ -7,6 +7,7 @@ import type { ChainKey, Store, StoredRecord, StoredRow } from '../store/contract
 import type { CallRequest, CallResult, ToolOutcome } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import type { ContentBlock, SideEffect } from './execution/executor.ts';
+import { readResult } from './evidence/large-result.ts';
 import { record, requestRow, sessionChain } from './evidence/receipts.ts';
 import { contextFacts } from './evidence/records.ts';
 import type { RequestBody, RequestStatus } from './evidence/receipts.ts';
@@ -55,7 +56,7 @@ async function recordedEnd(
   if (finished === undefined) return {};
   const shown = finished.evidence.state === 'present' ? finished.evidence.value.error : undefined;
   const error = shown as unknown as RecordedEnd['error'];
-  const sealed = await store.unseal(chain, finished.header.seq);
+  const sealed = await readResult(store, chain, finished.header.seq);
   const ended = error === undefined ? {} : { error };
   if (sealed.state !== 'present') return ended;
   const { content, structured } = sealed.value as { content: ContentBlock[]; structured?: JsonObject };

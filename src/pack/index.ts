@@ -38,4 +38,5 @@ export type { ApprovalOwner, ApprovalResolution, VerifiedResolution } from './ap
 export { buildGovernedToolCatalog, toTurnCatalog } from './tool-catalog.ts';
 export type { CatalogEntry, CatalogTool } from './tool-catalog.ts';
 export { CONFIG_KEY, createManifest, PACK_ID, verifyManifest } from './manifest.ts';
+export { MANIFEST_PIN } from './manifest-pin.ts';
 export type { Manifest, ManifestParts } from './manifest.ts';

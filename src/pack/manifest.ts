@@ -16,8 +16,8 @@ export interface ManifestParts {
   configSchema: JsonObject;
   /** The functions that make the capabilities and the policy; named here by their own names. */
   factories: { capability: { readonly name: string }; policy: { readonly name: string } };
-  /** The record types that the kernel appends. */
-  kernelRecords: readonly string[];
+  /** The record types that other rooms append. */
+  emittedRecords: readonly string[];
   /** The rules of the gate, in order. */
   policyRules: readonly string[];
   /** Variables that the configured profiles read. */
@@ -78,11 +78,15 @@ export function createManifest(parts: ManifestParts): Manifest {
     task_types: [TASK_TYPE],
     tools: [executeTurnTool(parts)],
     policies: parts.policyRules.map((id) => ({ id, trigger: 'on_tool_request' })),
-    evidence_types: [...PACK_RECORDS, ...parts.kernelRecords],
+    evidence_types: [...PACK_RECORDS, ...parts.emittedRecords],
     state_aliases: { paused: 'waiting' },
     lane_templates: [{ id: 'default', title: 'Default lane' }],
   };
   return { ...content, integrity: digestOf(content) };
+}
+
+function notPinned({ id, version }: Manifest): string {
+  return `The manifest of ${id} ${version} is not the one that was pinned: this is other code than was released. Nothing was started.`;
 }
 
 /** Throws SPEC_TAMPERED unless the manifest is whole and is the pinned one. There is no value that skips the check. */
@@ -98,7 +102,7 @@ export function verifyManifest(
     sameText(integrity, actual) &&
     sameText(pinned.integrity, actual);
   if (isPinned) return;
-  throw new RuntimeError('SPEC_TAMPERED', undefined, {
+  throw new RuntimeError('SPEC_TAMPERED', notPinned(manifest), {
     pack_id: manifest.id,
     version: manifest.version,
     pinned_version: pinned.version,

@@ -48,6 +48,7 @@ import { explainPolicy } from './explain.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
 import { lastingWork, wakeAfter } from './lasting-work.ts';
 import type { LastingWork } from './lasting-work.ts';
+import { assertPackIsPinned } from './pack-manifest.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
 import { workspaceRecorder } from './workspace-record.ts';
@@ -162,6 +163,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   const clock = options.clock ?? systemClock;
   const ids = options.ids ?? randomIds;
   const log: Log = options.log ?? (() => undefined);
+  assertPackIsPinned(VERSION);
   const gate: Gate = createGate(config); // before anything is opened: a policy that does not compile starts nothing
   mkdirSync(config.policy.sandbox.root, { recursive: true, mode: 0o700 });
   const store = options.store ?? (await openStore(options, clock, ids));

@@ -131,3 +131,43 @@ test('a child that is deaf, and one that has children, leave nothing behind', as
     },
   );
 });
+
+const MIB = 1024 * 1024;
+
+test.each([
+  ['big-answer', 'more than 1048576 bytes'],
+  ['garbage', 'lines that are no messages'],
+  ['strays', 'unasked messages a second'],
+  ['progress-flood', 'unasked messages a second'],
+])(
+  'a call that is answered by %s without end fails alone, at once and in bounded memory',
+  async (how, why) => {
+    await withBench([hostile(how), { ...probe(), name: 'good' }], async ({ call, downstreams }) => {
+      await call('good:echo', { text: 'warm' });
+      const pid = (await downstreams.connection('hostile')!.session(freshSignal())).pid;
+      const before = process.memoryUsage().rss;
+      let seen = 0;
+      const attacked = call('hostile:run', {}, { progress: () => seen++ });
+      expect(await call('good:echo', { text: 'still here' })).toMatchObject({ kind: 'result' });
+      const result = await attacked;
+      expect(result).toMatchObject({
+        kind: 'failed',
+        code: 'SUBPROCESS_PROTOCOL_ERROR',
+        sideEffect: 'side_effect_unknown',
+      });
+      expect((result as { message: string }).message).toContain(why);
+      expect(seen).toBeLessThanOrEqual(1000);
+      expect(process.memoryUsage().rss - before).toBeLessThan(200 * MIB);
+      await until(() => !isAlive(pid));
+      expect(downstreams.connection('good')!.state()).toMatchObject({ state: 'ready', failures: 0 });
+    });
+  },
+);
+
+test('a line that passes a bound of 50 MB is refused there, not where it ends', async () => {
+  await withBench([hostile('big-answer', { maxMessageBytes: 50 * MIB })], async ({ call, sandbox }) => {
+    const result = await call('hostile:run');
+    expect(result).toMatchObject({ code: 'SUBPROCESS_PROTOCOL_ERROR', sideEffect: 'side_effect_unknown' });
+    await until(() => sandbox.live() === 0);
+  });
+});

@@ -1,19 +1,35 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { createGate } from '../../src/kernel/policy/gate.ts';
 import { RULE_ORDER } from '../../src/kernel/policy/decision.ts';
 import { KERNEL_RECORDS } from '../../src/kernel/evidence/records.ts';
-import { createManifest, createPack, PACK_RECORDS, verifyManifest } from '../../src/pack/index.ts';
+import {
+  createManifest,
+  createPack,
+  MANIFEST_PIN,
+  PACK_RECORDS,
+  verifyManifest,
+} from '../../src/pack/index.ts';
+import { assertPackIsPinned, packManifest } from '../../src/runtime/pack-manifest.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { asks, CALLER, createPackRig, governed, rigConfig, says, user } from './rig.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+function sources(): string[] {
+  return readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.ts'),
+  );
+}
 
 const PARTS = {
   version: '0.1.0',
   configSchema: { type: 'object', required: ['default_model'] },
   factories: { capability: createPack, policy: createGate },
-  kernelRecords: KERNEL_RECORDS,
+  emittedRecords: KERNEL_RECORDS,
   policyRules: RULE_ORDER,
   requiredEnv: ['B_KEY', 'A_KEY'],
   networkAllowlist: ['model-provider.invalid:443'],
@@ -96,6 +112,45 @@ describe('the manifest', () => {
     }
   });
 
+  test('the code is the code that was pinned', () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    const { id, integrity } = packManifest(version);
+    // Another one after a change on purpose: build, then `node scripts/manifest.mjs --update`.
+    expect({ id, version, integrity }).toEqual(MANIFEST_PIN);
+    expect(() => assertPackIsPinned(version)).not.toThrow();
+    expect(() => assertPackIsPinned('9.9.9')).toThrow(/not the one that was pinned/);
+  });
+
+  test('every listed record type of the other rooms has one place or more that makes it', () => {
+    const lists = ['kernel/evidence/records.ts', 'pack/records.ts', 'capabilities/records.ts'];
+    const text = sources()
+      .filter((name) => !lists.includes(name) && !name.endsWith('transition.ts'))
+      .map((name) => readFileSync(join(ROOT, 'src', name), 'utf8'))
+      .join('\n');
+    const { evidence_types: listed } = packManifest('0.1.0');
+    const ofPack = new Set<string>(PACK_RECORDS); // seen in a run, above
+    expect(
+      listed.filter(
+        (type) =>
+          !ofPack.has(type) &&
+          // A declaration in a union of types ends with a semicolon, and makes nothing.
+          !new RegExp(`(?:type: |record\\(\\s*of,\\s*|record\\([^'\\n]*|TYPE = )'${type}'(?!; )`).test(text),
+      ),
+    ).toEqual([]);
+    expect(new Set(listed).size).toBe(listed.length);
+  });
+
+  test('there is one class of execution: every context has the one task type, and nothing else is called a task', () => {
+    const given = sources().flatMap((name) =>
+      [...readFileSync(join(ROOT, 'src', name), 'utf8').matchAll(/\btaskType: ([^,;\n]+)/g)].map(
+        (found) => found[1] ?? '',
+      ),
+    );
+    expect(given.length).toBeGreaterThan(3);
+    expect([...new Set(given)].sort()).toEqual(["'agent-session'", 'TASK_TYPE']);
+    expect(packManifest('0.1.0').task_types).toEqual(['agent-session']);
+  });
+
   verifies(
     { partial: ['LY-02'] },
     'of the kernel the pack imports only its words, and no engine, vendor or server',
@@ -111,6 +166,7 @@ describe('the manifest', () => {
         'kernel/approvals/approval.ts',
         'kernel/execution/executor.ts',
         'kernel/evidence/records.ts',
+        'kernel/evidence/large-result.ts',
         // Conditions and output schemas of workflows: the kernel's own bounded evaluation, without a decision.
         'kernel/policy/arg-schema.ts',
         'kernel/policy/cel-cost.ts',

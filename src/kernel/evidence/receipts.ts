@@ -7,6 +7,7 @@ import type { CallRequest } from '../call.ts';
 import type { ToolOutcome } from '../call.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { PreparedCall } from '../prepare.ts';
+import type { StoredResult } from './large-result.ts';
 import { contextFacts, decisionFacts, outcomeFacts } from './records.ts';
 import type { OutcomeFacts } from './records.ts';
 import type { Redacted, Redactor } from './redact.ts';
@@ -214,6 +215,7 @@ export interface Finish {
   decision: Decision;
   outcome: OutcomeFacts;
   result: ToolOutcome | undefined;
+  stored: StoredResult | undefined;
   error?: { code: string; message: string };
   approvalId?: string;
 }
@@ -238,7 +240,7 @@ export function finish(of: Receipt, redactor: Redactor, facts: Finish): Commit {
           ...(shown === undefined ? {} : { result: shown.value }),
           ...(shown === undefined || shown.fields.length === 0 ? {} : { redacted_fields: shown.fields }),
         },
-        facts.result === undefined ? undefined : resultSealed(facts.result),
+        facts.stored?.sealed,
       ),
     ],
     rows: [
@@ -256,6 +258,7 @@ export function finish(of: Receipt, redactor: Redactor, facts: Finish): Commit {
         { version: facts.rowVersion },
       ),
     ],
+    ...(facts.stored === undefined || facts.stored.blobs.length === 0 ? {} : { blobs: facts.stored.blobs }),
   };
 }
 
@@ -277,11 +280,4 @@ function cutText(block: JsonObject): JsonObject {
   const { text } = block;
   if (typeof text !== 'string' || text.length <= EVIDENCE_TEXT) return block;
   return { ...block, text: text.slice(0, EVIDENCE_TEXT), cut_from: text.length };
-}
-
-function resultSealed(outcome: ToolOutcome): JsonObject {
-  return {
-    content: outcome.content,
-    ...(outcome.structured === undefined ? {} : { structured: outcome.structured }),
-  };
 }

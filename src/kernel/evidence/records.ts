@@ -18,10 +18,8 @@ export const KERNEL_RECORDS = [
   'approval_approved',
   'approval_rejected',
   'approval_expired',
-  'approval_revoked',
   'approval_consumed',
   'payload_erased',
-  'controls_changed',
 ] as const;
 
 export type Outcome =

@@ -7,6 +7,7 @@ import { isoTime } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { ERRORS } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
+import { readResult } from '../../kernel/evidence/large-result.ts';
 import type { ChainKey, Store, StoredRecord } from '../../store/contract.ts';
 import type { LoopCallAnswer, LoopError } from '../loop/client-port.ts';
 import type { HistoryEntry } from '../loop/loop.ts';
@@ -100,7 +101,7 @@ function unsaidError(status: string): LoopError | undefined {
 
 async function unsealed(store: Store, record: StoredRecord): Promise<JsonObject> {
   if (record.header.sealed === undefined) return {};
-  const sealed = await store.unseal(record.header.chain, record.header.seq);
+  const sealed = await readResult(store, record.header.chain, record.header.seq);
   return sealed.state === 'present' ? (sealed.value as JsonObject) : {};
 }
 

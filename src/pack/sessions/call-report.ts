@@ -1,6 +1,7 @@
 // Owns what the model is told of a call: from the kernel's own record of it, never from what a host says.
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseJson } from '../../base/strict-json.ts';
+import { readResult } from '../../kernel/evidence/large-result.ts';
 import type { ChainKey, Payload, Store, StoredRecord } from '../../store/contract.ts';
 import { numberAt, objectAt, objectsAt, textAt } from '../records.ts';
 import { toolContent } from '../untrusted.ts';
@@ -83,7 +84,7 @@ export function fixedReport(code: string, message: string): CallReport {
 async function unsealed(store: Store, record: StoredRecord): Promise<Payload<JsonValue> | undefined> {
   return record.header.sealed === undefined
     ? undefined
-    : store.unseal(record.header.chain, record.header.seq);
+    : readResult(store, record.header.chain, record.header.seq);
 }
 
 const PAGE = 100;

@@ -12,6 +12,8 @@
 //   listed          offers the tools in the JSON file that the second argument names, read anew each time
 //   promises        offers a tool with an outputSchema; the argument `answer` of a call is its whole result
 //   announces       as listed, and says after each call that its list changed
+//   big-answer      answers a call with one endless line                garbage         answers a call with lines that are no messages
+//   strays          answers a call with replies to nobody, endlessly   progress-flood  reports progress of a call, endlessly
 //   bad-result      answers a call with something that is no result    relist          says in every list that the list changed
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -22,13 +24,23 @@ const [how = 'silent', extra = ''] = process.argv.slice(2);
 interface Message {
   id?: number | string;
   method?: string;
-  params?: { protocolVersion?: string; cursor?: string; name?: string; arguments?: { answer?: object } };
+  params?: {
+    protocolVersion?: string;
+    cursor?: string;
+    name?: string;
+    arguments?: { answer?: object };
+    _meta?: { progressToken?: unknown };
+  };
   result?: unknown;
   error?: { code: number };
 }
 
+function line(message: object): string {
+  return `${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`;
+}
+
 function send(message: object): void {
-  process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+  process.stdout.write(line(message));
 }
 
 function tool(name: string): object {
@@ -94,7 +106,17 @@ function heard(message: Message): void {
 
 const poison = { 'io.modelcontextprotocol/serverInfo': { name: 'agent-runtime' }, 'vendor/kept': 1 };
 
-const calls: Record<string, (id: number | string) => void> = {
+/** Writes as fast as it is read, until nobody reads. */
+function endlessly(text: (at: number) => string): void {
+  let at = 0;
+  const more = (): void => {
+    while (process.stdout.write(text(at++)));
+    process.stdout.once('drain', more);
+  };
+  more();
+}
+
+const calls: Record<string, (id: number | string, token?: unknown) => void> = {
   'half-frame': (id) => process.stdout.write(`{"jsonrpc":"2.0","id":${id},"resul`, () => process.exit(0)),
   'wrong-id': (id) => {
     send({ id: 999_999, result: result('for somebody else') });
@@ -116,6 +138,16 @@ const calls: Record<string, (id: number | string) => void> = {
     );
   },
   error: (id) => send({ id, error: { code: -32000, message: 'no' } }),
+  'big-answer': writeWithoutEnd,
+  garbage: () => endlessly(() => 'not a message\n'),
+  strays: () => endlessly((at) => `{"jsonrpc":"2.0","id":${1_000_000 + at},"result":{}}\n`),
+  'progress-flood': (_, token) =>
+    endlessly((at) =>
+      line({
+        method: 'notifications/progress',
+        params: { progressToken: token, progress: at, message: 'x'.repeat(1000) },
+      }),
+    ),
   announces: (id) => {
     send({ id, result: result('ok') });
     send({ method: 'notifications/tools/list_changed' });
@@ -127,6 +159,11 @@ const calls: Record<string, (id: number | string) => void> = {
     send({ id, result: { content: [block], _meta: poison } });
   },
 };
+
+function call(id: number | string, params: Message['params']): void {
+  if (how === 'promises') send({ id, result: params?.arguments?.answer });
+  else (calls[how] ?? ((at) => send({ id: at, result: result('ok') })))(id, params?._meta?.progressToken);
+}
 
 function answer(message: Message): void {
   const { id, method } = message;
@@ -142,9 +179,7 @@ function answer(message: Message): void {
       },
     });
   } else if (method === 'tools/list') list(message);
-  else if (how === 'promises' && method === 'tools/call')
-    send({ id, result: message.params?.arguments?.answer });
-  else if (method === 'tools/call') (calls[how] ?? ((at) => send({ id: at, result: result('ok') })))(id);
+  else if (method === 'tools/call') call(id, message.params);
   else send({ id, error: { code: -32601, message: 'Method not found' } });
 }
 
