@@ -117,6 +117,15 @@ describe('a run that waits for a person', () => {
     expect(world.effects).toEqual([]);
   });
 
+  test('under another policy an open question is asked anew as well', async () => {
+    const world = createWorld({ mind: payer });
+    const first = await waiting(world);
+    world.config = { ...world.config, policy: { ...world.config.policy, digest: 'sha256:other' } };
+    const again = await boot(world).resume(first.session_id);
+    expect(again).toMatchObject({ kind: 'approval_required', status: 'waiting_approval' });
+    expect(again.kind === 'approval_required' && again.pending_request_id).not.toBe(first.pending_request_id);
+  });
+
   test('under another policy the question is another one: what was approved before counts for nothing', async () => {
     const world = createWorld({ mind: payer });
     const first = await waiting(world);

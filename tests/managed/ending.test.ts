@@ -1,6 +1,6 @@
 // A session that somebody else than its model ends: canceled or expired, in every state, at rest and under way.
 import { describe, expect, test } from 'vitest';
-import type { ManagedStatus } from '../../src/pack/managed/contract.ts';
+import type { ManagedResult, ManagedStatus } from '../../src/pack/managed/contract.ts';
 import { RuntimeError } from '../../src/base/errors.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { asks, boot, CALLER, createWorld, id, IO, listed, LONG, user } from './rig.ts';
@@ -98,23 +98,50 @@ describe('ending from outside', () => {
     }
   });
 
-  test('a cancel elsewhere ends a call that hangs, at the next beat of the hold', async () => {
-    const world = createWorld({ mind: LONG(3) });
-    const at = boot(world);
-    const sessionId = await id(at);
-    const called = new Promise<void>((resolve) => {
-      at.rig.tool.run = (execution) => {
-        world.effects.push(execution);
-        resolve();
-        return new Promise(() => undefined);
-      };
-    });
-    const running = at.resume(sessionId);
-    await called;
-    await boot(world).managed.cancel(CALLER, sessionId, 'stop');
-    const beat = setInterval(() => world.clock.advance(1_000), 1);
-    expect(await running).toMatchObject({ kind: 'canceled' });
-    clearInterval(beat);
+  test('a cancel ends a call that hangs: here at once, elsewhere at the next beat of the hold', async () => {
+    for (const isElsewhere of [false, true]) {
+      const world = createWorld({ mind: LONG(3) });
+      world.config.capabilities.note = { ...world.config.capabilities.note!, timeoutSeconds: 3_600 };
+      const at = boot(world);
+      const sessionId = await id(at);
+      const called = new Promise<void>((resolve) => {
+        at.rig.tool.run = (execution, signal) => {
+          world.effects.push(execution);
+          resolve();
+          const lost = { code: 'CANCELED', sideEffect: 'side_effect_unknown' } as const;
+          return new Promise((done) => {
+            signal.addEventListener('abort', () => done({ kind: 'failed', ...lost, message: '', notes: [] }));
+          });
+        };
+      });
+      let result: ManagedResult | undefined;
+      void at.resume(sessionId).then((ended) => (result = ended));
+      await called;
+      await (isElsewhere ? boot(world) : at).managed.cancel(CALLER, sessionId, 'stop');
+      for (let second = 0; second < 20 && result === undefined; second++) {
+        if (isElsewhere) world.clock.advance(1_000);
+        for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(result).toMatchObject({ kind: 'canceled', history: [{ tool_output: { status: 'unknown' } }] });
+    }
+  });
+
+  test('a cancel that comes just before the end of a run is written is not undone by it', async () => {
+    const world = createWorld();
+    const sessionId = await id(boot(world));
+    const at = boot(world, (store) => ({
+      ...store,
+      async commit(commit) {
+        if (commit.appends?.some((one) => one.type === 'invocation_ended') === true) {
+          await boot(world).managed.cancel(CALLER, sessionId, 'stop');
+        }
+        return store.commit(commit);
+      },
+    }));
+    expect(await at.resume(sessionId)).toMatchObject({ kind: 'canceled', reason: 'stop' });
+    expect(await listed(at, sessionId)).toBe('canceled');
+    const types = (await at.rig.records(sessionId)).map((one) => one.header.type);
+    expect(types.slice(-2)).toEqual(['session_canceled', 'session_closed']);
   });
 
   test('a turn that is under way adds nothing to a session that was canceled', async () => {

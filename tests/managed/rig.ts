@@ -101,9 +101,9 @@ export function boot(world: World, wrap: (store: Store) => Store = (store) => st
     isAlive: async (other) => !world.dead.has(other),
   });
   const run = rig.tool.run;
-  rig.tool.run = (execution) => {
+  rig.tool.run = (execution, signal) => {
     world.effects.push(execution);
-    return run(execution);
+    return run(execution, signal);
   };
   const { managed } = rig.pack;
   return {

@@ -131,7 +131,7 @@ export interface Rig {
   model: FakeModel;
   counted: Counted;
   effects: Execution[];
-  tool: { run: (execution: Execution) => Promise<ExecutionResult> };
+  tool: { run: (execution: Execution, signal: AbortSignal) => Promise<ExecutionResult> };
   runtime: LoopRuntime;
   turn(input: TurnInput, over?: { caller?: Caller; io?: Partial<TurnIo> }): Promise<TurnOutput | TurnFailure>;
   /** A turn that must succeed. */
@@ -211,9 +211,9 @@ export function createPackRig(options: RigOptions = {}): Rig {
     executors: [
       {
         transports: ['in_process'],
-        execute: (execution) => {
+        execute: (execution, io) => {
           effects.push(execution);
-          return tool.run(execution);
+          return tool.run(execution, io.signal);
         },
       },
     ],
