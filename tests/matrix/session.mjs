@@ -60,20 +60,21 @@ export function createSession(kind, place) {
     effects: (name) => effectsIn(join(place.sandbox, name)),
     /** The one approval for that file: as it is listed, with the deliveries on record in full. */
     async approval(name) {
-      const looker = await session.bare();
-      const { structuredContent } = await looker.call('agent:list-approvals', { limit: 200 });
-      const file = session.file(name);
-      const found = structuredContent.items.filter((one) => one.arguments.file === file);
-      assert.equal(found.length, 1, `${found.length} approvals, not one`);
-      const [approval] = found;
-      const { state, timeline } = await session.inspect('approval', approval.approval_id);
-      assert.equal(state.status, approval.status);
-      const delivered = timeline.filter(({ type }) => type === 'approval_delivered');
-      assert.deepEqual(
-        approval.deliveries.map(({ kind }) => kind),
-        delivered.map(({ kind }) => kind),
-      );
-      return { ...approval, delivered, steps: timeline.map(({ type }) => type) };
+      // The list and the record are two reads; a delivery may come in between, so both are read until they agree.
+      return eventually('the list and the record of the approval agree', async () => {
+        const looker = await session.bare();
+        const { structuredContent } = await looker.call('agent:list-approvals', { limit: 200 });
+        const file = session.file(name);
+        const found = structuredContent.items.filter((one) => one.arguments.file === file);
+        assert.equal(found.length, 1, `${found.length} approvals, not one`);
+        const [approval] = found;
+        const { state, timeline } = await session.inspect('approval', approval.approval_id);
+        const delivered = timeline.filter(({ type }) => type === 'approval_delivered');
+        const kinds = ({ kind }) => kind;
+        const listed = JSON.stringify([approval.status, approval.deliveries.map(kinds)]);
+        const recorded = JSON.stringify([state.status, delivered.map(kinds)]);
+        return listed === recorded && { ...approval, delivered, steps: timeline.map(({ type }) => type) };
+      });
     },
     async inspect(what, id) {
       const looker = await session.bare();
