@@ -103,18 +103,16 @@ export function checkJson(value: unknown, limits: JsonLimits = DEFAULT_JSON_LIMI
   return value as JsonValue;
 }
 
+// Text that stands in JSON as it is, and so needs no second look: most keys, ids and digests.
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
 function canonicalString(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) refuse('', 'holds a lone surrogate, which has no canonical form');
   return JSON.stringify(text);
 }
 
-function canonicalText(value: JsonValue): string {
-  if (typeof value === 'string') return canonicalString(value);
-  // JSON.stringify writes a number as RFC 8785 does, but turns the non-finite into null.
-  if (typeof value === 'number') return Number.isFinite(value) ? JSON.stringify(value) : noJsonForm();
-  if (value === null || typeof value === 'boolean') return String(value);
-  if (typeof value !== 'object') return noJsonForm();
-  if (Array.isArray(value)) return `[${value.map(canonicalText).join(',')}]`;
+function canonicalMembers(value: JsonObject): string {
   let text = '';
   // By UTF-16 code units, which is how `sort` compares.
   for (const key of Object.keys(value).sort()) {
@@ -123,6 +121,23 @@ function canonicalText(value: JsonValue): string {
     text += `${text === '' ? '' : ','}${canonicalString(key)}:${canonicalText(member)}`;
   }
   return `{${text}}`;
+}
+
+function canonicalText(value: JsonValue): string {
+  switch (typeof value) {
+    case 'string':
+      return canonicalString(value);
+    case 'number':
+      // JSON.stringify writes a number as RFC 8785 does, but turns the non-finite into null.
+      return Number.isFinite(value) ? JSON.stringify(value) : noJsonForm();
+    case 'boolean':
+      return String(value);
+    case 'object':
+      if (value === null) return 'null';
+      return Array.isArray(value) ? `[${value.map(canonicalText).join(',')}]` : canonicalMembers(value);
+    default:
+      return noJsonForm();
+  }
 }
 
 function noJsonForm(): never {

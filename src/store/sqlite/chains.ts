@@ -6,8 +6,8 @@ import type { Connection } from './connection.ts';
 
 export interface Chains {
   end(chain: ChainKey): ChainEnd | undefined;
-  /** Writes the records of a move and the chain's new end. */
-  write(move: ChainMove): void;
+  /** Writes the records of a move and the chain's new end; gives the chain's handle. */
+  write(move: ChainMove): number;
   page(query: { tenant?: string; aggregate?: string; after: number; limit: number }): NumberedHead[];
   newestPosition(): number;
 }
@@ -50,6 +50,7 @@ export function createChains(db: Connection): Chains {
       for (const { chain, seq, type, header, hash, salt, evidence, sealed } of move.records) {
         insert.run([cid, seq, chain.tenant, type, header, hash, salt, evidence, sealed]);
       }
+      return cid;
     },
     page({ tenant, aggregate, after, limit }) {
       const where = ['cid > ?'];

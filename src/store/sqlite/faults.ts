@@ -57,6 +57,11 @@ export async function whenFree<T>(tryOnce: () => T | Promise<T>): Promise<T> {
 /** A read as the port promises it: patient with a busy file, and with errors in the port's words. */
 export async function answer<T>(doing: string, read: () => T | Promise<T>): Promise<T> {
   try {
+    return await read();
+  } catch (error) {
+    if (!isBusy(error)) throw storeError(error, doing);
+  }
+  try {
     return await whenFree(read);
   } catch (error) {
     throw storeError(error, doing);

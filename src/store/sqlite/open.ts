@@ -17,6 +17,7 @@ import { connect } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { answer, storeError, whenFree } from './faults.ts';
 import { inspectFile, preparePath } from './file.ts';
+import { createFlush } from './flush.ts';
 import { configure, ensureSchema, SCHEMA_VERSION } from './schema.ts';
 import { createCommitJob, createTables, erase } from './tables.ts';
 import type { Tables } from './tables.ts';
@@ -42,8 +43,12 @@ interface Room extends SqliteOptions {
   waiters: Waiters;
   damage: DamageLog;
   /** A read in the port's words: patient, refused once closed, damage remembered. */
-  ask: <T>(doing: string, read: () => T | Promise<T>) => Promise<T>;
+  ask: Ask;
+  /** The same for what is only decided on: it may be ahead of the disk, because what follows from it is written after it. */
+  peek: Ask;
 }
+
+type Ask = <T>(doing: string, read: () => T | Promise<T>) => Promise<T>;
 
 function openOnce(path: string): Connection {
   const db = connect(path, BUSY_MS);
@@ -67,23 +72,30 @@ async function openFile(path: string): Promise<Connection> {
 function createRoom(db: Connection, options: SqliteOptions, isClosed: () => boolean): Room {
   const damage = createDamageLog();
   const tables = createTables(db, options.path, { ...options, damage });
+  const writer = createWriter(db, createFlush(options.path), tables.remembered);
+  const peek: Ask = async (doing, read) => {
+    if (isClosed()) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
+    try {
+      return await answer(doing, read);
+    } catch (error) {
+      const told = asRuntimeError(error);
+      // What names its chain has been noted with it.
+      if (told.code === 'STORE_CORRUPT' && !('aggregate' in told.details)) damage.note(told.message);
+      throw told;
+    }
+  };
   return {
     ...options,
     db,
     tables,
     damage,
-    writer: createWriter(db),
+    writer,
     waiters: createWaiters(() => tables.chains.newestPosition(), options.clock),
+    peek,
     async ask(doing, read) {
-      if (isClosed()) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
-      try {
-        return await answer(doing, read);
-      } catch (error) {
-        const told = asRuntimeError(error);
-        // What names its chain has been noted with it.
-        if (told.code === 'STORE_CORRUPT' && !('aggregate' in told.details)) damage.note(told.message);
-        throw told;
-      }
+      const found = await peek(doing, read);
+      await writer.unsettled(); // nobody is told what a loss of power could still undo
+      return found;
     },
   };
 }
@@ -152,7 +164,7 @@ const PROBE =
 type ReadingFace = Omit<Store, keyof WritingFace | 'backup' | 'close'>;
 
 function readingFace(room: Room): ReadingFace {
-  const { tables, ask } = room;
+  const { tables, ask, peek } = room;
   return {
     head: (chain) =>
       ask('head', () => {
@@ -178,7 +190,7 @@ function readingFace(room: Room): ReadingFace {
     changed: async (position, signal) => ask('changed', () => room.waiters.wait(position, signal)),
     row: (kind, tenant, id) => ask('row', () => tables.rows.find(kind, tenant, id)),
     list: (query) => ask('list', () => tables.rows.list(query)),
-    counter: (key) => ask('counter', () => tables.counters.value(key)),
+    counter: (key) => peek('counter', () => tables.counters.value(key)),
     snapshot: (chain) => ask('snapshot', () => tables.snapshots.find(chain)),
     blob: (tenant, key) => ask('content', () => tables.blobs.find(tenant, key)),
   };

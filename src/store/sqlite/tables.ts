@@ -20,6 +20,8 @@ import { createLeases } from './leases.ts';
 import type { Leases } from './leases.ts';
 import { createRecords } from './records.ts';
 import type { Records } from './records.ts';
+import { createRemembered } from './remembered.ts';
+import type { Remembered } from './remembered.ts';
 import { createRows } from './rows.ts';
 import type { Rows } from './rows.ts';
 import { createSnapshots } from './snapshots.ts';
@@ -36,6 +38,7 @@ export interface Tables {
   timers: Timers;
   blobs: Blobs;
   snapshots: Snapshots;
+  remembered: Remembered;
 }
 
 export function createTables(
@@ -44,37 +47,44 @@ export function createTables(
   tools: SealingTools & { damage: DamageLog },
 ): Tables {
   const chains = createChains(db);
+  const rows = createRows(db);
+  const counters = createCounters(db);
+  const leases = createLeases(db);
+  const view: View = {
+    chainEnd: (chain) => chains.end(chain),
+    leaseEpoch: (chain) => leases.epoch(chainLeaseKey(chain)),
+    counter: (key) => counters.value(key),
+    rowVersion: (kind, tenant, id) => rows.version(kind, tenant, id),
+  };
   return {
     chains,
     records: createRecords({ db, chains, damage: tools.damage }),
-    rows: createRows(db),
-    counters: createCounters(db),
-    leases: createLeases(db),
+    rows,
+    counters,
+    leases,
+    remembered: createRemembered(db, view),
     timers: createTimers(db),
     blobs: createBlobs(db, path, tools.ids),
     snapshots: createSnapshots(db, chains, tools),
   };
 }
 
-function viewOf(tables: Tables): View {
-  return {
-    chainEnd: (chain) => tables.chains.end(chain),
-    leaseEpoch: (chain) => tables.leases.epoch(chainLeaseKey(chain)),
-    counter: (key) => tables.counters.value(key),
-    rowVersion: (kind, tenant, id) => tables.rows.version(kind, tenant, id),
-  };
-}
-
 /** The job of a commit: plan, then write; a refusal writes nothing (S1, S6). */
 export function createCommitJob(tables: Tables, tools: SealingTools): (commit: Commit) => CommitResult {
-  const view = viewOf(tables);
+  const { remembered } = tables;
   return (commit) => {
-    const planned = planCommit(commit, view, tools);
+    const planned = planCommit(commit, remembered.view, tools);
     if (!planned.ok) return planned;
     const { plan } = planned;
-    plan.chains.forEach((move) => tables.chains.write(move));
-    for (const { row, version } of plan.rows) tables.rows.write(row, version);
-    for (const [key, value] of plan.counters) tables.counters.set(key, value);
+    for (const move of plan.chains) remembered.keepEnd(move, tables.chains.write(move));
+    for (const { row, version } of plan.rows) {
+      tables.rows.write(row, version);
+      remembered.keepVersion(row.kind, row.tenant, row.id, version);
+    }
+    for (const [key, value] of plan.counters) {
+      tables.counters.set(key, value);
+      remembered.keepCounter(key, value);
+    }
     commit.timers?.forEach((timer) => tables.timers.set(timer));
     commit.cancelTimers?.forEach(({ tenant, id }) => tables.timers.cancel(tenant, id));
     commit.blobs?.forEach((blob) => tables.blobs.write(blob));

@@ -1,23 +1,38 @@
 // Owns the one path by which anything is written: a queue of jobs, and one transaction for all jobs of one turn of the
 // event loop, so that they share one flush to disk (group commit). Jobs judge and write; the writer owns BEGIN, COMMIT,
-// waiting for other processes, and what each caller is told.
+// the flush, waiting for other processes, and what each caller is told.
+//
+// A job that comes alone is flushed by its own COMMIT, which is quickest for it. When jobs come in company, COMMIT only
+// writes to the log and one flush outside of it serves all that have committed meanwhile: the event loop goes on.
 //
 // W1  A job runs inside BEGIN IMMEDIATE: nobody else writes between what it reads and what it writes (S2).
-// W2  A job's promise settles only after COMMIT has returned or the transaction is undone (S1).
+// W2  A job's promise settles only after its commit is on disk or the transaction is undone (S1).
 // W3  A job that throws a RuntimeError has written nothing yet, so it is refused alone and the others go on.
 // W4  Any other error may have left half a job: the transaction is undone and each job runs again in one of its own,
 //     so that one job's damage or size does not refuse its neighbours.
+// W5  A flush that failed leaves open what is on disk, so nothing more is written by this process.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { RuntimeError } from '../../base/errors.ts';
 import type { Connection } from './connection.ts';
 import { isBusy, storeError, whenFree } from './faults.ts';
+import type { Flush } from './flush.ts';
 
 // Bounds how long one transaction keeps the event loop and other processes waiting (about 30 ms).
 const MOST_JOBS = 512;
+// After jobs came in company the next ones are taken to be so too, for as many transactions.
+const COMPANY = 32;
+
+/** What has to know of every transaction; ../remembered.ts. */
+interface Listener {
+  begun(): void;
+  undone(): void;
+}
 
 export interface Writer {
   /** Runs the job in the next shared transaction; resolves with what it returned once that is durable. */
   write<T>(doing: string, job: () => T): Promise<T>;
+  /** What has to end before everything that a read can see by now is on disk; undefined when it is. */
+  unsettled(): Promise<void> | undefined;
   /** Refuses new jobs and waits for those that were accepted. */
   close(): Promise<void>;
 }
@@ -49,19 +64,6 @@ function runJob(job: Job): Outcome {
   }
 }
 
-/** One transaction over all jobs, undone when anything fails. */
-function transact(db: Connection, jobs: Job[]): Outcome[] {
-  db.exec('BEGIN IMMEDIATE'); // W1
-  try {
-    const outcomes = jobs.map(runJob);
-    db.exec('COMMIT');
-    return outcomes;
-  } catch (error) {
-    rollback(db);
-    throw error;
-  }
-}
-
 function tell(jobs: Job[], outcomes: Outcome[]): void {
   jobs.forEach((job, index) => {
     const outcome = outcomes[index];
@@ -70,52 +72,135 @@ function tell(jobs: Job[], outcomes: Outcome[]): void {
   });
 }
 
-async function settle(db: Connection, jobs: Job[]): Promise<void> {
-  try {
-    const run = (): Outcome[] => transact(db, jobs);
-    let outcomes: Outcome[];
-    try {
-      outcomes = run(); // the usual case takes no extra turn
-    } catch (error) {
-      if (!isBusy(error)) throw error;
-      outcomes = await whenFree(run);
+/** What has committed since the last flush began, and who waits for the flush besides. */
+interface Batch {
+  commits: { jobs: Job[]; outcomes: Outcome[] }[];
+  waiting: (() => void)[];
+}
+
+const emptyBatch = (): Batch => ({ commits: [], waiting: [] });
+
+class SqliteWriter implements Writer {
+  readonly #db: Connection;
+  readonly #flush: Flush;
+  readonly #listener: Listener;
+  #queue: Job[] = [];
+  #draining: Promise<void> | undefined;
+  #next: Batch = emptyBatch();
+  #flushing: Batch | undefined;
+  #company = 0;
+  #flushesItself = true;
+  #closed = false;
+  #broken: RuntimeError | undefined; // W5
+
+  constructor(db: Connection, flush: Flush, listener: Listener) {
+    this.#db = db;
+    this.#flush = flush;
+    this.#listener = listener;
+  }
+
+  async write<T>(doing: string, job: () => T): Promise<T> {
+    if (this.#closed) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
+    if (this.#broken !== undefined) throw this.#broken;
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ doing, run: job, resolve: (value) => resolve(value as T), reject });
+      this.#draining ??= this.#drain();
+    });
+  }
+
+  unsettled(): Promise<void> | undefined {
+    const batch = this.#next.commits.length > 0 ? this.#next : this.#flushing;
+    return batch && new Promise((resolve) => batch.waiting.push(resolve));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#draining;
+    await this.unsettled();
+    this.#flush.close();
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      await nextTurn(); // everything queued in this turn goes together
+      const jobs = this.#queue.slice(0, MOST_JOBS);
+      this.#queue = this.#queue.slice(MOST_JOBS);
+      if (this.#broken === undefined) await this.#settle(jobs);
+      else for (const job of jobs) job.reject(this.#broken);
     }
-    tell(jobs, outcomes); // W2
-  } catch (error) {
-    const [only] = jobs;
-    if (jobs.length > 1 && !isBusy(error))
-      for (const job of jobs) await settle(db, [job]); // W4
-    else if (jobs.length > 1) for (const job of jobs) job.reject(storeError(error, job.doing));
-    else only?.reject(storeError(error, only.doing));
+    this.#draining = undefined;
+  }
+
+  async #settle(jobs: Job[]): Promise<void> {
+    try {
+      const run = (): Outcome[] => this.#transact(jobs);
+      let outcomes: Outcome[];
+      try {
+        outcomes = run(); // the usual case takes no extra turn
+      } catch (error) {
+        if (!isBusy(error)) throw error;
+        outcomes = await whenFree(run);
+      }
+      if (this.#flushesItself) tell(jobs, outcomes); // W2
+      else this.#flushLater(jobs, outcomes);
+    } catch (error) {
+      const [only] = jobs;
+      if (jobs.length > 1 && !isBusy(error))
+        for (const job of jobs) await this.#settle([job]); // W4
+      else if (jobs.length > 1) for (const job of jobs) job.reject(storeError(error, job.doing));
+      else only?.reject(storeError(error, only.doing));
+    }
+  }
+
+  /** One transaction over all jobs, undone when anything fails. */
+  #transact(jobs: Job[]): Outcome[] {
+    this.#chooseFlush(jobs);
+    this.#db.exec('BEGIN IMMEDIATE'); // W1
+    try {
+      this.#listener.begun();
+      const outcomes = jobs.map(runJob);
+      this.#db.exec('COMMIT');
+      return outcomes;
+    } catch (error) {
+      this.#listener.undone();
+      rollback(this.#db);
+      throw error;
+    }
+  }
+
+  #chooseFlush(jobs: Job[]): void {
+    if (jobs.length > 1 || this.#flushing !== undefined) this.#company = COMPANY;
+    else if (this.#company > 0) this.#company--;
+    const byItself = this.#company === 0;
+    if (byItself === this.#flushesItself) return;
+    this.#db.exec(`PRAGMA synchronous = ${byItself ? 'FULL' : 'NORMAL'}`);
+    this.#flushesItself = byItself;
+  }
+
+  #flushLater(jobs: Job[], outcomes: Outcome[]): void {
+    this.#next.commits.push({ jobs, outcomes });
+    if (this.#flushing === undefined) void this.#flushAll();
+  }
+
+  async #flushAll(): Promise<void> {
+    while (this.#next.commits.length > 0) {
+      const batch = this.#next;
+      this.#flushing = batch;
+      this.#next = emptyBatch();
+      try {
+        await this.#flush.run();
+        for (const { jobs, outcomes } of batch.commits) tell(jobs, outcomes); // W2
+      } catch (error) {
+        const broken = storeError(error, 'flush');
+        this.#broken = broken;
+        for (const { jobs } of batch.commits) for (const job of jobs) job.reject(broken);
+      }
+      for (const resolve of batch.waiting) resolve();
+    }
+    this.#flushing = undefined;
   }
 }
 
-export function createWriter(db: Connection): Writer {
-  let queue: Job[] = [];
-  let draining: Promise<void> | undefined;
-  let isClosed = false;
-
-  async function drain(): Promise<void> {
-    while (queue.length > 0) {
-      await nextTurn(); // everything queued in this turn goes together
-      const jobs = queue.slice(0, MOST_JOBS);
-      queue = queue.slice(MOST_JOBS);
-      await settle(db, jobs);
-    }
-    draining = undefined;
-  }
-
-  return {
-    async write<T>(doing: string, job: () => T) {
-      if (isClosed) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
-      return new Promise<T>((resolve, reject) => {
-        queue.push({ doing, run: job, resolve: (value) => resolve(value as T), reject });
-        draining ??= drain();
-      });
-    },
-    async close() {
-      isClosed = true;
-      await draining;
-    },
-  };
+export function createWriter(db: Connection, flush: Flush, listener: Listener): Writer {
+  return new SqliteWriter(db, flush, listener);
 }
