@@ -144,7 +144,7 @@ export interface Head {
 }
 
 export type CommitResult =
-  | { ok: true; heads: Head[]; counters: Record<string, number> }
+  | { ok: true; heads: Head[]; counters: ReadonlyMap<string, number> }
   | { ok: false; refused: 'conflict'; chain: ChainKey; head: number }
   | { ok: false; refused: 'fenced'; chain: ChainKey; epoch: number }
   | { ok: false; refused: 'counter'; key: string; value: number; max: number }
@@ -212,6 +212,8 @@ export interface Store {
   row(kind: RowKind, tenant: string, id: string): Promise<StoredRow | undefined>;
   list(query: RowQuery): Promise<Page<StoredRow>>;
   counter(key: string): Promise<number>;
+  /** Several counters, in the order of their keys. */
+  counters(keys: readonly string[]): Promise<number[]>;
   /** The newest snapshot of a chain's folded state, or none. A snapshot is a cache, re-derivable from records. */
   snapshot(chain: ChainKey): Promise<{ seq: number; hash: string; state: JsonValue } | undefined>;
   saveSnapshot(chain: ChainKey, seq: number, hash: string, state: JsonValue): Promise<void>;

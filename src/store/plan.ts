@@ -161,5 +161,5 @@ export function planCommit(commit: Commit, view: View, tools: SealingTools): Pla
 /** What the writer of an executed plan is told. */
 export function resultOf(plan: Plan): CommitResult {
   const heads = plan.chains.map(({ chain, end }) => ({ chain, seq: end.seq, hash: end.hash }));
-  return { ok: true, heads, counters: Object.fromEntries(plan.counters) };
+  return { ok: true, heads, counters: plan.counters };
 }

@@ -123,8 +123,16 @@ function readKey(path: string): Uint8Array | undefined {
  */
 export function fileTenantKeys(dir: string, ids: Ids = randomIds): DestroyableKeys {
   const known = new Map<string, Uint8Array>();
+  const markers = new Map<string, string>();
   const fileOf = (tenant: string): string => join(dir, `${safeFileName(tenant)}.key`);
-  const markerOf = (tenant: string): string => join(dir, `${safeFileName(tenant)}.destroyed`);
+  const markerOf = (tenant: string): string => {
+    let marker = markers.get(tenant);
+    if (marker === undefined) {
+      marker = join(dir, `${safeFileName(tenant)}.destroyed`);
+      markers.set(tenant, marker);
+    }
+    return marker;
+  };
   return {
     sealingKey(tenant) {
       // Looked up each time: another process may have destroyed the key since.

@@ -173,7 +173,7 @@ function acknowledgedEarly(store: Store): Store {
     commit: (commit) => {
       setImmediate(() => void store.commit(commit).catch(() => undefined));
       const heads = (commit.appends ?? []).map(({ chain }) => ({ chain, seq: 1, hash: '' }));
-      return Promise.resolve({ ok: true, heads, counters: {} });
+      return Promise.resolve({ ok: true, heads, counters: new Map<string, number>() });
     },
   };
 }

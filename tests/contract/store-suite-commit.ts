@@ -19,7 +19,7 @@ export function commitSuite(bench: Bench): void {
       expect(records[1]!.header.prev).toBe(records[0]!.hash);
       expect(result).toEqual({
         ok: true,
-        counters: {},
+        counters: new Map(),
         heads: [
           { chain: session('a'), seq: 2, hash: records[1]!.hash },
           { chain: session('b'), seq: 1, hash: (await store.head(session('b')))!.hash },
@@ -168,16 +168,16 @@ export function commitSuite(bench: Bench): void {
       const store = await bench.open();
       const move = (add: number, max?: number) =>
         store.commit({ counters: [max === undefined ? { key: 'k', add } : { key: 'k', add, max }] });
-      expect(await move(3, 4)).toEqual({ ok: true, heads: [], counters: { k: 3 } });
+      expect(await move(3, 4)).toEqual({ ok: true, heads: [], counters: new Map([['k', 3]]) });
       expect(await move(2, 4)).toEqual({ ok: false, refused: 'counter', key: 'k', value: 3, max: 4 });
-      expect(await move(-1)).toMatchObject({ counters: { k: 2 } });
+      expect(await move(-1)).toMatchObject({ counters: new Map([['k', 2]]) });
       const twice = [
         { key: 'k', add: 1, max: 4 },
         { key: 'k', add: 2, max: 4 },
       ];
       expect(await store.commit({ counters: twice })).toMatchObject({ refused: 'counter', value: 3 });
       expect(await store.counter('k')).toBe(2);
-      expect(await move(0.5)).toMatchObject({ counters: { k: 2.5 } });
+      expect(await move(0.5)).toMatchObject({ counters: new Map([['k', 2.5]]) });
     });
 
     test('a hundred parallel moves against one max let exactly max through', async () => {

@@ -111,7 +111,7 @@ export function createQueue({ store, clock, maxQueued }: QueueDeps): Queue {
     async admit({ tenant, principal }, id, kind) {
       // Tickets only order the queue; one that is not used leaves a gap and harms nothing.
       const drawn = await store.commit({ counters: [{ key: ticketKey(tenant), add: 1 }] });
-      const ticket = drawn.ok ? (drawn.counters[ticketKey(tenant)] ?? 0) : 0;
+      const ticket = drawn.ok ? (drawn.counters.get(ticketKey(tenant)) ?? 0) : 0;
       const now = clock.now();
       const state = { at: 'queued' } as const;
       const entry: Entry = { id, tenant, principal, kind, ticket, admittedAt: now, state };

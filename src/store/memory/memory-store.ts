@@ -131,6 +131,7 @@ function readingFace(room: Room): Omit<Store, keyof WritingFace | 'close'> {
       }),
     list: (query) => ask(() => listRows(state, query)),
     counter: (key) => ask(() => state.counters.get(key) ?? 0),
+    counters: (keys) => ask(() => keys.map((key) => state.counters.get(key) ?? 0)),
     snapshot: (chain) =>
       ask(() => {
         const found = chainOf(state, chain)?.snapshot;

@@ -1,18 +1,30 @@
 // Owns the counters: one number per key, absent meaning 0.
-import type { Connection } from './connection.ts';
+import type { Connection, Statement } from './connection.ts';
 
 export interface Counters {
   value(key: string): number;
-  set(key: string, value: number): void;
+  /** Several at once cost one statement. */
+  set(values: ReadonlyMap<string, number>): void;
 }
+
+// What a commit moves fits into one statement; the engine allows thousands of values in one.
+const MOST_AT_ONCE = 100;
 
 export function createCounters(db: Connection): Counters {
   const find = db.prepare('SELECT value FROM counters WHERE key = ?');
-  const upsert = db.prepare(
-    'INSERT INTO counters (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-  );
+  const upsertOf = (count: number): Statement =>
+    db.prepare(
+      `INSERT INTO counters (key, value) VALUES ${Array(count).fill('(?, ?)').join(', ')}
+       ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+    );
   return {
     value: (key) => (find.get([key]) as { value: number } | undefined)?.value ?? 0,
-    set: (key, value) => void upsert.run([key, value]),
+    set(values) {
+      const all = [...values];
+      for (let from = 0; from < all.length; from += MOST_AT_ONCE) {
+        const some = all.slice(from, from + MOST_AT_ONCE);
+        upsertOf(some.length).run(some.flat());
+      }
+    },
   };
 }

@@ -191,6 +191,7 @@ function readingFace(room: Room): ReadingFace {
     row: (kind, tenant, id) => ask('row', () => tables.rows.find(kind, tenant, id)),
     list: (query) => ask('list', () => tables.rows.list(query)),
     counter: (key) => peek('counter', () => tables.counters.value(key)),
+    counters: (keys) => peek('counters', () => keys.map((key) => tables.counters.value(key))),
     snapshot: (chain) => ask('snapshot', () => tables.snapshots.find(chain)),
     blob: (tenant, key) => ask('content', () => tables.blobs.find(tenant, key)),
   };

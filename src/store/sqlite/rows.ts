@@ -1,9 +1,11 @@
-// Owns the read-model rows: their writing at a planned version, and lists of them, newest first.
+// Owns the read-model rows: their writing at a planned version, and what a row is to those who read it.
 import type { JsonObject } from '../../base/json.ts';
 import type { Page, Row, RowKind, RowQuery, StoredRow } from '../contract.ts';
-import { checkLimit, decodeCursor, encodeCursor, LARGEST_PAGE, makePage } from '../cursor.ts';
+import { checkLimit, encodeCursor, LARGEST_PAGE, makePage } from '../cursor.ts';
 import { RuntimeError } from '../../base/errors.ts';
-import type { Connection, SqlValue } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { COLUMNS, createRowLists } from './row-lists.ts';
+import type { RowColumns } from './row-lists.ts';
 
 export interface Rows {
   version(kind: RowKind, tenant: string, id: string): number | undefined;
@@ -11,20 +13,6 @@ export interface Rows {
   find(kind: RowKind, tenant: string, id: string): StoredRow | undefined;
   list(query: RowQuery): Page<StoredRow>;
 }
-
-interface RowColumns {
-  kind: RowKind;
-  tenant: string;
-  id: string;
-  principal: string;
-  status: string;
-  ref: string | null;
-  updated_at: number;
-  version: number;
-  body: string;
-}
-
-const COLUMNS = 'kind, tenant, id, principal, status, ref, updated_at, version, body';
 
 function readBody(columns: RowColumns): JsonObject {
   try {
@@ -53,25 +41,7 @@ export function createRows(db: Connection): Rows {
   );
   const remove = db.prepare('DELETE FROM read_rows WHERE kind = ? AND tenant = ? AND id = ?');
 
-  function select(query: RowQuery): RowColumns[] {
-    const where = ['kind = ?', 'tenant = ?'];
-    const values: SqlValue[] = [query.kind, query.tenant];
-    for (const name of ['principal', 'status', 'ref'] as const) {
-      const value = query[name];
-      if (value === undefined) continue;
-      where.push(`${name} = ?`);
-      values.push(value);
-    }
-    if (query.cursor !== undefined) {
-      const [at, id] = decodeCursor(query.cursor);
-      where.push('updated_at <= ? AND (updated_at < ? OR id > ?)');
-      values.push(at, at, id);
-    }
-    // Without statistics the engine would rather walk every row by time.
-    const by = query.ref === undefined ? '' : 'INDEXED BY rows_by_ref';
-    const sql = `SELECT ${COLUMNS} FROM read_rows ${by} WHERE ${where.join(' AND ')} ORDER BY updated_at DESC, id LIMIT ?`;
-    return db.prepare(sql).all([...values, query.limit + 1]) as RowColumns[];
-  }
+  const lists = createRowLists(db);
 
   return {
     version(kind, tenant, id) {
@@ -92,7 +62,7 @@ export function createRows(db: Connection): Rows {
     },
     list(query) {
       checkLimit(query.limit, LARGEST_PAGE);
-      return makePage(select(query).map(toRow), query.limit, ({ updatedAt, id }) =>
+      return makePage(lists.newest(query).map(toRow), query.limit, ({ updatedAt, id }) =>
         encodeCursor([updatedAt, id]),
       );
     },

@@ -26,7 +26,6 @@ CREATE TABLE read_rows (
   ref TEXT, updated_at INTEGER NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL
 );
 CREATE UNIQUE INDEX rows_by_id ON read_rows (kind, tenant, id);
-CREATE INDEX rows_by_time ON read_rows (kind, tenant, updated_at DESC, id, principal);
 CREATE INDEX rows_by_status ON read_rows (kind, tenant, status, updated_at DESC, id, principal);
 CREATE INDEX rows_by_ref ON read_rows (ref) WHERE ref IS NOT NULL;
 CREATE TABLE counters (key TEXT PRIMARY KEY, value NUMERIC NOT NULL) WITHOUT ROWID;

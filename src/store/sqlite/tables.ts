@@ -81,10 +81,8 @@ export function createCommitJob(tables: Tables, tools: SealingTools): (commit: C
       tables.rows.write(row, version);
       remembered.keepVersion(row.kind, row.tenant, row.id, version);
     }
-    for (const [key, value] of plan.counters) {
-      tables.counters.set(key, value);
-      remembered.keepCounter(key, value);
-    }
+    tables.counters.set(plan.counters);
+    for (const [key, value] of plan.counters) remembered.keepCounter(key, value);
     commit.timers?.forEach((timer) => tables.timers.set(timer));
     commit.cancelTimers?.forEach(({ tenant, id }) => tables.timers.cancel(tenant, id));
     commit.blobs?.forEach((blob) => tables.blobs.write(blob));

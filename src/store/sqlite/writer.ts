@@ -141,7 +141,8 @@ class SqliteWriter implements Writer {
         if (!isBusy(error)) throw error;
         outcomes = await whenFree(run);
       }
-      if (this.#flushesItself) tell(jobs, outcomes); // W2
+      if (this.#flushesItself)
+        tell(jobs, outcomes); // W2
       else this.#flushLater(jobs, outcomes);
     } catch (error) {
       const [only] = jobs;
