@@ -12,14 +12,15 @@ const IN_FLIGHT = 16;
 const isDenied = (answer) =>
   answer.isError === true && JSON.stringify(answer).includes('The bench asked for a denial');
 
-/** The product, the floor with its journal, and the floor that only forwards; each before its own probe server. */
+/** The product; the floor with the same two commits, with two plain rows, and without any; each before its own probe. */
 async function openVariants(place) {
   const floor = (name, ...flags) =>
     connect([GATEWAY, join(place.root, `${name}.db`), ...flags, '--', process.execPath, PROBE]);
   const options = { cwd: place.workspace, env: place.environment };
   return {
     ours: await connect([MAIN, 'serve', '--tools', 'all', '--log-level', 'error'], options),
-    bare: await floor('bare'),
+    same: await floor('same'),
+    plain: await floor('plain', '--plain'),
     pass: await floor('pass', '--pass-through'),
   };
 }
@@ -27,27 +28,29 @@ async function openVariants(place) {
 export async function run({ rounds = 15, warmup = 3, calls = 100 } = {}) {
   const place = makePlace();
   await prepare(place);
-  const { ours, bare, pass } = await openVariants(place);
+  const { ours, same, plain, pass } = await openVariants(place);
   try {
     const p50 = async (work) => median(await timeEach(calls, work));
     const single = await interleave(rounds, warmup, {
       ours: () => p50(() => call(ours, TOOL)),
       denied: () => p50(() => call(ours, TOOL, { prefix: 'deny', fits: isDenied })),
-      bare: () => p50(() => call(bare, 'echo')),
+      same: () => p50(() => call(same, 'echo')),
+      plain: () => p50(() => call(plain, 'echo')),
     });
     const many = await interleave(rounds, warmup, {
       ours: () => throughput(calls * 4, IN_FLIGHT, () => call(ours, TOOL)),
-      bare: () => throughput(calls * 4, IN_FLIGHT, () => call(bare, 'echo')),
+      same: () => throughput(calls * 4, IN_FLIGHT, () => call(same, 'echo')),
       pass: () => throughput(calls * 4, IN_FLIGHT, () => call(pass, 'echo')),
     });
     return [
-      figure('governed-call', 'ms', single.ours, single.bare),
+      figure('governed-call', 'ms', single.ours, single.same),
+      figure('governed-call-plain', 'ms', single.ours, single.plain),
       figure('governed-call-deny', 'ms', single.denied, single.ours),
       figure('governed-call-16', 'calls/s', many.ours, many.pass),
-      figure('governed-call-16-journal', 'calls/s', many.ours, many.bare),
+      figure('governed-call-16-journal', 'calls/s', many.ours, many.same),
     ];
   } finally {
-    await Promise.all([ours, bare, pass].map((client) => client.close()));
+    await Promise.all([ours, same, plain, pass].map((client) => client.close()));
     place.dispose();
   }
 }

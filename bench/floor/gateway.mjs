@@ -1,19 +1,25 @@
-// The floor of a governed call: what a person would write by hand in an afternoon. An allow list, an intent committed
-// before the call and its result after it, both hash-chained. With `--pass-through`: nothing but forwarding.
-//   node gateway.mjs <journal.db> [--pass-through] -- <downstream program and arguments>
+// The floor of a governed call: a gateway written by hand for one principal and one tool. An allow list, an intent committed
+// before the call and its result after it; the two commits hold what the product's hold (ledger.mjs).
+// With `--plain`: two chained rows and nothing else (chain.mjs). With `--pass-through`: nothing but forwarding.
+//   node gateway.mjs <journal.db> [--plain | --pass-through] -- <downstream program and arguments>
+import { randomUUID } from 'node:crypto';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { openChain } from './chain.mjs';
+import { openLedger } from './ledger.mjs';
 
 const [path, ...rest] = process.argv.slice(2);
 const split = rest.indexOf('--');
-const passThrough = rest.slice(0, split).includes('--pass-through');
+const flags = rest.slice(0, split);
+const passThrough = flags.includes('--pass-through');
+const plain = flags.includes('--plain');
 const [command, ...args] = rest.slice(split + 1);
 
 const ALLOWED = new Set(['echo']);
-const journal = passThrough ? undefined : openChain(path);
+const chain = plain ? openChain(path) : undefined;
+const ledger = plain || passThrough ? undefined : openLedger(path);
 
 const downstream = new Client(
   { name: 'gateway', version: '1.0.0' },
@@ -22,26 +28,84 @@ const downstream = new Client(
 await downstream.connect(new StdioClientTransport({ command, args, stderr: 'ignore' }));
 const listed = await downstream.listTools();
 
-let calls = 0;
+const DIGEST = `sha256:${'0'.repeat(64)}`;
+const forward = ({ name, arguments: given }) => downstream.callTool({ name, arguments: given });
 
-async function governed(params) {
-  if (!ALLOWED.has(params.name)) {
-    journal.append('session', 'denied', params);
-    return { isError: true, content: [{ type: 'text', text: 'not allowed' }] };
-  }
-  const id = ++calls;
-  journal.append('session', 'intent', { id, name: params.name, arguments: params.arguments });
-  const result = await downstream.callTool({ name: params.name, arguments: params.arguments });
-  journal.append('session', 'result', { id, result });
+async function plainCall(params) {
+  if (!ALLOWED.has(params.name)) return refuse();
+  chain.append('session', 'intent', { name: params.name, arguments: params.arguments });
+  const result = await forward(params);
+  chain.append('session', 'result', { result });
   return result;
 }
+
+function refuse() {
+  return { isError: true, content: [{ type: 'text', text: 'not allowed' }] };
+}
+
+async function recordedCall(params) {
+  if (!ALLOWED.has(params.name)) return refuse();
+  const id = `call_${randomUUID()}`;
+  const who = {
+    call_id: id,
+    tool: params.name,
+    principal_id: 'os:0',
+    actor_id: 'stdio:1',
+    tenant_id: 'local',
+    agent_id: 'bench',
+  };
+  const run = {
+    run_id: `run_${randomUUID()}`,
+    trace_id: randomUUID(),
+    session_id: 'ses_0123456789abcdefghjkmnpqrs',
+    task_type: 'agent-session',
+  };
+  const decided = {
+    decision: 'allow',
+    rule_id: 'allow_list',
+    layer: 'workspace',
+    policy_digest: DIGEST,
+    reasons: ['The allow list has it.'],
+  };
+  const intent = {
+    receipt_id: `rcp_${randomUUID()}`,
+    action_digest: DIGEST,
+    pin: DIGEST,
+    execution_mode: 'subprocess',
+    arguments: params.arguments,
+  };
+  ledger.append(
+    'call_started',
+    id,
+    'in_progress',
+    { ...who, ...run, ...decided, ...intent },
+    { args: params.arguments },
+  );
+  const begun = performance.now();
+  const result = await forward(params);
+  const ended = {
+    receipt_id: `rcp_${randomUUID()}`,
+    start_receipt_id: intent.receipt_id,
+    status: 'done',
+    outcome: 'success',
+    duration_ms: performance.now() - begun,
+  };
+  ledger.append(
+    'call_finished',
+    id,
+    'done',
+    { ...who, ...run, ...ended, result: { content: result.content } },
+    result,
+  );
+  return result;
+}
+
+const handle = passThrough ? forward : plain ? plainCall : recordedCall;
 
 serveStdio(() => {
   const server = new McpServer({ name: 'gateway', version: '1.0.0' }, { capabilities: { tools: {} } });
   server.server.setRequestHandler('tools/list', () => ({ tools: listed.tools }));
-  server.server.setRequestHandler('tools/call', ({ params }) =>
-    passThrough ? downstream.callTool({ name: params.name, arguments: params.arguments }) : governed(params),
-  );
+  server.server.setRequestHandler('tools/call', ({ params }) => handle(params));
   return server;
 });
 process.stdin.on('close', () => process.exit(0));

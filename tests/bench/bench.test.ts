@@ -9,7 +9,13 @@ const MEASURE = new URL('../../bench/lib/measure.mjs', import.meta.url).href;
 const LONG = 240_000;
 
 const FIGURES: Readonly<Record<string, readonly string[]>> = {
-  'governed-call': ['governed-call', 'governed-call-deny', 'governed-call-16', 'governed-call-16-journal'],
+  'governed-call': [
+    'governed-call',
+    'governed-call-plain',
+    'governed-call-deny',
+    'governed-call-16',
+    'governed-call-16-journal',
+  ],
   'durable-run': ['durable-run'],
   'turn-growth': ['turn-growth', 'turn-growth-bytes'],
   'policy-decision': ['policy-decision'],

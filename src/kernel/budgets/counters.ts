@@ -4,7 +4,7 @@ import { sha256 } from '../../base/digest.ts';
 import type { EpochMs } from '../../base/clock.ts';
 import type { Budget, Policy } from '../../config/types.ts';
 import type { CounterMove, Guard, Store } from '../../store/contract.ts';
-import type { CallHistory, Usage } from '../policy/decision.ts';
+import type { CallHistory } from '../policy/decision.ts';
 import { NO_USAGE, tighterBudget } from './usage.ts';
 
 export type Dimension = 'iterations' | 'tokens' | 'calls' | 'cost' | 'effects';
@@ -68,15 +68,16 @@ function toUnits(dimension: Dimension, limit: number): number {
   return dimension === 'cost' ? Math.floor(limit * 1_000_000) : limit;
 }
 
-async function readUsage(store: Store, holder: Holder, wallSeconds: number): Promise<Usage> {
-  const usage: Usage = { ...NO_USAGE, wallSeconds };
-  for (const dimension of DIMENSIONS) {
-    if (holder.budget[LIMIT_OF[dimension]] === undefined) continue;
-    const value = await store.counter(`${holder.prefix}|${dimension}`);
-    if (dimension === 'cost') usage.costUsd = value / 1_000_000;
-    else usage[dimension] = value;
-  }
-  return usage;
+interface Reading {
+  holder: Holder;
+  dimension: Dimension;
+}
+
+/** Which counters say what `holder` has used: those of its limited dimensions. */
+function readingsOf(holder: Holder): Reading[] {
+  return DIMENSIONS.filter((dimension) => holder.budget[LIMIT_OF[dimension]] !== undefined).map(
+    (dimension) => ({ holder, dimension }),
+  );
 }
 
 /** Key of the count of one exact call in one session. */
@@ -125,14 +126,20 @@ export async function readHistory(
   at: { now: EpochMs; repeats: number },
 ): Promise<CallHistory> {
   const all = holders(policy, session, at.now);
-  const wall = Math.max(0, (at.now - session.startedAt) / 1000);
-  const history: CallHistory = {
-    repeats: at.repeats,
-    session: { ...NO_USAGE },
-  };
-  for (const holder of all) {
-    history[holder.layer] = await readUsage(store, holder, holder.layer === 'session' ? wall : 0);
-  }
+  const readings = all.flatMap(readingsOf);
+  const values = await store.counters(
+    readings.map(({ holder, dimension }) => `${holder.prefix}|${dimension}`),
+  );
+  const history: CallHistory = { repeats: at.repeats, session: { ...NO_USAGE } };
+  for (const { layer } of all) history[layer] = { ...NO_USAGE };
+  history.session.wallSeconds = Math.max(0, (at.now - session.startedAt) / 1000);
+  readings.forEach(({ holder, dimension }, index) => {
+    const usage = history[holder.layer];
+    const value = values[index] ?? 0;
+    if (usage === undefined) return;
+    if (dimension === 'cost') usage.costUsd = value / 1_000_000;
+    else usage[dimension] = value;
+  });
   return history;
 }
 

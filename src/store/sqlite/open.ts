@@ -190,8 +190,8 @@ function readingFace(room: Room): ReadingFace {
     changed: async (position, signal) => ask('changed', () => room.waiters.wait(position, signal)),
     row: (kind, tenant, id) => ask('row', () => tables.rows.find(kind, tenant, id)),
     list: (query) => ask('list', () => tables.rows.list(query)),
-    counter: (key) => peek('counter', () => tables.counters.value(key)),
-    counters: (keys) => peek('counters', () => keys.map((key) => tables.counters.value(key))),
+    counter: (key) => peek('counter', () => tables.remembered.counters([key])[0] ?? 0),
+    counters: (keys) => peek('counters', () => tables.remembered.counters(keys)),
     snapshot: (chain) => ask('snapshot', () => tables.snapshots.find(chain)),
     blob: (tenant, key) => ask('content', () => tables.blobs.find(tenant, key)),
   };

@@ -1,8 +1,9 @@
 // Owns what the writing connection remembers of heads, counters and row versions from one of its transactions to the
 // next, so that a commit need not look up what the commit before it has just written.
 //
-// R1  Only what this connection read or wrote inside a transaction of its own is remembered, and all of it is forgotten
-//     when another connection has written since (the engine counts that) or when a transaction is undone.
+// R1  All of it is forgotten when another connection has written since the last look at the engine's count of that, and when
+//     a transaction is undone. A value that another one wrote between the look and the reading moves the count, so it is
+//     forgotten with the rest at the next look.
 import type { ChainKey, RowKind } from '../contract.ts';
 import type { ChainEnd, ChainMove, View } from '../plan.ts';
 import { firstColumn } from './connection.ts';
@@ -18,8 +19,10 @@ export interface Remembered {
   begun(): void;
   /** To be called when a transaction was undone (R1). */
   undone(): void;
-  /** The view with this memory before it. */
+  /** The view with this memory before it; for use inside a transaction. */
   readonly view: View;
+  /** Counters as they are now, also outside a transaction: what others wrote since is seen first. */
+  counters(keys: readonly string[]): number[];
   keepEnd(move: ChainMove, handle: number): void;
   keepCounter(key: string, value: number): void;
   keepVersion(kind: RowKind, tenant: string, id: string, version: number): void;
@@ -39,20 +42,27 @@ export function createRemembered(db: Connection, view: View): Remembered {
   const ends = new Map<string, ChainEnd>();
   const counters = new Map<string, number>();
   const versions = new Map<string, number>();
-  let seen: unknown;
+  let seen: unknown; // the count at the last look
 
   const undone = (): void => {
     ends.clear();
     counters.clear();
     versions.clear();
   };
+  const begun = (): void => {
+    const now = firstColumn(otherWrites.get([]));
+    if (now !== seen) undone();
+    seen = now;
+  };
+  const counter = (key: string): number => counters.get(key) ?? keep(counters, key, view.counter(key));
   return {
-    begun() {
-      const now = firstColumn(otherWrites.get([]));
-      if (now !== seen) undone();
-      seen = now;
-    },
+    begun,
     undone,
+    counters(keys) {
+      if (keys.length === 0) return [];
+      begun();
+      return keys.map(counter);
+    },
     view: {
       chainEnd(chain) {
         const key = endKey(chain);
@@ -62,7 +72,7 @@ export function createRemembered(db: Connection, view: View): Remembered {
         return found === undefined ? undefined : keep(ends, key, found);
       },
       leaseEpoch: (chain) => view.leaseEpoch(chain),
-      counter: (key) => counters.get(key) ?? keep(counters, key, view.counter(key)),
+      counter,
       rowVersion(kind, tenant, id) {
         const key = rowKey(kind, tenant, id);
         const held = versions.get(key);
