@@ -33,46 +33,90 @@ function pointer(path: string, key: string | number): string {
 
 interface Pending {
   value: unknown;
-  path: string;
+  /** Where the value stands; made only for what is refused. */
+  parent: Pending | undefined;
+  key: string | number;
   depth: number;
 }
 
-function checkScalar(value: unknown, path: string): number {
+function pathOf(item: Pending | undefined): string {
+  return item?.parent === undefined ? '' : pointer(pathOf(item.parent), item.key);
+}
+
+// UTF-8 needs at most three bytes for a UTF-16 unit: most values fit even so, and none of their texts is measured.
+const MOST_BYTES_A_UNIT = 3;
+
+function checkScalar(item: Pending): number {
+  const { value } = item;
   if (value === null || typeof value === 'boolean') return 4;
   if (typeof value === 'string') {
-    if (!value.isWellFormed()) refuse(path, 'holds a lone surrogate, which has no canonical form');
-    return Buffer.byteLength(value);
+    if (!value.isWellFormed()) refuse(pathOf(item), 'holds a lone surrogate, which has no canonical form');
+    return value.length * MOST_BYTES_A_UNIT;
   }
   if (typeof value === 'number') {
-    if (!Number.isFinite(value)) refuse(path, 'is not a finite number');
+    if (!Number.isFinite(value)) refuse(pathOf(item), 'is not a finite number');
     if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
-      refuse(path, 'is an integer beyond 2^53, which JSON readers do not agree on; send it as a string');
+      refuse(
+        pathOf(item),
+        'is an integer beyond 2^53, which JSON readers do not agree on; send it as a string',
+      );
     }
     return 8;
   }
-  refuse(path, `is not a JSON value (${typeof value})`);
+  refuse(pathOf(item), `is not a JSON value (${typeof value})`);
 }
 
-function childrenOf(item: Pending): Pending[] {
-  const { value, path, depth } = item;
-  if (Array.isArray(value)) {
-    return value.map((child: unknown, index) => ({
-      value: child,
-      path: pointer(path, index),
-      depth: depth + 1,
-    }));
+/** Puts the members on the stack, the first on top, and gives what they weigh at most beside their values. */
+function pushMembers(item: Pending, stack: Pending[]): number {
+  const { depth } = item;
+  if (Array.isArray(item.value)) {
+    const items = item.value as unknown[];
+    for (let key = items.length - 1; key >= 0; key--) {
+      stack.push({ value: items[key], parent: item, key, depth: depth + 1 });
+    }
+    return 2 + items.length;
   }
-  const children: Pending[] = [];
-  for (const key of Object.keys(value as object)) {
-    if (RESERVED_KEYS.has(key)) refuse(pointer(path, key), 'is a reserved key');
-    if (!key.isWellFormed()) refuse(path, 'has a key with a lone surrogate');
-    children.push({
-      value: (value as Record<string, unknown>)[key],
-      path: pointer(path, key),
-      depth: depth + 1,
-    });
+  const value = item.value as Record<string, unknown>;
+  const keys = Object.keys(value);
+  let bytes = 2 + keys.length;
+  for (const key of keys) {
+    if (RESERVED_KEYS.has(key)) refuse(pointer(pathOf(item), key), 'is a reserved key');
+    if (!key.isWellFormed()) refuse(pathOf(item), 'has a key with a lone surrogate');
+    bytes += key.length * MOST_BYTES_A_UNIT + 3;
   }
-  return children;
+  for (const key of keys.reverse()) stack.push({ value: value[key], parent: item, key, depth: depth + 1 });
+  return bytes;
+}
+
+function checkContainer(item: Pending, limits: JsonLimits): void {
+  if (item.depth > limits.maxDepth) refuse(pathOf(item), `is nested deeper than ${limits.maxDepth} levels`);
+  const proto: unknown = Object.getPrototypeOf(item.value);
+  if (!Array.isArray(item.value) && proto !== Object.prototype && proto !== null) {
+    refuse(pathOf(item), 'is not a plain object');
+  }
+}
+
+function refuseSize(limits: JsonLimits): never {
+  refuse('', `is larger than ${limits.maxBytes} bytes`);
+}
+
+/** Bytes of all keys and strings, and of what JSON puts around them; the value has passed every other check. */
+function weigh(value: unknown): number {
+  let bytes = 0;
+  const stack: unknown[] = [value];
+  while (stack.length > 0) {
+    const item = stack.pop();
+    if (typeof item === 'string') bytes += Buffer.byteLength(item);
+    else if (typeof item === 'number') bytes += 8;
+    else if (typeof item !== 'object' || item === null) bytes += 4;
+    else {
+      const members = Object.values(item);
+      bytes += 2 + members.length;
+      if (!Array.isArray(item)) for (const key of Object.keys(item)) bytes += Buffer.byteLength(key) + 3;
+      for (const member of members) stack.push(member);
+    }
+  }
+  return bytes;
 }
 
 /**
@@ -80,26 +124,19 @@ function childrenOf(item: Pending): Pending[] {
  * Throws INVALID_INPUT with the JSON pointer of the first offence in `details.field`.
  */
 export function checkJson(value: unknown, limits: JsonLimits = DEFAULT_JSON_LIMITS): JsonValue {
-  const stack: Pending[] = [{ value, path: '', depth: 1 }];
-  let bytes = 0;
+  const stack: Pending[] = [{ value, parent: undefined, key: '', depth: 1 }];
+  let most = 0;
   for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
     if (typeof item.value === 'object' && item.value !== null) {
-      if (item.depth > limits.maxDepth) refuse(item.path, `is nested deeper than ${limits.maxDepth} levels`);
-      const proto: unknown = Object.getPrototypeOf(item.value);
-      if (!Array.isArray(item.value) && proto !== Object.prototype && proto !== null) {
-        refuse(item.path, 'is not a plain object');
-      }
-      const children = childrenOf(item);
-      bytes += 2 + children.length;
-      if (!Array.isArray(item.value)) {
-        for (const key of Object.keys(item.value)) bytes += Buffer.byteLength(key) + 3;
-      }
-      for (const child of children.reverse()) stack.push(child);
+      checkContainer(item, limits);
+      most += pushMembers(item, stack);
     } else {
-      bytes += checkScalar(item.value, item.path);
+      most += checkScalar(item);
     }
-    if (bytes > limits.maxBytes) refuse('', `is larger than ${limits.maxBytes} bytes`);
+    // No text is shorter than a third of what it was taken for.
+    if (most > limits.maxBytes * MOST_BYTES_A_UNIT) refuseSize(limits);
   }
+  if (most > limits.maxBytes && weigh(value) > limits.maxBytes) refuseSize(limits);
   return value as JsonValue;
 }
 

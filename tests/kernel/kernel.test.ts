@@ -330,7 +330,7 @@ describe('on record, whatever happens', () => {
       config: sampleConfig({ policy: { loopBudget: { maxCalls: 9 } } }),
       wrapStore: (store) => ({
         ...store,
-        counter: (key) => (key.endsWith('|calls') ? bug() : store.counter(key)),
+        counters: (keys) => (keys.some((key) => key.endsWith('|calls')) ? bug() : store.counters(keys)),
       }),
     });
     for (const rig of [directory, schema, history]) {
