@@ -5,9 +5,9 @@ import { asRuntimeError } from '../base/errors.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
-import type { Advanced, Runs } from '../pack/background/worker.ts';
+import type { Advanced, BackgroundRun, Runs } from '../pack/background/worker.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
-import type { ManagedResult } from '../pack/managed/contract.ts';
+import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
 import type { Queue } from '../pack/background/queue.ts';
 import type { WorkflowResult, Workflows } from '../pack/workflows/contract.ts';
 
@@ -27,8 +27,6 @@ export interface RunsDeps {
 // more seldom.
 const SOONEST_LOOK_MS = 1000;
 const LATEST_LOOK_MS = 60_000;
-// A run is admitted before it is recorded; one that is not recorded after this never will be.
-const CREATION_MS = 60_000;
 
 /** The principals of identity.yaml, by tenant and id. */
 export function configuredCallers({ identity }: RuntimeConfig): CallerOf {
@@ -51,7 +49,7 @@ type Stopped =
   | { kind: 'approval_required' }
   | { kind: 'scheduled'; next_wake_at: string }
   | { kind: 'suspended' | 'canceled' | 'expired'; reason: string }
-  | { kind: 'error'; error: { code: string }; over: boolean };
+  | { kind: 'error'; error: { code: string }; wakeAt?: string };
 
 function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: boolean }): Advanced {
   switch (result.kind) {
@@ -71,9 +69,10 @@ function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: bool
     case 'expired':
       return ended('failed', `expired: ${result.reason}`);
     case 'error':
-      return result.over
+      // Of one branch: the others go on at their times, and what only a person can resume is over for a worker.
+      return result.wakeAt === undefined
         ? ended('failed', result.error.code)
-        : { type: 'parked', why: 'approval', until: at.look };
+        : { type: 'parked', why: 'time', until: Date.parse(result.wakeAt) };
   }
 }
 
@@ -86,12 +85,10 @@ function awaited(result: ManagedResult | WorkflowResult | undefined): string[] {
   return result.kind === 'approval_required' ? [result.pending_request_id] : [];
 }
 
-type Run = Parameters<Runs['advance']>[0];
-
 async function standing(
   deps: RunsDeps,
   caller: Caller,
-  run: Run,
+  run: BackgroundRun,
 ): Promise<ManagedResult | WorkflowResult | undefined> {
   return run.kind === 'workflow'
     ? (await deps.workflows()).inspect(caller, run.id)
@@ -99,35 +96,45 @@ async function standing(
 }
 
 interface Waits {
-  open: number;
+  asked: number;
   answered: number;
   /** When to look for answers next. */
   look: EpochMs;
 }
 
-async function waits(deps: RunsDeps, caller: Caller, run: Run): Promise<Waits> {
+async function waits(deps: RunsDeps, caller: Caller, run: BackgroundRun): Promise<Waits> {
   const now = deps.clock.now();
   const ids = awaited(await standing(deps, caller, run));
   const approvals = await Promise.all(ids.map((id) => deps.approvalFor(run.tenant, id)));
   const open = approvals.flatMap((one) => (one?.state === 'pending' ? [now - one.subject.requestedAt] : []));
   const wait = Math.min(Math.max(Math.max(0, ...open) / 4, SOONEST_LOOK_MS), LATEST_LOOK_MS);
-  return { open: open.length, answered: ids.length - open.length, look: now + wait };
+  return { asked: ids.length, answered: ids.length - open.length, look: now + wait };
 }
 
-async function invoke(deps: RunsDeps, caller: Caller, run: Run, signal: AbortSignal): Promise<Stopped> {
-  if (run.kind === 'workflow') return (await deps.workflows()).resume(caller, run.id, {}, { signal });
+async function invoke(
+  deps: RunsDeps,
+  caller: Caller,
+  run: BackgroundRun,
+  signal: AbortSignal,
+): Promise<Stopped> {
+  const { maxTurns } = run;
+  if (run.kind === 'workflow') {
+    const how = maxTurns === undefined ? {} : { maxTurnsPerInvocation: maxTurns };
+    const result = await (await deps.workflows()).resume(caller, run.id, how, { signal });
+    const [wakeAt] = result.waiting_nodes
+      .flatMap((one) => (one.needs === 'time' ? [one.wake_at] : []))
+      .sort();
+    return result.kind === 'error' && wakeAt !== undefined ? { ...result, wakeAt } : result;
+  }
   const status = await deps.managed.status(caller, run.id);
   const reason = status === 'queued' ? 'created' : status === 'waiting_approval' ? 'approval' : 'wakeup';
-  const result = await deps.managed.run(caller, run.id, { reason }, { signal });
-  return result.kind === 'error' ? { ...result, over: true } : result;
+  const how: RunManaged = { reason, ...(maxTurns === undefined ? {} : { maxTurns }) };
+  return deps.managed.run(caller, run.id, how, { signal });
 }
 
-async function advance(deps: RunsDeps, run: Run, signal: AbortSignal): Promise<Advanced> {
+async function advance(deps: RunsDeps, run: BackgroundRun, signal: AbortSignal): Promise<Advanced> {
   const caller = deps.callerOf(run.tenant, run.principal);
   if (caller === undefined) return ended('failed', 'the configuration no longer knows this principal');
-  const before = await waits(deps, caller, run);
-  if (before.open > 0 && before.answered === 0)
-    return { type: 'parked', why: 'approval', until: before.look };
   const result = await invoke(deps, caller, run, signal);
   const { look } = await waits(deps, caller, run);
   return after(result, deps.clock.now(), { look, stopped: signal.aborted });
@@ -139,24 +146,24 @@ interface Refusal {
   stopped: boolean;
 }
 
+function endedBefore(status: unknown): Advanced {
+  const reason = 'it had ended before';
+  if (status === 'canceled') return ended('canceled', reason);
+  return status === 'expired' || status === 'error' ? ended('failed', reason) : ended('completed', reason);
+}
+
 /** What a run that could not be carried on comes to; anything that may pass is thrown on, and tried again later. */
-async function refused(
-  { queue, clock }: RunsDeps,
-  run: Run,
-  { thrown, stopped }: Refusal,
-): Promise<Advanced> {
-  const { code } = asRuntimeError(thrown);
-  if (code === 'SESSION_CLOSED') return ended('completed', 'it had ended before');
-  if (code !== 'NOT_FOUND') {
-    // Left at once: thrown on, it would lie until the time its timer was taken for is over.
-    if (stopped) return { type: 'parked', why: 'time', until: clock.now() };
-    throw thrown;
-  }
-  const entry = await queue.find(run.tenant, run.id);
-  const isFresh = entry !== undefined && clock.now() - entry.admittedAt < CREATION_MS;
-  return isFresh
-    ? { type: 'parked', why: 'time', until: clock.now() + 500 }
-    : ended('failed', 'it was never recorded');
+function refused(now: EpochMs, { thrown, stopped }: Refusal): Advanced {
+  const { code, details } = asRuntimeError(thrown);
+  if (code === 'SESSION_CLOSED') return endedBefore(details.status);
+  if (code === 'NOT_FOUND') return ended('failed', 'its records are gone');
+  // Left at once: thrown on, it would lie until the time its timer was taken for is over.
+  if (stopped) return { type: 'parked', why: 'time', until: now };
+  throw thrown;
+}
+
+function ignoreAbsent(thrown: unknown): void {
+  if (asRuntimeError(thrown).code !== 'NOT_FOUND') throw thrown;
 }
 
 export function createRuns(deps: RunsDeps): Runs {
@@ -165,15 +172,19 @@ export function createRuns(deps: RunsDeps): Runs {
       try {
         return await advance(deps, run, signal);
       } catch (thrown) {
-        return await refused(deps, run, { thrown, stopped: signal.aborted });
+        return refused(deps.clock.now(), { thrown, stopped: signal.aborted });
       }
     },
-    async isReady(run) {
-      const entry = await deps.queue.find(run.tenant, run.id);
+    async stillWaits(run) {
       const caller = deps.callerOf(run.tenant, run.principal);
-      if (entry?.state.at !== 'parked' || entry.state.why !== 'approval' || caller === undefined)
-        return false;
-      return (await waits(deps, caller, run)).answered > 0;
+      if (caller === undefined) return undefined;
+      const { asked, answered, look } = await waits(deps, caller, run);
+      return answered > 0 || asked === 0 ? undefined : { type: 'parked', why: 'approval', until: look };
+    },
+    async look({ tenant, principal, id }) {
+      const caller = deps.callerOf(tenant, principal);
+      // Erased in between, there is nothing left that could end.
+      if (caller !== undefined) await deps.managed.status(caller, id).catch(ignoreAbsent);
     },
     async wake({ tenant, payload }, signal) {
       await (await deps.workflows()).wake(tenant, payload, { signal });

@@ -1,7 +1,7 @@
 // Owns the joining of the queue, the worker and the work that outlives a request; the worker is loaded when it is started.
 import type { Clock } from '../base/clock.ts';
-import type { Ids } from '../base/ids.ts';
 import { isObject } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
@@ -9,12 +9,13 @@ import type { Caller } from '../kernel/identity.ts';
 import type { Instance } from '../kernel/instance.ts';
 import { createQueue } from '../pack/background/queue.ts';
 import type { Queue } from '../pack/background/queue.ts';
+import type { Sweep } from '../pack/background/sweep.ts';
 import type { Worker } from '../pack/background/worker.ts';
 import type { ManagedWork } from '../pack/managed/surface.ts';
 import type { Pack } from '../pack/pack.ts';
 import type { Workflows } from '../pack/workflows/contract.ts';
 import type { Store } from '../store/contract.ts';
-import type { RuntimeIo } from './contract.ts';
+import type { Inspection, RuntimeIo } from './contract.ts';
 import type { RuntimeOptions } from './options.ts';
 import { createWork } from './work.ts';
 
@@ -23,7 +24,6 @@ export interface LastingParts {
   config: RuntimeConfig;
   store: Store;
   clock: Clock;
-  ids: Ids;
   kernel: Kernel;
   pack: Pack;
   instance: Instance;
@@ -36,26 +36,40 @@ export interface LastingWork {
   stop(): Promise<void>;
 }
 
+function tenantsOf({ identity }: RuntimeConfig): string[] {
+  return [...new Set([identity.stdio.tenant, ...identity.principals.map((one) => one.tenant)])];
+}
+
 export function lastingWork(parts: LastingParts): LastingWork {
-  const { options, config, store, clock, ids, kernel, pack, instance } = parts;
+  const { options, config, store, clock, kernel, pack, instance } = parts;
   const { maxQueued, maxRunning } = config.runtime.background;
   const queue = createQueue({ store, clock, maxQueued });
   const workflows = (): Promise<Workflows> => pack.workflows();
   const approvalFor = (tenant: string, id: string): Promise<Approval | undefined> =>
     kernel.approvalFor(tenant, id);
   const { managed } = pack;
-  const work = createWork({ config, store, clock, ids, queue, managed, workflows, approvalFor });
+  const work = createWork({ config, store, clock, queue, managed, workflows, approvalFor });
   let worker: Promise<Worker> | undefined;
+  let sweep: Sweep | undefined;
   const start = async (): Promise<Worker> => {
     // Loaded with the worker: most processes have none.
-    const [{ startWorker }, { configuredCallers, createRuns }] = await Promise.all([
+    const [{ startWorker }, { startSweep }, { configuredCallers, createRuns }] = await Promise.all([
       import('../pack/background/worker.ts'),
+      import('../pack/background/sweep.ts'),
       import('./background.ts'),
     ]);
     const callerOf = options.callerOf ?? configuredCallers(config);
     const runs = createRuns({ clock, queue, managed, workflows, callerOf, approvalFor });
     const isAlive = (other: string): Promise<boolean> => instance.isAlive(other);
     const log = options.log === undefined ? {} : { log: options.log };
+    sweep = startSweep({
+      ...{ store, clock, queue, ...log },
+      tenants: tenantsOf(config),
+      async recover({ tenant, principal, id }) {
+        const caller = callerOf(tenant, principal);
+        return caller !== undefined && managed.recover(caller, id);
+      },
+    });
     return startWorker({ store, clock, queue, runs, instance: instance.id, isAlive, maxRunning, ...log });
   };
   return {
@@ -63,9 +77,25 @@ export function lastingWork(parts: LastingParts): LastingWork {
     queue,
     startWorker: () => (worker ??= start()),
     async stop() {
-      await (await worker?.catch(() => undefined))?.stop();
+      const started = await worker?.catch(() => undefined);
+      await sweep?.stop();
+      await started?.stop();
     },
   };
+}
+
+/** A session that outlives requests shows, to whom it belongs, how far it came and what it answered. */
+export async function withWork(
+  work: LastingWork['work'],
+  caller: Caller,
+  found: Inspection,
+): Promise<Inspection> {
+  const { kind, id, state } = found;
+  if (kind !== 'session' || (state.managed !== true && state.kind !== 'workflow')) return found;
+  const answer = await work.work(caller, id).catch(() => undefined); // an operator may look at another's
+  return answer === undefined
+    ? found
+    : { ...found, state: { ...state, work: { ...answer } as unknown as JsonObject } };
 }
 
 /** A run in the background that waits for this answer goes on at once; without this, at its worker's next look. */

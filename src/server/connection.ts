@@ -6,7 +6,6 @@ import type { Runtime } from '../runtime/contract.ts';
 import type { Gate } from './gate.ts';
 import type { RequestStates } from './request-state.ts';
 import type { NameMode } from './tool-names.ts';
-import type { TaskDesk } from './tasks/tasks.ts';
 import type { ToolTable } from './tool-table.ts';
 
 export type Era = 'legacy' | 'modern';
@@ -51,7 +50,6 @@ export interface Connection extends ServerParts {
   table: ToolTable;
   gate: Gate;
   states: RequestStates;
-  tasks: TaskDesk;
   /** Absent: updates of resources are not offered. */
   subscriptions?: Subscriptions;
   /** A server for one request only: whoever made the connection tells its clients what changed. */

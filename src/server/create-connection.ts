@@ -3,7 +3,6 @@ import type { Connection, ServerParts } from './connection.ts';
 import { ApprovalGate } from './gate.ts';
 import { createRequestStates } from './request-state.ts';
 import type { StateKeys } from './request-state.ts';
-import { TaskDesk } from './tasks/tasks.ts';
 import { createToolTable } from './tool-table.ts';
 
 export function createConnection(
@@ -17,7 +16,6 @@ export function createConnection(
     ...parts,
     states,
     gate: new ApprovalGate(parts, states),
-    tasks: new TaskDesk(parts),
     table: createToolTable(runtime, caller, options.tools),
     inFlight,
   };

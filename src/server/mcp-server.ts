@@ -218,7 +218,7 @@ export function createMcpServer(connection: Connection, era: Era): McpServer {
   );
   serveTools(server, connection, era);
   serveReads(server, connection);
-  if (isModern) serveTasks(server, connection, (ctx) => clientView(server, ctx, era).name);
+  if (isModern) serveTasks(server, connection, (ctx) => clientView(server, ctx, era));
   if (connection.perRequest !== true) announceTools(server, connection);
   server.server.onerror = (error) => {
     // A state that was not ours is worth a look; the client is told nothing but that it is invalid.

@@ -5,6 +5,7 @@ import type { Ids } from '../../base/ids.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { ChainKey, Store } from '../../store/contract.ts';
+import type { Admission } from '../background/queue.ts';
 import type { LoopError } from '../loop/client-port.ts';
 import type { Continuation, ManagedResult, ManagedSessions } from '../managed/contract.ts';
 import type { RequestedTool, TurnMessage } from '../turn/contract.ts';
@@ -44,6 +45,9 @@ export type WaitingNode = { node_id: string; session_id?: string } & (
 
 export type WorkflowResult = {
   session_id: string;
+  /** One for the whole life of the workflow; each node's session has runs of its own. */
+  run_id: string;
+  agent_id: string;
   status: WorkflowStatus;
   /** Nothing of it will run any more. An `error` before that is one branch's; the others may still move. */
   over: boolean;
@@ -65,6 +69,8 @@ export interface StartWorkflow {
   /** Absent: the definition's, or a new one. The same id with the same definition goes on; with another it is a CONFLICT. */
   sessionId?: string;
   maxTurnsPerInvocation?: number;
+  /** Its place in the queue, taken in the commit that records it. */
+  admit?: (id: string) => Promise<Admission>;
 }
 
 export interface ResumeWorkflow {
@@ -119,6 +125,8 @@ export interface WorkflowDeps {
   store: Store;
   clock: Clock;
   ids: Ids;
+  /** The agent that every workflow here belongs to. */
+  agentId: string;
   sessions: NodeSessions;
   holds: WorkflowHolds;
   /** Write-time redaction for evidence payloads. */
@@ -129,6 +137,8 @@ export interface WorkflowDeps {
 export interface WorkflowFacts {
   id: string;
   caller: Caller;
+  runId: string;
+  agentId: string;
   startedAt: EpochMs;
   definitionDigest: string;
 }
