@@ -1,6 +1,7 @@
 // Owns the pack as the rooms above see it: turns, the calls that turns requested, and the sessions that both belong to.
 import type { JsonObject } from '../base/json.ts';
 import type { Caller } from '../kernel/identity.ts';
+import type { Append, Head } from '../store/contract.ts';
 import type { PackDeps } from './deps.ts';
 import { managedAtFirstUse } from './managed/lazy.ts';
 import type { ManagedPack } from './managed/managed-sessions.ts';
@@ -18,6 +19,8 @@ export interface Pack {
   executeTurn(caller: Caller, input: TurnInput, io: TurnIo): Promise<TurnOutput | TurnFailure>;
   /** The call that a turn of this session requested, ready for the kernel's door. Throws NOT_FOUND. */
   requestedCall(caller: Caller, handle: { session_id: string; tool_call_id: string }): Promise<Requested>;
+  /** Must be told of what the kernel's calls write, or sessions are read anew. */
+  recorded(appends: readonly Append[], heads: readonly Head[]): void;
   /** The run and default session of a call that names no session. */
   directCall(caller: Caller): Promise<DirectCall>;
   /** The same to look with: it begins no session and leaves no record. */
@@ -58,6 +61,9 @@ export function createPack(deps: PackDeps): Pack {
     managed,
     workflows: () => (workflows ??= loadWorkflows()),
     requestedCall: (caller, handle) => requestedCall({ sessions, store: deps.store }, caller, handle),
+    recorded(appends, heads) {
+      sessions.recorded(appends, heads);
+    },
     directCall: (caller) => defaults.directCall(caller),
     directView: (caller) => defaults.directView(caller),
     forget(tenant, id) {

@@ -236,7 +236,7 @@ export async function prepareTurn(
   };
   const limits = tightened(tightened(facts.limits, configured), input.limits);
   const waiting = await untakenMessages(deps.store, held);
-  const news = await newEntries(deps, caller, held, [...waiting, ...input.messages]);
+  const news = await newEntries(room, caller, held, [...waiting, ...input.messages]);
   const said = held === undefined ? [] : await room.sessions.conversation(held);
   const conversation = toModelMessages([...said, ...news.entries]);
   const inputBytes = conversationBytes(conversation);
