@@ -38,8 +38,9 @@ export function createPack(deps: PackDeps): Pack {
   const room = { deps, sessions, running: new Set<string>() };
   const defaults = createDefaultSessions(deps);
   // Loaded at the first turn: a server that only governs tools never takes one.
+  let turns: Promise<typeof import('./turn/run-turn.ts')> | undefined;
   const turn: Pack['executeTurn'] = async (caller, input, io) => {
-    const { executeTurn } = await import('./turn/run-turn.ts');
+    const { executeTurn } = await (turns ??= import('./turn/run-turn.ts'));
     return executeTurn(room, caller, input, io);
   };
   const managed = managedAtFirstUse(async () => {
