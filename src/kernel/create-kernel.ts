@@ -8,13 +8,15 @@ import type { DeliveryOutcome } from './approvals/approvals.ts';
 import type { CallRequest, CallResult, SessionBinding } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import type { Redacted } from './evidence/redact.ts';
-import type { CallIo, ToolDefinition } from './execution/executor.ts';
+import type { CallIo } from './execution/executor.ts';
 import type { RunContext } from './identity.ts';
 import { createCall } from './kernel.ts';
 import { admitModel, settleModel } from './model-admission.ts';
 import type { Admission, ModelRequest } from './model-admission.ts';
-import type { Decision, DecisionInput, PinState } from './policy/decision.ts';
+import type { Decision, DecisionInput } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
+import { createReachable } from './reachable.ts';
+import type { Reachable } from './reachable.ts';
 
 export interface Kernel {
   call(request: CallRequest, io: CallIo): Promise<CallResult>;
@@ -23,10 +25,7 @@ export interface Kernel {
   /** The same, with everything the gate looked at; for explaining. No input: it could not be gathered. */
   examine(request: CallRequest): Promise<{ decision: Decision; input: DecisionInput | undefined }>;
   /** The tools that policy leaves reachable whatever their arguments are. */
-  tools(
-    context: RunContext,
-    session: SessionBinding,
-  ): Promise<{ definition: ToolDefinition; approvalRequired: boolean }[]>;
+  tools: Reachable;
   admitModel(request: ModelRequest, commit: Commit): Promise<Admission>;
   settleModel(
     reserved: CounterMove[],
@@ -63,29 +62,7 @@ export function createKernel(deps: KernelDeps): Kernel {
       const { input } = prepared.call;
       return { decision: deps.gate.decide(input), input };
     },
-    async tools(context, session) {
-      await deps.directory.refresh?.();
-      const reachable = Object.keys(deps.config.capabilities).flatMap((id) => {
-        const definition = deps.directory.definition(id);
-        const pin: PinState = definition?.pin ?? { state: 'unpinned' };
-        const reach = deps.gate.reach({
-          tool: id,
-          caller: context.caller,
-          agentId: context.agentId,
-          session: {
-            id: session.id,
-            lane: session.lane,
-            task: session.task,
-            ...(session.intent === undefined ? {} : { intent: session.intent }),
-          },
-          pin,
-        });
-        return reach.reachable && definition !== undefined
-          ? [{ definition, approvalRequired: reach.approvalRequired }]
-          : [];
-      });
-      return reachable;
-    },
+    tools: createReachable(deps),
     admitModel: (request, commit) => admitModel(deps, request, commit),
     settleModel: (reserved, request, usage) => settleModel(deps, reserved, request, usage),
     redact: (value) => deps.redactor.object(value),

@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Ids } from '../base/ids.ts';
 import type { RuntimeConfig } from '../config/types.ts';
-import type { Store } from '../store/contract.ts';
+import type { Append, Head, Store } from '../store/contract.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { Redactor } from './evidence/redact.ts';
 import type { Executor, ToolDirectory } from './execution/executor.ts';
@@ -22,4 +22,6 @@ export interface KernelDeps {
   instance: string;
   /** Whether another instance still shows signs of life. */
   isAlive(instance: string): Promise<boolean>;
+  /** Told of what a call's start and outcome have just written; only so that whoever holds the session need not read it. */
+  recorded?(appends: readonly Append[], heads: readonly Head[]): void;
 }

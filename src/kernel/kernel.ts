@@ -8,7 +8,7 @@
 // K5  Deciding is repeated when anything it relied on changed before the commit.
 // K6  An exception on the way to a decision is a recorded deny.
 import { RuntimeError } from '../base/errors.ts';
-import type { Commit, CounterMove } from '../store/contract.ts';
+import type { Commit, CommitResult, CounterMove } from '../store/contract.ts';
 import type { Held } from './approvals/approvals.ts';
 import { describeKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
@@ -148,6 +148,13 @@ async function refuse(
   return answer({ ...nothingRan(decision, call.request.toolCallId), status: 'denied' });
 }
 
+/** Commits, and tells whoever holds the session. */
+async function write(deps: KernelDeps, commit: Commit): Promise<CommitResult> {
+  const done = await deps.store.commit(commit);
+  if (done.ok) deps.recorded?.(commit.appends ?? [], done.heads);
+  return done;
+}
+
 interface Started {
   at: number;
   monotonic: number;
@@ -267,7 +274,7 @@ async function commitStart(
   const at = deps.clock.now();
   if (held?.approval.state === 'approved' && !(at < held.approval.useBy)) return again();
   const { commit, receiptId } = startCommit(deps, admitted, { controls, at });
-  const done = await deps.store.commit(commit);
+  const done = await write(deps, commit);
   if (done.ok) {
     const seq = done.heads[0]?.seq ?? 0;
     return { kind: 'started', start: { at, monotonic: deps.clock.monotonic(), receiptId, seq } };
@@ -358,7 +365,7 @@ async function commitOutcome(
     reserved.key === undefined
       ? []
       : [reservationRow(reserved.key, judged.reservation, reservedBy(deps, call, now, started.seq))];
-  const written = await deps.store.commit({ ...done, rows: [...(done.rows ?? []), ...settled] });
+  const written = await write(deps, { ...done, rows: [...(done.rows ?? []), ...settled] });
   if (!written.ok) {
     // Another process took this one for gone and settled the call; a stale owner's word no longer counts (K4).
     const settledBefore = await knownCall(deps, call.request);

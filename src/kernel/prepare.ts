@@ -73,14 +73,26 @@ export async function prepareCall(
   }
 }
 
+/** What the call's tool is by now, with its schema ready. What our own configuration declares, no pin file changes. */
+async function definitionOf(
+  { directory, gate }: KernelDeps,
+  tool: string,
+  capability: Capability | undefined,
+): Promise<ToolDefinition | undefined> {
+  if (capability === undefined) return undefined;
+  const { transport } = capability;
+  if (transport === 'mcp_stdio' || transport === 'mcp_http') await directory.refresh?.();
+  const definition = directory.definition(tool);
+  if (definition !== undefined) await gate.prepare(definition);
+  return definition;
+}
+
 async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject): Promise<PreparedCall> {
-  const { config, gate, store, clock } = deps;
+  const { config, store, clock } = deps;
   const { context, session, tool } = request;
   const capability = Object.hasOwn(config.capabilities, tool) ? config.capabilities[tool] : undefined;
-  await deps.directory.refresh?.();
-  const definition = capability === undefined ? undefined : deps.directory.definition(tool);
+  const definition = await definitionOf(deps, tool, capability);
   const pin: PinState = definition?.pin ?? { state: 'unpinned' };
-  if (definition !== undefined) await gate.prepare(definition);
   const now = clock.now();
   const counted: CountedSession = {
     tenant: context.caller.tenant,

@@ -27,7 +27,7 @@ export interface KernelPort {
   tools(
     context: RunContext,
     session: SessionBinding,
-  ): Promise<{ definition: ToolDefinition; approvalRequired: boolean }[]>;
+  ): Promise<readonly { definition: ToolDefinition; approvalRequired: boolean }[]>;
   /** Decides egress and budget of a model call and commits the pack's appends with its counters, all in one commit. */
   admitModel(request: ModelCall & { inputBytes: number }, commit: Commit): Promise<ModelAdmission>;
   /** What the outcome commit gives back of the reservation. */

@@ -1,6 +1,7 @@
 // Owns the pack as the rooms above see it: turns, the calls that turns requested, and the sessions that both belong to.
 import type { JsonObject } from '../base/json.ts';
 import type { Caller } from '../kernel/identity.ts';
+import type { Append, Head } from '../store/contract.ts';
 import type { PackDeps } from './deps.ts';
 import { managedAtFirstUse } from './managed/lazy.ts';
 import type { ManagedPack } from './managed/managed-sessions.ts';
@@ -18,6 +19,8 @@ export interface Pack {
   executeTurn(caller: Caller, input: TurnInput, io: TurnIo): Promise<TurnOutput | TurnFailure>;
   /** The call that a turn of this session requested, ready for the kernel's door. Throws NOT_FOUND. */
   requestedCall(caller: Caller, handle: { session_id: string; tool_call_id: string }): Promise<Requested>;
+  /** Must be told of what the kernel's calls write, or sessions are read anew. */
+  recorded(appends: readonly Append[], heads: readonly Head[]): void;
   /** The run and default session of a call that names no session. */
   directCall(caller: Caller): Promise<DirectCall>;
   /** The same to look with: it begins no session and leaves no record. */
@@ -35,8 +38,9 @@ export function createPack(deps: PackDeps): Pack {
   const room = { deps, sessions, running: new Set<string>() };
   const defaults = createDefaultSessions(deps);
   // Loaded at the first turn: a server that only governs tools never takes one.
+  let turns: Promise<typeof import('./turn/run-turn.ts')> | undefined;
   const turn: Pack['executeTurn'] = async (caller, input, io) => {
-    const { executeTurn } = await import('./turn/run-turn.ts');
+    const { executeTurn } = await (turns ??= import('./turn/run-turn.ts'));
     return executeTurn(room, caller, input, io);
   };
   const managed = managedAtFirstUse(async () => {
@@ -66,6 +70,9 @@ export function createPack(deps: PackDeps): Pack {
     managed,
     workflows: () => (workflows ??= loadWorkflows()),
     requestedCall: (caller, handle) => requestedCall({ sessions, store: deps.store }, caller, handle),
+    recorded(appends, heads) {
+      sessions.recorded(appends, heads);
+    },
     directCall: (caller) => defaults.directCall(caller),
     directView: (caller) => defaults.directView(caller),
     forget(tenant, id) {

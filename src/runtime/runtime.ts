@@ -94,7 +94,11 @@ function openStore(options: RuntimeOptions, clock: Clock, ids: Ids): Promise<Sto
   return openSqliteStore({ path: join(options.workspace, '.agent-runtime', 'runtime.db'), keys, clock, ids });
 }
 
-function kernelOf(parts: Omit<Parts, 'kernel' | 'pack' | 'leaveProcess'>, options: RuntimeOptions): Kernel {
+function kernelOf(
+  parts: Omit<Parts, 'kernel' | 'pack' | 'leaveProcess'>,
+  options: RuntimeOptions,
+  recorded: Pack['recorded'],
+): Kernel {
   const { config, store, gate, clock, ids, instance, pinning, downstreams } = parts;
   const downstream = createDownstreamExecutor({
     downstreams,
@@ -116,6 +120,7 @@ function kernelOf(parts: Omit<Parts, 'kernel' | 'pack' | 'leaveProcess'>, option
     ids,
     instance: instance.id,
     isAlive: (other) => instance.isAlive(other),
+    recorded,
   });
 }
 
@@ -209,7 +214,9 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     redactor,
     copyFiles,
   };
-  const kernel = kernelOf(base, options);
+  const kernel = kernelOf(base, options, (appends, heads) => {
+    pack.recorded(appends, heads);
+  });
   const pack = packOf({ ...base, kernel }, options, log);
   return { ...base, kernel, pack, leaveProcess: endWithProcess(sandbox) };
 }

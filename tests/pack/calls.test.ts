@@ -95,6 +95,32 @@ describe('requested calls over time', () => {
     expect(JSON.stringify(rig.model.inputs.at(-1))).toContain('has been erased');
   });
 
+  test('what memory holds of a call is told and run word for word as another process reads it', async () => {
+    const rig = createPackRig();
+    rig.tool.run = async () => ({
+      kind: 'result',
+      content: [{ type: 'text', text: 'see the rest' }],
+      structured: { zebra: 1, apple: { pear: [2], fig: null } },
+      isError: false,
+      notes: [],
+    });
+    rig.model.next(asks('note', { z: 1, a: { y: 2, b: 3 } }));
+    const turn = await rig.ok(HI);
+    const before = rig.counted.reads.records;
+    await rig.run(turn);
+    await rig.ok({ messages: [], session_id: turn.session_id });
+    expect(rig.counted.reads.records).toBe(before);
+    expect(JSON.stringify(rig.effects[0]?.args)).toBe('{"a":{"b":3,"y":2},"z":1}');
+    const other = createPackRig({ store: rig.store, clock: rig.clock, seed: 'other', instance: 'inst_2' });
+    await other.ok({ ...HI, session_id: turn.session_id });
+    const told = rig.model.inputs.at(-1)?.messages ?? [];
+    const read = other.model.inputs.at(-1)?.messages ?? [];
+    expect(told.at(-1)?.content).toContain('apple');
+    expect(read.slice(1, told.length).map((one) => one.content)).toEqual(
+      told.slice(1).map((one) => one.content),
+    );
+  });
+
   test('a replayed call is told with the result of the call that it repeats', async () => {
     const rig = createPackRig();
     rig.tool.run = async () => ({

@@ -222,6 +222,9 @@ export function createPackRig(options: RigOptions = {}): Rig {
     ids,
     instance,
     isAlive: async () => false,
+    recorded: (appends, heads) => {
+      pack.recorded(appends, heads);
+    },
   });
   const port: KernelPort = kernel;
   const isAlive = options.isAlive ?? (async () => true);

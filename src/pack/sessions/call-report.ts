@@ -1,4 +1,5 @@
 // Owns what the model is told of a call: from the kernel's own record of it, never from what a host says.
+import { canonicalJson, isObject } from '../../base/json.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseJson } from '../../base/strict-json.ts';
 import { readResult } from '../../kernel/evidence/large-result.ts';
@@ -108,6 +109,24 @@ async function originalOf(
     );
     if (found !== undefined || page.length < PAGE) return found;
   }
+}
+
+/** A call record as it was committed by this process. */
+export interface OwnRecord {
+  seq: number;
+  type: string;
+  evidence: JsonObject;
+  sealed: JsonValue | undefined;
+}
+
+/** What a record of our own says of its call, word for word what reading it would; undefined: it has to be read. */
+export function ownReport({ type, evidence, sealed }: OwnRecord): CallReport | undefined {
+  if (type !== 'call_finished') return undefined;
+  if (sealed === undefined) return finishedReport(evidence, undefined);
+  if (!isObject(sealed) || !Array.isArray(sealed.content)) return undefined; // it lies elsewhere
+  // A structured value is told in the order in which it lies in the record.
+  const value = sealed.structured === undefined ? sealed : (JSON.parse(canonicalJson(sealed)) as JsonValue);
+  return finishedReport(evidence, { state: 'present', value });
 }
 
 /** What the record at `seq` says of its call: a refusal, a wait, an outcome, or the outcome of the call it repeats. */

@@ -1,6 +1,7 @@
 // Owns the way from a handle to the call that a turn requested: its tool and exact arguments come from the session's own
 // record, never from whoever asks for it to run.
 import { RuntimeError } from '../../base/errors.ts';
+import { canonicalJson } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { CallRequest, SessionBinding } from '../../kernel/call.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
@@ -52,7 +53,21 @@ function bindingOf(facts: SessionFacts, intent: string | undefined): SessionBind
   };
 }
 
+// A call is asked for soon after it was requested; an older one is read.
+const RECENT = 8;
+
+/** From what is held of the conversation: a copy of its own, in the order in which it lies in the record. */
+function heldArguments({ conversation }: HeldSession, call: RequestedCall): JsonObject | undefined {
+  for (const entry of conversation?.entries.slice(-RECENT).reverse() ?? []) {
+    const found = entry.from === 'model' ? entry.calls.find((one) => one.id === call.id) : undefined;
+    if (found !== undefined) return JSON.parse(canonicalJson(found.input)) as JsonObject;
+  }
+  return undefined;
+}
+
 async function exactArguments(store: Store, held: HeldSession, call: RequestedCall): Promise<JsonObject> {
+  const known = heldArguments(held, call);
+  if (known !== undefined) return known;
   const sealed = await store.unseal(held.chain, call.turnSeq);
   const item =
     sealed.state === 'present' ? objectsAt(sealed.value as JsonObject, 'calls')[call.index] : undefined;

@@ -8,6 +8,8 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { Append, ChainKey, Head, Store } from '../../store/contract.ts';
+import { ownReport, reportAt } from './call-report.ts';
+import type { CallReport, OwnRecord } from './call-report.ts';
 import { readConversation } from './conversation.ts';
 import type { Entry } from './conversation.ts';
 import { eventOf, readable } from './session-events.ts';
@@ -21,6 +23,10 @@ export interface HeldSession {
   hash: string;
   /** What was said, as far as it has been read; undefined until a turn needs it. */
   conversation: { upTo: number; entries: Entry[] } | undefined;
+  /** Records of calls that this process wrote since the last turn, so that the next one need not read them. */
+  own: readonly OwnRecord[];
+  /** Where the last snapshot was taken, as far as this process knows. */
+  snapshotSeq: number;
 }
 
 export interface Sessions {
@@ -28,8 +34,12 @@ export interface Sessions {
   load(caller: Caller, id: string): Promise<HeldSession>;
   /** Everything said so far, in order. */
   conversation(held: HeldSession): Promise<readonly Entry[]>;
+  /** What the record at `seq` of a held session says of its call. */
+  report(held: HeldSession, seq: number): Promise<CallReport>;
   /** Takes over what a commit of ours wrote; reads nothing when nobody wrote in between. */
   advance(from: Advance): Promise<HeldSession | undefined>;
+  /** Takes over what the kernel has just written of a call; a session that is not held, or moved, is left to `load`. */
+  recorded(appends: readonly Append[], heads: readonly Head[]): void;
   /** Drops what is held of a session, e.g. after its payloads were erased. */
   forget(tenant: string, id: string): void;
 }
@@ -47,6 +57,8 @@ const PAGE = 200;
 const SNAPSHOT_EVERY = 200;
 const SNAPSHOT_VERSION = 2;
 const MAX_HELD = 512;
+// More calls than this between two turns are rare; what is not kept is read.
+const KEPT_OWN = 16;
 
 export function sessionChainOf(tenant: string, id: string): ChainKey {
   return { tenant, aggregate: 'session', id };
@@ -63,18 +75,20 @@ function keyOf(chain: ChainKey): string {
 interface Folded {
   state: SessionState;
   hash: string;
+  snapshotSeq: number;
 }
 
 /** Folds every record after `from`, page by page. */
 async function foldOn(store: Store, chain: ChainKey, from: Folded): Promise<Folded> {
   let { state, hash } = from;
+  const { snapshotSeq } = from;
   for (;;) {
     const page = await store.read(chain, state.seq + 1, PAGE);
     for (const record of page) {
       state = apply(state, eventOf(readable(record)));
       hash = record.hash;
     }
-    if (page.length < PAGE) return { state, hash };
+    if (page.length < PAGE) return { state, hash, snapshotSeq };
   }
 }
 
@@ -92,26 +106,28 @@ async function fromSnapshot(store: Store, chain: ChainKey): Promise<Folded | und
   if (v !== SNAPSHOT_VERSION || state === undefined || first === undefined) return undefined;
   const begun = apply(ABSENT, eventOf(readable(first)));
   if (begun.status === 'absent') return undefined;
-  return { state: { ...begun, ...(state as unknown as LiveState), facts: begun.facts }, hash: found.hash };
+  const restored = { ...begun, ...(state as unknown as LiveState), facts: begun.facts };
+  return { state: restored, hash: found.hash, snapshotSeq: found.seq };
 }
 
 async function coldLoad(store: Store, chain: ChainKey): Promise<HeldSession | undefined> {
-  const base = (await fromSnapshot(store, chain)) ?? { state: ABSENT, hash: '' };
-  const { state, hash } = await foldOn(store, chain, base);
-  return state.status === 'absent' ? undefined : { chain, state, hash, conversation: undefined };
+  const base = (await fromSnapshot(store, chain)) ?? { state: ABSENT, hash: '', snapshotSeq: 0 };
+  const { state, ...at } = await foldOn(store, chain, base);
+  return state.status === 'absent' ? undefined : { chain, state, ...at, conversation: undefined, own: [] };
 }
 
 async function catchUp(store: Store, held: HeldSession, head: Head): Promise<HeldSession | undefined> {
-  const { chain, state, hash, conversation } = held;
+  const { chain, state, hash } = held;
   if (head.seq === state.seq) return head.hash === hash ? held : undefined;
   if (head.seq < state.seq || !(await isOnChain(store, chain, { seq: state.seq, hash }))) return undefined;
-  const on = await foldOn(store, chain, { state, hash });
-  return on.state.status === 'absent' ? undefined : { chain, state: on.state, hash: on.hash, conversation };
+  const { state: on, ...at } = await foldOn(store, chain, held);
+  return on.status === 'absent' ? undefined : { ...held, ...at, state: on };
 }
 
-async function saveSnapshot(store: Store, held: HeldSession, before: number): Promise<void> {
+async function saveSnapshot(store: Store, held: HeldSession): Promise<void> {
   const { state, chain, hash } = held;
-  if (Math.floor(state.seq / SNAPSHOT_EVERY) === Math.floor(before / SNAPSHOT_EVERY)) return;
+  if (state.seq - held.snapshotSeq < SNAPSHOT_EVERY) return;
+  held.snapshotSeq = state.seq;
   try {
     const plain = JSON.parse(JSON.stringify(state)) as JsonValue;
     await store.saveSnapshot(chain, state.seq, hash, { v: SNAPSHOT_VERSION, state: plain });
@@ -120,30 +136,92 @@ async function saveSnapshot(store: Store, held: HeldSession, before: number): Pr
   }
 }
 
+function isOf(chain: ChainKey, wanted: ChainKey): boolean {
+  return chain.id === wanted.id && chain.aggregate === 'session';
+}
+
+/** The state after a commit of ours; undefined when somebody wrote in between, which the next load reads. */
+function foldOwn(
+  chain: ChainKey,
+  before: SessionState,
+  appends: readonly Append[],
+  heads: readonly Head[],
+): { state: LiveState; hash: string } | undefined {
+  const own = appends.filter((append) => isOf(append.chain, chain));
+  const head = heads.find((one) => isOf(one.chain, chain));
+  if (head?.seq !== before.seq + own.length) return undefined;
+  let state: SessionState = before;
+  for (const { type, at, evidence } of own) {
+    state = apply(state, eventOf({ type, seq: state.seq + 1, at, evidence }));
+  }
+  return state.status === 'absent' ? undefined : { state, hash: head.hash };
+}
+
+/** The sessions in memory, the least recently used dropped first. */
+interface Cache {
+  get(chain: ChainKey): HeldSession | undefined;
+  hold(held: HeldSession): HeldSession;
+  drop(chain: ChainKey): void;
+}
+
+function createCache(): Cache {
+  const sessions = new Map<string, HeldSession>();
+  return {
+    get: (chain) => sessions.get(keyOf(chain)),
+    hold(held) {
+      const key = keyOf(held.chain);
+      sessions.delete(key);
+      sessions.set(key, held);
+      const oldest = sessions.keys().next();
+      if (sessions.size > MAX_HELD && oldest.done !== true) sessions.delete(oldest.value);
+      return held;
+    },
+    drop: (chain) => void sessions.delete(keyOf(chain)),
+  };
+}
+
+async function current(store: Store, cache: Cache, chain: ChainKey): Promise<HeldSession | undefined> {
+  const head = await store.head(chain);
+  if (head === undefined) return undefined;
+  const cached = cache.get(chain);
+  const caughtUp = cached === undefined ? undefined : await catchUp(store, cached, head);
+  const held = caughtUp ?? (await coldLoad(store, chain));
+  return held === undefined ? undefined : cache.hold(held);
+}
+
+/** The session after a turn's commit of ours, with what it said. */
+function advanced({ chain, held, appends, heads, said }: Advance): HeldSession | undefined {
+  const before = held?.state ?? ABSENT;
+  const moved = foldOwn(chain, before, appends, heads);
+  if (moved === undefined) return undefined;
+  const known = held === undefined ? { upTo: 0, entries: [] } : held.conversation;
+  const upTo = moved.state.seq;
+  const conversation =
+    known?.upTo === before.seq ? { upTo, entries: [...known.entries, ...said] } : undefined;
+  return { chain, ...moved, conversation, own: [], snapshotSeq: held?.snapshotSeq ?? 0 };
+}
+
+/** The session after a call's commit of ours. Such records say nothing by themselves: a turn tells what became of calls. */
+function withCalls(
+  held: HeldSession,
+  appends: readonly Append[],
+  heads: readonly Head[],
+): HeldSession | undefined {
+  const { chain, state, conversation } = held;
+  const moved = foldOwn(chain, state, appends, heads);
+  if (moved === undefined) return undefined;
+  const records = appends
+    .filter((append) => isOf(append.chain, chain))
+    .map(({ type, evidence, sealed }, index) => ({ seq: state.seq + index + 1, type, evidence, sealed }));
+  const known = conversation?.upTo === state.seq ? { ...conversation, upTo: moved.state.seq } : conversation;
+  return { ...held, ...moved, conversation: known, own: [...held.own, ...records].slice(-KEPT_OWN) };
+}
+
 export function createSessions(store: Store): Sessions {
-  const cache = new Map<string, HeldSession>();
-
-  const hold = (held: HeldSession): HeldSession => {
-    const key = keyOf(held.chain);
-    cache.delete(key);
-    cache.set(key, held);
-    const oldest = cache.keys().next();
-    if (cache.size > MAX_HELD && oldest.done !== true) cache.delete(oldest.value);
-    return held;
-  };
-
-  const current = async (chain: ChainKey): Promise<HeldSession | undefined> => {
-    const head = await store.head(chain);
-    if (head === undefined) return undefined;
-    const cached = cache.get(keyOf(chain));
-    const caughtUp = cached === undefined ? undefined : await catchUp(store, cached, head);
-    const held = caughtUp ?? (await coldLoad(store, chain));
-    return held === undefined ? undefined : hold(held);
-  };
-
+  const cache = createCache();
   return {
     async load(caller, id) {
-      const held = await current(sessionChainOf(caller.tenant, id));
+      const held = await current(store, cache, sessionChainOf(caller.tenant, id));
       const facts = held?.state.facts;
       if (held === undefined || facts?.tenant !== caller.tenant || facts.principal !== caller.principal) {
         throw sessionNotFound(id);
@@ -159,28 +237,27 @@ export function createSessions(store: Store): Sessions {
       return held.conversation.entries;
     },
 
-    async advance({ chain, held, appends, heads, said }) {
-      const own = appends.filter(
-        (append) => append.chain.id === chain.id && append.chain.aggregate === 'session',
-      );
-      const head = heads.find((one) => one.chain.id === chain.id && one.chain.aggregate === 'session');
-      const before = held?.state ?? ABSENT;
-      if (head?.seq !== before.seq + own.length) return undefined; // somebody wrote in between; the next load reads it
-      let state: SessionState = before;
-      for (const { type, at, evidence } of own) {
-        state = apply(state, eventOf({ type, seq: state.seq + 1, at, evidence }));
-      }
-      if (state.status === 'absent') return undefined;
-      const known = held === undefined ? { upTo: 0, entries: [] } : held.conversation;
-      const conversation =
-        known?.upTo === before.seq ? { upTo: state.seq, entries: [...known.entries, ...said] } : undefined;
-      const next = hold({ chain, state, hash: head.hash, conversation });
-      await saveSnapshot(store, next, before.seq);
+    async report(held, seq) {
+      const own = held.own.find((record) => record.seq === seq);
+      return (own && ownReport(own)) ?? reportAt(store, held.chain, seq);
+    },
+
+    async advance(from) {
+      const next = advanced(from);
+      if (next === undefined) return undefined; // the next load reads what somebody wrote in between
+      await saveSnapshot(store, cache.hold(next));
       return next;
     },
 
+    recorded(appends, heads) {
+      const chain = heads.find((head) => head.chain.aggregate === 'session')?.chain;
+      const held = chain === undefined ? undefined : cache.get(chain);
+      const next = held === undefined ? undefined : withCalls(held, appends, heads);
+      if (next !== undefined) cache.hold(next);
+    },
+
     forget(tenant, id) {
-      cache.delete(keyOf(sessionChainOf(tenant, id)));
+      cache.drop(sessionChainOf(tenant, id));
     },
   };
 }

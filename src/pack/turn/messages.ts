@@ -85,11 +85,24 @@ function toolNote({ definition, approvalRequired }: OfferedTool): string {
     : definition.description;
 }
 
-/** The offered tools with their real schemas. */
-export function toModelTools(tools: readonly OfferedTool[]): ModelTool[] {
-  return tools.map((tool) => ({
+/** The offered tools with their real schemas, and how many bytes a request spends on them. */
+export interface ModelTools {
+  list: readonly ModelTool[];
+  bytes: number;
+}
+
+// A catalog is the same from turn to turn; it goes with the list that it was made of.
+const made = new WeakMap<readonly OfferedTool[], ModelTools>();
+
+export function toModelTools(tools: readonly OfferedTool[]): ModelTools {
+  const known = made.get(tools);
+  if (known !== undefined) return known;
+  const list = tools.map((tool) => ({
     name: tool.definition.id,
     description: toolNote(tool).trim(),
     inputSchema: tool.definition.inputSchema satisfies JsonObject,
   }));
+  const fresh = { list, bytes: Buffer.byteLength(JSON.stringify(list)) };
+  made.set(tools, fresh);
+  return fresh;
 }

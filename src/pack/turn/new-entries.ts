@@ -10,9 +10,9 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import { APPROVAL_TOOL, verifyApprovalResolution } from '../approval-message.ts';
 import type { PackDeps } from '../deps.ts';
-import { fixedReport, reportAt } from '../sessions/call-report.ts';
+import { fixedReport } from '../sessions/call-report.ts';
 import type { Entry } from '../sessions/conversation.ts';
-import type { HeldSession } from '../sessions/sessions.ts';
+import type { HeldSession, Sessions } from '../sessions/sessions.ts';
 import { owed } from '../sessions/session.ts';
 import type { RequestedCall } from '../sessions/session.ts';
 import { bounded, toolContent } from '../untrusted.ts';
@@ -48,7 +48,7 @@ function hostReport(message: TurnMessage): { content: string; isError: boolean }
 }
 
 async function tellCall(
-  deps: PackDeps,
+  sessions: Pick<Sessions, 'report'>,
   held: HeldSession,
   call: RequestedCall,
   reported: TurnMessage | undefined,
@@ -85,7 +85,7 @@ async function tellCall(
     case 'finished':
     case 'settled':
     case 'replayed': {
-      const report = await reportAt(deps.store, held.chain, state.seq);
+      const report = await sessions.report(held, state.seq);
       return {
         entry: { ...base, ...report, source: 'kernel', record: state.seq },
         told: { callId: call.id, as: due, source: 'kernel' },
@@ -129,13 +129,13 @@ function matched(messages: readonly TurnMessage[], held: HeldSession | undefined
 }
 
 async function tellCalls(
-  deps: PackDeps,
+  sessions: Pick<Sessions, 'report'>,
   held: HeldSession,
   reports: ReadonlyMap<string, TurnMessage>,
 ): Promise<{ entry: CallEntry; told: Told }[]> {
   const telling: { entry: CallEntry; told: Told }[] = [];
   for (const call of held.state.calls) {
-    const one = await tellCall(deps, held, call, reports.get(call.id));
+    const one = await tellCall(sessions, held, call, reports.get(call.id));
     if (one !== undefined) telling.push(one);
   }
   return telling;
@@ -168,13 +168,13 @@ async function hostEntries(
 
 /** What this turn adds. Throws INVALID_INPUT for a message that may not come now. */
 export async function newEntries(
-  deps: PackDeps,
+  { deps, sessions }: { deps: PackDeps; sessions: Pick<Sessions, 'report'> },
   caller: Caller,
   held: HeldSession | undefined,
   messages: readonly TurnMessage[],
 ): Promise<NewEntries> {
   const reports = matched(messages, held);
-  const telling = held === undefined ? [] : await tellCalls(deps, held, reports);
+  const telling = held === undefined ? [] : await tellCalls(sessions, held, reports);
   const said = await hostEntries(deps, { caller, held, reports }, messages);
   const told = telling.map((one) => one.told);
   const tellsResult = told.some((one) => one.closed?.by !== 'nobody');

@@ -46,7 +46,7 @@ export interface PreparedTurn {
   isNewRun: boolean;
   news: NewEntries;
   messages: ModelMessage[];
-  tools: OfferedTool[];
+  tools: readonly OfferedTool[];
   /** Why no tool is offered, when a bound of calls is reached. */
   exhausted: string | undefined;
   inputBytes: number;
@@ -148,7 +148,7 @@ async function offeredTools(
   context: RunContext,
   binding: SessionBinding,
   input: TurnInput,
-): Promise<OfferedTool[]> {
+): Promise<readonly OfferedTool[]> {
   const { kernel, config } = room.deps;
   const reachable = await kernel.tools(context, binding);
   const { tool_catalog: catalog } = input;
@@ -236,7 +236,7 @@ export async function prepareTurn(
   };
   const limits = tightened(tightened(facts.limits, configured), input.limits);
   const waiting = await untakenMessages(deps.store, held);
-  const news = await newEntries(deps, caller, held, [...waiting, ...input.messages]);
+  const news = await newEntries(room, caller, held, [...waiting, ...input.messages]);
   const said = held === undefined ? [] : await room.sessions.conversation(held);
   const conversation = toModelMessages([...said, ...news.entries]);
   const inputBytes = conversationBytes(conversation);

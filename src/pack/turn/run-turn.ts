@@ -111,8 +111,7 @@ async function enter(
 async function admit(room: TurnRoom, turn: PreparedTurn): Promise<Admission> {
   const { kernel, clock } = room.deps;
   const { context, binding: session, profile } = turn;
-  const tools = toModelTools(turn.tools);
-  const inputBytes = turn.inputBytes + Buffer.byteLength(JSON.stringify(tools));
+  const inputBytes = turn.inputBytes + toModelTools(turn.tools).bytes;
   const commit = startCommit(room.deps, turn);
   const admission = await kernel.admitModel({ context, session, profile, inputBytes }, commit);
   if (!admission.ok) {
@@ -168,7 +167,7 @@ async function carryOut(
 /** T1: the one call. */
 function generate({ turn }: Admitted, { signal, stream }: TurnWire): Promise<Generated> {
   const { messages, intent, turnIndex } = turn;
-  const tools = toModelTools(turn.tools);
+  const tools = [...toModelTools(turn.tools).list];
   return turn.provider.generate(
     { messages, tools, intents: intent.offered, turnIndex },
     { signal, ...(stream === undefined ? {} : { onText: (delta: string) => stream.onText(delta) }) },
