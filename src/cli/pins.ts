@@ -15,7 +15,7 @@ export interface PinOptions {
   assumePinned?: boolean;
 }
 
-function readPins(context: Context, lock: string | undefined): Promise<PinFile> {
+export function readPins(context: Context, lock: string | undefined): Promise<PinFile> {
   const path = resolve(lock ?? join(context.workspace, '.agent-runtime', 'tools.lock.json'));
   if (lock !== undefined && !existsSync(path)) {
     throw new RuntimeError('NOT_FOUND', `There is no pin file at ${path}.`, { file: path });
@@ -23,7 +23,7 @@ function readPins(context: Context, lock: string | undefined): Promise<PinFile> 
   return openDocument({ path, schema: pinFileSchema, empty: EMPTY_PIN_FILE }).read();
 }
 
-function pathTokens(context: Context, config: RuntimeConfig): PathTokens {
+export function pathTokens(context: Context, config: RuntimeConfig): PathTokens {
   return [
     { path: config.policy.sandbox.root, token: '{sandbox}' },
     { path: context.workspace, token: '{workspace}' },

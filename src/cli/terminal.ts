@@ -1,5 +1,5 @@
 // Owns asking a person. Questions go to a real terminal only, never to standard output of a command that prints JSON.
-import { confirm as askConfirm, isCancel, select, text as askText } from '@clack/prompts';
+import { confirm as askConfirm, isCancel, multiselect, select, text as askText } from '@clack/prompts';
 import type { Context } from './context.ts';
 
 interface Terminal {
@@ -17,6 +17,28 @@ export function findTerminal(): Terminal | undefined {
 export async function confirm(terminal: Terminal, message: string): Promise<boolean> {
   const said = await askConfirm({ ...terminal, message, initialValue: false });
   return !isCancel(said) && said;
+}
+
+export interface Choosable {
+  value: string;
+  hint: string;
+  chosen: boolean;
+}
+
+/** The values that stay chosen; undefined: the person left without answering. */
+export async function chooseSome(
+  terminal: Terminal,
+  message: string,
+  from: readonly Choosable[],
+): Promise<string[] | undefined> {
+  const said = await multiselect<string>({
+    ...terminal,
+    message,
+    required: false,
+    options: from.map(({ value, hint }) => ({ value, hint })),
+    initialValues: from.filter(({ chosen }) => chosen).map(({ value }) => value),
+  });
+  return isCancel(said) ? undefined : said;
 }
 
 export type Choice = 'approve' | 'reject';

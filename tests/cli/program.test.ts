@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { json, place, run } from './harness.ts';
 
 const GROUPS: Record<string, readonly string[]> = {
-  '': ['serve', 'init', 'demo', 'trust', 'doctor', 'worker'],
+  '': ['serve', 'wrap', 'init', 'demo', 'trust', 'doctor', 'worker'],
   config: ['check', 'print', 'schema', 'reload'],
   policy: ['decide', 'explain'],
   approvals: ['list', 'show', 'resolve'],

@@ -26,13 +26,13 @@ export interface ServeOptions extends CommonOptions {
 }
 
 /** What either kind of server is to this command. */
-interface Served {
+export interface Served {
   /** Resolves when the last client is gone, or never. */
   done: Promise<void>;
   close(): Promise<void>;
 }
 
-interface Serving {
+export interface Serving {
   context: Context;
   config: RuntimeConfig;
   runtime: RuntimeHandle;
@@ -45,7 +45,7 @@ function onStop(stop: (signal: NodeJS.Signals) => void): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
 }
 
-async function serveStdio({ context, config, runtime, options, log }: Serving): Promise<Served> {
+export async function serveStdio({ context, config, runtime, options, log }: Serving): Promise<Served> {
   const { serveRuntimeStdio } = await import('../../server/index.ts');
   const { clock, ids, workspace } = context;
   const server = await serveRuntimeStdio({
@@ -109,24 +109,28 @@ function checked(options: ServeOptions): ServeOptions {
   return options;
 }
 
-export async function serve(context: Context, given: ServeOptions): Promise<Exit> {
-  const { tools, toolNames, logLevel, http } = checked(given);
-  // A library that prints must not end the client's session.
+/** From now on standard output is the server's alone: a library that prints must not end the client's session. */
+export function takeStdout(): void {
   globalThis.console = new Console(process.stderr, process.stderr);
-  const { log, settled } = createLog(isLevel(logLevel) ? logLevel : 'info');
-  // Loaded while the configuration is read; nothing of it is used before the configuration is trusted.
-  const rooms = Promise.all([import('../../runtime/runtime.ts'), import('../../server/index.ts')]);
-  const config = await loadTrusted(context);
-  const [{ createRuntime }] = await rooms;
+}
+
+export interface Carried {
+  context: Context;
+  config: RuntimeConfig;
+  options: ServerOptions;
+  log: ServerLog;
+  callerOf: CallerOf;
+  open: (serving: Serving) => Promise<Served>;
+}
+
+/** A runtime over the configuration, served until its clients are gone or a signal asks to stop. */
+export async function carry(parts: Carried): Promise<Exit> {
+  const { context, config, options, log, callerOf, open } = parts;
+  const { createRuntime } = await import('../../runtime/runtime.ts');
   const { workspace, stateDirectory, env, clock, ids } = context;
-  const tokens = http === true ? await (await import('../tokens.ts')).openTokens(context, config) : undefined;
-  const callerOf: CallerOf = (tenant, principal) =>
-    callersOf(config)(tenant, principal) ?? tokens?.callerOf(tenant, principal);
   const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log, callerOf });
   try {
-    const options: ServerOptions = { tools, toolNames, version: version() };
-    const serving: Serving = { context, config, runtime, options, log };
-    const server = tokens === undefined ? await serveStdio(serving) : await serveHttp(serving, tokens, given);
+    const server = await open({ context, config, runtime, options, log });
     onStop((signal) => {
       log('info', 'stopping', { signal });
       void server.close();
@@ -135,7 +139,27 @@ export async function serve(context: Context, given: ServeOptions): Promise<Exit
     await server.done;
   } finally {
     await runtime.close();
-    await settled();
   }
   return EXIT.ok;
+}
+
+export async function serve(context: Context, given: ServeOptions): Promise<Exit> {
+  const { tools, toolNames, logLevel, http } = checked(given);
+  takeStdout();
+  const { log, settled } = createLog(isLevel(logLevel) ? logLevel : 'info');
+  // Loaded while the configuration is read; nothing of it is used before the configuration is trusted.
+  const rooms = Promise.all([import('../../runtime/runtime.ts'), import('../../server/index.ts')]);
+  const config = await loadTrusted(context);
+  await rooms;
+  const tokens = http === true ? await (await import('../tokens.ts')).openTokens(context, config) : undefined;
+  const callerOf: CallerOf = (tenant, principal) =>
+    callersOf(config)(tenant, principal) ?? tokens?.callerOf(tenant, principal);
+  const options: ServerOptions = { tools, toolNames, version: version() };
+  const open = (serving: Serving): Promise<Served> =>
+    tokens === undefined ? serveStdio(serving) : serveHttp(serving, tokens, given);
+  try {
+    return await carry({ context, config, options, log, callerOf, open });
+  } finally {
+    await settled();
+  }
 }
