@@ -7,15 +7,19 @@ import type { ManagedResult, ManagedSessions, RunManaged } from '../pack/managed
 import type { TurnInput, TurnMessage, TurnSnapshot } from '../pack/turn/contract.ts';
 import type { RuntimeIo } from './contract.ts';
 
-interface SessionRun {
+/** What a program may see of an invocation while it runs, and how it ends it. */
+export interface Watched {
+  /** Ends this invocation; what it carried on is suspended and can be resumed. */
+  signal?: AbortSignal;
+  progress?: (progress: Progress) => void;
+  snapshot?: (snapshot: TurnSnapshot) => void;
+}
+
+interface SessionRun extends Watched {
   runtime: { readonly managed: ManagedSessions };
   caller: Caller;
   /** Turns of this invocation; default 12. More are not an error: the session is suspended and can be resumed. */
   maxTurnsPerInvocation?: number;
-  /** Ends this invocation; the session is suspended and can be resumed. */
-  signal?: AbortSignal;
-  progress?: (progress: Progress) => void;
-  snapshot?: (snapshot: TurnSnapshot) => void;
 }
 
 export interface StartSessionOptions extends SessionRun {
@@ -36,7 +40,7 @@ export interface ResumeSessionOptions extends SessionRun {
 
 const NEVER: AbortSignal = new AbortController().signal;
 
-function ioOf({ signal = NEVER, progress, snapshot }: SessionRun): RuntimeIo {
+export function ioOf({ signal = NEVER, progress, snapshot }: Watched): RuntimeIo {
   return {
     signal,
     ...(progress === undefined ? {} : { progress }),
