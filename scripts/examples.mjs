@@ -2,7 +2,7 @@
 // promises fails, and so does a run of none.
 //   npm run examples                          all of them
 //   npm run examples -- routing human-review  these
-//   npm run examples -- --json                {example, ok, checks, graph} a line
+//   npm run examples -- --json                {example, ok, checks, graphs} a line
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -38,20 +38,29 @@ function within(ms, work) {
 async function runExample(example, say) {
   const folder = join(FOLDER, example);
   const checks = createChecks(say);
-  let graph = '';
+  const graphs = [];
+  // Where the example has come to a stop on its way, and at its end.
+  const draw = async (place, id) => {
+    const graph = await command(place, ['workflows', 'graph', id]);
+    graphs.push(graph);
+    say(`\n${graph}`);
+  };
   try {
     const { run, setup = {} } = await import(pathToFileURL(join(folder, 'run.mjs')).href);
     const place = await openPlace(folder, setup);
     try {
-      const id = await within(LIMIT_MS, run({ place, check: checks.check, say }));
-      graph = await command(place, ['workflows', 'graph', id]);
+      const id = await within(
+        LIMIT_MS,
+        run({ place, check: checks.check, say, draw: (at) => draw(place, at) }),
+      );
+      await draw(place, id);
     } finally {
       await place.close();
     }
   } catch (error) {
     checks.fail(error instanceof Error ? error.message : String(error));
   }
-  return { example, ok: checks.areKept(), checks: checks.list, graph };
+  return { example, ok: checks.areKept(), checks: checks.list, graphs };
 }
 
 const { values, positionals } = parseArgs({
@@ -60,12 +69,12 @@ const { values, positionals } = parseArgs({
 });
 const results = [];
 for (const example of chosen(positionals)) {
-  const say = values.json ? () => undefined : (line) => console.log(`   ${line}`);
+  const say = values.json ? () => undefined : (line) => console.log(line.replaceAll(/^(?=.)/gm, '   '));
   if (!values.json) console.log(`\n== ${example}`);
   const result = await runExample(example, say);
   results.push(result);
   if (values.json) console.log(JSON.stringify(result));
-  else console.log(`\n${result.graph}\n${result.ok ? 'ok  ' : 'FAIL'} ${example}`);
+  else console.log(`${result.ok ? 'ok  ' : 'FAIL'} ${example}`);
 }
 const failed = results.filter(({ ok }) => !ok).length;
 if (!values.json) console.log(`\n${results.length - failed} examples passed, ${failed} failed`);

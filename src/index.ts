@@ -18,7 +18,7 @@ export type {
   Runtime,
   RuntimeIo,
 } from './runtime/contract.ts';
-export { resumeGovernedAgentSession, startGovernedAgentSession } from './runtime/managed.ts';
+export { mintSessionId, resumeGovernedAgentSession, startGovernedAgentSession } from './runtime/managed.ts';
 export type { ResumeSessionOptions, StartSessionOptions } from './runtime/managed.ts';
 export type {
   Continuation,

@@ -34,7 +34,7 @@ async function startOverMcp(place) {
   }
 }
 
-export async function run({ place, check, say }) {
+export async function run({ place, check, say, draw }) {
   say('first process: an MCP client (SDK 1.x) over stdio calls agent:start-workflow');
   const asked = await startOverMcp(place);
   const { session_id: id, pending_request_id: approval } = asked;
@@ -50,6 +50,8 @@ export async function run({ place, check, say }) {
     reply: 'pending',
   });
   check('nothing was opened', ticketsIn(join(place.workspace, 'desk.db')), []);
+
+  await draw(id);
 
   const early = await json(place, ['workflows', 'resume', id]);
   check('resumed before the answer, it waits for the same one', early.pending_request_id, approval);
@@ -72,7 +74,11 @@ export async function run({ place, check, say }) {
   );
 
   const graph = await graphOf(place, id);
-  check('every step is done', new Set(Object.values(statuses(graph))), new Set(['completed']));
+  check(
+    'every step is done',
+    Object.values(statuses(graph)),
+    Array.from({ length: 4 }, () => 'completed'),
+  );
   const reply = await nodeSession(place, graph, 'reply');
   const told = reply.messages.map(({ content }) => content).join('\n');
   check('the reply knew that the ticket is open', told.includes('The ticket is open.'), true);

@@ -2,9 +2,11 @@
 // second stage; the command `workflows resume` finishes it in another.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mintSessionId } from 'agent-runtime-pack';
 import { graphOf, jsonWhenFree, nodeSession, recordsOf, statuses } from '../support/place.mjs';
 
-const ID = 'ses_promptchaining';
+// Chosen by whoever starts the chain, so that it can be found again whatever happens to the process that runs it.
+const ID = mintSessionId();
 
 async function startAndDie(place) {
   const args = [place.file('first-process.mjs'), JSON.stringify(place), ID];
@@ -13,7 +15,7 @@ async function startAndDie(place) {
   return signal;
 }
 
-export async function run({ place, check, say }) {
+export async function run({ place, check, say, draw }) {
   say('first process: starts the chain and is killed in its second stage');
   check('the first process died by kill -9', await startAndDie(place), 'SIGKILL');
   check('its first stage is done, its second is cut off', statuses(await graphOf(place, ID)), {
@@ -21,6 +23,7 @@ export async function run({ place, check, say }) {
     draft: 'active',
     polish: 'pending',
   });
+  await draw(ID);
   const before = await recordsOf(place, ID);
 
   say('second process: agent-runtime workflows resume');

@@ -1,7 +1,7 @@
 // Owns the workspace of one example: a new folder with the bundled configuration, the example's models and its changes to
 // the configuration, trusted and pinned as a person would; and the ways to act there: a command, a runtime, a terminal.
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -45,10 +45,16 @@ async function edit(file, change) {
   await writeFile(file, stringify(change(parse(await readFile(file, 'utf8')))));
 }
 
-/** Every file of `models/` becomes a model profile of its name; the first is the default. */
+/** Every file of `models/` becomes a model profile of its name, the first is the default; `{sandbox}` is the place's own. */
 async function installModels(place, folder) {
   const files = (await readdir(folder)).sort();
-  for (const file of files) await cp(join(folder, file), join(place.configs, 'scripts', file));
+  for (const file of files) {
+    const script = await readFile(join(folder, file), 'utf8');
+    await writeFile(
+      join(place.configs, 'scripts', file),
+      script.replaceAll('{sandbox}', () => place.sandbox),
+    );
+  }
   const profiles = files.map((file) => {
     const name = basename(file, '.yaml');
     return [name, { provider: 'scripted', model: name, script: `scripts/${file}` }];
@@ -63,8 +69,11 @@ async function installModels(place, folder) {
   }));
 }
 
-/** `changes` says what becomes of a configuration file, by its name; `pins`: the example calls tools of servers. */
-export async function openPlace(folder, { changes = {}, pins = false } = {}) {
+/**
+ * `changes` says what becomes of a configuration file, by its name; `folders` lie in the sandbox; `pins`: the example calls
+ * tools of servers.
+ */
+export async function openPlace(folder, { changes = {}, folders = [], pins = false } = {}) {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'example-')));
   const place = {
     folder,
@@ -76,7 +85,7 @@ export async function openPlace(folder, { changes = {}, pins = false } = {}) {
     file: (name) => join(folder, name),
     close: () => rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }),
   };
-  await mkdir(place.sandbox, { recursive: true });
+  for (const name of ['', ...folders]) await mkdir(join(place.sandbox, name), { recursive: true });
   await command(place, ['init']);
   await installModels(place, join(folder, 'models'));
   for (const [name, change] of Object.entries(changes)) await edit(join(place.configs, name), change);

@@ -1,6 +1,7 @@
 // Owns the helpers by which a program starts and resumes a governed session that outlives the request: it goes on until
 // the model has spoken, a person is needed, or a bound is reached, and everything it needs to go on lies in the journal.
 import type { EpochMs } from '../base/clock.ts';
+import { randomIds } from '../base/ids.ts';
 import type { Progress } from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { ManagedResult, ManagedSessions, RunManaged } from '../pack/managed/contract.ts';
@@ -24,7 +25,7 @@ interface SessionRun extends Watched {
 
 export interface StartSessionOptions extends SessionRun {
   executeTurnInput: TurnInput;
-  /** A minted id that was recorded before; the same id again does not start a second session. */
+  /** From `mintSessionId`, recorded before; the same id again does not start a second session. */
   sessionId?: string;
   /** The session may not go on after this time. */
   expiresAt?: EpochMs;
@@ -50,6 +51,13 @@ export function ioOf({ signal = NEVER, progress, snapshot }: Watched): RuntimeIo
 
 function bound({ maxTurnsPerInvocation: maxTurns }: SessionRun): RunManaged {
   return maxTurns === undefined ? {} : { maxTurns };
+}
+
+/**
+ * A handle that nobody can guess. A program that must not start a thing twice records one first, and starts under it.
+ */
+export function mintSessionId(): string {
+  return randomIds.next('ses');
 }
 
 /** Starts a session and carries it on until it waits or ends. Rejects only where nothing was started, or nothing recorded. */
