@@ -2,26 +2,29 @@
 // promises fails, and so does a run of none.
 //   npm run examples                          all of them
 //   npm run examples -- routing human-review  these
+//   npm run examples -- --from FOLDER         those of another folder
 //   npm run examples -- --json                {example, ok, checks, graphs} a line
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openPlace, command } from '../examples/support/place.mjs';
 import { createChecks } from '../examples/support/checks.mjs';
 
-const FOLDER = fileURLToPath(new URL('../examples/', import.meta.url));
+const OURS = fileURLToPath(new URL('../examples/', import.meta.url));
 const LIMIT_MS = 120_000;
 
-function known() {
-  return readdirSync(FOLDER).filter((name) => existsSync(join(FOLDER, name, 'run.mjs')));
+function known(from) {
+  return readdirSync(from).filter((name) => existsSync(join(from, name, 'run.mjs')));
 }
 
-function chosen(names) {
-  const all = known();
+function chosen(names, from) {
+  const all = known(from);
   const odd = names.find((name) => !all.includes(name));
   if (odd !== undefined) {
-    console.error(`no such example: ${odd}; known: ${all.join(', ')}\nusage: examples [NAME...] [--json]`);
+    console.error(
+      `no such example: ${odd}; known: ${all.join(', ')}\nusage: examples [NAME...] [--json] [--from FOLDER]`,
+    );
     process.exit(2);
   }
   return names.length === 0 ? all : names;
@@ -35,8 +38,7 @@ function within(ms, work) {
   return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
-async function runExample(example, say) {
-  const folder = join(FOLDER, example);
+async function runExample(folder, say) {
   const checks = createChecks(say);
   const graphs = [];
   // Where the example has come to a stop on its way, and at its end.
@@ -53,25 +55,26 @@ async function runExample(example, say) {
         LIMIT_MS,
         run({ place, check: checks.check, say, draw: (at) => draw(place, at) }),
       );
-      await draw(place, id);
+      if (id !== undefined) await draw(place, id);
     } finally {
       await place.close();
     }
   } catch (error) {
     checks.fail(error instanceof Error ? error.message : String(error));
   }
-  return { example, ok: checks.areKept(), checks: checks.list, graphs };
+  return { example: basename(folder), ok: checks.areKept(), checks: checks.list, graphs };
 }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean', default: false } },
+  options: { json: { type: 'boolean', default: false }, from: { type: 'string', default: OURS } },
 });
 const results = [];
-for (const example of chosen(positionals)) {
+const from = resolve(values.from);
+for (const example of chosen(positionals, from)) {
   const say = values.json ? () => undefined : (line) => console.log(line.replaceAll(/^(?=.)/gm, '   '));
   if (!values.json) console.log(`\n== ${example}`);
-  const result = await runExample(example, say);
+  const result = await runExample(join(from, example), say);
   results.push(result);
   if (values.json) console.log(JSON.stringify(result));
   else console.log(`${result.ok ? 'ok  ' : 'FAIL'} ${example}`);
