@@ -18,7 +18,7 @@ export type {
   Runtime,
   RuntimeIo,
 } from './runtime/contract.ts';
-export { resumeGovernedAgentSession, startGovernedAgentSession } from './runtime/managed.ts';
+export { mintSessionId, resumeGovernedAgentSession, startGovernedAgentSession } from './runtime/managed.ts';
 export type { ResumeSessionOptions, StartSessionOptions } from './runtime/managed.ts';
 export type {
   Continuation,
@@ -27,6 +27,17 @@ export type {
   ManagedSessions,
   ManagedStatus,
 } from './pack/managed/contract.ts';
+export { resumeGovernedAgentWorkflow, startGovernedAgentWorkflow } from './runtime/workflow-helpers.ts';
+export type { ResumeWorkflowOptions, StartWorkflowOptions } from './runtime/workflow-helpers.ts';
+export type {
+  NodeOutput,
+  NodeStatus,
+  WaitingNode,
+  WorkflowResult,
+  WorkflowStatus,
+  Workflows,
+} from './pack/workflows/contract.ts';
+export type { InputMapping, NodeDefinition, WorkflowDefinition } from './pack/workflows/definition.ts';
 export { loadConfig } from './config/load.ts';
 export type { LoadOptions } from './config/load.ts';
 export type { Capability, Policy, RuntimeConfig } from './config/types.ts';

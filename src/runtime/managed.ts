@@ -1,26 +1,31 @@
 // Owns the helpers by which a program starts and resumes a governed session that outlives the request: it goes on until
 // the model has spoken, a person is needed, or a bound is reached, and everything it needs to go on lies in the journal.
 import type { EpochMs } from '../base/clock.ts';
+import { randomIds } from '../base/ids.ts';
 import type { Progress } from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { ManagedResult, ManagedSessions, RunManaged } from '../pack/managed/contract.ts';
 import type { TurnInput, TurnMessage, TurnSnapshot } from '../pack/turn/contract.ts';
 import type { RuntimeIo } from './contract.ts';
 
-interface SessionRun {
-  runtime: { readonly managed: ManagedSessions };
-  caller: Caller;
-  /** Turns of this invocation; default 12. More are not an error: the session is suspended and can be resumed. */
-  maxTurnsPerInvocation?: number;
-  /** Ends this invocation; the session is suspended and can be resumed. */
+/** What a program may see of an invocation while it runs, and how it ends it. */
+export interface Watched {
+  /** Ends this invocation; what it carried on is suspended and can be resumed. */
   signal?: AbortSignal;
   progress?: (progress: Progress) => void;
   snapshot?: (snapshot: TurnSnapshot) => void;
 }
 
+interface SessionRun extends Watched {
+  runtime: { readonly managed: ManagedSessions };
+  caller: Caller;
+  /** Turns of this invocation; default 12. More are not an error: the session is suspended and can be resumed. */
+  maxTurnsPerInvocation?: number;
+}
+
 export interface StartSessionOptions extends SessionRun {
   executeTurnInput: TurnInput;
-  /** A minted id that was recorded before; the same id again does not start a second session. */
+  /** From `mintSessionId`, recorded before; the same id again does not start a second session. */
   sessionId?: string;
   /** The session may not go on after this time. */
   expiresAt?: EpochMs;
@@ -36,7 +41,7 @@ export interface ResumeSessionOptions extends SessionRun {
 
 const NEVER: AbortSignal = new AbortController().signal;
 
-function ioOf({ signal = NEVER, progress, snapshot }: SessionRun): RuntimeIo {
+export function ioOf({ signal = NEVER, progress, snapshot }: Watched): RuntimeIo {
   return {
     signal,
     ...(progress === undefined ? {} : { progress }),
@@ -46,6 +51,13 @@ function ioOf({ signal = NEVER, progress, snapshot }: SessionRun): RuntimeIo {
 
 function bound({ maxTurnsPerInvocation: maxTurns }: SessionRun): RunManaged {
   return maxTurns === undefined ? {} : { maxTurns };
+}
+
+/**
+ * A handle that nobody can guess. A program that must not start a thing twice records one first, and starts under it.
+ */
+export function mintSessionId(): string {
+  return randomIds.next('ses');
 }
 
 /** Starts a session and carries it on until it waits or ends. Rejects only where nothing was started, or nothing recorded. */
