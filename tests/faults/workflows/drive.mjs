@@ -2,19 +2,21 @@
 // and take note of what is unknown.
 import { DIED } from '../worker-client.mjs';
 
-const LOOK_MS = 15;
+const LOOK_MS = 25;
 const BUSY = new Set(['CONFLICT', 'TOO_BUSY']);
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** 'over', 'stuck', or 'died' when the worker did. */
+/** 'over', 'stuck' when it has not moved for long, or 'died' when the worker did. */
 export async function drive(run, worker, wf) {
   const { ledger } = run;
   let last;
-  for (const since = Date.now(); Date.now() - since < run.patienceMs; await pause(LOOK_MS)) {
+  for (let moved = Date.now(); Date.now() - moved < run.patienceMs; await pause(LOOK_MS)) {
     const answer = await ask(worker, wf);
     if (answer === DIED) return 'died';
-    last = answer.value ?? answer;
+    const place = JSON.stringify(answer.value?.nodes);
+    if (place !== last?.place) moved = Date.now();
+    last = { place, answer };
     if (!answer.ok) {
       judgeRefusal(ledger, wf, answer);
       continue;
@@ -25,7 +27,7 @@ export async function drive(run, worker, wf) {
     for (const one of answer.value.waiting_nodes)
       if ((await help(run, worker, wf, one)) === DIED) return 'died';
   }
-  ledger.stuck(wf, last);
+  ledger.stuck(wf, last.answer);
   wf.state = 'over'; // told once; what comes after it would only repeat it
   return 'stuck';
 }

@@ -27,10 +27,11 @@ function valueOf(step, data) {
 
 /** What the model says to these messages. */
 export function think(messages) {
-  const said = messages.filter((one) => one.role === 'user').map((one) => one.content);
-  const step = JSON.parse(said.findLast((one) => one.startsWith('STEP ')).slice(5));
-  const data = dataOf(said[0]);
-  const told = messages.findLast((one) => one.role === 'tool');
+  const isStep = ({ role, content }) => role === 'user' && content.startsWith('STEP ');
+  const at = messages.findLastIndex(isStep);
+  const step = JSON.parse(messages[at].content.slice(5));
+  const data = dataOf(messages.find((one) => one.role === 'user').content);
+  const told = messages.slice(at).find((one) => one.role === 'tool');
   if (told === undefined && step.tool !== undefined) return asks(step, data);
   // Its first attempt fails: only the process that counts effects knows which one that is.
   const isWrong = step.wrong === true || (step.flaky === true && told.content.includes('time 1 '));
