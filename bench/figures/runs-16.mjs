@@ -2,7 +2,7 @@
 // one after the other.
 import { setTimeout as wait } from 'node:timers/promises';
 import { figure, interleave, throughput } from '../lib/measure.mjs';
-import { CALLER, IO, openRuntime, stubModel, stubTool } from '../lib/runtime.mjs';
+import { CALLER, ownIo, openRuntime, stubModel, stubTool } from '../lib/runtime.mjs';
 
 const IN_FLIGHT = 16;
 const MODEL_MS = 40;
@@ -20,7 +20,7 @@ export async function run({ rounds = 8, warmup = 2, runs = 48 } = {}) {
     const one = async () => {
       const content = `find ${++asked} ${'x'.repeat(180)}`;
       const input = { execute_turn_input: { messages: [{ role: 'user', content }] } };
-      const { kind, turn_count: turns } = await open.runtime.startSession(CALLER, input, IO);
+      const { kind, turn_count: turns } = await open.runtime.startSession(CALLER, input, ownIo());
       if (kind !== 'completed' || turns !== 2) throw new Error(`the run is ${kind} after ${turns} turns`);
     };
     const rates = await interleave(rounds, warmup, {

@@ -7,7 +7,7 @@ import { createFakeClock } from '../../dist/testing/index.js';
 import { openTimers } from '../floor/timers.mjs';
 import { openEngine } from '../lib/engine.mjs';
 import { figure, interleave } from '../lib/measure.mjs';
-import { CALLER, IO } from '../lib/runtime.mjs';
+import { CALLER, ownIo } from '../lib/runtime.mjs';
 
 const IN_FLIGHT = 64;
 const AHEAD_MS = 3_600_000;
@@ -21,7 +21,7 @@ async function sleepers({ workflows }, count, wakeAt) {
   let made = 0;
   const lane = async () => {
     while (made++ < count) {
-      const { kind } = await workflows.start(CALLER, { workflow: { nodes: [node] } }, IO);
+      const { kind } = await workflows.start(CALLER, { workflow: { nodes: [node] } }, ownIo());
       if (kind !== 'scheduled') throw new Error(`a sleeper is ${kind}`);
     }
   };

@@ -3,28 +3,23 @@
 import { createInterface } from 'node:readline';
 import { openRead } from '../floor/read.mjs';
 import { median, throughput, timeEach } from './measure.mjs';
-import { CALLER, IO, openRuntime } from './runtime.mjs';
+import { CALLER, ownIo, openRuntime } from './runtime.mjs';
 
 const IN_FLIGHT = 16;
 const MB = 1_048_576;
 
 const open = await openRuntime({
-  // Asks again and again: after the one turn that it is given the session pauses with the tool's result untold.
-  model: async (messages) => ({
-    text: '',
-    toolCalls: [{ id: 'native-1', name: 'look', rawInput: JSON.stringify({ text: `t${messages.length}` }) }],
-    finishReason: 'tool_calls',
-    complete: true,
-    usage: { input_tokens: 100, output_tokens: 20, total_tokens: 120 },
-  }),
+  rules: [
+    { id: 'ask', tools: ['look'], decision: 'approval_required', reason: 'A person is to look at it.' },
+  ],
 });
 const ids = [];
 
 async function sleeper() {
   const messages = [{ role: 'user', content: `find it ${'x'.repeat(180)}` }];
-  const input = { execute_turn_input: { messages }, max_turns_per_invocation: 1 };
-  const { kind, session_id } = await open.runtime.startSession(CALLER, input, IO);
-  if (kind !== 'suspended') throw new Error(`a sleeper is ${kind}`);
+  const input = { execute_turn_input: { messages } };
+  const { kind, session_id } = await open.runtime.startSession(CALLER, input, ownIo());
+  if (kind !== 'approval_required') throw new Error(`a sleeper is ${kind}`);
   ids.push(session_id);
 }
 
@@ -37,13 +32,13 @@ const commands = {
     await throughput(sessions, IN_FLIGHT, sleeper);
     return ids.length;
   },
-  /** Milliseconds of one resume that wakes a session and finds that it still waits, and of reading its chain. */
+  /** Milliseconds of one resume that finds the session still waiting, and of reading its chain. */
   async resume({ resumes }) {
     const bare = openRead(open.file);
     const chosen = () => ids.splice(Math.floor((ids.length - 1) / 2), 1)[0];
     const ours = await timeEach(resumes, async () => {
-      const { kind } = await open.runtime.work(CALLER, chosen());
-      if (kind !== 'suspended') throw new Error(`a sleeper woke as ${kind}`);
+      const { kind } = await open.runtime.managed.run(CALLER, chosen(), { reason: 'resumed' }, ownIo());
+      if (kind !== 'approval_required') throw new Error(`a sleeper woke as ${kind}`);
     });
     const floor = await timeEach(resumes, async () => {
       const records = bare.read({ tenant: CALLER.tenant, aggregate: 'session', id: chosen() });

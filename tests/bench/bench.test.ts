@@ -12,6 +12,10 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
   'governed-call': ['governed-call', 'governed-call-deny', 'governed-call-16', 'governed-call-16-journal'],
   'durable-run': ['durable-run'],
   'turn-growth': ['turn-growth', 'turn-growth-bytes'],
+  'runs-16': ['runs-16'],
+  'workflow-step': ['workflow-step'],
+  sleepers: ['sleepers', 'sleepers-resume'],
+  wakeups: ['wakeups'],
   'policy-decision': ['policy-decision'],
   // Resident memory is read where the system tells it.
   'cold-start': process.platform === 'linux' ? ['cold-start', 'cold-start-rss'] : ['cold-start'],

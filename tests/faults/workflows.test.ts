@@ -48,7 +48,8 @@ verifies(
   async () => {
     const { code, line, complaints } = await faults('--suite', 'workflows', '--seed', '7', '--kills', '14');
     expect(complaints).toBe('');
-    expect(line).toMatchObject({ suite: 'workflows', store: 'sqlite', seed: 7, kills: 14, ...NOTHING });
+    expect(line).toMatchObject({ suite: 'workflows', store: 'sqlite', seed: 7, ...NOTHING });
+    expect(line.kills).toBeGreaterThanOrEqual(14);
     expect(Object.keys(line.windows as object)).toEqual([...WINDOWS, 'random']);
     expect(line.unknown).toBeGreaterThan(0);
     expect(code).toBe(0);

@@ -52,7 +52,6 @@ export async function runWorkflows({ seed, kills, plant, log }) {
     ...place,
     plant,
     // A planted bug makes some wait for ever; nothing else does.
-    log,
     patienceMs: plant === '' ? 60_000 : 8000,
     random,
     ledger,
@@ -66,7 +65,7 @@ export async function runWorkflows({ seed, kills, plant, log }) {
     numbers: 0,
   };
   try {
-    for (const trap of schedule(kills, random)) await oneKill(run, trap);
+    await makeAll(run, schedule(kills, random));
     await lastLook(run);
   } catch (error) {
     ledger.findings.add('other', 'the run itself', error.stack);
@@ -76,6 +75,15 @@ export async function runWorkflows({ seed, kills, plant, log }) {
     await place.dispose();
   }
   return summary(run, { seed, kills, log });
+}
+
+/** A trap that did not spring takes the place of a later kill at random. */
+async function makeAll(run, traps) {
+  for (let at = 0; at < traps.length; at++) {
+    if (await oneKill(run, traps[at])) continue;
+    const later = traps.findLastIndex(({ window }, index) => index > at && window === 'random');
+    traps.splice(later < 0 ? traps.length : later, 1, traps[at]);
+  }
 }
 
 function summary({ ledger, happened, windows }, { seed, kills, log }) {
@@ -155,6 +163,7 @@ async function driveAll(run, worker) {
   return !ends.includes('died');
 }
 
+/** False when the trap did not spring, and the kill came by itself. */
 async function oneKill(run, trap) {
   if (trap.window === 'random') return killAtRandom(run, trap);
   const worker = await openWorker(run);
@@ -167,12 +176,10 @@ async function oneKill(run, trap) {
     newWorkflow(run, more === 0 ? trap : { ...trap, shape: 'branching' });
     isAlive = await driveAll(run, worker);
   }
-  if (isAlive) {
-    run.log(`the trap ${JSON.stringify(trap)} did not spring`);
-    worker.kill();
-  }
+  if (isAlive) worker.kill();
   await buried(run, worker);
   run.windows[isAlive ? 'random' : trap.window] += 1;
+  return !isAlive;
 }
 
 /** The parent kills at some moment: while the store opens, while new work runs, or while old work is carried on. */
@@ -192,6 +199,7 @@ async function killAtRandom(run, trap) {
   worker.kill();
   await buried(run, worker);
   run.windows.random += 1;
+  return true;
 }
 
 /** No kill any more: everything comes to its end. */
