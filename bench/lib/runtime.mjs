@@ -12,6 +12,8 @@ export const CALLER = {
   lane: 'default',
 };
 export const IO = { signal: new AbortController().signal };
+/** For each of many that are in flight: a signal that all share would hear from all of them. */
+export const ownIo = () => ({ signal: new AbortController().signal });
 
 /** The tool: what it got, as text. Counts what it did, so that a figure can show that it was called. */
 export function stubTool() {
@@ -50,8 +52,8 @@ function provider(model) {
   });
 }
 
-export async function openRuntime({ model = stubModel, tool = stubTool().tool } = {}) {
-  const place = makePlace();
+export async function openRuntime({ model = stubModel, tool = stubTool().tool, rules } = {}) {
+  const place = makePlace(rules === undefined ? {} : { rules });
   const runtime = await createRuntime({
     config: await loadPlace(place),
     workspace: place.workspace,

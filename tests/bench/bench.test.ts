@@ -18,6 +18,10 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
   ],
   'durable-run': ['durable-run'],
   'turn-growth': ['turn-growth', 'turn-growth-bytes'],
+  'runs-16': ['runs-16'],
+  'workflow-step': ['workflow-step'],
+  sleepers: ['sleepers', 'sleepers-resume'],
+  wakeups: ['wakeups'],
   'policy-decision': ['policy-decision'],
   // Resident memory is read where the system tells it.
   'cold-start': process.platform === 'linux' ? ['cold-start', 'cold-start-rss'] : ['cold-start'],

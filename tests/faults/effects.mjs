@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 /** The parent's side: every whole line that arrives is one effect that has happened. */
 export async function serveEffects(path) {
   const happened = [];
+  const times = new Map(); // how often the same was done, by tool and arguments
   const open = new Set();
   const server = createServer((socket) => {
     open.add(socket);
@@ -17,7 +18,10 @@ export async function serveEffects(path) {
       for (const line of lines) {
         const { id, effect } = JSON.parse(line);
         happened.push(effect);
-        if (socket.writable) socket.write(`${JSON.stringify({ id, number: happened.length })}\n`);
+        const same = JSON.stringify([effect.tool, effect.args]);
+        const time = (times.get(same) ?? 0) + 1;
+        times.set(same, time);
+        if (socket.writable) socket.write(`${JSON.stringify({ id, number: happened.length, time })}\n`);
       }
     });
   });

@@ -47,11 +47,16 @@ export function schedule(kills, random) {
     const tools = toolsFor(window);
     return { window, variant: variants?.[round % variants.length], tool: tools[round % tools.length] };
   });
-  for (let last = plan.length - 1; last > 0; last--) {
+  return shuffled(plan, random);
+}
+
+/** The list itself, in another order. */
+export function shuffled(list, random) {
+  for (let last = list.length - 1; last > 0; last--) {
     const other = random.below(last + 1);
-    [plan[last], plan[other]] = [plan[other], plan[last]];
+    [list[last], list[other]] = [list[other], list[last]];
   }
-  return plan;
+  return list;
 }
 
 /** Why the kills that happened do not make a run of `kills`, or undefined. */

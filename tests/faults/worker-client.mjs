@@ -10,8 +10,8 @@ export const DIED = Symbol('died');
 
 const LONGEST_ANSWER_MS = 60_000;
 
-export function startWorker() {
-  const child = spawn(process.execPath, [WORKER], { stdio: ['pipe', 'pipe', 'inherit'] });
+export function startWorker(program = WORKER) {
+  const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] });
   const waiting = new Map();
   const events = new Map();
   let next = 0;

@@ -115,9 +115,9 @@ export function createManagedSessions(parts: {
       const isResumed = how.reason === undefined || how.reason === 'resumed';
       if (isResumed)
         assertAllowed(deps.config.controls.resumeAllowed, 'resume', 'runtime_controls.resume_allowed');
-      await runInvocation(room, caller, sessionId, { how, io });
+      const hasMoved = await runInvocation(room, caller, sessionId, { how, io });
       const result = await answer(room, await loadManaged(room, caller, sessionId));
-      copies.copyLater(caller, sessionId);
+      if (hasMoved) copies.copyLater(caller, sessionId);
       return result;
     },
     async cancel(caller, sessionId, reason) {

@@ -28,22 +28,26 @@ import type { ManagedHeld, ManagedRoom } from './room.ts';
 import { isOver } from './state.ts';
 import type { Ending } from './state.ts';
 
-interface Run {
+/** What it takes to see what is next. */
+interface Sight {
   room: ManagedRoom;
-  sessionId: string;
-  caller: Caller;
-  acting: Caller;
-  hold: Hold;
   io: TurnIo;
-  /** Ends with the caller's signal, with the hold, and with the session. */
-  signal: AbortSignal;
   asked: Asked;
   tried: Map<string, Tried>;
   turnsLeft: number;
   failure: LoopError | undefined;
 }
 
-function viewOf(run: Run, { state, managed }: ManagedHeld): View {
+interface Run extends Sight {
+  sessionId: string;
+  caller: Caller;
+  acting: Caller;
+  hold: Hold;
+  /** Ends with the caller's signal, with the hold, and with the session. */
+  signal: AbortSignal;
+}
+
+function viewOf(run: Sight, { state, managed }: ManagedHeld): View {
   return {
     session: state,
     managed,
@@ -56,7 +60,7 @@ function viewOf(run: Run, { state, managed }: ManagedHeld): View {
 }
 
 /** Calls whose approval is still pending need no look of the door; asking for them again would change nothing. */
-async function seeWaiting(run: Run, { state }: ManagedHeld): Promise<void> {
+async function seeWaiting(run: Sight, { state }: ManagedHeld): Promise<void> {
   for (const call of state.calls) {
     if (call.state.at !== 'waiting') continue;
     const waiting = await lookAt(run.room, state.facts.tenant, call);
@@ -71,7 +75,7 @@ function isSameEnding(a: Ending, b: Ending | undefined): boolean {
 }
 
 /** R1: the session stands where it stood, and what this run brings does not change that. */
-function isIdle(run: Run, at: ManagedHeld): boolean {
+function isIdle(run: Sight, at: ManagedHeld): boolean {
   const { messages, accepted } = run.asked;
   const managed = { ...at.managed, accepted: [...at.managed.accepted, ...accepted] };
   const step = nextStep({ ...viewOf(run, at), managed });
@@ -188,6 +192,18 @@ async function heldRun(run: Run): Promise<void> {
   if (!isIdle(run, at)) await invocation(run, at);
 }
 
+function sightOf(room: ManagedRoom, asked: Asked, io: TurnIo): Sight {
+  return { room, io, asked, tried: new Map(), turnsLeft: asked.maxTurns, failure: undefined };
+}
+
+/** Whether there is nothing to go on with, so that nobody has to hold the session. Says no when in doubt. */
+async function isAtRest(sight: Sight, at: ManagedHeld): Promise<boolean> {
+  if (endingOfState(at.managed) === undefined) return false;
+  assertFits(sight.asked, at.state);
+  await seeWaiting(sight, at);
+  return isIdle(sight, at);
+}
+
 /** One signal that ends with either; `done` frees the listeners. */
 function joined(a: AbortSignal, b: AbortSignal): { signal: AbortSignal; done: () => void } {
   const controller = new AbortController();
@@ -207,41 +223,30 @@ function joined(a: AbortSignal, b: AbortSignal): { signal: AbortSignal; done: ()
   };
 }
 
-/** Carries the session on until it waits or ends; how it stands then is read from its state. */
+/** Carries the session on until it waits or ends; how it stands then is read from its state. False: it stood still. */
 export async function runInvocation(
   room: ManagedRoom,
   caller: Caller,
   sessionId: string,
   { how, io }: { how: RunManaged; io: TurnIo },
-): Promise<void> {
+): Promise<boolean> {
   const asked = parseAsked(how);
   if (io.signal.aborted) throw new RuntimeError('CANCELED');
   const before = await loadCurrent(room, caller, sessionId);
   assertNotOver(before);
   const acting = actingCaller(caller, before.state);
   assertMayRun(room.deps.config, acting, before.state);
+  if (await isAtRest(sightOf(room, asked, io), before)) return false;
   const hold = await room.holds.take(before.held.chain, async () => {
     const { managed } = await loadManaged(room, caller, sessionId);
     return !isOver(managed);
   });
   const { signal, done } = joined(io.signal, hold.signal);
-  const run: Run = {
-    room,
-    sessionId,
-    caller,
-    acting,
-    hold,
-    io,
-    signal,
-    asked,
-    tried: new Map(),
-    turnsLeft: asked.maxTurns,
-    failure: undefined,
-  };
   try {
-    await heldRun(run);
+    await heldRun({ ...sightOf(room, asked, io), sessionId, caller, acting, hold, signal });
   } finally {
     done();
     await hold.release();
   }
+  return true;
 }

@@ -232,24 +232,41 @@ function appendOf(
   };
 }
 
+interface Drafted {
+  appends: Append[];
+  state: LiveWorkflow;
+}
+
+/** The records of the drafts, and the state after them if nobody writes in between. */
+function draftAll(deps: Pick<WorkflowDeps, 'redact'>, step: Step): Drafted {
+  const { held, drafts } = step;
+  let state: LiveWorkflow = held.state;
+  const appends: Append[] = [];
+  for (const draft of drafts) {
+    const append = appendOf(deps, step, draft);
+    // Applied as it will be read back, so that the two cannot differ.
+    const event = eventOf(append.type, append.evidence);
+    const applied = apply({ ...state, status: 'live' }, event, { seq: state.seq + 1 });
+    if (!applied.ok) throw new RuntimeError('INTERNAL', `A workflow step was refused: ${applied.refused}`);
+    if (applied.state.status === 'live') ({ state } = applied as { state: LiveWorkflow });
+    appends.push(append);
+  }
+  return { appends, state };
+}
+
+/** The state that the drafts lead to; nothing is written. */
+export function foresee(deps: Pick<WorkflowDeps, 'redact'>, step: Omit<Step, 'when'>): LiveWorkflow {
+  return draftAll(deps, { ...step, when: { epoch: 0 } }).state;
+}
+
 /** Commits the drafts and gives the state after them, with what others wrote in between. Throws CONFLICT when fenced. */
 export async function commitStep(
   deps: Pick<WorkflowDeps, 'store' | 'redact'>,
   step: Step,
 ): Promise<LiveWorkflow> {
-  const { held, drafts, at } = step;
+  const { held, at } = step;
   const before = held.state;
-  let state: WorkflowState = { ...before, status: 'live' };
-  const appends: Append[] = [];
-  for (const draft of drafts) {
-    const append = appendOf(deps, step, draft);
-    // Applied as it will be read back, so that the two cannot differ.
-    const applied = apply(state, eventOf(append.type, append.evidence), { seq: state.seq + 1 });
-    if (!applied.ok) throw new RuntimeError('INTERNAL', `A workflow step was refused: ${applied.refused}`);
-    state = applied.state;
-    appends.push(append);
-  }
-  if (state.status === 'absent') return before;
+  const { appends, state } = draftAll(deps, step);
   const row = workflowRow(held.facts, held.definition, state, at);
   const done = await deps.store.commit({ appends, rows: [row], ...timersOf(held.chain, before, state) });
   if (!done.ok) {
@@ -261,7 +278,8 @@ export async function commitStep(
   const head = done.heads.find(({ chain }) => chain.id === held.chain.id);
   if (head?.seq !== state.seq) return catchUp(deps.store, held.chain, before);
   if (Math.floor(state.seq / SNAPSHOT_EVERY) !== Math.floor(before.seq / SNAPSHOT_EVERY)) {
-    await saveSnapshot(deps.store, held.chain, { state, hash: head.hash });
+    const folded: WorkflowState = { ...state, status: 'live' };
+    await saveSnapshot(deps.store, held.chain, { state: folded, hash: head.hash });
   }
   return state;
 }

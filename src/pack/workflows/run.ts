@@ -16,10 +16,11 @@ import type { NodeOutput, WorkflowDeps, WorkflowHold } from './contract.ts';
 import type { WorkflowDraft } from './events.ts';
 import { createGraph } from './graph.ts';
 import type { Graph } from './graph.ts';
-import { catchUp, commitStep } from './journal.ts';
+import { catchUp, commitStep, foresee } from './journal.ts';
 import type { HeldWorkflow } from './journal.ts';
 import { compensationInput, nodeInput } from './node-input.ts';
 import { draftOf } from './outcome.ts';
+import { outputFrom } from './output.ts';
 import type { Arrival } from './outcome.ts';
 import { plan } from './plan.ts';
 import type { Plan, PlanView } from './plan.ts';
@@ -185,19 +186,32 @@ export async function cancelNode(deps: WorkflowDeps, held: HeldWorkflow, session
 
 const PASSED_ON: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'STORE_CORRUPT']);
 
-/** Records how branches ended. A store that cannot answer is no node's failure: the invocation ends and can be resumed. */
-async function settle(run: Run): Promise<void> {
+/** What this process is about to record, and where that leads. */
+interface Ahead {
+  drafts: WorkflowDraft[];
+  state: LiveWorkflow;
+}
+
+function goAhead(run: Run, ahead: Ahead, drafts: readonly WorkflowDraft[]): void {
+  const held = { ...run.held, state: ahead.state };
+  ahead.state = foresee(run.deps, { held, drafts, at: run.deps.clock.now() });
+  ahead.drafts.push(...drafts);
+}
+
+/** Takes in how branches ended. A store that cannot answer is no node's failure: the invocation ends and can be resumed. */
+function settle(run: Run, ahead: Ahead): void {
   for (let arrival = run.arrivals.shift(); arrival !== undefined; arrival = run.arrivals.shift()) {
     run.driving.delete(arrival.node);
     if ('thrown' in arrival) {
       if (PASSED_ON.has(asRuntimeError(arrival.thrown).code)) throw arrival.thrown;
       if (run.signal.aborted) continue;
     }
-    await refresh(run);
-    const { state } = run.held;
     const now = run.deps.clock.now();
-    const draft = draftOf(arrival, { state, graph: run.graph, outputs: run.outputs, now });
-    if (draft !== undefined) await record(run, [draft]);
+    const draft = draftOf(arrival, { state: ahead.state, graph: run.graph, outputs: run.outputs, now });
+    if (draft === undefined) continue;
+    goAhead(run, ahead, [draft]);
+    const output = draft.event.type === 'node_completed' ? outputFrom(draft.sealed ?? null) : undefined;
+    if (output !== undefined) run.outputs.set(arrival.node, output);
   }
 }
 
@@ -236,20 +250,32 @@ async function pause(run: Run, due: number | undefined): Promise<void> {
   run.wake = () => undefined;
 }
 
-/** One question to the plan and what follows from it; false when nothing can move any more. */
-async function step(run: Run): Promise<boolean> {
-  await settle(run);
+/** What ended, and all that follows from it at once, in one commit; then what nothing more follows from is the plan. */
+async function advance(run: Run): Promise<Plan | undefined> {
   await refresh(run);
   const { held, deps, graph, outputs } = run;
-  await learnOutputs(deps.store, held.chain, { state: held.state, graph, known: outputs });
-  const next = plan(held.state, viewOf(run));
-  if (next.events.length > 0) {
-    await record(
+  const ahead: Ahead = { drafts: [], state: held.state };
+  settle(run, ahead);
+  for (;;) {
+    await learnOutputs(deps.store, held.chain, { state: ahead.state, graph, known: outputs });
+    const next = plan(ahead.state, viewOf(run));
+    if (next.events.length === 0) {
+      if (ahead.drafts.length === 0) return next;
+      await record(run, ahead.drafts);
+      return undefined;
+    }
+    goAhead(
       run,
+      ahead,
       next.events.map((event) => ({ event }) as WorkflowDraft),
     );
-    return true;
   }
+}
+
+/** One question to the plan and what follows from it; false when nothing can move any more. */
+async function step(run: Run): Promise<boolean> {
+  const next = await advance(run);
+  if (next === undefined) return true;
   for (const id of next.runs) begin(run, id);
   for (const id of next.cancels) await cancelSession(run, id);
   const due = dueIn(run, next);
