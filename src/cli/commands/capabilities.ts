@@ -65,11 +65,11 @@ async function agreed(context: Context, seen: PinResult, yes: boolean): Promise<
     return true;
   }
   if (terminal === undefined) {
-    throw new RuntimeError(
-      'APPROVAL_REQUIRED',
-      'Nobody can be asked here. Read the difference, then run with --yes.',
-      { server: seen.server, diff: seen.diff },
+    context.print.remark(changes(seen));
+    context.print.remark(
+      `Nobody can be asked here, so nothing is pinned. Accept this with: agent-runtime capabilities pin ${cell(seen.server)} --yes`,
     );
+    return false;
   }
   showOn(terminal, changes(seen), context);
   return confirm(terminal, `Pin the tools of ${cell(seen.server)} as they are now?`);
