@@ -6,8 +6,9 @@ import type { CommonOptions, Env } from './context.ts';
 import { EXIT, exitOf } from './exits.ts';
 import type { Exit } from './exits.ts';
 import type { Printer } from './print.ts';
-import { GROUPS, option, TOP } from './tree.ts';
-import type { Leaf } from './tree.ts';
+import { option } from './leaf.ts';
+import type { Leaf } from './leaf.ts';
+import { GROUPS, TOP } from './tree.ts';
 import { version } from './version.ts';
 
 export interface Io {

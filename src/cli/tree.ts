@@ -1,29 +1,9 @@
 // Owns the tree of commands as data: names, flags, an example each. What a command does is loaded when it runs, so that
 // starting one does not pay for the others.
-import { Option } from 'commander';
-import type { Context } from './context.ts';
-import type { Exit } from './exits.ts';
-
-export type Handler = (context: Context, options: never, ...args: string[]) => Promise<Exit>;
-
-export interface Leaf {
-  /** With its arguments, as commander takes them: `show <id>`. */
-  name: string;
-  summary: string;
-  example: string;
-  /** More for the help page. */
-  notes?: string;
-  options?: Option[];
-  load: () => Promise<Handler>;
-}
-
-export function option(flags: string, description: string): Option {
-  return new Option(flags, description);
-}
-
-function count(text: string): number {
-  return /^[0-9]{1,6}$/.test(text) ? Number(text) : Number.NaN;
-}
+import type { Option } from 'commander';
+import { count, option } from './leaf.ts';
+import type { Leaf } from './leaf.ts';
+import { httpFlags, TOKEN_LEAVES } from './tree-http.ts';
 
 const pinFlags = (): Option[] => [
   option('--lock <file>', 'pin file to read tool definitions from (default: .agent-runtime/tools.lock.json)'),
@@ -45,10 +25,11 @@ const invocationFlags = (): Option[] => [
 export const TOP: readonly Leaf[] = [
   {
     name: 'serve',
-    summary: 'serve one MCP client on standard input and output',
+    summary: 'serve one MCP client on standard input and output, or many over HTTP',
     example: 'serve --workspace ~/project --tools gateway',
     notes: 'Standard output carries JSON-RPC and nothing else; the log goes to standard error.',
     options: [
+      ...httpFlags(),
       option('--tools <set>', 'which tools to list')
         .choices(['turn', 'operate', 'gateway', 'all'])
         .default('all'),
@@ -388,6 +369,7 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
       },
     ],
   },
+  tokens: { summary: 'the tokens of callers over HTTP', leaves: TOKEN_LEAVES },
 };
 
 function canceling(what: 'session' | 'workflow'): Omit<Leaf, 'example'> {

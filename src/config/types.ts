@@ -172,6 +172,33 @@ export interface TurnLimits {
   maxInputBytes: number;
 }
 
+/** What is taken over HTTP, and how much of it from whom; `http` of runtime.yaml. */
+export interface HttpSettings {
+  /** Exact, in small letters. */
+  allowedHosts: string[];
+  allowedOrigins: string[];
+  maxBodyBytes: number;
+  maxHeaders: number;
+  maxHeaderBytes: number;
+  headerTimeoutMs: number;
+  bodyTimeoutMs: number;
+  writeTimeoutMs: number;
+  idleTimeoutMs: number;
+  maxConnections: number;
+  maxConnectionsPerAddress: number;
+  /** Open at once, streams included. */
+  maxRequestsPerPrincipal: number;
+  requestsPerSecondPerPrincipal: number;
+  requestsPerSecondPerAddress: number;
+  refusalsPerMinutePerAddress: number;
+  maxSessions: number;
+  maxSessionsPerPrincipal: number;
+  sessionIdleMs: number;
+  maxStreamsPerPrincipal: number;
+  maxSubscriptionsPerPrincipal: number;
+  updateIntervalMs: number;
+}
+
 /** runtime.yaml */
 export interface RuntimeSettings {
   maxToolHops: number;
@@ -190,6 +217,7 @@ export interface RuntimeSettings {
   elicitationWaitMs: number;
   maxCallsInFlight: number;
   maxLineBytes: number;
+  http: HttpSettings;
   prices: Record<string, { inputPerMillionUsd: number; outputPerMillionUsd: number }>;
   redaction: { fields: string[]; patterns: string[] };
 }

@@ -6,6 +6,7 @@ import type { Runtime } from '../runtime/contract.ts';
 import type { Gate } from './gate.ts';
 import type { RequestStates } from './request-state.ts';
 import type { NameMode } from './tool-names.ts';
+import type { TaskDesk } from './tasks/tasks.ts';
 import type { ToolTable } from './tool-table.ts';
 
 export type Era = 'legacy' | 'modern';
@@ -29,6 +30,13 @@ export interface ServeOptions {
   graceMs?: number;
 }
 
+/** What a client with a session of its own asked to be told about. */
+export interface Subscriptions {
+  /** Throws what reading the resource would. */
+  subscribe(uri: string): Promise<void>;
+  unsubscribe(uri: string): void;
+}
+
 /** What every part of the server is built from. */
 export interface ServerParts {
   runtime: Runtime;
@@ -43,6 +51,11 @@ export interface Connection extends ServerParts {
   table: ToolTable;
   gate: Gate;
   states: RequestStates;
+  tasks: TaskDesk;
+  /** Absent: updates of resources are not offered. */
+  subscriptions?: Subscriptions;
+  /** A server for one request only: whoever made the connection tells its clients what changed. */
+  perRequest?: true;
   /** Calls that have not ended yet; their number is bounded, and the end of the connection waits for them. */
   inFlight: Set<Promise<unknown>>;
 }

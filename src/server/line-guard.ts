@@ -48,7 +48,8 @@ function hasPrototypeKey(text: string, value: unknown): boolean {
   return false;
 }
 
-function judgeText(text: string, maxDepth: number): LineEvent {
+/** One text that should be one JSON-RPC message. */
+export function judgeText(text: string, maxDepth: number): LineEvent {
   try {
     scanJsonText(text, { maxDepth, maxBytes: Number.MAX_SAFE_INTEGER });
   } catch (thrown) {

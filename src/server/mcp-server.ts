@@ -159,13 +159,37 @@ function serveReads(server: McpServer, connection: Connection): void {
       throw readFailure(thrown, params.uri, log);
     }
   });
+  const { subscriptions } = connection;
+  if (subscriptions !== undefined) {
+    server.server.setRequestHandler('resources/subscribe', async ({ params }) => {
+      try {
+        await subscriptions.subscribe(params.uri);
+      } catch (thrown) {
+        throw readFailure(thrown, params.uri, log);
+      }
+      return {};
+    });
+    server.server.setRequestHandler('resources/unsubscribe', ({ params }) => {
+      subscriptions.unsubscribe(params.uri);
+      return {};
+    });
+  }
   server.server.setRequestHandler('prompts/list', () => ({ prompts: PROMPTS }));
   server.server.setRequestHandler('prompts/get', ({ params }) => promptText(params.name, params.arguments));
 }
 
+function announceTools(server: McpServer, { runtime, table, log }: Connection): void {
+  server.server.onclose = runtime.onToolsChanged(() => {
+    table.forget();
+    server.server.sendToolListChanged().catch((error: unknown) => {
+      log('debug', 'a changed tool list was not announced', { error });
+    });
+  });
+}
+
 /** A server for one era of one connection. Cheap: the SDK may build one for a probe and throw it away. */
 export function createMcpServer(connection: Connection, era: Era): McpServer {
-  const { options, states, runtime, log } = connection;
+  const { options, states, log } = connection;
   const day = 86_400_000;
   const isModern = era === 'modern';
   const fixed = { ttlMs: day, cacheScope: 'private' } as const;
@@ -175,7 +199,7 @@ export function createMcpServer(connection: Connection, era: Era): McpServer {
       instructions: INSTRUCTIONS,
       capabilities: {
         tools: { listChanged: true },
-        resources: {},
+        resources: connection.subscriptions === undefined ? {} : { subscribe: true },
         prompts: {},
         ...(isModern ? { extensions: { [TASKS_EXTENSION]: {} } } : {}),
       },
@@ -195,13 +219,7 @@ export function createMcpServer(connection: Connection, era: Era): McpServer {
   serveTools(server, connection, era);
   serveReads(server, connection);
   if (isModern) serveTasks(server, connection, (ctx) => clientView(server, ctx, era).name);
-  const stopListening = runtime.onToolsChanged(() => {
-    connection.table.forget();
-    server.server.sendToolListChanged().catch((error: unknown) => {
-      log('debug', 'a changed tool list was not announced', { error });
-    });
-  });
-  server.server.onclose = stopListening;
+  if (connection.perRequest !== true) announceTools(server, connection);
   server.server.onerror = (error) => {
     // A state that was not ours is worth a look; the client is told nothing but that it is invalid.
     log(error.message.startsWith('requestState') ? 'warn' : 'debug', 'protocol', { error });

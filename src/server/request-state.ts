@@ -1,5 +1,5 @@
 // Owns what travels through a modern client between asking for an approval and its retry: signed, expiring, bound to
-// tenant, principal and method, and good for one answer. The SDK's codec signs; two keys are accepted, for rotation.
+// tenant, principal, actor and method, and good for one answer. The SDK's codec signs; two keys are accepted, for rotation.
 import { createRequestStateCodec } from '@modelcontextprotocol/server';
 import type { ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
@@ -45,7 +45,7 @@ export interface RequestStates {
 
 export function createRequestStates(keys: StateKeys, caller: Caller, clock: Clock): RequestStates {
   const bind = (ctx: ServerContext): string =>
-    JSON.stringify([caller.tenant, caller.principal, ctx.mcpReq.method]);
+    JSON.stringify([caller.tenant, caller.principal, caller.actor, ctx.mcpReq.method]);
   const codecOf = (key: Uint8Array): ReturnType<typeof createRequestStateCodec> =>
     createRequestStateCodec({ key, bind, ttlSeconds: STATE_LIFETIME_MS / 1000 });
   const current = codecOf(keys.current);

@@ -4,14 +4,12 @@ import type { Readable, Writable } from 'node:stream';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { Clock } from '../base/clock.ts';
 import { DEFAULT_JSON_LIMITS } from '../base/json.ts';
-import type { Connection, ServerParts } from './connection.ts';
-import { ApprovalGate } from './gate.ts';
+import type { ServerParts } from './connection.ts';
+import { createConnection } from './create-connection.ts';
 import { LineGuard } from './line-guard.ts';
 import { createMcpServer } from './mcp-server.ts';
-import { createRequestStates } from './request-state.ts';
 import type { StateKeys } from './request-state.ts';
 import { StdioPipes } from './stdio-transport.ts';
-import { createToolTable } from './tool-table.ts';
 
 const DEFAULT_GRACE_MS = 2000;
 // Not waited for: these end when the connection does.
@@ -38,26 +36,13 @@ async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise
   cancel();
 }
 
-function createConnection(input: ServeStdioInput): Connection {
-  const { runtime, caller, options, clock, ids, log } = input;
-  const parts: ServerParts = { runtime, caller, options, clock, ids, log };
-  const states = createRequestStates(input.stateKeys, caller, clock);
-  return {
-    ...parts,
-    states,
-    gate: new ApprovalGate(parts, states),
-    table: createToolTable(runtime, caller, options.tools),
-    inFlight: new Set(),
-  };
-}
-
 /**
  * Serves one client over two pipes, in the era it opens with. Rejects with CONFIGURATION_ERROR when two tools would share
  * a name; nothing has been read by then.
  */
 export async function serveRuntimeStdio(input: ServeStdioInput): Promise<StdioServer> {
   const { runtime, options, clock, log } = input;
-  const connection = createConnection(input);
+  const connection = createConnection(input, input.stateKeys);
   await connection.table.current();
   const guard = new LineGuard({
     maxBytes: runtime.config.runtime.maxLineBytes,

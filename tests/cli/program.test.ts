@@ -13,6 +13,7 @@ const GROUPS: Record<string, readonly string[]> = {
   workflows: ['check', 'run', 'show', 'resume', 'cancel', 'graph'],
   capabilities: ['list', 'show', 'pin'],
   evidence: ['verify', 'export'],
+  tokens: ['add', 'list', 'revoke'],
 };
 
 const COMMANDS = Object.entries(GROUPS).flatMap(([group, names]) =>

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { GROUPS, TOP } from '../../src/cli/tree.ts';
-import type { Leaf } from '../../src/cli/tree.ts';
+import type { Leaf } from '../../src/cli/leaf.ts';
 import type { Attestation } from '../../src/config/types.ts';
 import type { Approval, Delivery } from '../../src/kernel/approvals/approval.ts';
 import { KERNEL_RECORDS } from '../../src/kernel/evidence/records.ts';

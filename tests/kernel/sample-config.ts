@@ -1,4 +1,5 @@
 // A small typed configuration for kernel tests: one read tool, one write tool that needs approval, one plain write tool.
+import { HTTP_DEFAULTS } from '../../src/config/files/http.ts';
 import type { Capability, Policy, RuntimeConfig } from '../../src/config/types.ts';
 
 export function capability(id: string, over: Partial<Capability> = {}): Capability {
@@ -106,6 +107,7 @@ export function sampleConfig(
       elicitationWaitMs: 25_000,
       maxCallsInFlight: 64,
       maxLineBytes: 1_048_576,
+      http: HTTP_DEFAULTS,
       prices: {},
       redaction: { fields: [], patterns: [] },
     },

@@ -110,7 +110,7 @@ function requestOptions({ onprogress, signal }: CallOptions) {
 
 const text = (content: unknown): string => (content as { text: string }).text;
 
-async function connectV2(pipes: Pipes, modern: boolean, setup: ClientSetup): Promise<AnyClient> {
+async function connectV2(transport: Transport, modern: boolean, setup: ClientSetup): Promise<AnyClient> {
   const client = new Client(
     { name: setup.name ?? 'test-client', version: '1.0.0' },
     {
@@ -125,7 +125,7 @@ async function connectV2(pipes: Pipes, modern: boolean, setup: ClientSetup): Pro
   if (elicit !== undefined) {
     client.setRequestHandler('elicitation/create', async ({ params }) => elicit(params as never));
   }
-  await client.connect(new PipeTransport(pipes));
+  await client.connect(transport);
   return {
     list: (cursor) => client.listTools(cursor === undefined ? {} : { cursor }),
     call: (name, args, options = {}) =>
@@ -143,7 +143,7 @@ async function connectV2(pipes: Pipes, modern: boolean, setup: ClientSetup): Pro
   };
 }
 
-async function connectV1(pipes: Pipes, setup: ClientSetup): Promise<AnyClient> {
+async function connectV1(transport: Transport, setup: ClientSetup): Promise<AnyClient> {
   const client = new V1Client(
     { name: setup.name ?? 'test-client', version: '1.0.0' },
     { capabilities: setup.elicit === undefined ? {} : { elicitation: {} } },
@@ -155,7 +155,7 @@ async function connectV1(pipes: Pipes, setup: ClientSetup): Promise<AnyClient> {
   if (onToolsChanged !== undefined) {
     client.setNotificationHandler(ToolListChangedNotificationSchema, onToolsChanged);
   }
-  await client.connect(new PipeTransport(pipes));
+  await client.connect(transport);
   return {
     list: (cursor) => client.listTools(cursor === undefined ? {} : { cursor }),
     call: (name, args, options = {}) =>
@@ -177,8 +177,12 @@ async function connectV1(pipes: Pipes, setup: ClientSetup): Promise<AnyClient> {
   };
 }
 
+export function connectTo(kind: ClientKind, transport: Transport, setup: ClientSetup): Promise<AnyClient> {
+  return kind === 'v1' ? connectV1(transport, setup) : connectV2(transport, kind === 'v2 modern', setup);
+}
+
 export function connectClient(kind: ClientKind, pipes: Pipes, setup: ClientSetup): Promise<AnyClient> {
-  return kind === 'v1' ? connectV1(pipes, setup) : connectV2(pipes, kind === 'v2 modern', setup);
+  return connectTo(kind, new PipeTransport(pipes), setup);
 }
 
 export interface RawMessage {

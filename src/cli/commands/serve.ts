@@ -1,13 +1,17 @@
-// Owns `serve`: one client on standard input and output, until it leaves or a signal asks to stop. Standard output is the
-// server's alone from the first moment.
+// Owns `serve`: one client on standard input and output, or many over HTTP, until they leave or a signal asks to stop.
+// Standard output is the server's alone from the first moment.
 import { Console } from 'node:console';
 import { RuntimeError } from '../../base/errors.ts';
-import type { NameMode, ToolSet } from '../../server/index.ts';
+import type { RuntimeConfig } from '../../config/types.ts';
+import type { CallerOf } from '../../runtime/background.ts';
+import type { RuntimeHandle } from '../../runtime/options.ts';
+import type { NameMode, ServeOptions as ServerOptions, ServerLog, ToolSet } from '../../server/index.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { callersOf, localCaller } from '../identity.ts';
 import { createLog, isLevel } from '../log.ts';
+import type { Tokens } from '../tokens.ts';
 import { loadTrusted } from '../trusted-config.ts';
 import { version } from '../version.ts';
 
@@ -15,6 +19,25 @@ export interface ServeOptions extends CommonOptions {
   tools: ToolSet;
   toolNames: NameMode;
   logLevel: string;
+  http?: boolean;
+  port: number;
+  host: string;
+  path: string;
+}
+
+/** What either kind of server is to this command. */
+interface Served {
+  /** Resolves when the last client is gone, or never. */
+  done: Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Serving {
+  context: Context;
+  config: RuntimeConfig;
+  runtime: RuntimeHandle;
+  options: ServerOptions;
+  log: ServerLog;
 }
 
 /** The first signal drains; a second one ends the process at once, as if nobody listened. */
@@ -22,38 +45,92 @@ function onStop(stop: (signal: NodeJS.Signals) => void): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
 }
 
-export async function serve(context: Context, options: ServeOptions): Promise<Exit> {
+async function serveStdio({ context, config, runtime, options, log }: Serving): Promise<Served> {
+  const { serveRuntimeStdio } = await import('../../server/index.ts');
+  const { clock, ids, workspace } = context;
+  const server = await serveRuntimeStdio({
+    runtime,
+    caller: localCaller(config.identity),
+    options,
+    clock,
+    ids,
+    log,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    // A new process is a new actor, so a state signed for an old one has nothing left to say.
+    stateKeys: { current: ids.bytes(32) },
+  });
+  log('info', 'serving', { workspace, config: config.directory, policy_digest: config.policy.digest });
+  return server;
+}
+
+async function serveHttp(serving: Serving, tokens: Tokens, at: ServeOptions): Promise<Served> {
+  const { serveRuntimeHttp } = await import('../../server/index.ts');
+  const { context, config, runtime, options, log } = serving;
+  const { clock, ids, workspace } = context;
+  const { host, port, path } = at;
+  const server = await serveRuntimeHttp({
+    runtime,
+    options,
+    clock,
+    ids,
+    log,
+    tokens,
+    host,
+    port,
+    path,
+    stateKeys: { current: ids.bytes(32) },
+  });
+  const policy_digest = config.policy.digest;
+  log('info', 'serving', { url: server.url, workspace, config: config.directory, policy_digest });
+  if (!tokens.any()) {
+    log('warn', 'there is no token yet, so nobody can call; make one with `agent-runtime tokens add`');
+  }
+  let closed = (): void => undefined;
+  const done = new Promise<void>((resolve) => {
+    closed = resolve;
+  });
+  return {
+    done,
+    async close() {
+      await server.close();
+      closed();
+    },
+  };
+}
+
+function checked(options: ServeOptions): ServeOptions {
   if (!isLevel(options.logLevel)) {
     throw new RuntimeError('USAGE', '--log-level must be debug, info, warn or error.');
   }
+  if (!(Number.isInteger(options.port) && options.port >= 0 && options.port <= 65_535)) {
+    throw new RuntimeError('USAGE', '--port must be a whole number from 0 to 65535.');
+  }
+  return options;
+}
+
+export async function serve(context: Context, given: ServeOptions): Promise<Exit> {
+  const { tools, toolNames, logLevel, http } = checked(given);
   // A library that prints must not end the client's session.
   globalThis.console = new Console(process.stderr, process.stderr);
-  const { log, settled } = createLog(options.logLevel);
+  const { log, settled } = createLog(isLevel(logLevel) ? logLevel : 'info');
   // Loaded while the configuration is read; nothing of it is used before the configuration is trusted.
   const rooms = Promise.all([import('../../runtime/runtime.ts'), import('../../server/index.ts')]);
   const config = await loadTrusted(context);
-  const [{ createRuntime }, { serveRuntimeStdio }] = await rooms;
+  const [{ createRuntime }] = await rooms;
   const { workspace, stateDirectory, env, clock, ids } = context;
-  const callerOf = callersOf(config);
+  const tokens = http === true ? await (await import('../tokens.ts')).openTokens(context, config) : undefined;
+  const callerOf: CallerOf = (tenant, principal) =>
+    callersOf(config)(tenant, principal) ?? tokens?.callerOf(tenant, principal);
   const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log, callerOf });
   try {
-    const server = await serveRuntimeStdio({
-      runtime,
-      caller: localCaller(config.identity),
-      options: { tools: options.tools, toolNames: options.toolNames, version: version() },
-      clock,
-      ids,
-      log,
-      stdin: process.stdin,
-      stdout: process.stdout,
-      // A new process is a new actor, so a state signed for an old one has nothing left to say.
-      stateKeys: { current: ids.bytes(32) },
-    });
+    const options: ServerOptions = { tools, toolNames, version: version() };
+    const serving: Serving = { context, config, runtime, options, log };
+    const server = tokens === undefined ? await serveStdio(serving) : await serveHttp(serving, tokens, given);
     onStop((signal) => {
       log('info', 'stopping', { signal });
       void server.close();
     });
-    log('info', 'serving', { workspace, config: config.directory, policy_digest: config.policy.digest });
     if (config.runtime.background.enabled) await runtime.startWorker();
     await server.done;
   } finally {

@@ -5,6 +5,7 @@ import { closed, envName, plainId, present, prose, record, refused, toolNames, w
 import type { Intent, RuntimeSettings, TurnLimits } from '../types.ts';
 import { defineFile } from './file.ts';
 import type { ConfigFile } from './file.ts';
+import { buildHttp, httpBlock } from './http.ts';
 
 export interface PackPart {
   defaultModel: string;
@@ -49,6 +50,7 @@ const runtime = closed({
     .describe('How long one question to a client is waited for.'),
   max_calls_in_flight: whole(1, 10_000).default(64),
   max_line_bytes: whole(1024, 256 * 1024 * 1024).default(10_485_760),
+  http: httpBlock,
   prices: z.record(modelId, price).default({}).describe('Dollars per million tokens, by model id.'),
   redaction: closed({
     fields: z
@@ -197,6 +199,7 @@ function buildSettings(raw: z.output<typeof runtime>): RuntimeSettings {
     elicitationWaitMs: raw.elicitation_wait_ms,
     maxCallsInFlight: raw.max_calls_in_flight,
     maxLineBytes: raw.max_line_bytes,
+    http: buildHttp(raw.http),
     prices: record(prices),
     redaction: raw.redaction,
   });

@@ -5,12 +5,14 @@ import { z } from 'zod';
 import type { Answerer } from '../../kernel/approvals/approval.ts';
 import type { WorkAnswer } from '../../pack/managed/surface.ts';
 import { RuntimeError } from '../../base/errors.ts';
-import type { Connection } from '../connection.ts';
+import type { Connection, ServerParts } from '../connection.ts';
 import { readReaction } from '../delivery.ts';
 import type { Reaction } from '../delivery.ts';
 import { invalidParams } from '../errors.ts';
 import { detailedTask } from './task-view.ts';
 import type { TaskQuestion } from './task-view.ts';
+
+const MOST_SHOWN = 1000;
 
 interface Shown {
   approvalId: string;
@@ -30,13 +32,14 @@ function pendingApprovals(answer: WorkAnswer): string[] {
   return own === undefined || listed.includes(own) ? listed : [own, ...listed];
 }
 
-class TaskDesk {
-  readonly #connection: Connection;
+/** Held for as long as its connection, which over HTTP is many requests. */
+export class TaskDesk {
+  readonly #connection: ServerParts;
   /** Questions this connection was shown, by key. A key holds for this connection only. */
   readonly #shown = new Map<string, Shown>();
   readonly #nonce: string;
 
-  constructor(connection: Connection) {
+  constructor(connection: ServerParts) {
     this.#connection = connection;
     this.#nonce = Buffer.from(connection.ids.bytes(6)).toString('base64url');
   }
@@ -82,10 +85,16 @@ class TaskDesk {
       const prompt = await runtime.approvalPrompt(caller, approvalId).catch(() => undefined);
       if (prompt?.askable !== true) continue;
       const key = `${approvalId}.${this.#nonce}`;
-      if (!this.#shown.has(key)) this.#shown.set(key, { approvalId, at: clock.now() });
+      if (!this.#shown.has(key)) this.#show(key, { approvalId, at: clock.now() });
       questions.push({ key, text: prompt.text });
     }
     return questions;
+  }
+
+  #show(key: string, shown: Shown): void {
+    const oldest = this.#shown.size >= MOST_SHOWN ? this.#shown.keys().next().value : undefined;
+    if (oldest !== undefined) this.#shown.delete(oldest);
+    this.#shown.set(key, shown);
   }
 
   async #deliver(shown: Shown, given: Reaction | undefined, clientName: string | undefined): Promise<void> {
@@ -109,7 +118,7 @@ export function serveTasks(
   connection: Connection,
   clientName: (ctx: ServerContext) => string | undefined,
 ): void {
-  const desk = new TaskDesk(connection);
+  const desk = connection.tasks;
   server.server.setRequestHandler('tasks/get', { params: named }, ({ taskId }) => desk.get(taskId));
   server.server.setRequestHandler('tasks/update', { params: update }, async (params, ctx) => {
     // The SDK takes the responses out of the parameters of every method.

@@ -1,0 +1,104 @@
+// Owns which tokens count here: those of identity.yaml, and those handed out with `tokens add` for this workspace. What
+// another process adds or revokes is taken from the file as soon as it changed.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RuntimeConfig } from '../config/types.ts';
+import { EMPTY_TOKENS, tokenBook, tokenStatus } from '../config/token-book.ts';
+import type { TokenBook, TokenRecord } from '../config/token-book.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type { CallerOf } from '../runtime/background.ts';
+import { createTokenIndex } from '../server/index.ts';
+import type { TokenEntry, TokenIndex, TokenVerifier } from '../server/index.ts';
+import { openDocument } from '../store/documents/document.ts';
+import type { Document } from '../store/documents/document.ts';
+import { assertStateOutside } from './context.ts';
+import type { Context } from './context.ts';
+
+function tokensPath({ stateDirectory }: Context): string {
+  return join(stateDirectory, 'tokens.json');
+}
+
+export function openTokenBook(context: Context): Document<TokenBook> {
+  assertStateOutside(context);
+  return openDocument({ path: tokensPath(context), schema: tokenBook, empty: EMPTY_TOKENS });
+}
+
+function laneOf({ identity }: RuntimeConfig, tenant: string, principal: string): string {
+  const listed = identity.principals.find((one) => one.tenant === tenant && one.id === principal);
+  return listed?.lane ?? 'default';
+}
+
+function entryOf(config: RuntimeConfig, record: TokenRecord): TokenEntry {
+  const { id, tenant, principal, roles, scopes, client = id, expires_at: until } = record;
+  const lane = laneOf(config, tenant, principal);
+  return {
+    id,
+    sha256: record.token_sha256,
+    caller: { tenant, principal, actor: `http:${client}`, roles, scopes, lane },
+    ...(until === undefined ? {} : { expiresAt: Date.parse(until) }),
+  };
+}
+
+function configured({ identity }: RuntimeConfig): TokenEntry[] {
+  return identity.principals.flatMap(({ id, tenant, roles, scopes, tokenSha256, lane = 'default' }) => {
+    if (tokenSha256 === undefined) return [];
+    const caller: Caller = { tenant, principal: id, actor: `http:${id}`, roles, scopes, lane };
+    return [{ id: `identity.yaml:${tenant}/${id}`, sha256: tokenSha256, caller }];
+  });
+}
+
+/** What tells one content of a file from the next; it is only ever replaced whole. */
+function stampOf(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true });
+  return found === undefined ? '' : `${found.ino}:${found.size}:${found.mtimeNs}`;
+}
+
+/** Who holds several tokens is, where no token is at hand, no more than each of them says. */
+function common(lists: readonly (readonly string[])[]): string[] {
+  return (lists[0] ?? []).filter((one) => lists.every((list) => list.includes(one)));
+}
+
+export interface Tokens extends TokenVerifier {
+  /** Who a principal with a token is now, for work that goes on without a client. */
+  callerOf: CallerOf;
+}
+
+export async function openTokens(context: Context, config: RuntimeConfig): Promise<Tokens> {
+  const { clock, ids, workspace } = context;
+  const path = tokensPath(context);
+  const book = openTokenBook(context);
+  const key = ids.bytes(32);
+  const fixed = configured(config);
+  let stamp: string | undefined;
+  let entries: TokenEntry[] = [];
+  let index: TokenIndex = createTokenIndex([], key, () => clock.now());
+
+  async function refresh(): Promise<void> {
+    const now = stampOf(path);
+    if (now === stamp) return;
+    const { tokens } = await book.read();
+    const own = tokens.filter(
+      (one) => one.workspace === workspace && tokenStatus(one, clock.now()) === 'good',
+    );
+    entries = [...fixed, ...own.map((one) => entryOf(config, one))];
+    index = createTokenIndex(entries, key, () => clock.now());
+    stamp = now;
+  }
+
+  await refresh();
+  return {
+    refresh,
+    verify: (token) => index.find(token),
+    holds: (id) => index.holds(id),
+    any: () => index.size > 0,
+    callerOf(tenant, principal) {
+      const theirs = entries
+        .map((entry) => entry.caller)
+        .filter((one) => one.tenant === tenant && one.principal === principal);
+      if (theirs.length === 0) return undefined;
+      const [roles, scopes] = [theirs.map((one) => one.roles), theirs.map((one) => one.scopes)].map(common);
+      const lane = laneOf(config, tenant, principal);
+      return { tenant, principal, actor: 'worker', roles: roles ?? [], scopes: scopes ?? [], lane };
+    },
+  };
+}
