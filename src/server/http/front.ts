@@ -32,6 +32,7 @@ export interface FrontParts extends Omit<ServerParts, 'caller'> {
 
 /** What an operator may want to know; no names in it. */
 export interface FrontCounts {
+  requests: number;
   sessions: number;
   streams: number;
   subscriptions: number;
@@ -95,12 +96,17 @@ export class HttpFront {
 
   get counts(): FrontCounts {
     return {
+      requests: this.#open('requests'),
       sessions: this.#sessions.size,
-      streams: [...this.#principals.values()].reduce((sum, one) => sum + one.count('streams'), 0),
+      streams: this.#open('streams'),
       subscriptions: this.#updates.size,
       updates: this.#updates.delivered,
       refused: this.#refused,
     };
+  }
+
+  #open(what: 'requests' | 'streams'): number {
+    return [...this.#principals.values()].reduce((sum, one) => sum + one.count(what), 0);
   }
 
   /** Serves one request to its end; never throws. */
