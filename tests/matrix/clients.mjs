@@ -1,13 +1,33 @@
-// Owns the three clients of the matrix: released SDKs over their own stdio transports, each starting the built server as
-// its own process. What differs between them ends here.
-import { Client } from '@modelcontextprotocol/client';
+// Owns the clients of the matrix: released SDKs over their own transports. Over stdio each starts the built server as its
+// own process; over HTTP all of one place share one. What differs between them ends here.
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Client as V1Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as V1StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport as V1HttpTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ElicitRequestSchema, ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
+import { httpAccess } from './http.mjs';
 import { MAIN } from './place.mjs';
 
-export const CLIENTS = ['v2-modern', 'v2-legacy', 'v1'];
+export const CLIENTS = ['v2-modern', 'v2-legacy', 'v1', 'v2-modern-http', 'v2-legacy-http', 'v1-http'];
+
+const isHttp = (kind) => kind.endsWith('-http');
+const isV1 = (kind) => kind.startsWith('v1');
+export const isModern = (kind) => kind.startsWith('v2-modern');
+
+async function openTransport(kind, place) {
+  if (!isHttp(kind)) {
+    const transport = new (isV1(kind) ? V1StdioClientTransport : StdioClientTransport)(parameters(place));
+    return { transport, pid: () => transport.pid, leave: async () => undefined };
+  }
+  const { url, token, pid, revoke } = await httpAccess(place);
+  const requestInit = { headers: { authorization: `Bearer ${token}` } };
+  const transport = new (isV1(kind) ? V1HttpTransport : StreamableHTTPClientTransport)(new URL(url), {
+    requestInit,
+  });
+  // A client over HTTP has no end of its own that the server could see; its token has.
+  return { transport, pid: () => pid, leave: revoke };
+}
 
 function parameters(place) {
   const where = ['--workspace', place.workspace, '--config', place.config];
@@ -21,7 +41,7 @@ function parameters(place) {
 }
 
 function openV2(kind, setup) {
-  const modern = kind === 'v2-modern';
+  const modern = isModern(kind);
   const client = new Client(setup.info, {
     capabilities: setup.elicits ? { elicitation: { form: {} } } : {},
     versionNegotiation: { mode: modern ? { pin: '2026-07-28' } : 'legacy' },
@@ -32,7 +52,6 @@ function openV2(kind, setup) {
   }
   return {
     client,
-    transport: new StdioClientTransport(parameters(setup.place)),
     callTool: (params, options) => client.callTool(params, options),
     era: () => client.getProtocolEra(),
   };
@@ -44,7 +63,6 @@ function openV1(setup) {
   client.setNotificationHandler(ToolListChangedNotificationSchema, setup.onToolsChanged);
   return {
     client,
-    transport: new V1StdioClientTransport(parameters(setup.place)),
     callTool: (params, options) => client.callTool(params, undefined, options),
     era: () => 'legacy',
   };
@@ -75,7 +93,8 @@ export async function connect(kind, place, { elicits, name = 'matrix' }) {
       return state.react(params);
     },
   };
-  const { client, transport, callTool, era } = kind === 'v1' ? openV1(setup) : openV2(kind, setup);
+  const { client, callTool, era } = isV1(kind) ? openV1(setup) : openV2(kind, setup);
+  const { transport, pid, leave } = await openTransport(kind, place);
   let log = '';
   transport.stderr?.on('data', (chunk) => (log = (log + chunk).slice(-4000)));
   await client.connect(transport);
@@ -87,10 +106,13 @@ export async function connect(kind, place, { elicits, name = 'matrix' }) {
   return {
     state,
     era,
-    pid: transport.pid,
+    pid: pid(),
     log: () => log,
     list: () => listAll(client),
     call: (tool, args = {}, options = {}) => callTool({ name: tool, arguments: args }, options),
-    close: () => client.close(),
+    async close() {
+      await client.close();
+      await leave();
+    },
   };
 }

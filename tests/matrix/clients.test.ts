@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { verifies } from '../e2e/verifies.ts';
 
 const MATRIX = fileURLToPath(new URL('../../scripts/matrix.mjs', import.meta.url));
-const CLIENTS = ['v2-modern', 'v2-legacy', 'v1'] as const;
+const CLIENTS = ['v2-modern', 'v2-legacy', 'v1', 'v2-modern-http', 'v2-legacy-http', 'v1-http'] as const;
 const ANSWERS = ['accept-high', 'reject', 'decline', 'dismiss', 'no-elicitation'] as const;
 const CELLS = ['turn', 'progress-turn', ...ANSWERS] as const;
 
@@ -39,9 +39,9 @@ async function runMatrix(...args: string[]): Promise<void> {
   expect({ code, err: lines.length === 0 ? err : '' }).toEqual({ code: isGreen ? 0 : 1, err: '' });
 }
 
-beforeAll(() => runMatrix('--cells', CELLS.join()), 60_000);
+beforeAll(() => runMatrix('--cells', CELLS.join()), 120_000);
 
-describe.each(CLIENTS)('%s over stdio, the server as a user starts it', (client) => {
+describe.each(CLIENTS)('%s, the server as a user starts it', (client) => {
   const expectOk = (...cells: Cell[]): void => {
     for (const cell of cells) expect(results.get(`${client}/${cell}`)).toMatchObject({ ok: true });
   };

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from './clients.mjs';
+import { connect, isModern } from './clients.mjs';
+import { stopHttpServer } from './http.mjs';
 import { effectsIn } from './place.mjs';
 
 const PATIENCE_MS = 10_000;
@@ -49,7 +50,7 @@ export function createSession(kind, place) {
   const session = {
     kind,
     place,
-    modern: kind === 'v2-modern',
+    modern: isModern(kind),
     /** A client with a person behind it. */
     asked: () => kept('asked', { elicits: true }),
     /** A client that declares no elicitation. */
@@ -82,6 +83,7 @@ export function createSession(kind, place) {
     },
     async close() {
       await Promise.all([...owned].map((one) => one.close()));
+      await stopHttpServer(place);
     },
   };
   return session;
