@@ -3,8 +3,12 @@
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
 import type { Plant } from '../plants/plant.ts';
+import type { isolationSummary, runIsolation } from './isolation/run-isolation.ts';
 
-type Run = typeof import('./isolation/run-isolation.ts');
+interface Run {
+  isolationSummary: typeof isolationSummary;
+  runIsolation: typeof runIsolation;
+}
 type Load = (path: string, plant?: string) => Promise<Run>;
 
 const PATH = 'tests/http/isolation/run-isolation.ts';
@@ -43,8 +47,8 @@ const { createLoader } = createRequire(import.meta.url)('../plants/load.mjs') as
 const load = createLoader(patches);
 
 test('two principals on one server never see anything of each other', async () => {
-  const { isolationSummary } = await load(PATH);
-  const { line, wrong } = await isolationSummary({ seed: 7, operations: 800 });
+  const module = await load(PATH);
+  const { line, wrong } = await module.isolationSummary({ seed: 7, operations: 800 });
   expect(wrong).toEqual([]);
   expect(line).toMatchObject({ suite: 'isolation', operations: 800, violations: 0 });
 }, 120_000);
@@ -52,8 +56,8 @@ test('two principals on one server never see anything of each other', async () =
 test.each(PLANTS.map(({ bug }, at) => [bug, at] as const))(
   'the run sees it when %s',
   async (_bug, at) => {
-    const { runIsolation } = await load(PATH, `i${at}`);
-    expect((await runIsolation({ seed: 7, operations: 800 })).violations).not.toEqual([]);
+    const module = await load(PATH, `i${at}`);
+    expect((await module.runIsolation({ seed: 7, operations: 800 })).violations).not.toEqual([]);
   },
   120_000,
 );
