@@ -1,5 +1,6 @@
 // Every key of the `http` block has an effect; the table has one entry for each, or it does not compile.
 import { expect, test } from 'vitest';
+import { RuntimeError } from '../../src/base/errors.ts';
 import type { HttpSettings } from '../../src/config/types.ts';
 import {
   ALICE_TOKEN,
@@ -236,6 +237,12 @@ const EFFECTS: Record<keyof HttpSettings, () => Promise<void>> = {
     expect((await ask(at, { sessionId: open, body: LIST })).status).toBe(200);
     expect(at.server.counts.sessions).toBe(2);
     stream.socket.destroy();
+    // Also where nobody has swept yet.
+    const late = await openSession(at);
+    at.clock.advance(10_000);
+    expect((await ask(at, { sessionId: late, body: LIST })).status).toBe(200);
+    at.clock.advance(61_000);
+    expect((await ask(at, { sessionId: late, body: LIST })).status).toBe(404);
   },
 
   async maxStreamsPerPrincipal() {
@@ -295,6 +302,37 @@ test('a body that keeps within every bound is taken in pieces', async () => {
   client.write('0\r\n\r\n');
   expect(await answered(client)).toBe('200');
   client.socket.destroy();
+});
+
+test('a stream that its client does not read ends with its connection, and its call with it', async () => {
+  const at = await serve({ settings: { writeTimeoutMs: 5000 } });
+  const message = 'x'.repeat(1024 * 1024);
+  let steps = 0;
+  const ended = new Promise<void>((resolve) => {
+    at.runtime.during = async (io) => {
+      io.signal.addEventListener('abort', () => resolve());
+      while (!io.signal.aborted) {
+        io.progress?.({ progress: ++steps, message });
+        at.clock.advance(200);
+        await new Promise((next) => setImmediate(next));
+      }
+      throw new RuntimeError('CANCELED');
+    };
+  });
+  const { headers, body } = modern('tools/call', {
+    name: 'files:read',
+    arguments: {},
+    _meta: { progressToken: 1 },
+  });
+  const text = JSON.stringify(body);
+  const lines = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value ?? ''}`);
+  const client = await raw(at.port);
+  client.socket.pause();
+  client.write(head(at.port, [AUTH, JSON_TYPE, ...lines, `Content-Length: ${text.length}`]) + text);
+  await ended;
+  // It was held for as long as it may, not for as long as it lasts.
+  expect(steps).toBeLessThan(100);
+  await until(() => at.server.counts.requests === 0);
 });
 
 test('whoever waits for the word to send gets it only with a good token', async () => {

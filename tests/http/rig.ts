@@ -216,6 +216,7 @@ export function modern(method: string, params: Record<string, unknown> = {}): Pi
     body: request(method, {
       ...params,
       _meta: {
+        ...(params._meta as object | undefined),
         'io.modelcontextprotocol/protocolVersion': '2026-07-28',
         'io.modelcontextprotocol/clientInfo': { name: 'raw', version: '1' },
         'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } },
