@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { RuntimeError } from '../../src/base/errors.ts';
 import type { HttpSettings } from '../../src/config/types.ts';
 import {
+  ALICE,
   ALICE_TOKEN,
   ask,
   AUTH,
@@ -15,6 +16,7 @@ import {
   request,
 } from './rig.ts';
 import { serve, until } from './rig.ts';
+import { tokenEntry } from './token-entry.ts';
 import type { Answer, RawSocket, Serving } from './rig.ts';
 
 const HELLO = JSON.stringify(initialize());
@@ -286,6 +288,30 @@ const EFFECTS: Record<keyof HttpSettings, () => Promise<void>> = {
 };
 
 test.each(Object.entries(EFFECTS))('%s has an effect', (_key, effect) => effect());
+
+test('calls in flight are counted over all tokens of a principal', async () => {
+  const at = await serve();
+  at.tokens.entries.push(tokenEntry('tok_second', 'second-0123456789', { ...ALICE, actor: 'http:second' }));
+  let end = (): void => undefined;
+  const over = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  let begun = 0;
+  at.runtime.during = () => {
+    begun += 1;
+    return over;
+  };
+  const read = modern('tools/call', { name: 'files:read', arguments: {} });
+  const most = at.runtime.config.runtime.maxCallsInFlight;
+  const held = Array.from({ length: most }, () => ask(at, read));
+  await until(() => begun === most);
+  const more = await ask(at, { ...read, token: 'second-0123456789' });
+  expect(more.body.result).toMatchObject({ structuredContent: { error: { code: 'TOO_BUSY' } } });
+  const bobs = ask(at, { ...read, token: BOB_TOKEN });
+  await until(() => begun === most + 1);
+  end();
+  for (const one of await Promise.all([...held, bobs])) expect(one.body.result?.isError).toBeUndefined();
+});
 
 test('a body that keeps within every bound is taken in pieces', async () => {
   const at = await serve({ settings: { maxBodyBytes: 1024 } });
