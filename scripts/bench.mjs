@@ -16,6 +16,7 @@ const QUICK = {
   'policy-decision': { rounds: 1, warmup: 0, decisions: 50 },
   'cold-start': { rounds: 1, warmup: 0, idleMs: 0 },
   'list-10k': { rounds: 1, warmup: 0, lists: 3, sessions: 400 },
+  'http-front': { rounds: 1, warmup: 0, requests: 8, burst: 128 },
 };
 const names = Object.keys(QUICK);
 

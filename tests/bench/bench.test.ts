@@ -26,6 +26,7 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
   // Resident memory is read where the system tells it.
   'cold-start': process.platform === 'linux' ? ['cold-start', 'cold-start-rss'] : ['cold-start'],
   'list-10k': ['list-10k'],
+  'http-front': ['http-front', 'http-front-64'],
 };
 
 async function node(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {

@@ -1,7 +1,9 @@
 // Every key of the `http` block has an effect; the table has one entry for each, or it does not compile.
 import { expect, test } from 'vitest';
+import { RuntimeError } from '../../src/base/errors.ts';
 import type { HttpSettings } from '../../src/config/types.ts';
 import {
+  ALICE,
   ALICE_TOKEN,
   ask,
   AUTH,
@@ -14,6 +16,7 @@ import {
   request,
 } from './rig.ts';
 import { serve, until } from './rig.ts';
+import { tokenEntry } from './token-entry.ts';
 import type { Answer, RawSocket, Serving } from './rig.ts';
 
 const HELLO = JSON.stringify(initialize());
@@ -236,6 +239,12 @@ const EFFECTS: Record<keyof HttpSettings, () => Promise<void>> = {
     expect((await ask(at, { sessionId: open, body: LIST })).status).toBe(200);
     expect(at.server.counts.sessions).toBe(2);
     stream.socket.destroy();
+    // Also where nobody has swept yet.
+    const late = await openSession(at);
+    at.clock.advance(10_000);
+    expect((await ask(at, { sessionId: late, body: LIST })).status).toBe(200);
+    at.clock.advance(61_000);
+    expect((await ask(at, { sessionId: late, body: LIST })).status).toBe(404);
   },
 
   async maxStreamsPerPrincipal() {
@@ -280,6 +289,30 @@ const EFFECTS: Record<keyof HttpSettings, () => Promise<void>> = {
 
 test.each(Object.entries(EFFECTS))('%s has an effect', (_key, effect) => effect());
 
+test('calls in flight are counted over all tokens of a principal', async () => {
+  const at = await serve();
+  at.tokens.entries.push(tokenEntry('tok_second', 'second-0123456789', { ...ALICE, actor: 'http:second' }));
+  let end = (): void => undefined;
+  const over = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  let begun = 0;
+  at.runtime.during = () => {
+    begun += 1;
+    return over;
+  };
+  const read = modern('tools/call', { name: 'files:read', arguments: {} });
+  const most = at.runtime.config.runtime.maxCallsInFlight;
+  const held = Array.from({ length: most }, () => ask(at, read));
+  await until(() => begun === most);
+  const more = await ask(at, { ...read, token: 'second-0123456789' });
+  expect(more.body.result).toMatchObject({ structuredContent: { error: { code: 'TOO_BUSY' } } });
+  const bobs = ask(at, { ...read, token: BOB_TOKEN });
+  await until(() => begun === most + 1);
+  end();
+  for (const one of await Promise.all([...held, bobs])) expect(one.body.result?.isError).toBeUndefined();
+});
+
 test('a body that keeps within every bound is taken in pieces', async () => {
   const at = await serve({ settings: { maxBodyBytes: 1024 } });
   const client = await raw(at.port);
@@ -295,6 +328,37 @@ test('a body that keeps within every bound is taken in pieces', async () => {
   client.write('0\r\n\r\n');
   expect(await answered(client)).toBe('200');
   client.socket.destroy();
+});
+
+test('a stream that its client does not read ends with its connection, and its call with it', async () => {
+  const at = await serve({ settings: { writeTimeoutMs: 5000 } });
+  const message = 'x'.repeat(1024 * 1024);
+  let steps = 0;
+  const ended = new Promise<void>((resolve) => {
+    at.runtime.during = async (io) => {
+      io.signal.addEventListener('abort', () => resolve());
+      while (!io.signal.aborted) {
+        io.progress?.({ progress: ++steps, message });
+        at.clock.advance(200);
+        await new Promise((next) => setImmediate(next));
+      }
+      throw new RuntimeError('CANCELED');
+    };
+  });
+  const { headers, body } = modern('tools/call', {
+    name: 'files:read',
+    arguments: {},
+    _meta: { progressToken: 1 },
+  });
+  const text = JSON.stringify(body);
+  const lines = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value ?? ''}`);
+  const client = await raw(at.port);
+  client.socket.pause();
+  client.write(head(at.port, [AUTH, JSON_TYPE, ...lines, `Content-Length: ${text.length}`]) + text);
+  await ended;
+  // It was held for as long as it may, not for as long as it lasts.
+  expect(steps).toBeLessThan(100);
+  await until(() => at.server.counts.requests === 0);
 });
 
 test('whoever waits for the word to send gets it only with a good token', async () => {

@@ -1,6 +1,5 @@
 // One HTTP server on loopback over a fake runtime, with tokens that a test makes and revokes; real clients of all three
 // kinds, and bare sockets for what no client would send.
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
 import type { Socket } from 'node:net';
@@ -15,6 +14,7 @@ import { createTokenIndex, serveRuntimeHttp } from '../../src/server/index.ts';
 import type { HttpServer, ServeHttpInput, TokenEntry, TokenVerifier } from '../../src/server/index.ts';
 import { createFakeClock } from '../../src/testing/fake-clock.ts';
 import type { FakeClock } from '../../src/testing/fake-clock.ts';
+import { tokenEntry } from './token-entry.ts';
 import { connectTo } from '../server/clients.ts';
 import type { AnyClient, ClientKind, ClientSetup } from '../server/clients.ts';
 import { FakeRuntime } from '../server/fake-runtime.ts';
@@ -29,10 +29,7 @@ function caller(tenant: string, principal: string): Caller {
 export const ALICE: Caller = caller('acme', 'alice');
 export const BOB: Caller = caller('acme', 'bob');
 
-export function entry(id: string, token: string, of: Caller, expiresAt?: number): TokenEntry {
-  const sha256 = createHash('sha256').update(token).digest('hex');
-  return { id, sha256, caller: of, ...(expiresAt === undefined ? {} : { expiresAt }) };
-}
+export const entry: typeof tokenEntry = tokenEntry;
 
 export interface Tokens extends TokenVerifier {
   entries: TokenEntry[];
@@ -219,6 +216,7 @@ export function modern(method: string, params: Record<string, unknown> = {}): Pi
     body: request(method, {
       ...params,
       _meta: {
+        ...(params._meta as object | undefined),
         'io.modelcontextprotocol/protocolVersion': '2026-07-28',
         'io.modelcontextprotocol/clientInfo': { name: 'raw', version: '1' },
         'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } },

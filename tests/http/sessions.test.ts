@@ -216,6 +216,34 @@ describe('stopping', () => {
     expect(at.runtime.listeners).toBe(0);
   });
 
+  test('a call that comes on an open connection after it began is not run', async () => {
+    const at = await serve();
+    let end = (): void => undefined;
+    const begun = new Promise<void>((resolve) => {
+      at.runtime.during = () =>
+        new Promise((over) => {
+          end = over;
+          resolve();
+        });
+    });
+    const late = await raw(at.port);
+    const { headers, body } = modern('tools/call', { name: 'files:read', arguments: {} });
+    const text = JSON.stringify(body);
+    const own = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value ?? ''}`);
+    const type = ['Content-Type: application/json', `Content-Length: ${text.length}`];
+    const whole = head(at.port, [AUTH, ...own, ...type]) + text;
+    late.write(whole);
+    await begun;
+    const closed = at.server.close();
+    // The second of two on one connection.
+    late.write(whole);
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    end();
+    await late.rest;
+    await closed;
+    expect(at.runtime.effects).toHaveLength(1);
+  });
+
   test('after its grace ends what does not end by itself, with its signal, and waits for its record', async () => {
     const at = await serve();
     const order: string[] = [];
