@@ -4,6 +4,8 @@ import { checkCatalog, checkServers } from './check-catalog.ts';
 import { checkPolicy } from './check-policy.ts';
 import { checkIdentity, checkRuntime } from './check-runtime.ts';
 import type { PolicyPart } from './files/policy.ts';
+import type { ServerPart } from './files/servers.ts';
+import { checkSandboxes, profileOf } from './check-sandbox.ts';
 import type { PackPart } from './files/runtime.ts';
 import { ToolNames } from './names.ts';
 import type { Parts } from './parts.ts';
@@ -95,6 +97,7 @@ function checkAll(parts: Partial<Parts>, tools: ToolNames | undefined, problems:
   }
   if (tools !== undefined) checkToolNames(parts, tools, problems);
   checkTokens(parts, problems);
+  checkSandboxes(parts, problems);
 }
 
 class Linker {
@@ -133,8 +136,12 @@ class Linker {
       servers: record([...servers.values()].map((one) => [one.name, this.#server(one)] as const)),
       memory,
       approvals,
-      controls,
+      controls: this.#controls(controls),
     };
+  }
+
+  #controls({ sandbox: _sandbox, ...rest }: Parts['controls']): RuntimeConfig['controls'] {
+    return rest;
   }
 
   #ids(written: readonly string[]): string[] {
@@ -227,7 +234,11 @@ class Linker {
     return { ...one, allowTools: this.#ids(one.allowTools), approvalRequiredTools };
   }
 
-  #server(one: DownstreamServer): DownstreamServer {
+  #server({ sandbox: own, ...one }: ServerPart): DownstreamServer {
+    const profile = profileOf(
+      { ...one, ...(own === undefined ? {} : { sandbox: own }) },
+      this.#parts.controls,
+    );
     const expand = (text: string): string => expandTokens(text, this.#tokens);
     const env = Object.entries(one.env).map(([name, value]) => {
       return [name, 'value' in value ? { value: expand(value.value) } : value] as const;
@@ -238,6 +249,14 @@ class Linker {
       ...(one.cwd === undefined ? {} : { cwd: expand(one.cwd) }),
       args: one.args.map(expand),
       env: record(env),
+      ...(profile === undefined
+        ? {}
+        : {
+            sandbox: {
+              ...profile,
+              entries: profile.entries.map((entry) => ({ ...entry, path: expand(entry.path) })),
+            },
+          }),
     };
   }
 }

@@ -57,9 +57,15 @@ async function configDigest(found: FoundParts, directory: string): Promise<strin
 function policyDigest(found: FoundParts): string {
   const intents = found.files.find((file) => file.name === 'runtime.yaml')?.tree['agent_runtime'];
   const deciding = found.files.filter((file) => DECIDING_FILES.includes(file.name));
+  const controls = found.files.find((file) => file.name === 'runtime-controls.yaml')?.tree[
+    'runtime_controls'
+  ];
+  // What confines a tool is part of what was decided about it; how long a run may wait is not.
+  const sandbox = (controls as { sandbox_profile?: JsonObject } | undefined)?.sandbox_profile;
   return digestJson({
     files: Object.fromEntries(deciding.map((file) => [file.name, withoutTokens(file.name, file.tree)])),
     intents: (intents as { intents?: JsonObject } | undefined)?.intents ?? {},
+    ...(sandbox === undefined ? {} : { sandbox_profile: sandbox }),
   });
 }
 

@@ -146,6 +146,33 @@ export interface IdentityConfig {
   delegations: { actor: string; principal: string; scope: string }[];
 }
 
+/** A directory of the machine, or a small file made for the server; at the same path inside. */
+export type SandboxEntry =
+  | { source: 'local_dir'; path: string; readOnly: boolean }
+  | { source: 'inline_file'; path: string; readOnly: true; content: string };
+
+/** What confines a stdio server. */
+export interface SandboxProfile {
+  manifestVersion: 1;
+  /** Where this machine cannot confine. */
+  missing: 'refuse' | 'warn';
+  entries: SandboxEntry[];
+  shell: 'restricted' | 'full';
+  network: 'denied' | 'full';
+  secrets: 'none' | 'declared';
+  resume: 'allowed' | 'denied';
+  snapshot: 'none' | 'required_on_completion';
+  persist: boolean;
+  limits: {
+    cpuSeconds: number;
+    memoryMb: number;
+    processes: number;
+    openFiles: number;
+    fileMb: number;
+    scratchMb: number;
+  };
+}
+
 /** One entry of servers.yaml: a downstream MCP server. */
 export interface DownstreamServer {
   name: string;
@@ -158,6 +185,8 @@ export interface DownstreamServer {
   envAllow: string[];
   /** Values set for the child; `{fromFile}` and `{fromEnv}` are read at start, never printed. */
   env: Record<string, { value: string } | { fromEnv: string } | { fromFile: string }>;
+  /** stdio: the server's own, else the one of runtime-controls.yaml; absent: nothing confines it. */
+  sandbox?: SandboxProfile;
   url?: string;
   era: 'auto' | 'legacy' | 'modern';
   startTimeoutSeconds: number;

@@ -345,6 +345,7 @@ async function commitOutcome(
       durationMs: deps.clock.monotonic() - started.monotonic,
       attempts: tried.attempts,
       notes: tried.result.notes,
+      ...(tried.result.confinement === undefined ? {} : { confinement: tried.result.confinement }),
     },
     result: judged.result,
     stored:

@@ -399,16 +399,6 @@ export const CATALOG_FAULTS: Fault[] = [
     ['explode', '/runtime_controls/on_expiry', 'must be "cancel_run" or "keep"'],
   ),
   fault(
-    'a sandbox profile',
-    'runtime-controls.yaml',
-    ['  pause_allowed: true', '  sandbox_profile: { manifest_version: 1 }\n  pause_allowed: true'],
-    [
-      'sandbox_profile:',
-      '/runtime_controls/sandbox_profile',
-      'sandbox_profile is not supported yet: nothing would enforce it; policy.yaml has sandbox and scopes',
-    ],
-  ),
-  fault(
     'capability sessions',
     'runtime-controls.yaml',
     ['  pause_allowed: true', '  capability_sessions: {}\n  pause_allowed: true'],

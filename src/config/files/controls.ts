@@ -1,9 +1,10 @@
 // Owns runtime-controls.yaml: what operators may do with a run, and what happens to one that waits too long.
 import { z } from 'zod';
 import { closed, label, plainId, refused, whole } from '../shape.ts';
-import type { RuntimeControls } from '../types.ts';
+import type { RuntimeControls, SandboxProfile } from '../types.ts';
 import { defineFile } from './file.ts';
 import type { ConfigFile } from './file.ts';
+import { buildProfile, sandboxProfile } from './sandbox-profile.ts';
 
 const schema = closed({
   runtime_controls: closed({
@@ -22,13 +23,18 @@ const schema = closed({
     delegated_authorization: refused(
       'delegated_authorization is not supported yet: who may act for whom is listed in identity.yaml, delegations',
     ),
-    sandbox_profile: refused(
-      'sandbox_profile is not supported yet: nothing would enforce it; policy.yaml has sandbox and scopes',
-    ),
+    sandbox_profile: sandboxProfile
+      .optional()
+      .describe('Confines every stdio server that has no profile of its own in servers.yaml.'),
   }).prefault({}),
 });
 
-export const controlsFile: ConfigFile<RuntimeControls> = defineFile(
+/** The controls, and the profile that servers without one of their own get. */
+export interface ControlsPart extends RuntimeControls {
+  sandbox?: SandboxProfile;
+}
+
+export const controlsFile: ConfigFile<ControlsPart> = defineFile(
   'runtime-controls.yaml',
   false,
   schema,
@@ -40,5 +46,6 @@ export const controlsFile: ConfigFile<RuntimeControls> = defineFile(
     maxWaitSeconds: raw.max_wait_seconds,
     onExpiry: raw.on_expiry,
     capabilitySessionOwner: raw.capability_session_owner,
+    ...(raw.sandbox_profile === undefined ? {} : { sandbox: buildProfile(raw.sandbox_profile) }),
   }),
 );
