@@ -57,6 +57,8 @@ export interface Capability {
   /** JSON pointers (`/path`; `-` stands for every array element) of arguments that are paths, beyond what names say. */
   pathArguments: { pointer: string; access: 'read' | 'write' }[];
   urlArguments: string[];
+  /** What an argument is for: `sink` steers an effect, `reference` names what was looked up, `content` is carried. */
+  argumentRoles?: { pointer: string; role: 'sink' | 'reference' | 'content' }[];
   /** For in_process and host tools, whose schema no server declares. */
   inputSchema?: JsonObject;
   description?: string;

@@ -8,7 +8,7 @@
 // K5  Deciding is repeated when anything it relied on changed before the commit.
 // K6  An exception on the way to a decision is a recorded deny.
 import { RuntimeError } from '../base/errors.ts';
-import type { Commit, CounterMove } from '../store/contract.ts';
+import type { Commit, CounterMove, Guard } from '../store/contract.ts';
 import type { Held } from './approvals/approvals.ts';
 import { describeKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
@@ -193,6 +193,13 @@ interface StartCommit {
   receiptId: string;
 }
 
+/** Where rules look back: every start is counted, and one that was decided by the past holds only if none came between. */
+function orderOf({ ordered }: PreparedCall): { moves: CounterMove[]; guards: Guard[] } {
+  if (ordered === undefined) return { moves: [], guards: [] };
+  const guards = ordered.is === undefined ? [] : [{ key: ordered.key, is: ordered.is }];
+  return { moves: [{ key: ordered.key, add: 1 }], guards };
+}
+
 /** K1-K3 in one transaction: the start receipt, the spent approval, the reserved key, the counters. */
 function startCommit(
   deps: KernelDeps,
@@ -216,13 +223,14 @@ function startCommit(
           ),
         ];
   const repeat = repeatMove(call.repeated, deps.config.policy.cycle, at);
+  const order = orderOf(call);
   return {
     receiptId: facts.receiptId,
     commit: {
       appends: [...(begun.appends ?? []), ...(spent.appends ?? [])],
       rows: [...(begun.rows ?? []), ...(spent.rows ?? []), ...reservation],
-      counters: [...admittedMoves(deps, call, at), repeat.move],
-      guards: [{ key: controlsKey(call.request), is: controls }, ...repeat.guards],
+      counters: [...admittedMoves(deps, call, at), repeat.move, ...order.moves],
+      guards: [{ key: controlsKey(call.request), is: controls }, ...repeat.guards, ...order.guards],
     },
   };
 }

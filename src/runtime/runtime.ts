@@ -34,6 +34,7 @@ import { endWithProcess } from '../kernel/sandbox/process-end.ts';
 import type { ConfineOptions } from '../kernel/sandbox/launch.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
 import { createPack } from '../pack/pack.ts';
+import { createPasts } from '../pack/sessions/past.ts';
 import type { SessionCopies } from '../pack/managed/copy.ts';
 import type { Pack } from '../pack/pack.ts';
 import type { Store } from '../store/contract.ts';
@@ -111,6 +112,7 @@ function kernelOf(parts: Omit<Parts, 'kernel' | 'pack' | 'leaveProcess'>, option
     store,
     gate,
     approvals: createApprovals(store),
+    past: createPasts(store, config),
     directory: pinning.directory,
     executors: [downstream, ...(options.executors ?? [])],
     redactor: parts.redactor,

@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../base/json.ts';
 import type { Budget, Capability, Scope, Verdict } from '../../config/types.ts';
 import type { Caller, Delegation } from '../identity.ts';
+import type { NoPast, Past } from './past.ts';
 
 /** Every rule of the gate, in the order in which its denials are reported. */
 export const RULE_ORDER = [
@@ -100,6 +101,8 @@ export interface DecisionInput {
   inputSchema?: JsonObject;
   paths: ResolvedPath[];
   history: CallHistory;
+  /** Gathered only for tools whose rules look at it (`Gate.looksBack`). */
+  past?: Past | NoPast;
   /** Tighter limits of this session, from the host. */
   limits?: Budget;
 }

@@ -49,6 +49,10 @@ export interface Gate {
   decideWithout(input: DecisionInput, cause: Verdicted): Decision;
   /** What can be said of a tool before its arguments are known. */
   reach(input: ReachInput): Reach;
+  /** Whether a rule about this tool needs the session's past. */
+  looksBack(tool: string): boolean;
+  /** Whether any tool's rules need it: then calls of a session are put in order. */
+  readonly ordersCalls: boolean;
   /** Whether a run may begin: run_001, run_002, run_003, or run_010. */
   precheck(who: { caller: Caller; agentId: string }): Verdicted;
   /** Must have been awaited for a tool's schema before `decide`; a schema that was not prepared denies. */
@@ -211,6 +215,8 @@ export function createGate(config: RuntimeConfig, schemas: SchemaCache = new Sch
   const plan = compilePlan(config);
   return {
     policyDigest: config.policy.digest,
+    looksBack: (tool) => plan.tools.get(tool)?.looksBack === true,
+    ordersCalls: [...plan.tools.values()].some((tool) => tool.looksBack),
     decide(input) {
       try {
         return decideCall(plan, schemas, input);
