@@ -16,6 +16,7 @@ import { expandTokens, tokenProblem } from './tokens.ts';
 import type { TokenValues } from './tokens.ts';
 import type {
   Capability,
+  DelegationGrant,
   DownstreamServer,
   Intent,
   Policy,
@@ -58,7 +59,10 @@ function checkTokens(parts: Partial<Parts>, problems: Problems): void {
 
 /** Every name of a tool in agent.yaml and policy.yaml must lead to a capability. */
 function checkToolNames(parts: Partial<Parts>, tools: ToolNames, problems: Problems): void {
-  const { agent, policy } = parts;
+  const { agent, identity, policy } = parts;
+  for (const [at, { capabilities = [] }] of identity?.delegations.entries() ?? []) {
+    tools.list(capabilities, 'identity.yaml', ['identity', 'delegations', at, 'capabilities'], problems);
+  }
   if (agent !== undefined) tools.list(agent.approved, 'agent.yaml', ['approved_capabilities'], problems);
   if (policy === undefined) return;
   const file = 'policy.yaml';
@@ -128,7 +132,7 @@ class Linker {
       },
       capabilities: record([...capabilities.values()].map((one) => [one.id, this.#capability(one)] as const)),
       policy: this.#policy(policy),
-      identity,
+      identity: { ...identity, delegations: identity.delegations.map((one) => this.#grant(one)) },
       models: this.#models(pack),
       intents: record([...(pack?.intents.values() ?? [])].map((one) => [one.id, this.#intent(one)] as const)),
       limits: pack?.limits ?? NO_LIMITS,
@@ -138,6 +142,10 @@ class Linker {
       approvals,
       controls: this.#controls(controls),
     };
+  }
+
+  #grant({ capabilities, ...one }: DelegationGrant): DelegationGrant {
+    return capabilities === undefined ? one : { ...one, capabilities: this.#ids(capabilities) };
   }
 
   #controls({ sandbox: _sandbox, ...rest }: Parts['controls']): RuntimeConfig['controls'] {

@@ -60,12 +60,16 @@ function policyDigest(found: FoundParts): string {
   const controls = found.files.find((file) => file.name === 'runtime-controls.yaml')?.tree[
     'runtime_controls'
   ];
-  // What confines a tool is part of what was decided about it; how long a run may wait is not.
-  const sandbox = (controls as { sandbox_profile?: JsonObject } | undefined)?.sandbox_profile;
+  // What confines a tool, and on whose authority it runs, is part of what was decided; how long a run may wait is not.
+  const { sandbox_profile: sandbox, delegated_authorization: delegation } = (controls ?? {}) as Record<
+    string,
+    JsonObject | undefined
+  >;
   return digestJson({
     files: Object.fromEntries(deciding.map((file) => [file.name, withoutTokens(file.name, file.tree)])),
     intents: (intents as { intents?: JsonObject } | undefined)?.intents ?? {},
     ...(sandbox === undefined ? {} : { sandbox_profile: sandbox }),
+    ...(delegation === undefined ? {} : { delegated_authorization: delegation }),
   });
 }
 

@@ -133,6 +133,16 @@ export interface Intent {
   approvalRequiredTools: string[];
 }
 
+/** A caller may act for another principal only as listed here. */
+export interface DelegationGrant {
+  /** `stdio`: every process that is connected over stdio. */
+  actor: string;
+  principal: string;
+  scope: string;
+  /** Canonical ids that it covers; absent: the tool or the server that the scope names. */
+  capabilities?: string[];
+}
+
 /** identity.yaml */
 export interface IdentityConfig {
   stdio: { tenant: string; principal?: string; roles: string[]; scopes: string[]; lane?: string };
@@ -144,8 +154,7 @@ export interface IdentityConfig {
     tokenSha256?: string;
     lane?: string;
   }[];
-  /** A caller may act for another principal only as listed here. */
-  delegations: { actor: string; principal: string; scope: string }[];
+  delegations: DelegationGrant[];
 }
 
 /** A directory of the machine, or a small file made for the server; at the same path inside. */
@@ -247,6 +256,13 @@ export interface RuntimeControls {
   maxWaitSeconds: number;
   onExpiry: 'cancel_run' | 'keep';
   capabilitySessionOwner: string;
+  /** Absent: the first of each. */
+  delegation?: {
+    /** Which modes a session may have; platform_owned always. */
+    authorizationMode: 'user_delegated_or_platform_owned' | 'platform_owned' | 'any';
+    /** A call of a session whose grant is gone: asked of a person, or denied. */
+    onRevoke: 'cancel_or_reapprove' | 'cancel';
+  };
 }
 
 export interface RuntimeConfig {

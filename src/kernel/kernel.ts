@@ -246,6 +246,7 @@ function startFacts(deps: KernelDeps, admitted: Admitted): Start {
     redactedFields: shown.fields,
     executionMode: executionMode(call),
     toolPrincipal: call.capability?.toolPrincipal ?? '',
+    runtimePrincipal: deps.config.agent.runtimePrincipal,
     ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
     ...(reserved.key === undefined ? {} : { idempotencyKey: reserved.key.id }),
   };

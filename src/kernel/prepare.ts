@@ -142,6 +142,7 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
       id: session.id,
       lane: session.lane,
       task: session.task,
+      actor: session.actor,
       ...(session.intent === undefined ? {} : { intent: session.intent }),
     },
     pin,

@@ -389,7 +389,7 @@ export const CATALOG_FAULTS: Fault[] = [
     [
       'delegated_authorization:',
       '/approvals/delegated_authorization',
-      'delegated_authorization is not supported yet: who may act for whom is listed in identity.yaml, delegations',
+      'delegated_authorization stands in runtime-controls.yaml; who may act for whom is listed in identity.yaml, delegations',
     ],
   ),
   fault(

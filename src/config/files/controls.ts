@@ -20,9 +20,25 @@ const schema = closed({
     capability_sessions: refused(
       'capability_sessions is not supported yet: how sessions expire and resume is fixed in this version',
     ),
-    delegated_authorization: refused(
-      'delegated_authorization is not supported yet: who may act for whom is listed in identity.yaml, delegations',
-    ),
+    delegated_authorization: closed({
+      authorization_mode: z
+        .enum(['user_delegated_or_platform_owned', 'platform_owned', 'any'])
+        .default('user_delegated_or_platform_owned')
+        .describe('Which modes a session may have. any: human_approved too.'),
+      on_authorization_revoke: z
+        .enum(['cancel_or_reapprove', 'cancel'])
+        .default('cancel_or_reapprove')
+        .describe('A call whose grant is gone is asked of a person anew, or denied.'),
+      // One value each: how it is, said in the words of the source systems.
+      delegated_principal_policy: z
+        .literal('explicit_principal_binding_required')
+        .default('explicit_principal_binding_required'),
+      token_reuse_policy: z
+        .literal('reuse_within_valid_paused_run_only')
+        .default('reuse_within_valid_paused_run_only'),
+      subagent_inheritance: z.literal('denied_by_default').default('denied_by_default'),
+      resume: z.literal('resume_existing_session_if_valid').default('resume_existing_session_if_valid'),
+    }).prefault({}),
     sandbox_profile: sandboxProfile
       .optional()
       .describe('Confines every stdio server that has no profile of its own in servers.yaml.'),
@@ -46,6 +62,10 @@ export const controlsFile: ConfigFile<ControlsPart> = defineFile(
     maxWaitSeconds: raw.max_wait_seconds,
     onExpiry: raw.on_expiry,
     capabilitySessionOwner: raw.capability_session_owner,
+    delegation: {
+      authorizationMode: raw.delegated_authorization.authorization_mode,
+      onRevoke: raw.delegated_authorization.on_authorization_revoke,
+    },
     ...(raw.sandbox_profile === undefined ? {} : { sandbox: buildProfile(raw.sandbox_profile) }),
   }),
 );

@@ -95,7 +95,14 @@ export interface DecisionInput {
   caller: Caller;
   delegation: Delegation;
   agentId: string;
-  session: { id: string; intent?: string; lane: string; task: string };
+  session: {
+    id: string;
+    intent?: string;
+    lane: string;
+    task: string;
+    /** Whom the session was minted for; grants of delegation name it. Absent: the caller's. */
+    actor?: string;
+  };
   capability?: Capability;
   pin: PinState;
   inputSchema?: JsonObject;

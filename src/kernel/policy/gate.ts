@@ -19,6 +19,7 @@ import type { PreparedSchema } from './arg-schema.ts';
 import { checkPaths, checkSchema, checkUrls } from './argument-rules.ts';
 import { checkRules } from './configured-rules.ts';
 import type { Decision, DecisionInput, PinState, RuleId, Verdicted } from './decision.ts';
+import { checkDelegation } from './delegation.ts';
 import { checkBudget, checkCycle } from './limit-rules.ts';
 import { compilePlan } from './plan.ts';
 import type { Plan, ToolPlan } from './plan.ts';
@@ -78,6 +79,7 @@ type Check = (context: RuleContext) => void;
 
 const BY_CALLER: readonly (readonly [RuleId, Check])[] = [
   ['run_precheck', checkPrecheck],
+  ['run_precheck', checkDelegation],
   ['tool_registry', checkRegistry],
   ['inventory', checkInventory],
   ['tool_pin', checkPin],
