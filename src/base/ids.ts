@@ -12,6 +12,7 @@ export type IdKind =
   | 'rcp' // receipt
   | 'inst' // process instance
   | 'esc' // operator item raised by an escalation
+  | 'sbx' // sandbox: one confined process
   | 'grant';
 
 export interface Ids {

@@ -134,6 +134,12 @@ function liveDigest(connection: Connection, tool: LiveTool): string {
   return digest;
 }
 
+const UNCONFINABLE = 'SUBPROCESS_SANDBOX_UNAVAILABLE';
+
+function isUnconfinable(thrown: unknown): boolean {
+  return thrown instanceof RuntimeError && thrown.details['cause'] === UNCONFINABLE;
+}
+
 interface Opened {
   session: Session;
   fault: (answer: ToolAnswer) => string | undefined;
@@ -226,7 +232,7 @@ async function run(
       return failed(ended, `${ERRORS[ended].sentence} The server had not been asked yet.`, 'not_executed');
     }
     const reason = thrown instanceof Error ? thrown.message : 'no reason given';
-    return failed('DOWNSTREAM_UNAVAILABLE', reason, 'not_executed');
+    return failed(isUnconfinable(thrown) ? UNCONFINABLE : 'DOWNSTREAM_UNAVAILABLE', reason, 'not_executed');
   }
   if ('kind' in opened) {
     if (opened.code === 'SPEC_TAMPERED') options.onDrift?.(name);
@@ -235,7 +241,8 @@ async function run(
   // The last moment at which an end costs nothing.
   const ended = ownEnd(deadline, io);
   if (ended !== undefined) return failed(ended, ERRORS[ended].sentence, 'not_executed');
-  return callTool(execution, connection, opened, { io, deadline });
+  const result = await callTool(execution, connection, opened, { io, deadline });
+  return { ...result, confinement: opened.session.confinement };
 }
 
 /** Runs admitted `mcp_stdio` calls. Never throws. */

@@ -8,6 +8,7 @@ import { isObject } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { DownstreamServer } from '../config/types.ts';
 import type { Progress } from '../kernel/execution/executor.ts';
+import type { Confinement } from '../kernel/sandbox/confine.ts';
 import type { Sandbox } from '../kernel/sandbox/contract.ts';
 import type { Environment } from '../kernel/sandbox/environment.ts';
 import { parseToolList } from './definitions.ts';
@@ -36,6 +37,8 @@ export interface CallOptions {
 export interface Session {
   readonly era: 'legacy' | 'modern';
   readonly pid: number;
+  /** What the child is held to. */
+  readonly confinement: Confinement;
   /** Replies to nothing and lines that were no messages, so far. */
   oddities(): number;
   /** The list as it is now: asked again only after the server said that it changed. */
@@ -147,6 +150,7 @@ async function startTransport(server: DownstreamServer, deps: SessionDeps): Prom
     args: server.args,
     envAllow: server.envAllow,
     env,
+    ...(server.sandbox === undefined ? {} : { profile: server.sandbox }),
     ...(server.cwd === undefined ? {} : { cwd: server.cwd }),
     ...(onStderr === undefined ? {} : { onStderr: (line: string) => onStderr(server.name, line) }),
   });
@@ -200,6 +204,7 @@ async function open(
   return {
     era: client.getProtocolEra() === 'modern' ? 'modern' : 'legacy',
     pid: transport.pid,
+    confinement: transport.confinement,
     oddities: () => heard.strays + transport.garbage,
     tools: (until) => listing.current(until),
     listed: () => listing.last(),

@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { isObject } from '../base/json.ts';
 import { scanJsonText } from '../base/strict-json.ts';
+import type { Confinement } from '../kernel/sandbox/confine.ts';
 import type { Exit, SpawnedProcess } from '../kernel/sandbox/contract.ts';
 
 export interface TransportLimits {
@@ -37,6 +38,7 @@ export class StdioTransport implements Transport {
   /** With `stderr` the mark by which the SDK knows a child process, whose silence means an old protocol. */
   readonly pid: number;
   readonly stderr = null;
+  readonly confinement: Confinement;
   fault: RuntimeError | undefined;
   /** Resolves with `fault` once the child is gone. */
   readonly ended: Promise<RuntimeError>;
@@ -60,6 +62,7 @@ export class StdioTransport implements Transport {
 
   constructor(child: SpawnedProcess, label: string, limits: TransportLimits, clock: Clock) {
     this.pid = child.pid;
+    this.confinement = child.confinement;
     this.#child = child;
     this.#label = label;
     this.#limits = limits;

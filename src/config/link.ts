@@ -4,6 +4,8 @@ import { checkCatalog, checkServers } from './check-catalog.ts';
 import { checkPolicy } from './check-policy.ts';
 import { checkIdentity, checkRuntime } from './check-runtime.ts';
 import type { PolicyPart } from './files/policy.ts';
+import type { ServerPart } from './files/servers.ts';
+import { checkSandboxes, profileOf } from './check-sandbox.ts';
 import type { PackPart } from './files/runtime.ts';
 import { ToolNames } from './names.ts';
 import type { Parts } from './parts.ts';
@@ -14,6 +16,7 @@ import { expandTokens, tokenProblem } from './tokens.ts';
 import type { TokenValues } from './tokens.ts';
 import type {
   Capability,
+  DelegationGrant,
   DownstreamServer,
   Intent,
   Policy,
@@ -56,7 +59,10 @@ function checkTokens(parts: Partial<Parts>, problems: Problems): void {
 
 /** Every name of a tool in agent.yaml and policy.yaml must lead to a capability. */
 function checkToolNames(parts: Partial<Parts>, tools: ToolNames, problems: Problems): void {
-  const { agent, policy } = parts;
+  const { agent, identity, policy } = parts;
+  for (const [at, { capabilities = [] }] of identity?.delegations.entries() ?? []) {
+    tools.list(capabilities, 'identity.yaml', ['identity', 'delegations', at, 'capabilities'], problems);
+  }
   if (agent !== undefined) tools.list(agent.approved, 'agent.yaml', ['approved_capabilities'], problems);
   if (policy === undefined) return;
   const file = 'policy.yaml';
@@ -95,6 +101,7 @@ function checkAll(parts: Partial<Parts>, tools: ToolNames | undefined, problems:
   }
   if (tools !== undefined) checkToolNames(parts, tools, problems);
   checkTokens(parts, problems);
+  checkSandboxes(parts, problems);
 }
 
 class Linker {
@@ -125,7 +132,7 @@ class Linker {
       },
       capabilities: record([...capabilities.values()].map((one) => [one.id, this.#capability(one)] as const)),
       policy: this.#policy(policy),
-      identity,
+      identity: { ...identity, delegations: identity.delegations.map((one) => this.#grant(one)) },
       models: this.#models(pack),
       intents: record([...(pack?.intents.values() ?? [])].map((one) => [one.id, this.#intent(one)] as const)),
       limits: pack?.limits ?? NO_LIMITS,
@@ -133,8 +140,16 @@ class Linker {
       servers: record([...servers.values()].map((one) => [one.name, this.#server(one)] as const)),
       memory,
       approvals,
-      controls,
+      controls: this.#controls(controls),
     };
+  }
+
+  #grant({ capabilities, ...one }: DelegationGrant): DelegationGrant {
+    return capabilities === undefined ? one : { ...one, capabilities: this.#ids(capabilities) };
+  }
+
+  #controls({ sandbox: _sandbox, ...rest }: Parts['controls']): RuntimeConfig['controls'] {
+    return rest;
   }
 
   #ids(written: readonly string[]): string[] {
@@ -227,7 +242,11 @@ class Linker {
     return { ...one, allowTools: this.#ids(one.allowTools), approvalRequiredTools };
   }
 
-  #server(one: DownstreamServer): DownstreamServer {
+  #server({ sandbox: own, ...one }: ServerPart): DownstreamServer {
+    const profile = profileOf(
+      { ...one, ...(own === undefined ? {} : { sandbox: own }) },
+      this.#parts.controls,
+    );
     const expand = (text: string): string => expandTokens(text, this.#tokens);
     const env = Object.entries(one.env).map(([name, value]) => {
       return [name, 'value' in value ? { value: expand(value.value) } : value] as const;
@@ -238,6 +257,14 @@ class Linker {
       ...(one.cwd === undefined ? {} : { cwd: expand(one.cwd) }),
       args: one.args.map(expand),
       env: record(env),
+      ...(profile === undefined
+        ? {}
+        : {
+            sandbox: {
+              ...profile,
+              entries: profile.entries.map((entry) => ({ ...entry, path: expand(entry.path) })),
+            },
+          }),
     };
   }
 }

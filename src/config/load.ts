@@ -57,9 +57,19 @@ async function configDigest(found: FoundParts, directory: string): Promise<strin
 function policyDigest(found: FoundParts): string {
   const intents = found.files.find((file) => file.name === 'runtime.yaml')?.tree['agent_runtime'];
   const deciding = found.files.filter((file) => DECIDING_FILES.includes(file.name));
+  const controls = found.files.find((file) => file.name === 'runtime-controls.yaml')?.tree[
+    'runtime_controls'
+  ];
+  // What confines a tool, and on whose authority it runs, is part of what was decided; how long a run may wait is not.
+  const { sandbox_profile: sandbox, delegated_authorization: delegation } = (controls ?? {}) as Record<
+    string,
+    JsonObject | undefined
+  >;
   return digestJson({
     files: Object.fromEntries(deciding.map((file) => [file.name, withoutTokens(file.name, file.tree)])),
     intents: (intents as { intents?: JsonObject } | undefined)?.intents ?? {},
+    ...(sandbox === undefined ? {} : { sandbox_profile: sandbox }),
+    ...(delegation === undefined ? {} : { delegated_authorization: delegation }),
   });
 }
 

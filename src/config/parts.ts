@@ -9,6 +9,7 @@ import { approvalsFile } from './files/approvals.ts';
 import { capabilitiesFile } from './files/capabilities.ts';
 import type { CapabilitiesPart } from './files/capabilities.ts';
 import { controlsFile } from './files/controls.ts';
+import type { ControlsPart } from './files/controls.ts';
 import type { ConfigFile } from './files/file.ts';
 import { identityFile } from './files/identity.ts';
 import { memoryFile } from './files/memory.ts';
@@ -21,7 +22,7 @@ import type { ServersPart } from './files/servers.ts';
 import type { Problems } from './problems.ts';
 import { MAX_YAML_BYTES } from './scan.ts';
 import { didYouMean } from './suggest.ts';
-import type { ApprovalsConfig, IdentityConfig, MemoryConfig, RuntimeControls } from './types.ts';
+import type { ApprovalsConfig, IdentityConfig, MemoryConfig } from './types.ts';
 import { readYaml } from './yaml.ts';
 
 export interface Parts {
@@ -33,7 +34,7 @@ export interface Parts {
   servers: ServersPart;
   memory: MemoryConfig;
   approvals: ApprovalsConfig;
-  controls: RuntimeControls;
+  controls: ControlsPart;
 }
 
 type PartFiles = { readonly [K in keyof Parts]: ConfigFile<Parts[K]> };

@@ -57,6 +57,8 @@ export interface Capability {
   /** JSON pointers (`/path`; `-` stands for every array element) of arguments that are paths, beyond what names say. */
   pathArguments: { pointer: string; access: 'read' | 'write' }[];
   urlArguments: string[];
+  /** What an argument is for: `sink` steers an effect, `reference` names what was looked up, `content` is carried. */
+  argumentRoles?: { pointer: string; role: 'sink' | 'reference' | 'content' }[];
   /** For in_process and host tools, whose schema no server declares. */
   inputSchema?: JsonObject;
   description?: string;
@@ -131,6 +133,16 @@ export interface Intent {
   approvalRequiredTools: string[];
 }
 
+/** A caller may act for another principal only as listed here. */
+export interface DelegationGrant {
+  /** `stdio`: every process that is connected over stdio. */
+  actor: string;
+  principal: string;
+  scope: string;
+  /** Canonical ids that it covers; absent: the tool or the server that the scope names. */
+  capabilities?: string[];
+}
+
 /** identity.yaml */
 export interface IdentityConfig {
   stdio: { tenant: string; principal?: string; roles: string[]; scopes: string[]; lane?: string };
@@ -142,8 +154,34 @@ export interface IdentityConfig {
     tokenSha256?: string;
     lane?: string;
   }[];
-  /** A caller may act for another principal only as listed here. */
-  delegations: { actor: string; principal: string; scope: string }[];
+  delegations: DelegationGrant[];
+}
+
+/** A directory of the machine, or a small file made for the server; at the same path inside. */
+export type SandboxEntry =
+  | { source: 'local_dir'; path: string; readOnly: boolean }
+  | { source: 'inline_file'; path: string; readOnly: true; content: string };
+
+/** What confines a stdio server. */
+export interface SandboxProfile {
+  manifestVersion: 1;
+  /** Where this machine cannot confine. */
+  missing: 'refuse' | 'warn';
+  entries: SandboxEntry[];
+  shell: 'restricted' | 'full';
+  network: 'denied' | 'full';
+  secrets: 'none' | 'declared';
+  resume: 'allowed' | 'denied';
+  snapshot: 'none' | 'required_on_completion';
+  persist: boolean;
+  limits: {
+    cpuSeconds: number;
+    memoryMb: number;
+    processes: number;
+    openFiles: number;
+    fileMb: number;
+    scratchMb: number;
+  };
 }
 
 /** One entry of servers.yaml: a downstream MCP server. */
@@ -158,6 +196,8 @@ export interface DownstreamServer {
   envAllow: string[];
   /** Values set for the child; `{fromFile}` and `{fromEnv}` are read at start, never printed. */
   env: Record<string, { value: string } | { fromEnv: string } | { fromFile: string }>;
+  /** stdio: the server's own, else the one of runtime-controls.yaml; absent: nothing confines it. */
+  sandbox?: SandboxProfile;
   url?: string;
   era: 'auto' | 'legacy' | 'modern';
   startTimeoutSeconds: number;
@@ -244,6 +284,13 @@ export interface RuntimeControls {
   maxWaitSeconds: number;
   onExpiry: 'cancel_run' | 'keep';
   capabilitySessionOwner: string;
+  /** Absent: the first of each. */
+  delegation?: {
+    /** Which modes a session may have; platform_owned always. */
+    authorizationMode: 'user_delegated_or_platform_owned' | 'platform_owned' | 'any';
+    /** A call of a session whose grant is gone: asked of a person, or denied. */
+    onRevoke: 'cancel_or_reapprove' | 'cancel';
+  };
 }
 
 export interface RuntimeConfig {

@@ -3,6 +3,7 @@
 import { RuntimeError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Capability, RuntimeConfig } from '../config/types.ts';
+import { suggestRoles } from '../kernel/catalog/roles.ts';
 import type { ToolDefinition, ToolDirectory } from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
@@ -68,6 +69,16 @@ export interface CatalogParts {
   gate: Gate;
   /** How the server is in this process; absent where none is started. */
   serverState?: (server: string) => string | undefined;
+}
+
+/** The roles of arguments; where the catalog gives none, what their names and formats suggest. */
+function roleView(capability: Capability | undefined, definition: ToolDefinition | undefined): JsonObject {
+  const lines = (roles: readonly { pointer: string; role: string }[]): string[] =>
+    roles.map(({ pointer, role }) => `${pointer} ${role}`);
+  const given = capability?.argumentRoles ?? [];
+  if (given.length > 0) return { argument_roles: lines(given) };
+  if (definition === undefined) return {};
+  return { suggested_argument_roles: lines(suggestRoles(definition.inputSchema)) };
 }
 
 function definitionView(definition: ToolDefinition): JsonObject {
@@ -164,6 +175,7 @@ export function inspectCapability(parts: CatalogParts, caller: Caller, name: str
     server: serverView(parts, capability?.server ?? definition?.server),
     policy: policyView(parts, caller, id),
     definition: definition === undefined ? null : definitionView(definition),
+    ...roleView(capability, definition),
   };
   return { kind: 'capability', id, state, timeline: [], decisions: [], receipts: [], links: {} };
 }

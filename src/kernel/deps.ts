@@ -2,17 +2,20 @@
 import type { Clock } from '../base/clock.ts';
 import type { Ids } from '../base/ids.ts';
 import type { RuntimeConfig } from '../config/types.ts';
-import type { Append, Head, Store } from '../store/contract.ts';
+import type { Append, ChainKey, Head, Store } from '../store/contract.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { Redactor } from './evidence/redact.ts';
 import type { Executor, ToolDirectory } from './execution/executor.ts';
 import type { Gate } from './policy/gate.ts';
+import type { NoPast, Past } from './policy/past.ts';
 
 export interface KernelDeps {
   config: RuntimeConfig;
   store: Store;
   gate: Gate;
   approvals: Approvals;
+  /** What a session's own chain says of its past, read from its verified records; absent: rules that ask for it deny. */
+  past?: (session: ChainKey) => Promise<Past | NoPast>;
   directory: ToolDirectory;
   executors: readonly Executor[];
   redactor: Redactor;

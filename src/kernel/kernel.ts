@@ -8,7 +8,7 @@
 // K5  Deciding is repeated when anything it relied on changed before the commit.
 // K6  An exception on the way to a decision is a recorded deny.
 import { RuntimeError } from '../base/errors.ts';
-import type { Commit, CommitResult, CounterMove } from '../store/contract.ts';
+import type { Commit, CommitResult, CounterMove, Guard } from '../store/contract.ts';
 import type { Held } from './approvals/approvals.ts';
 import { describeKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
@@ -200,6 +200,13 @@ interface StartCommit {
   receiptId: string;
 }
 
+/** Where rules look back: every start is counted, and one that was decided by the past holds only if none came between. */
+function orderOf({ ordered }: PreparedCall): { moves: CounterMove[]; guards: Guard[] } {
+  if (ordered === undefined) return { moves: [], guards: [] };
+  const guards = ordered.is === undefined ? [] : [{ key: ordered.key, is: ordered.is }];
+  return { moves: [{ key: ordered.key, add: 1 }], guards };
+}
+
 /** K1-K3 in one transaction: the start receipt, the spent approval, the reserved key, the counters. */
 function startCommit(
   deps: KernelDeps,
@@ -223,13 +230,14 @@ function startCommit(
           ),
         ];
   const repeat = repeatMove(call.repeated, deps.config.policy.cycle, at);
+  const order = orderOf(call);
   return {
     receiptId: facts.receiptId,
     commit: {
       appends: [...(begun.appends ?? []), ...(spent.appends ?? [])],
       rows: [...(begun.rows ?? []), ...(spent.rows ?? []), ...reservation],
-      counters: [...admittedMoves(deps, call, at), repeat.move],
-      guards: [{ key: controlsKey(call.request), is: controls }, ...repeat.guards],
+      counters: [...admittedMoves(deps, call, at), repeat.move, ...order.moves],
+      guards: [{ key: controlsKey(call.request), is: controls }, ...repeat.guards, ...order.guards],
     },
   };
 }
@@ -245,6 +253,7 @@ function startFacts(deps: KernelDeps, admitted: Admitted): Start {
     redactedFields: shown.fields,
     executionMode: executionMode(call),
     toolPrincipal: call.capability?.toolPrincipal ?? '',
+    runtimePrincipal: deps.config.agent.runtimePrincipal,
     ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
     ...(reserved.key === undefined ? {} : { idempotencyKey: reserved.key.id }),
   };
@@ -352,6 +361,7 @@ async function commitOutcome(
       durationMs: deps.clock.monotonic() - started.monotonic,
       attempts: tried.attempts,
       notes: tried.result.notes,
+      ...(tried.result.confinement === undefined ? {} : { confinement: tried.result.confinement }),
     },
     result: judged.result,
     stored:

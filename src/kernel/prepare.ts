@@ -9,6 +9,7 @@ import { readHistory, repeatKey, repeatsIn } from './budgets/counters.ts';
 import type { CountedSession } from './budgets/counters.ts';
 import type { CallRequest } from './call.ts';
 import type { KernelDeps } from './deps.ts';
+import { sessionChain } from './evidence/receipts.ts';
 import type { ToolDefinition } from './execution/executor.ts';
 import type { Decision, DecisionInput, PinState } from './policy/decision.ts';
 import { resolvePaths } from './policy/resolve-paths.ts';
@@ -22,6 +23,8 @@ export interface PreparedCall {
   counted: CountedSession;
   /** The count of this exact call, as it was read. */
   repeated: { key: string; value: number };
+  /** Where rules look back: the count of calls begun in this session, and what it was when this one's past was read. */
+  ordered?: { key: string; is?: number };
   actionDigest: string;
 }
 
@@ -87,6 +90,39 @@ async function definitionOf(
   return definition;
 }
 
+function digestOf(request: CallRequest, args: JsonObject, under: { pin: string; policy: string }): string {
+  const { context, session, tool, idempotencyKey } = request;
+  return actionDigest({
+    tenant: context.caller.tenant,
+    principal: context.caller.principal,
+    actor: session.actor,
+    agent: context.agentId,
+    delegation: context.delegation,
+    session: session.id,
+    tool,
+    args,
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...under,
+  });
+}
+
+interface LookedBack {
+  input: Pick<DecisionInput, 'past'>;
+  order: Pick<PreparedCall, 'ordered'>;
+}
+
+const NOTHING_BACK: LookedBack = { input: {}, order: {} };
+
+/** The session's past, where a rule about this tool asks for it, and the order that it holds in. */
+async function lookBack(deps: KernelDeps, request: CallRequest): Promise<LookedBack> {
+  const key = `${encodeURIComponent(request.context.caller.tenant)}|past|${request.session.id}`;
+  if (!deps.gate.looksBack(request.tool)) return { input: {}, order: { ordered: { key } } };
+  // Before the records: a call that starts in between moves it, and this decision is made again.
+  const is = await deps.store.counter(key);
+  const past = await deps.past?.(sessionChain(request));
+  return { input: past === undefined ? {} : { past }, order: { ordered: { key, is } } };
+}
+
 async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject): Promise<PreparedCall> {
   const { config, store, clock } = deps;
   const { context, session, tool } = request;
@@ -106,6 +142,7 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
   const repeats = repeatsIn(repeated.value, now, config.policy.cycle.windowSeconds);
   const paths =
     capability === undefined ? [] : await resolvePaths(args, capability, config.policy.sandbox.root);
+  const back = deps.gate.ordersCalls ? await lookBack(deps, request) : NOTHING_BACK;
   const history = await readHistory(store, config.policy, counted, { now, repeats });
   const input: DecisionInput = {
     tool,
@@ -117,27 +154,18 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
       id: session.id,
       lane: session.lane,
       task: session.task,
+      actor: session.actor,
       ...(session.intent === undefined ? {} : { intent: session.intent }),
     },
     pin,
     paths,
     history,
+    ...back.input,
     ...(capability === undefined ? {} : { capability }),
     ...(definition === undefined ? {} : { inputSchema: definition.inputSchema }),
     ...(session.limits === undefined ? {} : { limits: session.limits }),
   };
-  const action = actionDigest({
-    tenant: context.caller.tenant,
-    principal: context.caller.principal,
-    actor: session.actor,
-    agent: context.agentId,
-    delegation: context.delegation,
-    session: session.id,
-    tool,
-    args,
-    ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
-    pin: pinText(pin),
-    policy: config.policy.digest,
-  });
-  return { request, input, capability, definition, args, counted, repeated, actionDigest: action };
+  const action = digestOf(request, args, { pin: pinText(pin), policy: config.policy.digest });
+  const bound = { capability, definition, args, counted, repeated, ...back.order };
+  return { request, input, ...bound, actionDigest: action };
 }

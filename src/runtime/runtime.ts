@@ -1,6 +1,6 @@
 // Owns the joining of the rooms: store, gate, kernel, capabilities, pack and inspection become one runtime, once.
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
@@ -31,8 +31,10 @@ import { createGate } from '../kernel/policy/gate.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
 import { endWithProcess } from '../kernel/sandbox/process-end.ts';
+import type { ConfineOptions } from '../kernel/sandbox/launch.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
 import { createPack } from '../pack/pack.ts';
+import { createPasts } from '../pack/sessions/past.ts';
 import type { SessionCopies } from '../pack/managed/copy.ts';
 import type { Pack } from '../pack/pack.ts';
 import type { Store } from '../store/contract.ts';
@@ -55,6 +57,7 @@ import { workspaceRecorder } from './workspace-record.ts';
 
 const VERSION = '0.1.0';
 const INSTANCE_LEASE_MS = 30_000;
+const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '');
 
 interface Parts extends CallParts {
   options: RuntimeOptions;
@@ -73,7 +76,7 @@ function pathTokens(options: RuntimeOptions): PathTokens {
   return [
     { path: options.config.policy.sandbox.root, token: '{sandbox}' },
     { path: options.workspace, token: '{workspace}' },
-    { path: fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, ''), token: '{package}' },
+    { path: PACKAGE_ROOT, token: '{package}' },
   ];
 }
 
@@ -113,6 +116,7 @@ function kernelOf(
     store,
     gate,
     approvals: createApprovals(store),
+    past: createPasts(store, config),
     directory: pinning.directory,
     executors: [downstream, ...(options.executors ?? [])],
     redactor: parts.redactor,
@@ -163,6 +167,21 @@ function packOf(parts: Omit<Parts, 'pack' | 'leaveProcess'>, options: RuntimeOpt
   });
 }
 
+/** State, configuration and keys are empty in every sandbox, whatever its profile binds. */
+function confineOptions(options: RuntimeOptions, ids: Ids, log: Log): ConfineOptions {
+  const { config, workspace, stateDirectory } = options;
+  const state = join(workspace, '.agent-runtime');
+  return {
+    masked: [state, config.directory, join(dirname(config.directory), '.agent-runtime'), stateDirectory],
+    packageRoot: PACKAGE_ROOT,
+    homes: join(state, 'sandboxes'),
+    ids,
+    onUnconfined: (server, reason) => {
+      log('warn', 'a server runs without the sandbox that its profile asks for', { server, reason });
+    },
+  };
+}
+
 async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   const { config, env } = options;
   const clock = options.clock ?? systemClock;
@@ -176,7 +195,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs });
   const tokens = pathTokens(options);
   const redactor = redactorOf(config, env);
-  const sandbox = createSandbox({ clock, environment: env });
+  const sandbox = createSandbox({ clock, environment: env, confine: confineOptions(options, ids, log) });
   const downstreams = createDownstreams({
     servers: config.servers,
     sandbox,

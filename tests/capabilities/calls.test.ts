@@ -235,6 +235,7 @@ test('protocol metadata of the server does not travel further, its own does', as
       content: [{ type: 'text', text: 'ok', _meta: { 'vendor/kept': 1 } }],
       isError: false,
       notes: [],
+      confinement: { sandbox: 'none', reason: 'no sandbox_profile' },
     });
   });
 });

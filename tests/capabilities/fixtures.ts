@@ -16,6 +16,7 @@ import { EMPTY_PIN_FILE, pinDigest, pinFileSchema } from '../../src/capabilities
 import type { PinFile, PinStore } from '../../src/capabilities/pin-file.ts';
 import type { CallIo, Execution, ExecutionResult, Executor } from '../../src/kernel/execution/executor.ts';
 import type { Progress } from '../../src/kernel/execution/executor.ts';
+import type { ConfineOptions } from '../../src/kernel/sandbox/launch.ts';
 import { createSandbox } from '../../src/kernel/sandbox/spawn.ts';
 import type { Sandbox } from '../../src/kernel/sandbox/contract.ts';
 import { NO_DELEGATION } from '../../src/kernel/identity.ts';
@@ -23,7 +24,7 @@ import { NO_DELEGATION } from '../../src/kernel/identity.ts';
 export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 
 /** A compiled demo server. */
-export function script(name: 'desk' | 'probe' | 'hostile'): string {
+export function script(name: 'desk' | 'probe' | 'hostile' | 'intruder'): string {
   return fileURLToPath(new URL(`../../dist/testing/servers/${name}.js`, import.meta.url));
 }
 
@@ -144,12 +145,19 @@ export function createBench(
   servers: DownstreamServer[],
   environment: Record<string, string | undefined> = process.env,
   clock: Clock = systemClock,
+  confine?: ConfineOptions,
 ): Bench {
   const directory = mkdtempSync(join(tmpdir(), 'capabilities-'));
   const stderr: string[] = [];
   const drifted: string[] = [];
   const listed: string[] = [];
-  const sandbox = createSandbox({ clock: systemClock, environment, inputGraceMs: 300, termGraceMs: 300 });
+  const sandbox = createSandbox({
+    clock: systemClock,
+    environment,
+    inputGraceMs: 300,
+    termGraceMs: 300,
+    ...(confine === undefined ? {} : { confine }),
+  });
   const downstreams = createDownstreams({
     servers: Object.fromEntries(servers.map((entry) => [entry.name, entry])),
     sandbox,

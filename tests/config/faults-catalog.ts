@@ -389,7 +389,7 @@ export const CATALOG_FAULTS: Fault[] = [
     [
       'delegated_authorization:',
       '/approvals/delegated_authorization',
-      'delegated_authorization is not supported yet: who may act for whom is listed in identity.yaml, delegations',
+      'delegated_authorization stands in runtime-controls.yaml; who may act for whom is listed in identity.yaml, delegations',
     ],
   ),
   fault(
@@ -397,16 +397,6 @@ export const CATALOG_FAULTS: Fault[] = [
     'runtime-controls.yaml',
     ['on_expiry: cancel_run', 'on_expiry: explode'],
     ['explode', '/runtime_controls/on_expiry', 'must be "cancel_run" or "keep"'],
-  ),
-  fault(
-    'a sandbox profile',
-    'runtime-controls.yaml',
-    ['  pause_allowed: true', '  sandbox_profile: { manifest_version: 1 }\n  pause_allowed: true'],
-    [
-      'sandbox_profile:',
-      '/runtime_controls/sandbox_profile',
-      'sandbox_profile is not supported yet: nothing would enforce it; policy.yaml has sandbox and scopes',
-    ],
   ),
   fault(
     'capability sessions',

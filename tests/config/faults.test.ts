@@ -5,11 +5,12 @@ import { describe, expect, test } from 'vitest';
 import { verifies } from '../e2e/verifies.ts';
 import { model } from './fault.ts';
 import { CATALOG_FAULTS } from './faults-catalog.ts';
+import { SANDBOX_FAULTS } from './faults-sandbox.ts';
 import { POLICY_FAULTS } from './faults-policy.ts';
 import { BUNDLED, load, locate, refusal, swap } from './fixture.ts';
 
 describe('a fault', () => {
-  for (const one of [...CATALOG_FAULTS, ...POLICY_FAULTS]) {
+  for (const one of [...CATALOG_FAULTS, ...POLICY_FAULTS, ...SANDBOX_FAULTS]) {
     test(`of ${one.file}: ${one.name}`, async () => {
       const edited = swap(one.from, one.to)(await readFile(join(BUNDLED, one.file), 'utf8'));
       const { problems } = await refusal({ [one.file]: edited });

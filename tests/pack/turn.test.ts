@@ -316,7 +316,12 @@ describe('one governed turn', () => {
     'every record of a session carries who, for whom, and the one task type',
     async () => {
       const config = rigConfig();
-      config.identity.delegations.push({ actor: 'stdio:1', principal: 'anna', scope: 'tickets' });
+      config.identity.delegations.push({
+        actor: 'stdio:1',
+        principal: 'anna',
+        scope: 'tickets',
+        capabilities: ['look'],
+      });
       const rig = createPackRig({ config });
       const authorization = {
         mode: 'user_delegated',

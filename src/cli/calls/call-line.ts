@@ -3,6 +3,8 @@ import { asRuntimeError } from '../../base/errors.ts';
 import { checkJson, DEFAULT_JSON_LIMITS, isObject } from '../../base/json.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseJson } from '../../base/strict-json.ts';
+import { heardIn } from './heard-line.ts';
+import type { HeardLine } from './heard-line.ts';
 
 export interface CallLine {
   id: string | number;
@@ -15,7 +17,9 @@ export interface CallLine {
 }
 
 export type ParsedLine =
-  { ok: true; call: CallLine } | { ok: false; id: string | number | null; field: string; why: string };
+  | { ok: true; call: CallLine }
+  | { ok: true; heard: HeardLine }
+  | { ok: false; id: string | number | null; field: string; why: string };
 
 // The arguments may use all of their own limits, and the line around them comes on top.
 const LINE_LIMITS = {
@@ -111,6 +115,8 @@ export function parseCallLine(text: string): ParsedLine {
     return { ok: false, id: looseId(text), field: offendingField(text, details.field), why: message };
   }
   if (!isObject(value)) return { ok: false, id: null, field: 'line', why: 'the line is not an object' };
+  const heard = heardIn(value);
+  if (heard !== undefined) return heard.ok ? { ok: true, heard: heard.line } : { id: null, ...heard };
   const found = fault(value);
   if (found !== undefined) return { ok: false, id: idOf(value.id), ...found };
   const { id, tool, arguments: args, ...rest } = value;

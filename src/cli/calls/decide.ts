@@ -3,8 +3,11 @@
 // D2  Within a session every allowed call counts as one that succeeded; a line without a session stands alone.
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../../base/json.ts';
+import type { JsonValue } from '../../base/json.ts';
+import { PastIndex } from '../../kernel/policy/past.ts';
+import type { HeardLine } from './heard-line.ts';
 import { showCut } from '../../base/text.ts';
-import type { Capability, RuntimeConfig } from '../../config/types.ts';
+import type { RuntimeConfig } from '../../config/types.ts';
 import { addCall, NO_USAGE } from '../../kernel/budgets/usage.ts';
 import { registerNames } from '../../kernel/catalog/catalog.ts';
 import type { ToolDirectory } from '../../kernel/execution/executor.ts';
@@ -21,6 +24,9 @@ import type { CallLine } from './call-line.ts';
 interface Counted {
   usage: Usage;
   repeats: Map<string, number>;
+  past: PastIndex;
+  /** The last call of each tool. */
+  last: Map<string, string>;
 }
 
 export interface Decider {
@@ -30,6 +36,8 @@ export interface Decider {
   input(call: CallLine): Promise<DecisionInput>;
   /** Decides, and counts the call when it is allowed (D2). */
   decide(call: CallLine): Promise<Decision>;
+  /** What was said or answered in a session before its next call. */
+  hear(line: HeardLine): void;
 }
 
 /** The canonical id for any spelling of a tool: canonical, portable, or the name in capabilities.yaml. */
@@ -84,9 +92,47 @@ function historyOf(config: RuntimeConfig, counted: Counted | undefined, key: str
   };
 }
 
-function count(counted: Counted, capability: Capability | undefined, key: string): void {
+function textValue(text: string): JsonValue {
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch {
+    return text;
+  }
+}
+
+/** An allowed call is supposed to have succeeded (D2); what it answered is said by a later tool_result, if at all. */
+function count(counted: Counted, { capability, tool, args }: DecisionInput, key: string): void {
   counted.usage = addCall(counted.usage, { mode: capability?.mode ?? 'write', wallSeconds: 0 });
   counted.repeats.set(key, (counted.repeats.get(key) ?? 0) + 1);
+  const callId = `${tool} ${counted.usage.calls}`;
+  counted.past.started(callId, { tool, args });
+  counted.past.ended(callId, 'done');
+  counted.last.set(tool, callId);
+}
+
+function answered(counted: Counted, tool: string, config: RuntimeConfig, text: string): void {
+  const { server, mode } = config.capabilities[tool] ?? {};
+  const record = counted.last.get(tool) ?? 'tool_result';
+  counted.past.ended(record, 'done', textValue(text));
+  const source = { record, tool, isRead: mode === 'read' };
+  counted.past.addUntrusted(text, server === undefined ? source : { ...source, server });
+}
+
+function createSessions(): { get(id: string | undefined): Counted | undefined; of(id: string): Counted } {
+  const sessions = new Map<string, Counted>();
+  return {
+    get: (id) => (id === undefined ? undefined : sessions.get(id)),
+    of(id) {
+      const counted = sessions.get(id) ?? {
+        usage: NO_USAGE,
+        repeats: new Map<string, number>(),
+        past: new PastIndex(),
+        last: new Map<string, string>(),
+      };
+      sessions.set(id, counted);
+      return counted;
+    },
+  };
 }
 
 /** Prepares every definition once. */
@@ -95,14 +141,14 @@ export async function createDecider(config: RuntimeConfig, directory: ToolDirect
   for (const definition of directory.all()) await gate.prepare(definition);
   const idOf = toolIds(config);
   const callerOf = callers(config);
-  const sessions = new Map<string, Counted>();
+  const sessions = createSessions();
 
   async function inputOf(call: CallLine, tool: string, key: string): Promise<DecisionInput> {
     const capability = Object.hasOwn(config.capabilities, tool) ? config.capabilities[tool] : undefined;
     const definition = capability === undefined ? undefined : directory.definition(tool);
     const caller = callerOf(call);
     const intent = call.intent ?? config.runtime.gatewayIntent;
-    const counted = call.session === undefined ? undefined : sessions.get(call.session);
+    const counted = sessions.get(call.session);
     return {
       tool,
       args: call.args,
@@ -119,6 +165,7 @@ export async function createDecider(config: RuntimeConfig, directory: ToolDirect
       paths:
         capability === undefined ? [] : await resolvePaths(call.args, capability, config.policy.sandbox.root),
       history: historyOf(config, counted, key),
+      ...(gate.looksBack(tool) ? { past: counted?.past ?? new PastIndex() } : {}),
       ...(capability === undefined ? {} : { capability }),
       ...(definition === undefined ? {} : { inputSchema: definition.inputSchema }),
     };
@@ -137,11 +184,14 @@ export async function createDecider(config: RuntimeConfig, directory: ToolDirect
       const input = await inputOf(call, tool, key);
       const decision = gate.decide(input);
       if (call.session !== undefined && decision.verdict === 'allow') {
-        const counted = sessions.get(call.session) ?? { usage: NO_USAGE, repeats: new Map<string, number>() };
-        count(counted, input.capability, key);
-        sessions.set(call.session, counted);
+        count(sessions.of(call.session), input, key);
       }
       return decision;
+    },
+    hear({ session, heard }) {
+      const counted = sessions.of(session);
+      if ('user' in heard) counted.past.addUser(heard.user);
+      else answered(counted, idOf(heard.tool), config, heard.text);
     },
   };
 }

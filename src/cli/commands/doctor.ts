@@ -1,8 +1,8 @@
 // Owns `doctor`: looks at this machine and this workspace, says what is wrong and what to do. Starts no server unless told.
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, isAbsolute, join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { asRuntimeError, ERRORS } from '../../base/errors.ts';
 import { configDrift } from '../../config/load.ts';
 import { judgeTrust } from '../../config/trust.ts';
@@ -11,6 +11,7 @@ import { health } from '../../inspect/health.ts';
 import type { Check } from '../../inspect/health.ts';
 import { isInstanceAlive } from '../../kernel/instance.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
+import { findProgram, lookForMeans } from '../../kernel/sandbox/means.ts';
 import { memoryTenantKeys } from '../../store/sealing.ts';
 import { openSqliteStore } from '../../store/sqlite/open.ts';
 import type { CommonOptions, Context } from '../context.ts';
@@ -35,23 +36,6 @@ function ok(check: string, detail: string): Check {
 
 function problem(check: string, status: 'fail' | 'warn', detail: string, action: string): Check {
   return { check, status, detail, action };
-}
-
-/** The program as the system would find it, or undefined. */
-function findProgram(command: string, env: Context['env']): string | undefined {
-  const isPath = isAbsolute(command) || command.includes('/');
-  const places = isPath ? [command] : (env.PATH ?? '').split(delimiter).map((place) => join(place, command));
-  const endings = process.platform === 'win32' && !isPath ? ['.exe', '.cmd', ''] : [''];
-  return places
-    .flatMap((place) => endings.map((ending) => place + ending))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return statSync(path).isFile();
-      } catch {
-        return false;
-      }
-    });
 }
 
 function nodeVersion(): Check {
@@ -85,20 +69,41 @@ async function sqlite({ clock, ids }: Context): Promise<Check> {
   }
 }
 
-function sandbox(context: Context): Check {
-  if (process.platform !== 'linux') {
-    const detail = `not available on ${process.platform}; tools that need a sandbox are denied`;
-    return problem('sandbox', 'warn', detail, 'Run those tools on Linux.');
+/** What this machine can confine with; whether anything is confined is the configuration's word. */
+async function sandbox(context: Context): Promise<Check> {
+  const { bubblewrap, prlimit, processesExempt } = await lookForMeans(context.env);
+  const missing = [bubblewrap, prlimit].flatMap((one) => ('why' in one ? [one.why] : []));
+  if (missing.length > 0) {
+    const detail = `${missing.join('; ')}; a server with a sandbox_profile is refused, or runs without it if missing says warn`;
+    const action =
+      process.platform === 'linux'
+        ? 'Install bubblewrap and util-linux, and allow unprivileged user namespaces.'
+        : 'Run those servers on Linux.';
+    return problem('sandbox', 'warn', detail, action);
   }
-  const found = findProgram('bwrap', context.env);
-  return found === undefined
-    ? problem(
-        'sandbox',
-        'warn',
-        'bwrap is not installed; tools that need it are denied',
-        'Install bubblewrap.',
-      )
-    : ok('sandbox', found);
+  const means = `bubblewrap confines files, environment and network; prlimit memory, processor time and files`;
+  return ok(
+    'sandbox',
+    processesExempt === undefined
+      ? `${means} and processes`
+      : `${means}, but not the number of processes: ${processesExempt}`,
+  );
+}
+
+/** Which stdio servers are confined, and which run with all that their user may do. */
+function confinedServers(config: RuntimeConfig): Check[] {
+  const servers = Object.values(config.servers).filter(({ transport }) => transport === 'stdio');
+  const free = servers.filter(({ sandbox: profile }) => profile === undefined).map(({ name }) => name);
+  const lax = servers.filter(({ sandbox: profile }) => profile?.missing === 'warn').map(({ name }) => name);
+  const held = servers
+    .filter(({ sandbox: profile }) => profile?.missing === 'refuse')
+    .map(({ name }) => name);
+  const parts = [
+    ...(held.length === 0 ? [] : [`confined or not started: ${held.join(', ')}`]),
+    ...(lax.length === 0 ? [] : [`confined where this machine can: ${lax.join(', ')}`]),
+    ...(free.length === 0 ? [] : [`not confined: ${free.join(', ')}`]),
+  ];
+  return parts.length === 0 ? [] : [ok('confinement', parts.join('; '))];
 }
 
 function stateDirectory(context: Context): Check {
@@ -122,7 +127,7 @@ async function trustOf(context: Context, config: RuntimeConfig): Promise<Check> 
 function programOf(server: DownstreamServer, context: Context): Check {
   const check = `server ${server.name}`;
   if (server.transport === 'http') return ok(check, server.url ?? '');
-  const found = findProgram(server.command ?? '', context.env);
+  const found = findProgram(server.command ?? '', context.env['PATH']);
   if (found === undefined) {
     const action = `Install it, or correct the command of ${server.name} in servers.yaml.`;
     return problem(check, 'fail', `there is no program ${server.command ?? ''}`, action);
@@ -196,6 +201,7 @@ async function ofConfiguration(context: Context, start: boolean): Promise<Check[
   return [
     ok('configuration files', `${config.directory}, ${config.digest}`),
     trust,
+    ...confinedServers(config),
     ...(mayStart
       ? await startServers(context, config)
       : Object.values(config.servers).map((server) => programOf(server, context))),
@@ -218,7 +224,7 @@ export async function doctor(context: Context, options: DoctorOptions): Promise<
   const checks = [
     nodeVersion(),
     await sqlite(context),
-    sandbox(context),
+    await sandbox(context),
     stateDirectory(context),
     ...(await guarded('configuration files', () => ofConfiguration(context, options.start === true))),
   ].sort((a, b) => RANK[a.status] - RANK[b.status]);

@@ -12,6 +12,7 @@ import { flip } from '../../kernel/policy/explain.ts';
 import type { Flip } from '../../kernel/policy/explain.ts';
 import type { Decision, DecisionInput } from '../../kernel/policy/decision.ts';
 import { visibleRow } from '../../inspect/visible.ts';
+import { createPasts } from '../../pack/sessions/past.ts';
 import { MAX_LINE_BYTES, parseCallLine } from '../calls/call-line.ts';
 import type { CallLine } from '../calls/call-line.ts';
 import { createDecider, decidedLine, refusedLine } from '../calls/decide.ts';
@@ -42,14 +43,16 @@ async function openCalls(path: string): Promise<Readable> {
   return createReadStream(path);
 }
 
-async function answerTo(decider: Decider, line: Line): Promise<DecidedLine> {
+/** undefined: a line that is no call has no answer. */
+async function answerTo(decider: Decider, line: Line): Promise<DecidedLine | undefined> {
   if (!line.ok) {
     return refusedLine({ id: null, field: 'line', why: line.why }, decider.policyDigest);
   }
   const parsed = parseCallLine(line.text);
-  return parsed.ok
-    ? decidedLine(parsed.call.id, await decider.decide(parsed.call))
-    : refusedLine(parsed, decider.policyDigest);
+  if (!parsed.ok) return refusedLine(parsed, decider.policyDigest);
+  if ('call' in parsed) return decidedLine(parsed.call.id, await decider.decide(parsed.call));
+  decider.hear(parsed.heard);
+  return undefined;
 }
 
 function readable(line: DecidedLine): string {
@@ -66,6 +69,7 @@ export async function decidePolicy(context: Context, options: DecideOptions): Pr
   const totals: Record<string, number> = { allow: 0, approval_required: 0, deny: 0 };
   for await (const line of readLines(source, MAX_LINE_BYTES)) {
     const answer = await answerTo(decider, line);
+    if (answer === undefined) continue;
     totals[answer.decision] = (totals[answer.decision] ?? 0) + 1;
     await sink.line(print.json ? safeJson(answer) : readable(answer));
   }
@@ -123,7 +127,9 @@ async function withSession(context: Context, input: DecisionInput, call: CallLin
       ...(typeof lane === 'string' ? { lane } : {}),
       ...(typeof task === 'string' ? { task } : {}),
     };
-    return { ...input, history, session: { ...input.session, ...bound } };
+    const chain = { tenant: row.tenant, aggregate: 'session', id: row.id } as const;
+    const past = input.past === undefined ? {} : { past: await createPasts(store, config)(chain) };
+    return { ...input, ...past, history, session: { ...input.session, ...bound } };
   });
 }
 

@@ -13,7 +13,7 @@ const schema = closed({
       .default(3600)
       .describe('Approved but unused for longer: expires.'),
     delegated_authorization: refused(
-      'delegated_authorization is not supported yet: who may act for whom is listed in identity.yaml, delegations',
+      'delegated_authorization stands in runtime-controls.yaml; who may act for whom is listed in identity.yaml, delegations',
     ),
   }).prefault({}),
 });

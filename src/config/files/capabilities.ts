@@ -70,6 +70,11 @@ const capability = closed({
     .max(50)
     .default([])
     .describe('Arguments that are URLs, beyond what their names say.'),
+  argument_roles: z
+    .array(closed({ pointer: jsonPointer, role: z.enum(['sink', 'reference', 'content']) }))
+    .max(50)
+    .default([])
+    .describe('sink: steers an effect; reference: an id that was looked up; content: is only carried.'),
   input_schema: z
     .record(z.string(), z.json())
     .optional()
@@ -125,6 +130,7 @@ function build(name: string, raw: z.output<typeof capability>): Capability {
     scopes: scopesOf(raw),
     pathArguments: raw.path_arguments,
     urlArguments: raw.url_arguments,
+    argumentRoles: raw.argument_roles.length === 0 ? undefined : raw.argument_roles,
     inputSchema: raw.input_schema,
     description: raw.description,
     expose: raw.expose,

@@ -1,6 +1,6 @@
 // Owns identity.yaml: who callers are and who may act for whom.
 import { z } from 'zod';
-import { closed, names, plainId, present, refused } from '../shape.ts';
+import { closed, names, plainId, present, refused, toolNames } from '../shape.ts';
 import type { IdentityConfig } from '../types.ts';
 import { defineFile } from './file.ts';
 import type { ConfigFile } from './file.ts';
@@ -32,7 +32,14 @@ const schema = closed({
       .describe('The person behind a stdio connection.'),
     principals: z.array(principal).max(10_000).default([]).describe('Callers over HTTP, by token.'),
     delegations: z
-      .array(closed({ actor: plainId, principal: plainId, scope: plainId }))
+      .array(
+        closed({
+          actor: plainId.describe('The actor of a token, or stdio for every process over stdio.'),
+          principal: plainId,
+          scope: plainId.describe('Without capabilities: the tool or the server that it covers.'),
+          capabilities: toolNames.min(1).optional().describe('What it covers.'),
+        }),
+      )
       .max(10_000)
       .default([])
       .describe('Who may act for whom, and for what.'),
@@ -48,6 +55,6 @@ export const identityFile: ConfigFile<IdentityConfig> = defineFile(
     principals: identity.principals.map(({ token_sha256: tokenSha256, token: _token, ...one }) =>
       present({ ...one, tokenSha256 }),
     ),
-    delegations: identity.delegations,
+    delegations: identity.delegations.map(present),
   }),
 );

@@ -1,12 +1,16 @@
 // Owns servers.yaml: the downstream MCP servers and how each is started or reached.
 import { z } from 'zod';
 import { closed, record, refused, serverName, whole } from '../shape.ts';
-import type { DownstreamServer } from '../types.ts';
+import type { DownstreamServer, SandboxProfile } from '../types.ts';
 import { defineFile } from './file.ts';
 import type { ConfigFile } from './file.ts';
+import { buildProfile, sandboxProfile } from './sandbox-profile.ts';
+
+/** A server as written: `none` is a decision against the profile of runtime-controls.yaml. */
+export type ServerPart = Omit<DownstreamServer, 'sandbox'> & { sandbox?: SandboxProfile | 'none' };
 
 /** By name; tokens such as {package} as written. */
-export type ServersPart = ReadonlyMap<string, DownstreamServer>;
+export type ServersPart = ReadonlyMap<string, ServerPart>;
 
 const SECRET_NAME = /key|token|secret|password/i;
 const SECRET_ARGUMENT = /^--?[\w-]*(?:key|token|secret|password)[\w-]*[=:]\s*\S/i;
@@ -68,6 +72,10 @@ const server = z.discriminatedUnion('transport', [
     cwd: word.min(1).optional().describe('Default: the sandbox root.'),
     env_allow: z.array(anyEnvName).max(200).default([]).describe('Names copied from our environment.'),
     env,
+    sandbox_profile: z
+      .union([z.literal('none'), sandboxProfile])
+      .optional()
+      .describe('Default: the profile of runtime-controls.yaml. none: nothing confines this server.'),
     ...common,
     url: refused('url is for transport http'),
   }),
@@ -82,6 +90,9 @@ const server = z.discriminatedUnion('transport', [
     args: refused('args is for transport stdio'),
     cwd: refused('cwd is for transport stdio'),
     env_allow: refused('env_allow is for transport stdio'),
+    sandbox_profile: refused(
+      'sandbox_profile is for transport stdio: another machine is not ours to confine',
+    ),
     env: refused('env is for transport stdio'),
     headers: refused('headers is not supported yet: servers that need credentials are reached over stdio'),
   }),
@@ -96,7 +107,7 @@ function buildEnv(raw: z.output<typeof envValue>): EnvEntry {
   return 'from_env' in raw ? { fromEnv: raw.from_env } : { fromFile: raw.from_file };
 }
 
-function build(name: string, raw: z.output<typeof server>): DownstreamServer {
+function build(name: string, raw: z.output<typeof server>): ServerPart {
   const limits = {
     era: raw.era,
     startTimeoutSeconds: raw.start_timeout_seconds,
@@ -107,6 +118,7 @@ function build(name: string, raw: z.output<typeof server>): DownstreamServer {
   if (raw.transport === 'http') {
     return { name, transport: 'http', url: raw.url, args: [], envAllow: [], env: record([]), ...limits };
   }
+  const { sandbox_profile: profile } = raw;
   const env = Object.entries(raw.env).map(([key, one]) => [key, buildEnv(one)] as const);
   return {
     name,
@@ -116,6 +128,7 @@ function build(name: string, raw: z.output<typeof server>): DownstreamServer {
     ...(raw.cwd === undefined ? {} : { cwd: raw.cwd }),
     envAllow: raw.env_allow,
     env: record(env),
+    ...(profile === undefined ? {} : { sandbox: profile === 'none' ? profile : buildProfile(profile) }),
     ...limits,
   };
 }

@@ -153,6 +153,8 @@ export interface Start {
   approvalId?: string;
   executionMode: 'in-process' | 'subprocess' | 'remote' | 'host';
   toolPrincipal: string;
+  /** Of the agent itself. */
+  runtimePrincipal: string;
   idempotencyKey?: string;
 }
 
@@ -176,6 +178,7 @@ export function start(of: Receipt, call: PreparedCall, facts: Start, when: RowWr
               ? call.input.pin.digest
               : '',
           tool_principal: facts.toolPrincipal,
+          runtime_principal: facts.runtimePrincipal,
           execution_mode: facts.executionMode,
           scope_requested: decision.scopes.requested,
           scope_allowed: decision.scopes.allowed,

@@ -33,16 +33,21 @@ export interface Execution {
 
 export type SideEffect = 'not_executed' | 'applied' | 'side_effect_unknown' | 'partial_side_effect';
 
+interface Ran {
+  notes: string[];
+  /** What the process that ran it was held to; absent: it ran in none of ours. */
+  confinement?: JsonObject;
+}
+
 export type ExecutionResult =
-  | { kind: 'result'; content: ContentBlock[]; structured?: JsonObject; isError: boolean; notes: string[] }
-  | {
+  | (Ran & { kind: 'result'; content: ContentBlock[]; structured?: JsonObject; isError: boolean })
+  | (Ran & {
       kind: 'failed';
       code: ErrorCode;
       message: string;
       /** not_executed only when it is certain that the request never left. */
       sideEffect: 'not_executed' | 'side_effect_unknown';
-      notes: string[];
-    };
+    });
 
 /** Runs admitted calls of its transports. Only the kernel calls it; it must not throw. */
 export interface Executor {

@@ -35,6 +35,8 @@ export interface CelShape {
   scans: boolean;
   /** Strings can become lists. */
   splits: boolean;
+  /** It names the session's past. */
+  looksBack: boolean;
   /** Set when the expression is refused. */
   refused?: { why: string; at: number };
 }
@@ -65,17 +67,22 @@ function isScan(node: ASTNode): boolean {
   return node.op === '+' || SCANNING.has(callName(node) ?? '');
 }
 
+function isPast(node: ASTNode): boolean {
+  return node.op === 'id' && node.args === 'past';
+}
+
 /** Judges the form of a parsed expression, before anything is evaluated. */
 export function celShape(root: ASTNode): CelShape {
-  const shape: CelShape = { nesting: 0, scans: false, splits: false };
+  const shape: CelShape = { nesting: 0, scans: false, splits: false, looksBack: false };
   const stack: Visit[] = [{ node: root, inLoop: 0 }];
   for (let visit = stack.pop(); visit !== undefined; visit = stack.pop()) {
     const { node, inLoop } = visit;
-    const name = callName(node);
-    if (name !== undefined && FORBIDDEN.has(name)) {
+    const name = callName(node) ?? '';
+    if (FORBIDDEN.has(name)) {
       shape.refused ??= { why: `\`${name}\` is not allowed here: its cost has no bound`, at: node.start };
     }
-    if (name !== undefined && SPLITTING.has(name)) shape.splits = true;
+    shape.looksBack ||= isPast(node);
+    shape.splits ||= SPLITTING.has(name);
     if (inLoop > 0 && isScan(node)) shape.scans = true;
     const isLoop = node.op === 'rcall' && LOOPS.has(node.args[0]);
     const depth = isLoop ? inLoop + 1 : inLoop;

@@ -5,6 +5,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Capability } from '../../config/types.ts';
 import { CEL_LIMITS, celShape, isAffordable, MAX_EXPRESSION_LENGTH } from './cel-cost.ts';
+import { CelPast, registerPast } from './cel-past.ts';
 import type { DecisionInput } from './decision.ts';
 
 type CelValue = null | boolean | number | bigint | string | CelValue[] | { [key: string]: CelValue };
@@ -104,6 +105,7 @@ export class CelInput {
   #identity: CelIdentity | undefined;
   #session: CelSession | undefined;
   #history: CelHistory | undefined;
+  #past: CelPast | undefined;
   constructor(input: DecisionInput, tool: CelTool) {
     this.#input = input;
     this.tool = tool;
@@ -119,6 +121,9 @@ export class CelInput {
   }
   get session(): CelSession {
     return (this.#session ??= new CelSession(this.#input));
+  }
+  get past(): CelPast {
+    return (this.#past ??= new CelPast(this.#input));
   }
   get history(): CelHistory {
     return (this.#history ??= new CelHistory(this.#input));
@@ -165,14 +170,17 @@ function createEnvironment(): Environment {
     environment.registerOperator(`int ${operator} double`, handler);
     environment.registerOperator(`double ${operator} int`, handler);
   }
-  return environment;
+  return registerPast(environment);
 }
 
 let shared: Environment | undefined;
 
 /** `true`, `false`, or why the expression has no answer. */
 export type CelAnswer = boolean | { problem: string };
-export type CompiledCel = (input: CelInput) => CelAnswer;
+export type CompiledCel = ((input: CelInput) => CelAnswer) & {
+  /** It asks for the session's past. */
+  readonly looksBack: boolean;
+};
 
 function refuseRule(ruleId: string, why: string, at: number): never {
   throw new RuntimeError('CONFIGURATION_ERROR', `rule ${ruleId}, character ${at + 1} of when: ${why}`, {
@@ -213,15 +221,17 @@ export function compileCel(ruleId: string, expression: string): CompiledCel {
   if (checked.type !== 'bool' && checked.type !== 'dyn') {
     refuseRule(ruleId, `gives ${checked.type ?? 'no type'}, not a bool`, 0);
   }
-  return (input) => {
+  const answer = (input: CelInput): CelAnswer => {
     try {
       if (!isAffordable(shape, input.rawArgs))
         return { problem: 'the arguments are too large to evaluate it' };
-      const answer: unknown = parsed(input);
-      return typeof answer === 'boolean' ? answer : { problem: 'it gave no bool' };
+      const given: unknown = parsed(input);
+      return typeof given === 'boolean' ? given : { problem: 'it gave no bool' };
     } catch (error) {
       const { summary } = error as { summary?: unknown };
-      return { problem: typeof summary === 'string' ? summary.slice(0, 200) : 'it could not be evaluated' };
+      if (typeof summary === 'string') return { problem: summary.slice(0, 200) };
+      return { problem: error instanceof RuntimeError ? error.message : 'it could not be evaluated' };
     }
   };
+  return Object.assign(answer, { looksBack: shape.looksBack });
 }

@@ -4,6 +4,7 @@ import type { RuleContext } from './access-rules.ts';
 import { CelInput } from './cel.ts';
 import type { Verdicted } from './decision.ts';
 import type { CompiledRule, ToolPlan } from './plan.ts';
+import { checkProvenance } from './provenance.ts';
 import { approverConflict, deny } from './verdict.ts';
 
 const NO_RULES: readonly CompiledRule[] = [];
@@ -53,6 +54,7 @@ export function checkRules(context: RuleContext, tool: ToolPlan): Verdicted {
     const conflict = approverConflict(found.slice(before));
     if (conflict !== undefined) found.push(conflict);
   }
+  checkProvenance(context, tool);
   found.push(...tool.demands);
   return allowed;
 }

@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../base/json.ts';
 import type { Budget, Capability, Scope, Verdict } from '../../config/types.ts';
 import type { Caller, Delegation } from '../identity.ts';
+import type { NoPast, Past } from './past.ts';
 
 /** Every rule of the gate, in the order in which its denials are reported. */
 export const RULE_ORDER = [
@@ -94,12 +95,21 @@ export interface DecisionInput {
   caller: Caller;
   delegation: Delegation;
   agentId: string;
-  session: { id: string; intent?: string; lane: string; task: string };
+  session: {
+    id: string;
+    intent?: string;
+    lane: string;
+    task: string;
+    /** Whom the session was minted for; grants of delegation name it. Absent: the caller's. */
+    actor?: string;
+  };
   capability?: Capability;
   pin: PinState;
   inputSchema?: JsonObject;
   paths: ResolvedPath[];
   history: CallHistory;
+  /** Gathered only for tools whose rules look at it (`Gate.looksBack`). */
+  past?: Past | NoPast;
   /** Tighter limits of this session, from the host. */
   limits?: Budget;
 }

@@ -19,6 +19,7 @@ import type { PreparedSchema } from './arg-schema.ts';
 import { checkPaths, checkSchema, checkUrls } from './argument-rules.ts';
 import { checkRules } from './configured-rules.ts';
 import type { Decision, DecisionInput, PinState, RuleId, Verdicted } from './decision.ts';
+import { checkDelegation } from './delegation.ts';
 import { checkBudget, checkCycle } from './limit-rules.ts';
 import { compilePlan } from './plan.ts';
 import type { Plan, ToolPlan } from './plan.ts';
@@ -49,6 +50,10 @@ export interface Gate {
   decideWithout(input: DecisionInput, cause: Verdicted): Decision;
   /** What can be said of a tool before its arguments are known. */
   reach(input: ReachInput): Reach;
+  /** Whether a rule about this tool needs the session's past. */
+  looksBack(tool: string): boolean;
+  /** Whether any tool's rules need it: then calls of a session are put in order. */
+  readonly ordersCalls: boolean;
   /** Whether a run may begin: run_001, run_002, run_003, or run_010. */
   precheck(who: { caller: Caller; agentId: string }): Verdicted;
   /** Must have been awaited for a tool's schema before `decide`; a schema that was not prepared denies. */
@@ -74,6 +79,7 @@ type Check = (context: RuleContext) => void;
 
 const BY_CALLER: readonly (readonly [RuleId, Check])[] = [
   ['run_precheck', checkPrecheck],
+  ['run_precheck', checkDelegation],
   ['tool_registry', checkRegistry],
   ['inventory', checkInventory],
   ['tool_pin', checkPin],
@@ -211,6 +217,8 @@ export function createGate(config: RuntimeConfig, schemas: SchemaCache = new Sch
   const plan = compilePlan(config);
   return {
     policyDigest: config.policy.digest,
+    looksBack: (tool) => plan.tools.get(tool)?.looksBack === true,
+    ordersCalls: [...plan.tools.values()].some((tool) => tool.looksBack),
     decide(input) {
       try {
         return decideCall(plan, schemas, input);

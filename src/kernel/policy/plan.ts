@@ -17,6 +17,11 @@ import type { UrlAllowlist } from './urls.ts';
 import { catalogApprover, verdict } from './verdict.ts';
 import { parsePointer } from './walk.ts';
 
+export interface ArgumentRole {
+  readonly tokens: readonly string[];
+  readonly role: 'sink' | 'reference' | 'content';
+}
+
 export interface CompiledRule {
   readonly id: string;
   readonly when?: CompiledCel;
@@ -29,6 +34,9 @@ export interface ToolPlan {
   readonly cel: CelTool;
   readonly paths: PathRules;
   readonly urls: { declared: readonly (readonly string[])[]; usesNetwork: boolean };
+  readonly roles: readonly ArgumentRole[];
+  /** Some rule about it looks at the session's past. */
+  readonly looksBack: boolean;
   readonly workspace: readonly CompiledRule[];
   readonly lanes: ReadonlyMap<string, readonly CompiledRule[]>;
   readonly tasks: ReadonlyMap<string, readonly CompiledRule[]>;
@@ -136,6 +144,16 @@ function compileTool(config: RuntimeConfig, capability: Capability, compile: Com
   const { workspace, lanes, tasks } = config.policy;
   const byName = (layers: Record<string, PolicyLayer>): Map<string, CompiledRule[]> =>
     new Map(Object.entries(layers).map(([name, layer]) => [name, compileRules(layer, capability, compile)]));
+  const rules = compileRules(workspace, capability, compile);
+  const inLanes = byName(lanes);
+  const inTasks = byName(tasks);
+  const roles = (capability.argumentRoles ?? []).map(({ pointer, role }) => ({
+    tokens: parsePointer(pointer),
+    role,
+  }));
+  const asksPast = [rules, ...inLanes.values(), ...inTasks.values()]
+    .flat()
+    .some((rule) => rule.when?.looksBack);
   return {
     capability,
     cel: celTool(capability),
@@ -144,9 +162,11 @@ function compileTool(config: RuntimeConfig, capability: Capability, compile: Com
       declared: capability.urlArguments.map(parsePointer),
       usesNetwork: capability.networkAccess !== 'none',
     },
-    workspace: compileRules(workspace, capability, compile),
-    lanes: byName(lanes),
-    tasks: byName(tasks),
+    roles,
+    looksBack: asksPast || roles.some(({ role }) => role !== 'content'),
+    workspace: rules,
+    lanes: inLanes,
+    tasks: inTasks,
     byDefault: defaultVerdict(config, capability),
     demands: catalogDemands(capability),
   };

@@ -1,5 +1,7 @@
 // Owns the port through which a child process is started and ended. Only this room knows node:child_process.
 import type { Readable, Writable } from 'node:stream';
+import type { SandboxProfile } from '../../config/types.ts';
+import type { Confinement } from './confine.ts';
 
 export interface SpawnSpec {
   /** Shown in messages; never a path or an argument. */
@@ -12,6 +14,8 @@ export interface SpawnSpec {
   envAllow: readonly string[];
   /** Values set for the child; they win over copied ones. */
   env: Readonly<Record<string, string>>;
+  /** What confines it; absent: nothing does. */
+  profile?: SandboxProfile;
   /** One line of standard error, already cut; lines beyond the rate are counted, not handed over. */
   onStderr?: (line: string) => void;
 }
@@ -24,6 +28,8 @@ export interface Exit {
 export interface SpawnedProcess {
   /** Also the id of its process group. */
   readonly pid: number;
+  /** What this process is held to. */
+  readonly confinement: Confinement;
   readonly stdin: Writable;
   readonly stdout: Readable;
   /** Resolves once the process is gone, its group with it, and its output was read; never rejects. */
@@ -35,7 +41,8 @@ export interface SpawnedProcess {
 }
 
 export interface Sandbox {
-  /** Throws SUBPROCESS_TRANSPORT_FAILED when the program cannot be started. */
+  /** Throws SUBPROCESS_TRANSPORT_FAILED when the program cannot be started, SUBPROCESS_SANDBOX_UNAVAILABLE when it may
+   * not be without a sandbox that is not here, CONFIGURATION_ERROR for a profile that cannot be. */
   spawn(spec: SpawnSpec): Promise<SpawnedProcess>;
   /** Children that are alive. */
   live(): number;

@@ -3,6 +3,7 @@
 //
 // S1: when a child is gone its group is gone, because the group is killed as its leader is reaped.
 // S2: after killAll or killAllNow no child is started.
+// S3: a child with a profile is confined as the profile says, or not started, or said not to be.
 // Limits: if we are killed with SIGKILL nobody signals the group; a child then ends because its standard input ends,
 // which a hostile one may ignore. Descriptors that our parent left open are masked on Linux only. A grandchild that leaves the group (setsid) is out of reach. Windows has no groups:
 // there only the child itself is ended.
@@ -10,18 +11,22 @@ import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams, StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { Exit, Sandbox, SpawnedProcess, SpawnSpec } from './contract.ts';
-import { childEnvironment } from './environment.ts';
 import type { Environment } from './environment.ts';
 import { inheritedDescriptors } from './inherited.ts';
+import { createLauncher } from './launch.ts';
+import type { ConfineOptions, Launch, Launcher } from './launch.ts';
 import { drainStderr } from './stderr.ts';
 
 export interface SandboxOptions {
   clock: Clock;
   /** Our own environment, of which a child gets the listed names only. */
   environment: Environment;
+  /** Needed by whoever gives a profile. */
+  confine?: ConfineOptions;
   /** How long a child may take to end by itself once its input has ended. */
   inputGraceMs?: number;
   /** How long between SIGTERM and SIGKILL. */
@@ -73,12 +78,7 @@ function watchExit(child: ChildProcessWithoutNullStreams, pid: number, clock: Cl
   });
 }
 
-function supervise(
-  child: ChildProcessWithoutNullStreams,
-  pid: number,
-  clock: Clock,
-  graces: Graces,
-): SpawnedProcess {
+function supervise({ child, pid, launch }: Started, clock: Clock, graces: Graces): SpawnedProcess {
   const exited = watchExit(child, pid, clock);
   let ending: Promise<Exit> | undefined;
   const end = async (): Promise<Exit> => {
@@ -96,6 +96,7 @@ function supervise(
   };
   return {
     pid,
+    confinement: launch.confinement,
     stdin: child.stdin,
     stdout: child.stdout,
     exited,
@@ -109,30 +110,45 @@ function supervise(
 interface Started {
   child: ChildProcessWithoutNullStreams;
   pid: number;
+  launch: Launch;
 }
 
-/** Three pipes; where a descriptor of our parent would be passed on, the null device is instead. */
-function descriptors(inherited: readonly number[], nullDevice: number): StdioOptions {
+/** Three pipes, one for each file handed over; where a descriptor of our parent would be passed on, the null device is
+ * instead. */
+function descriptors(inherited: readonly number[], nullDevice: number, files: Launch['files']): StdioOptions {
   const stdio: ('pipe' | 'ignore' | number)[] = ['pipe', 'pipe', 'pipe'];
-  for (const descriptor of inherited) {
+  const put = (descriptor: number, what: 'pipe' | number): void => {
     while (stdio.length < descriptor) stdio.push('ignore');
-    stdio[descriptor] = nullDevice;
-  }
+    stdio[descriptor] = what;
+  };
+  for (const descriptor of inherited) put(descriptor, nullDevice);
+  for (const { descriptor } of files) put(descriptor, 'pipe');
   return stdio;
 }
 
-async function start(spec: SpawnSpec, environment: Environment): Promise<Started> {
+function handOver(child: ChildProcessWithoutNullStreams, files: Launch['files']): void {
+  for (const { descriptor, content } of files) {
+    const pipe = child.stdio[descriptor] as Writable | null | undefined;
+    // A child that ended before it read its file says so by its exit.
+    pipe?.on('error', () => undefined);
+    pipe?.end(content);
+  }
+}
+
+async function start(spec: SpawnSpec, launcher: Launcher): Promise<Started> {
+  // What may not be started, or cannot be confined, is said as it is.
   const inherited = inheritedDescriptors();
+  const launch = await launcher(spec, inherited);
   let nullDevice = -1;
   try {
     if (inherited.length > 0) nullDevice = openSync('/dev/null', 'r');
-    const child = spawn(spec.command, [...spec.args], {
+    const child = spawn(launch.command, [...launch.args], {
       shell: false,
       detached: true,
       windowsHide: true,
-      stdio: descriptors(inherited, nullDevice),
-      env: childEnvironment(environment, spec.envAllow, spec.env),
-      ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
+      stdio: descriptors(inherited, nullDevice, launch.files),
+      env: launch.env,
+      ...(launch.cwd === undefined ? {} : { cwd: launch.cwd }),
     }) as ChildProcessWithoutNullStreams;
     const { pid } = child;
     // No id means that the start failed; the reason follows as an event.
@@ -140,7 +156,8 @@ async function start(spec: SpawnSpec, environment: Environment): Promise<Started
     child.on('error', () => undefined);
     // A child that dies breaks this pipe; who writes to it hears of that through the exit.
     child.stdin.on('error', () => undefined);
-    return { child, pid };
+    handOver(child, launch.files);
+    return { child, pid, launch };
   } catch (cause) {
     throw cannotStart(spec, cause);
   } finally {
@@ -148,13 +165,14 @@ async function start(spec: SpawnSpec, environment: Environment): Promise<Started
   }
 }
 
-/** The real sandbox port. Confinement of what a child may read or reach is not part of it yet. */
+/** The real sandbox port: what a child may read, reach and use up is what its profile says. */
 export function createSandbox(options: SandboxOptions): Sandbox {
   const { clock, environment } = options;
   const graces: Graces = {
     inputGraceMs: options.inputGraceMs ?? 300,
     termGraceMs: options.termGraceMs ?? 2000,
   };
+  const launcher = createLauncher(environment, options.confine);
   const children = new Set<SpawnedProcess>();
   let closed = false;
 
@@ -164,11 +182,14 @@ export function createSandbox(options: SandboxOptions): Sandbox {
         throw new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', `${spec.label} is not started: we are ending`);
       };
       if (closed) refuse();
-      const { child, pid } = await start(spec, environment);
-      const spawned = supervise(child, pid, clock, graces);
-      drainStderr(child.stderr, clock, spec.onStderr ?? (() => undefined));
+      const started = await start(spec, launcher);
+      const spawned = supervise(started, clock, graces);
+      drainStderr(started.child.stderr, clock, spec.onStderr ?? (() => undefined));
       children.add(spawned);
-      void spawned.exited.then(() => children.delete(spawned));
+      void spawned.exited.then(() => {
+        children.delete(spawned);
+        started.launch.ended?.();
+      });
       if (closed) {
         spawned.killNow();
         refuse();

@@ -3,6 +3,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { AuthorizationMode, Caller, Delegation } from '../../kernel/identity.ts';
+import { claimProblem, grantOf } from '../../kernel/policy/delegation.ts';
 import type { TurnInput } from './contract.ts';
 
 export interface Precheck {
@@ -32,16 +33,8 @@ export function assertPrecheck(config: RuntimeConfig, caller: Caller): void {
   });
 }
 
-const MODES: ReadonlySet<string> = new Set<AuthorizationMode>([
-  'platform_owned',
-  'user_delegated',
-  'human_approved',
-]);
-
-function isGranted(config: RuntimeConfig, caller: Caller, principal: string, scope: string): boolean {
-  return config.identity.delegations.some(
-    (one) => one.actor === caller.actor && one.principal === principal && one.scope === scope,
-  );
+function invalid({ field, why }: { field: string; why: string }): RuntimeError {
+  return new RuntimeError('INVALID_INPUT', why, { field: `/authorization/${field}` });
 }
 
 /** The delegation of a new session: what the input claims, if the configuration grants exactly that to this actor. */
@@ -52,28 +45,19 @@ export function delegationOf(
 ): Delegation {
   if (claimed === undefined) return NO_DELEGATION;
   const { mode, delegated_principal_id: principal = '', delegated_scope: scope = '' } = claimed;
-  if (!MODES.has(mode)) {
-    throw new RuntimeError('INVALID_INPUT', `Authorization mode is not supported: ${mode.slice(0, 80)}`, {
-      field: '/authorization/mode',
-    });
-  }
+  const claim = { mode: mode as AuthorizationMode, delegatedPrincipalId: principal, delegatedScope: scope };
+  const wrong = claimProblem(claim);
+  if (wrong !== undefined) throw invalid(wrong);
   if (mode === 'platform_owned' && principal === '' && scope === '') return NO_DELEGATION;
-  for (const [field, value] of [
-    ['delegated_principal_id', principal],
-    ['delegated_scope', scope],
-  ] as const) {
-    if (value !== '') continue;
-    throw new RuntimeError('INVALID_INPUT', `Delegated authorization field is required: ${field}`, {
-      field: `/authorization/${field}`,
-    });
-  }
-  if (mode === 'platform_owned' || !isGranted(config, caller, principal, scope)) {
+  const missing = claimProblem({ ...claim, mode: 'user_delegated' });
+  if (missing !== undefined) throw invalid(missing);
+  if (mode === 'platform_owned' || grantOf(config.identity.delegations, caller.actor, claim) === undefined) {
     throw new RuntimeError('POLICY_DENIED', 'This delegation is not granted to this actor.', {
       field: '/authorization',
       rule_id: 'run_precheck',
     });
   }
-  return { mode: mode as AuthorizationMode, delegatedPrincipalId: principal, delegatedScope: scope };
+  return claim;
 }
 
 /** A session keeps the authorization that it was started with. */

@@ -1,0 +1,57 @@
+// Faults of sandbox profiles, wherever they are written.
+import { fault } from './fault.ts';
+import type { Fault } from './fault.ts';
+
+export const SANDBOX_FAULTS: Fault[] = [
+  fault(
+    'a sandbox profile with a network that nothing could filter',
+    'runtime-controls.yaml',
+    [
+      '  pause_allowed: true',
+      '  sandbox_profile: { permissions: { network: allowlist } }\n  pause_allowed: true',
+    ],
+    ['allowlist', '/runtime_controls/sandbox_profile/permissions/network', 'must be "denied" or "full"'],
+  ),
+  fault(
+    'a snapshot of a home that is not kept',
+    'runtime-controls.yaml',
+    [
+      '  pause_allowed: true',
+      '  sandbox_profile: { state: { snapshot: required_on_completion } }\n  pause_allowed: true',
+    ],
+    [
+      'required_on_completion',
+      '/runtime_controls/sandbox_profile/state/snapshot',
+      'needs persist_session_state: true; there is nothing else to copy',
+    ],
+  ),
+  fault(
+    'a sandbox entry that is everything',
+    'servers.yaml',
+    [
+      "    args: ['{module:",
+      "    sandbox_profile: { workspace: { entries: [{ path: /, source: local_dir }] } }\n    args: ['{module:",
+    ],
+    ['/, source', '/servers/files/sandbox_profile/workspace/entries/0/path', 'is everything on this machine'],
+  ),
+  fault(
+    'a secret for a server whose profile has none',
+    'servers.yaml',
+    ['    env_allow: []', '    sandbox_profile: {}\n    env_allow: [SOME_KEY]'],
+    [
+      '[SOME_KEY]',
+      '/servers/desk/env_allow',
+      'hands on our environment, but secrets of its sandbox profile is none; declared lets it have them',
+    ],
+  ),
+  fault(
+    'a promise of a sandbox that no server keeps',
+    'capabilities.yaml',
+    ['    sandboxed: false', '    sandboxed: true'],
+    [
+      'true\n\n  read_doc',
+      '/capabilities/search_docs/sandboxed',
+      'cannot be kept: desk has no sandbox_profile',
+    ],
+  ),
+];
