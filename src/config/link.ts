@@ -4,7 +4,7 @@ import { checkCatalog, checkServers } from './check-catalog.ts';
 import { checkPolicy } from './check-policy.ts';
 import { checkIdentity, checkRuntime } from './check-runtime.ts';
 import type { PolicyPart } from './files/policy.ts';
-import type { PackPart } from './files/runtime.ts';
+import type { PackPart, RuntimePart } from './files/runtime.ts';
 import { ToolNames } from './names.ts';
 import type { Parts } from './parts.ts';
 import type { PathPart, Problems } from './problems.ts';
@@ -13,6 +13,8 @@ import { approverOf, record } from './shape.ts';
 import { expandTokens, tokenProblem } from './tokens.ts';
 import type { TokenValues } from './tokens.ts';
 import type {
+  CapabilitySessionControls,
+  RuntimeControls,
   Capability,
   DownstreamServer,
   Intent,
@@ -97,6 +99,19 @@ function checkAll(parts: Partial<Parts>, tools: ToolNames | undefined, problems:
   checkTokens(parts, problems);
 }
 
+/** Both files speak of the same sessions: what either switches off is off. */
+function bothSessions(
+  { capabilitySessions: own }: RuntimeControls,
+  { sessions }: RuntimePart,
+): CapabilitySessionControls {
+  return {
+    ...own,
+    trackIds: own.trackIds && sessions.trackIds,
+    progress: own.progress && sessions.progress,
+    onExpiry: sessions.reinitialize ? own.onExpiry : 'cancel',
+  };
+}
+
 class Linker {
   readonly #parts: Parts;
   readonly #tools: ToolNames;
@@ -133,7 +148,7 @@ class Linker {
       servers: record([...servers.values()].map((one) => [one.name, this.#server(one)] as const)),
       memory,
       approvals,
-      controls,
+      controls: { ...controls, capabilitySessions: bothSessions(controls, runtime) },
     };
   }
 

@@ -216,6 +216,43 @@ export interface RuntimeControls {
   maxWaitSeconds: number;
   onExpiry: 'cancel_run' | 'keep';
   capabilitySessionOwner: string;
+  capabilitySessions: CapabilitySessionControls;
+}
+
+/** How stateful connections to servers are kept; what runtime.yaml switches off is off here too. */
+export interface CapabilitySessionControls {
+  /** per_call: a connection ends with the call that it was opened for. */
+  mode: 'stateful' | 'per_call';
+  /** Answers carry the id of the capability session. */
+  trackIds: boolean;
+  /** Resume tokens are offered and taken. */
+  resumeAllowed: boolean;
+  /** Progress of tools is recorded and passed on. */
+  progress: boolean;
+  /** Servers may ask the person behind a call. */
+  elicitation: boolean;
+  resumePolicy: 'resume_existing_session_if_valid' | 'always_reinitialize';
+  onExpiry: 'reinitialize_or_cancel' | 'cancel';
+  reinitRequiresApproval: boolean;
+  expirySignalOwner: string;
+  /** An unused connection is ended after so long. */
+  idleSeconds: number;
+  /** Connections that one process holds open at a time, over all servers and principals. */
+  maxOpen: number;
+  input: InputBounds;
+  /** What a server that asks for roots is told. */
+  roots: 'refuse' | 'sandbox';
+}
+
+/** Bounds of what a server may ask a person, and of the answer. */
+export interface InputBounds {
+  maxSchemaBytes: number;
+  maxSchemaDepth: number;
+  maxReplyBytes: number;
+  /** How long one question stays open. */
+  openSeconds: number;
+  /** Questions within one call. */
+  maxPerCall: number;
 }
 
 export interface RuntimeConfig {

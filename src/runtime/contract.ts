@@ -89,7 +89,7 @@ export interface ListPage {
   next_cursor?: string;
 }
 
-export type InspectKind = 'request' | 'run' | 'session' | 'approval' | 'capability';
+export type InspectKind = 'request' | 'run' | 'session' | 'approval' | 'capability' | 'capability_session';
 
 export interface Inspection {
   kind: InspectKind;
@@ -119,6 +119,8 @@ export interface Inspect {
   listSessions(caller: Caller, query: ListQuery): Promise<ListPage>;
   listApprovals(caller: Caller, query: ListQuery): Promise<ListPage>;
   listCapabilities(caller: Caller, query: ListQuery): Promise<ListPage>;
+  /** Our connections to servers, the ended ones too. */
+  listCapabilitySessions(caller: Caller, query: ListQuery): Promise<ListPage>;
   inspect(caller: Caller, kind: InspectKind, id: string): Promise<Inspection>;
   getHealth(caller: Caller): Promise<Health>;
 }

@@ -300,6 +300,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
       await kernel.settleApprovals(caller.tenant);
       return list('approval', caller, query);
     },
+    listCapabilitySessions: (caller, query) => list('capability_session', caller, query),
     async listCapabilities(_caller, query) {
       await pinning.refresh();
       return capabilityPage(config, pinning.directory, query);

@@ -408,14 +408,4 @@ export const CATALOG_FAULTS: Fault[] = [
       'sandbox_profile is not supported yet: nothing would enforce it; policy.yaml has sandbox and scopes',
     ],
   ),
-  fault(
-    'capability sessions',
-    'runtime-controls.yaml',
-    ['  pause_allowed: true', '  capability_sessions: {}\n  pause_allowed: true'],
-    [
-      'capability_sessions:',
-      '/runtime_controls/capability_sessions',
-      'capability_sessions is not supported yet: how sessions expire and resume is fixed in this version',
-    ],
-  ),
 ];
