@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { isObject } from '../base/json.ts';
 import { scanJsonText } from '../base/strict-json.ts';
+import type { Link } from './link.ts';
 import type { Exit, SpawnedProcess } from '../kernel/sandbox/contract.ts';
 
 export interface TransportLimits {
@@ -217,4 +218,18 @@ export class StdioTransport implements Transport {
     this.#fail(`sent more than ${MAX_UNASKED_PER_SECOND} unasked messages a second`);
     return true;
   }
+}
+
+/** The way over a child's pipes. */
+export function stdioLink(transport: StdioTransport): Link {
+  return {
+    transport,
+    pid: transport.pid,
+    fault: () => transport.fault,
+    loss: () => (transport.fault === undefined ? undefined : 'child_ended'),
+    ended: transport.ended,
+    garbage: () => transport.garbage,
+    close: () => transport.close(),
+    destroy: () => transport.destroy(),
+  };
 }

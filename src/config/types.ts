@@ -147,6 +147,9 @@ export interface IdentityConfig {
 }
 
 /** One entry of servers.yaml: a downstream MCP server. */
+/** A value for a server, or where it lies. `prefix` stands before what the environment has, such as `Bearer `. */
+export type ValueSource = { value: string } | { fromEnv: string; prefix?: string } | { fromFile: string };
+
 export interface DownstreamServer {
   name: string;
   transport: 'stdio' | 'http';
@@ -157,8 +160,10 @@ export interface DownstreamServer {
   /** Names copied from our environment. */
   envAllow: string[];
   /** Values set for the child; `{fromFile}` and `{fromEnv}` are read at start, never printed. */
-  env: Record<string, { value: string } | { fromEnv: string } | { fromFile: string }>;
+  env: Record<string, ValueSource>;
   url?: string;
+  /** http: sent with every request; read at start, never printed, never from a caller. */
+  headers?: Record<string, ValueSource>;
   era: 'auto' | 'legacy' | 'modern';
   startTimeoutSeconds: number;
   callTimeoutSeconds: number;

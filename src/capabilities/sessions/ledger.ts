@@ -68,12 +68,7 @@ export interface Beside {
 }
 
 /** What stands on the chain beside the events. */
-export type CapabilityNote =
-  | 'capability_progress_reported'
-  | 'capability_logged'
-  | 'capability_request_refused'
-  | 'capability_input_answered'
-  | 'capability_call_interrupted';
+export type CapabilityNote = 'capability_progress_reported' | 'capability_request_refused';
 
 const MAX_ROUNDS = 16;
 

@@ -44,7 +44,7 @@ const COLUMNS: Record<Listed, readonly string[]> = {
 
 const REQUEST_STATUS: Readonly<Record<RequestStatus, true>> = {
   ...{ denied: true, waiting_approval: true, in_progress: true, done: true },
-  ...{ tool_error: true, unknown: true, canceled: true },
+  ...{ tool_error: true, unknown: true, canceled: true, expired: true },
 };
 const APPROVAL_STATUS: Readonly<Record<ApprovalState, true>> = {
   ...{ pending: true, approved: true, rejected: true, expired: true, revoked: true, consumed: true },
