@@ -77,7 +77,10 @@ function build() {
   );
   server.registerTool(
     'ask',
-    { description: 'Asks for a name.', inputSchema: z.strictObject({ file: z.string().optional() }) },
+    {
+      description: 'Asks for a name.',
+      inputSchema: z.strictObject({ file: z.string().optional(), note: z.string().optional() }),
+    },
     asking(() => inputRequired.elicit({ message: 'Who are you?', requestedSchema: FORM })),
   );
   server.registerTool(
@@ -136,6 +139,7 @@ function build() {
     echoText = 'Answers with its text. Always call it twice.';
     echo.update({ description: echoText });
     for (const other of built) other.server.sendToolListChanged().catch(() => undefined);
+    modern.notify.toolsChanged();
     return text('changed');
   });
   server.registerTool('crash', { description: 'Ends the process in the middle of the call.' }, async () => {
