@@ -6,7 +6,7 @@ import type { DownstreamServer } from '../../src/config/types.ts';
 import type { ExecutionResult, Question, Reply } from '../../src/kernel/execution/executor.ts';
 import type { StoredRecord } from '../../src/store/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { createBench, server, withBench } from './fixtures.ts';
+import { createBench, server, until, withBench } from './fixtures.ts';
 import type { Bench } from './fixtures.ts';
 import { httpRelay } from './http-relay.ts';
 
@@ -188,4 +188,29 @@ test('one principal never gets the connection of another', async () => {
   } finally {
     await bench.end();
   }
+});
+
+test('while a person thinks, other calls of the same connection go on', async () => {
+  await withRelay('stdio', { era: 'legacy' }, async (bench) => {
+    let answer = (_reply: Reply): void => undefined;
+    const thinking = new Promise<Reply>((resolve) => {
+      answer = resolve;
+    });
+    let isAsked = false;
+    const asking = bench.call(
+      'relay:ask',
+      {},
+      {
+        ask: () => {
+          isAsked = true;
+          return thinking;
+        },
+      },
+    );
+    await until(() => isAsked);
+    expect(text(await bench.call('relay:echo', { text: 'meanwhile' }))).toBe('meanwhile');
+    answer({ action: 'decline' });
+    expect(JSON.parse(String(text(await asking)))).toEqual({ action: 'decline' });
+    expect(text(await bench.call('relay:echo', { text: 'after' }))).toBe('after');
+  });
 });

@@ -113,7 +113,6 @@ async function cancelAsked(session, way) {
   stop.abort('enough');
   await assert.rejects(calling);
   const looker = await session.bare();
-  if (session.modern) return 'the call waits for its next request';
   await eventually('nothing waits any longer', async () => {
     const filter = { status: 'waiting_for_input' };
     const { structuredContent } = await looker.call('agent:list-capability-sessions', { filter });
@@ -177,12 +176,11 @@ export const RELAY_CELLS = {
   'no-elicitation': silent,
   logging,
   cancellation,
-  'cancel-asked': cancelAsked,
   'list-change': listChange,
 };
 
 /** Only where a client is asked within its request. */
-export const LEGACY_ONLY = { 'unanswered-waits': pending };
+export const LEGACY_ONLY = { 'unanswered-waits': pending, 'cancel-asked': cancelAsked };
 
 function everythingCells(server) {
   return {

@@ -2,6 +2,7 @@
 //
 // F1  A request is of a call only if that call is the only one in flight; any other is nobody's and decides nothing.
 // F2  A tool that was seen to ask runs alone on its connection from then on.
+// F3  While a person thinks, other calls go on; the answer waits until its call is alone again.
 import { RuntimeError } from '../../base/errors.ts';
 
 /** What a call in flight hears of its server. */
@@ -10,13 +11,19 @@ export interface CallEars {
   log(params: unknown): void;
 }
 
+interface InFlight {
+  tool: string;
+  ears: CallEars;
+  signal: AbortSignal;
+}
+
 interface Waiter {
   alone: boolean;
   go: () => void;
 }
 
 export class CallsInFlight {
-  readonly #open = new Set<{ tool: string; ears: CallEars }>();
+  readonly #open = new Set<InFlight>();
   readonly #asking = new Set<string>();
   readonly #waiting: Waiter[] = [];
   #running = 0;
@@ -26,7 +33,7 @@ export class CallsInFlight {
   async run<T>(tool: string, signal: AbortSignal, ears: CallEars, work: () => Promise<T>): Promise<T> {
     const alone = this.#asking.has(tool);
     await this.#enter(alone, signal);
-    const entry = { tool, ears };
+    const entry: InFlight = { tool, ears, signal };
     this.#open.add(entry);
     try {
       return await work();
@@ -37,15 +44,32 @@ export class CallsInFlight {
   }
 
   /** F1; whoever is in flight while a server asks is taken for one that asks. */
-  asker(): CallEars | undefined {
+  asker(): Pick<CallEars, 'ask'> | undefined {
     const calls = [...this.#open];
     for (const { tool } of calls) this.#asking.add(tool);
-    return calls.length === 1 ? calls[0]?.ears : undefined;
+    const [only, other] = calls;
+    if (only === undefined || other !== undefined) return undefined;
+    return { ask: (params) => this.#askAside(only, params) };
   }
 
   /** Everybody who may want to hear what a server says to no one in particular. */
   listeners(): readonly CallEars[] {
     return [...this.#open].map(({ ears }) => ears);
+  }
+
+  /** F3: its server waits for the answer, so it does nothing that could be taken for another call's. */
+  async #askAside(entry: InFlight, params: unknown): Promise<unknown> {
+    this.#open.delete(entry);
+    this.#leave();
+    try {
+      return await entry.ears.ask(params);
+    } finally {
+      await this.#enter(true, entry.signal).then(
+        () => this.#open.add(entry),
+        // The call is over; it leaves a place that it did not take.
+        () => this.#running++,
+      );
+    }
   }
 
   #enter(alone: boolean, signal: AbortSignal): Promise<void> {
