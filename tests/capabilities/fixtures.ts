@@ -158,6 +158,7 @@ export function createBench(
   environment: Record<string, string | undefined> = process.env,
   clock: Clock = systemClock,
   over: Partial<CapabilitySessionControls> = {},
+  pool: { idleMs?: number; maxOpen?: number } = {},
 ): Bench {
   const directory = mkdtempSync(join(tmpdir(), 'capabilities-'));
   const stderr: string[] = [];
@@ -170,6 +171,7 @@ export function createBench(
     environment,
     clock,
     clientVersion: '0.0.0',
+    ...pool,
     policy: { elicitation: true, roots: undefined },
     onListed: (name) => listed.push(name),
     onStderr: (name, line) => stderr.push(`${name}: ${line}`),
