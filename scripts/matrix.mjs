@@ -53,6 +53,10 @@ async function runClient({ kind, place, cells }, report) {
   }
 }
 
+if (process.argv[2] === 'relay') {
+  const { runRelay } = await import('./matrix-relay.mjs');
+  process.exit(await runRelay(process.argv.slice(3)));
+}
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'boolean' }, client: { type: 'string' }, cells: { type: 'string' } },

@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'TOOL_TIMEOUT'
   | 'OUTPUT_TOO_LARGE'
   | 'DOWNSTREAM_UNAVAILABLE'
+  | 'CAPABILITY_SESSION_EXPIRED'
   | 'SIDE_EFFECT_UNKNOWN'
   | 'IDEMPOTENCY_CONFLICT'
   | 'SPEC_TAMPERED'
@@ -144,6 +145,12 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     true,
     'The server of this tool cannot be reached.',
     'See `agent-runtime doctor`; the call was not made.',
+  ),
+  CAPABILITY_SESSION_EXPIRED: entry(
+    5,
+    false,
+    'The connection to the server of this tool was lost, with what the server remembered of it.',
+    'Nothing ran: repeat the same call, with the resume token where there is one.',
   ),
   SIDE_EFFECT_UNKNOWN: entry(
     5,

@@ -9,6 +9,7 @@ export type IdKind =
   | 'call' // tool call
   | 'apr' // approval
   | 'cap' // capability session
+  | 'inp' // question of a server
   | 'rcp' // receipt
   | 'inst' // process instance
   | 'esc' // operator item raised by an escalation

@@ -7,10 +7,16 @@ import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import type { DownstreamServer } from '../config/types.ts';
 import type { LiveList } from './definitions.ts';
 import type { ServerIdentity } from './pin-file.ts';
-import type { Era, Session, SessionDeps } from './session.ts';
+import type { Era } from './client.ts';
+import type { CloseReason, Session, SessionDeps } from './session.ts';
 import { transition } from './state.ts';
 import type { ConnectionEvent, ConnectionState } from './state.ts';
 import { untilAborted } from './until-aborted.ts';
+
+export interface ConnectionDeps extends SessionDeps {
+  /** What is known of the server's protocol, from whichever connection found it out. */
+  eras: { get(): Era; learn(era: Era): void };
+}
 
 export interface Connection {
   readonly server: DownstreamServer;
@@ -20,8 +26,10 @@ export interface Connection {
   session(signal: AbortSignal): Promise<Session>;
   /** What the running child listed last; undefined while there is none. Starts nothing. */
   listed(): LiveList | undefined;
-  /** Ends the running child, its calls in flight with it; the next use starts another. */
-  release(): Promise<void>;
+  /** Whether there is a session, or one is being started. */
+  isOpen(): boolean;
+  /** Ends the running session, its calls in flight with it; the next use starts another. */
+  release(why: CloseReason): Promise<void>;
   /** Ends the child and waits until it is gone; final. */
   close(): Promise<void>;
 }
@@ -53,20 +61,17 @@ function assertUsable(server: string, state: ConnectionState, now: number): void
 class SupervisedConnection implements Connection {
   readonly server: DownstreamServer;
   readonly identity: ServerIdentity;
-  readonly #deps: SessionDeps;
+  readonly #deps: ConnectionDeps;
   readonly #closing = new AbortController();
   #state: ConnectionState = { state: 'idle', failures: 0 };
   #current: Session | undefined;
   #starting: Promise<Session> | undefined;
   #releasing: Promise<void> | undefined;
-  // What `auto` found out holds for the next start too: asking costs a round trip, or even a child.
-  #era: Era;
 
-  constructor(server: DownstreamServer, identity: ServerIdentity, deps: SessionDeps) {
+  constructor(server: DownstreamServer, identity: ServerIdentity, deps: ConnectionDeps) {
     this.server = server;
     this.identity = identity;
     this.#deps = deps;
-    this.#era = server.era;
   }
 
   state(): ConnectionState {
@@ -87,12 +92,16 @@ class SupervisedConnection implements Connection {
     return untilAborted(this.#starting, signal);
   }
 
-  release(): Promise<void> {
+  isOpen(): boolean {
+    return this.#current !== undefined || this.#starting !== undefined;
+  }
+
+  release(why: CloseReason): Promise<void> {
     const session = this.#current;
     if (session === undefined) return this.#releasing ?? Promise.resolve();
     this.#current = undefined;
     this.#move({ event: 'released' });
-    this.#releasing = session.close().finally(() => {
+    this.#releasing = session.close(why).finally(() => {
       this.#releasing = undefined;
     });
     return this.#releasing;
@@ -105,7 +114,7 @@ class SupervisedConnection implements Connection {
     await this.#releasing;
     const session = this.#current;
     this.#current = undefined;
-    await session?.close();
+    await session?.close('closed');
   }
 
   #move(event: ConnectionEvent): void {
@@ -122,8 +131,13 @@ class SupervisedConnection implements Connection {
     try {
       // Loaded at the first start, with all that speaks to a child.
       const { startSession } = await import('./session.ts');
-      const session = await startSession(this.server, this.#deps, this.#era, this.#closing.signal);
-      this.#era = session.era;
+      const session = await startSession(
+        this.server,
+        this.#deps,
+        this.#deps.eras.get(),
+        this.#closing.signal,
+      );
+      this.#deps.eras.learn(session.era);
       this.#current = session;
       this.#move({ event: 'started', at: this.#deps.clock.monotonic() });
       this.#watch(session);
@@ -150,7 +164,7 @@ class SupervisedConnection implements Connection {
 export function createConnection(
   server: DownstreamServer,
   identity: ServerIdentity,
-  deps: SessionDeps,
+  deps: ConnectionDeps,
 ): Connection {
   return new SupervisedConnection(server, identity, deps);
 }

@@ -1,16 +1,44 @@
-// Owns the set of downstream connections of one process: one for each stdio server, and their common end.
+// Owns the pool of downstream connections of one process: one for each server and identity, ended when nobody uses it for
+// a while, and never more than the cap.
+//
+// Q1  A connection serves one tenant's one principal under one policy; nobody else's call ever goes through it.
+// Q2  A connection that somebody uses is never ended to make room.
+import type { Clock } from '../base/clock.ts';
+import { digestJson } from '../base/digest.ts';
+import { RuntimeError } from '../base/errors.ts';
 import type { DownstreamServer } from '../config/types.ts';
+import type { Era } from './client.ts';
 import { createConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { serverIdentity } from './pin-file.ts';
-import type { PathTokens } from './pin-file.ts';
+import type { PathTokens, ServerIdentity } from './pin-file.ts';
 import type { SessionDeps } from './session.ts';
 
+/** On whose behalf a connection is used. */
+export interface PoolIdentity {
+  tenant: string;
+  principal: string;
+}
+
+/** The use of a connection by one call. */
+export interface Lease {
+  readonly connection: Connection;
+  readonly who: PoolIdentity;
+  readonly poolKey: string;
+  /** Must be called when the call is over. */
+  end(): void;
+  /** Whether nobody else uses the connection, once it was ended. */
+  isLast(): boolean;
+}
+
 export interface Downstreams {
-  /** undefined for an unknown server, and for one that is not reached over stdio. */
+  /** A connection for looking, at lists and states only; undefined for an unknown server. */
   connection(server: string): Connection | undefined;
+  /** Undefined for an unknown server. Throws TOO_BUSY when every connection that is open is in use (Q2). */
+  lease(server: string, who: PoolIdentity): Lease | undefined;
+  poolKey(server: string, who: PoolIdentity): string | undefined;
   all(): readonly Connection[];
-  /** Ends every child and waits until all are gone. */
+  /** Ends every connection and waits until all are gone. */
   close(): Promise<void>;
 }
 
@@ -18,20 +46,158 @@ export interface DownstreamOptions extends SessionDeps {
   servers: Readonly<Record<string, DownstreamServer>>;
   /** Absolute directories that stand as tokens in the pin file. */
   pathTokens?: PathTokens;
+  policyDigest?: string;
+  /** Default: never. */
+  idleMs?: number;
+  /** Default: no cap. */
+  maxOpen?: number;
+}
+
+interface Pooled {
+  connection: Connection;
+  who: PoolIdentity;
+  poolKey: string;
+  users: number;
+  usedAt: number;
+  cancelIdle: () => void;
+}
+
+/** What `auto` found out about a server, and when: asking costs a round trip, or even a child. */
+const VERDICT_MS = 24 * 60 * 60 * 1000;
+
+class EraVerdicts {
+  readonly #clock: Clock;
+  readonly #found = new Map<string, { era: Era; at: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  of(server: DownstreamServer): Era {
+    const found = this.#found.get(server.name);
+    const isFresh = found !== undefined && this.#clock.monotonic() - found.at < VERDICT_MS;
+    return isFresh && server.era === 'auto' ? found.era : server.era;
+  }
+
+  learn(server: DownstreamServer, era: Era): void {
+    this.#found.set(server.name, { era, at: this.#clock.monotonic() });
+  }
+}
+
+const NOBODY: PoolIdentity = { tenant: '', principal: '' };
+
+class Pool implements Downstreams {
+  readonly #options: DownstreamOptions;
+  readonly #identities = new Map<string, ServerIdentity>();
+  readonly #pooled = new Map<string, Pooled>();
+  readonly #eras: EraVerdicts;
+
+  constructor(options: DownstreamOptions) {
+    this.#options = options;
+    this.#eras = new EraVerdicts(options.clock);
+    for (const [name, server] of Object.entries(options.servers)) {
+      this.#identities.set(name, serverIdentity(server, options.pathTokens));
+    }
+  }
+
+  connection(server: string): Connection | undefined {
+    const known = [...this.#pooled.values()].find(({ connection }) => connection.server.name === server);
+    return known?.connection ?? this.#of(server, NOBODY)?.connection;
+  }
+
+  poolKey(server: string, { tenant, principal }: PoolIdentity): string | undefined {
+    const identity = this.#identities.get(server);
+    if (identity === undefined) return undefined;
+    const policy = this.#options.policyDigest ?? '';
+    return digestJson({ name: server, server: { ...identity }, tenant, principal, policy });
+  }
+
+  lease(server: string, who: PoolIdentity): Lease | undefined {
+    const pooled = this.#of(server, who);
+    if (pooled === undefined) return undefined;
+    this.#makeRoom(pooled);
+    pooled.users++;
+    pooled.cancelIdle();
+    let isOver = false;
+    return {
+      connection: pooled.connection,
+      who,
+      poolKey: pooled.poolKey,
+      isLast: () => pooled.users === 0,
+      end: () => {
+        if (isOver) return;
+        isOver = true;
+        this.#used(pooled);
+      },
+    };
+  }
+
+  all(): readonly Connection[] {
+    return [...this.#pooled.values()].map(({ connection }) => connection);
+  }
+
+  async close(): Promise<void> {
+    const pooled = [...this.#pooled.values()];
+    for (const { cancelIdle } of pooled) cancelIdle();
+    await Promise.all(pooled.map(({ connection }) => connection.close()));
+  }
+
+  #of(name: string, who: PoolIdentity): Pooled | undefined {
+    const server = this.#options.servers[name];
+    const identity = this.#identities.get(name);
+    const poolKey = this.poolKey(name, who);
+    if (server === undefined || identity === undefined || poolKey === undefined) return undefined;
+    let pooled = this.#pooled.get(poolKey) ?? this.#adopt(name, who, poolKey);
+    if (pooled === undefined) {
+      const eras = { get: () => this.#eras.of(server), learn: (era: Era) => this.#eras.learn(server, era) };
+      const connection = createConnection(server, identity, { ...this.#options, eras });
+      pooled = { connection, who, poolKey, users: 0, usedAt: 0, cancelIdle: () => undefined };
+      this.#pooled.set(poolKey, pooled);
+    }
+    return pooled;
+  }
+
+  /** What was opened only to look at a list belongs to the first who calls through it; no call went through it before. */
+  #adopt(name: string, who: PoolIdentity, poolKey: string): Pooled | undefined {
+    const key = this.poolKey(name, NOBODY);
+    const looked = key === undefined || who === NOBODY ? undefined : this.#pooled.get(key);
+    if (key === undefined || looked === undefined) return undefined;
+    const pooled = { ...looked, who, poolKey };
+    this.#pooled.delete(key);
+    this.#pooled.set(poolKey, pooled);
+    return pooled;
+  }
+
+  #used(pooled: Pooled): void {
+    const { clock, idleMs } = this.#options;
+    pooled.users--;
+    pooled.usedAt = clock.monotonic();
+    if (pooled.users > 0 || idleMs === undefined) return;
+    pooled.cancelIdle();
+    pooled.cancelIdle = clock.after(idleMs, () => {
+      if (pooled.users === 0) void pooled.connection.release('idle');
+    });
+  }
+
+  /** Q2: the one that was not used for longest goes first. */
+  #makeRoom(wanted: Pooled): void {
+    const { maxOpen } = this.#options;
+    if (maxOpen === undefined || wanted.connection.isOpen()) return;
+    const open = [...this.#pooled.values()].filter(({ connection }) => connection.isOpen());
+    if (open.length < maxOpen) return;
+    const [oldest] = open.filter(({ users }) => users === 0).sort((a, b) => a.usedAt - b.usedAt);
+    if (oldest === undefined) {
+      throw new RuntimeError('TOO_BUSY', 'Every connection to a server that may be open is in use.', {
+        open: open.length,
+        most: maxOpen,
+      });
+    }
+    oldest.cancelIdle();
+    void oldest.connection.release('idle');
+  }
 }
 
 /** Starts nothing. */
 export function createDownstreams(options: DownstreamOptions): Downstreams {
-  const connections = new Map<string, Connection>();
-  for (const [name, server] of Object.entries(options.servers)) {
-    if (server.transport !== 'stdio') continue;
-    connections.set(name, createConnection(server, serverIdentity(server, options.pathTokens), options));
-  }
-  return {
-    connection: (server) => connections.get(server),
-    all: () => [...connections.values()],
-    async close() {
-      await Promise.all([...connections.values()].map((connection) => connection.close()));
-    },
-  };
+  return new Pool(options);
 }

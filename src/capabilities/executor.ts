@@ -1,4 +1,4 @@
-// Owns the way of an admitted call to a downstream MCP server over stdio, and the honest report of how far it came.
+// Owns the way of an admitted call to a downstream MCP server, and the honest report of how far it came.
 //
 // X1: `not_executed` is said only where the request was certainly not written to the child. Everything later that is no
 //     result is `side_effect_unknown`, a server's own error reply included: it does not say what it had done before.
@@ -15,26 +15,39 @@ import type { JsonObject } from '../base/json.ts';
 import { showCut } from '../base/text.ts';
 import type { CallIo, Execution, ExecutionResult, Executor, Progress } from '../kernel/execution/executor.ts';
 import { SchemaCache } from '../kernel/policy/arg-schema.ts';
+import type { Ids } from '../base/ids.ts';
+import type { Redactor } from '../kernel/evidence/redact.ts';
+import { afterLoss, isSessionGone, lostSession, mustAsk } from './after-loss.ts';
 import type { Connection } from './connection.ts';
-import type { Downstreams } from './downstreams.ts';
+import type { Downstreams, Lease } from './downstreams.ts';
 import { outputCheck } from './output-check.ts';
 import { pinDigest } from './pin-file.ts';
 import type { LiveTool } from './definitions.ts';
+import { CallRelay } from './relay/call-relay.ts';
+import type { RelayParts } from './relay/call-relay.ts';
 import { parseToolAnswer } from './result.ts';
 import type { ToolAnswer } from './result.ts';
 import type { Session } from './session.ts';
+import type { SessionKey } from './sessions/ledger.ts';
+import { servedRun } from './sessions/live.ts';
+import type { LiveSessions, Use } from './sessions/live.ts';
 import { NOT_SENT } from './transport.ts';
 
 export interface DownstreamExecutorOptions {
   downstreams: Downstreams;
+  sessions: LiveSessions;
   clock: Clock;
+  ids: Ids;
+  redactor: Redactor;
+  /** How long anything may wait for a person. */
+  maxWaitMs: number;
   /** Told when a live definition is not the one decided on; for the quarantine, which is not the caller's to wait for. */
   onDrift?: (server: string) => void;
   /** Why nothing may go out to this server now, whatever was decided before; looked at after its list. */
   held?: (server: string) => string | undefined;
 }
 
-type ExecutorParts = DownstreamExecutorOptions & { schemas: SchemaCache };
+type ExecutorParts = DownstreamExecutorOptions & { schemas: SchemaCache; relay: RelayParts };
 type Failure = Extract<ExecutionResult, { kind: 'failed' }>;
 
 const IDEMPOTENCY_META = 'agent-runtime/idempotency-key';
@@ -74,7 +87,7 @@ interface ProgressGate {
 }
 
 /** Passes on what grows and is finite, up to a number; a listener that throws does not reach the connection. */
-function progressGate(io: CallIo): ProgressGate {
+function progressGate(pass: (progress: Progress) => void): ProgressGate {
   let last = Number.NEGATIVE_INFINITY;
   let passed = 0;
   let left = 0;
@@ -87,7 +100,7 @@ function progressGate(io: CallIo): ProgressGate {
       last = progress.progress;
       passed++;
       try {
-        io.progress(
+        pass(
           progress.message === undefined
             ? progress
             : { ...progress, message: showCut(progress.message, MESSAGE_CHARS) },
@@ -142,15 +155,23 @@ function isUnconfinable(thrown: unknown): boolean {
 
 interface Opened {
   session: Session;
+  key: SessionKey;
   fault: (answer: ToolAnswer) => string | undefined;
+}
+
+function useOf(execution: Execution, { connection, who, poolKey }: Lease): Use {
+  const run = servedRun(execution.context);
+  const mayReinitialize = execution.reinitializes ?? false;
+  return { server: connection.server, who, poolKey, run, mayReinitialize };
 }
 
 async function openSession(
   execution: Execution,
-  connection: Connection,
+  lease: Lease,
   signal: AbortSignal,
-  { held, schemas }: ExecutorParts,
+  { held, schemas, sessions }: ExecutorParts,
 ): Promise<Opened | Failure> {
+  const { connection } = lease;
   const session = await connection.session(signal);
   const list = await session.tools(signal);
   const tool = list.tools.find(({ name }) => name === execution.capability.tool);
@@ -159,7 +180,10 @@ async function openSession(
   const problem = pinProblem(execution, connection, live) ?? held?.(connection.server.name);
   if (problem !== undefined) return failed('SPEC_TAMPERED', problem, 'not_executed', ['pin']);
   const check = await outputCheck(schemas, tool?.outputSchema);
-  if (check.usable) return { session, fault: (answer) => check.fault(answer) };
+  if (check.usable) {
+    const key = await sessions.of(session, useOf(execution, lease));
+    return { session, key, fault: (answer) => check.fault(answer) };
+  }
   const text = `the outputSchema of ${execution.capability.id} cannot be checked: ${check.why}`;
   return failed('SUBPROCESS_PROTOCOL_ERROR', text, 'not_executed');
 }
@@ -170,6 +194,7 @@ function callFailure(thrown: unknown, session: Session, ended: ErrorCode | undef
     return failed(ended, text, 'side_effect_unknown');
   }
   if (thrown instanceof RuntimeError) {
+    if (isSessionGone(thrown)) return failed(thrown.code, thrown.message, 'not_executed');
     const isUnsent = thrown.details[NOT_SENT] === true;
     return failed(
       isUnsent ? 'DOWNSTREAM_UNAVAILABLE' : thrown.code,
@@ -183,78 +208,126 @@ function callFailure(thrown: unknown, session: Session, ended: ErrorCode | undef
   return failed('TOOL_EXECUTION_FAILED', `the server answered with an error: ${text}`, 'side_effect_unknown');
 }
 
+interface Around {
+  io: CallIo;
+  deadline: Deadline;
+  parts: ExecutorParts;
+}
+
 async function callTool(
   execution: Execution,
-  connection: Connection,
-  { session, fault }: Opened,
-  { io, deadline }: { io: CallIo; deadline: Deadline },
+  lease: Lease,
+  { session, key, fault }: Opened,
+  { io, deadline, parts }: Around,
 ): Promise<ExecutionResult> {
-  const progress = progressGate(io);
+  const { server } = lease.connection;
+  const relay = new CallRelay(parts.relay, { key, execution, io, deadline, server: server.name });
+  const progress = progressGate((one) => relay.progress(one));
+  const through = { capabilitySessionId: key.id };
   let raw: unknown;
   try {
-    raw = await session.call(callParams(execution), { signal: deadline.signal, onProgress: progress.take });
+    raw = await session.call(callParams(execution), {
+      signal: deadline.signal,
+      onProgress: progress.take,
+      ask: (params) => relay.ask(params),
+      log: (params) => relay.log(params),
+    });
   } catch (thrown) {
-    return callFailure(thrown, session, ownEnd(deadline, io));
+    const failure = { ...callFailure(thrown, session, ownEnd(deadline, io)), ...through };
+    return isSessionGone(thrown)
+      ? await afterLoss(
+          failure,
+          { session, key, use: useOf(execution, lease) },
+          { execution, lease, signal: deadline.signal, parts },
+        )
+      : failure;
+  } finally {
+    await relay.end();
   }
   try {
-    const answer = parseToolAnswer(raw, execution.outputBytes, connection.server.maxMessageBytes);
+    const answer = parseToolAnswer(raw, execution.outputBytes, server.maxMessageBytes);
     const broken = fault(answer);
     if (broken !== undefined) {
       const text = `${execution.capability.id} answered, but ${broken}. What it did is done: look before repeating it.`;
-      return failed('INVALID_OUTPUT', text, 'side_effect_unknown');
+      return { ...failed('INVALID_OUTPUT', text, 'side_effect_unknown'), ...through };
     }
     const left = progress.left();
-    return { kind: 'result', ...answer, notes: left === 0 ? [] : [`${left} progress messages left out`] };
+    const notes = left === 0 ? [] : [`${left} progress messages left out`];
+    return { kind: 'result', ...answer, ...through, notes };
   } catch (thrown) {
     const { code, message } = asRuntimeError(thrown);
     const ours = code === 'INVALID_INPUT' ? 'SUBPROCESS_PROTOCOL_ERROR' : code;
-    return failed(ours, message, 'side_effect_unknown');
+    return { ...failed(ours, message, 'side_effect_unknown'), ...through };
   }
 }
 
-async function run(
-  execution: Execution,
-  io: CallIo,
-  deadline: Deadline,
-  options: ExecutorParts,
-): Promise<ExecutionResult> {
-  const name = execution.capability.server ?? '';
-  const connection = options.downstreams.connection(name);
-  if (connection === undefined) {
-    return failed('DOWNSTREAM_UNAVAILABLE', `no server ${name} is configured over stdio`, 'not_executed');
-  }
+async function throughLease(execution: Execution, lease: Lease, around: Around): Promise<ExecutionResult> {
+  const { io, deadline, parts } = around;
   let opened: Opened | Failure;
   try {
-    opened = await openSession(execution, connection, deadline.signal, options);
+    opened = await openSession(execution, lease, deadline.signal, parts);
   } catch (thrown) {
     const ended = ownEnd(deadline, io);
     if (ended !== undefined) {
       return failed(ended, `${ERRORS[ended].sentence} The server had not been asked yet.`, 'not_executed');
     }
+    const lost = lostSession(thrown);
+    if (lost !== undefined) return mustAsk(lost, { execution, lease, parts });
     const reason = thrown instanceof Error ? thrown.message : 'no reason given';
     return failed(isUnconfinable(thrown) ? UNCONFINABLE : 'DOWNSTREAM_UNAVAILABLE', reason, 'not_executed');
   }
   if ('kind' in opened) {
-    if (opened.code === 'SPEC_TAMPERED') options.onDrift?.(name);
+    if (opened.code === 'SPEC_TAMPERED') parts.onDrift?.(lease.connection.server.name);
     return opened;
   }
   // The last moment at which an end costs nothing.
   const ended = ownEnd(deadline, io);
   if (ended !== undefined) return failed(ended, ERRORS[ended].sentence, 'not_executed');
-  const result = await callTool(execution, connection, opened, { io, deadline });
-  return { ...result, confinement: opened.session.confinement };
+  const result = await callTool(execution, lease, opened, around);
+  const { confinement } = opened.session;
+  return confinement === undefined ? result : { ...result, confinement };
 }
 
-/** Runs admitted `mcp_stdio` calls. Never throws. */
+async function run(execution: Execution, around: Around): Promise<ExecutionResult> {
+  const { downstreams, sessions } = around.parts;
+  const name = execution.capability.server ?? '';
+  const { tenant, principal } = execution.context.caller;
+  let lease: Lease | undefined;
+  try {
+    lease = downstreams.lease(name, { tenant, principal });
+  } catch (thrown) {
+    const { code, message } = asRuntimeError(thrown);
+    return failed(code, message, 'not_executed');
+  }
+  if (lease === undefined) {
+    return failed('DOWNSTREAM_UNAVAILABLE', `no server ${name} is configured`, 'not_executed');
+  }
+  try {
+    return await throughLease(execution, lease, around);
+  } finally {
+    lease.end();
+    if (sessions.parts.controls.mode === 'per_call' && lease.isLast())
+      void lease.connection.release('closed');
+  }
+}
+
+/** Runs admitted `mcp_stdio` and `mcp_http` calls. Never throws. */
 export function createDownstreamExecutor(options: DownstreamExecutorOptions): Executor {
-  const parts: ExecutorParts = { ...options, schemas: new SchemaCache({ clock: options.clock }) };
+  const schemas = new SchemaCache({ clock: options.clock });
+  const { sessions, clock, ids, redactor, maxWaitMs } = options;
+  const { ledger, controls } = sessions.parts;
+  const parts: ExecutorParts = {
+    ...options,
+    schemas,
+    relay: { ledger, controls, schemas, clock, ids, redactor, maxWaitMs },
+  };
   return {
-    transports: ['mcp_stdio'],
+    transports: ['mcp_stdio', 'mcp_http'],
     async execute(execution, io) {
       let deadline: Deadline | undefined;
       try {
         deadline = startDeadline(options.clock, execution.capability.timeoutSeconds * 1000, io.signal);
-        return await run(execution, io, deadline, parts);
+        return await run(execution, { io, deadline, parts });
       } catch (thrown) {
         return failed('INTERNAL', ERRORS.INTERNAL.sentence, 'side_effect_unknown', [
           thrown instanceof Error ? thrown.name : typeof thrown,

@@ -1,6 +1,6 @@
-// Owns one started downstream server: child, transport, protocol client and its current tool list, from the first byte
-// to the last. It is used until it breaks and never restarted; that is the connection's part.
-import type { Client, ClientOptions } from '@modelcontextprotocol/client';
+// Owns one started downstream server: the way to it, protocol client and its current tool list, from the first byte to
+// the last. It is used until it breaks and never restarted; that is the connection's part.
+import type { Client } from '@modelcontextprotocol/client';
 import { startDeadline } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { RuntimeError } from '../base/errors.ts';
@@ -11,12 +11,19 @@ import type { Progress } from '../kernel/execution/executor.ts';
 import type { Confinement } from '../kernel/sandbox/confine.ts';
 import type { Sandbox } from '../kernel/sandbox/contract.ts';
 import type { Environment } from '../kernel/sandbox/environment.ts';
+import { createClient } from './client.ts';
+import type { Era } from './client.ts';
 import { parseToolList } from './definitions.ts';
 import type { LiveList } from './definitions.ts';
-import { resolveEnv } from './environment.ts';
+import { resolveValues } from './environment.ts';
+import type { Link } from './link.ts';
+import { CallsInFlight } from './relay/calls-in-flight.ts';
+import type { CallEars } from './relay/calls-in-flight.ts';
+import type { RequestPolicy } from './relay/server-requests.ts';
+import type { LossCause } from './sessions/capability-session.ts';
 import { createToolListing } from './tool-listing.ts';
 import type { ToolListing } from './tool-listing.ts';
-import { StdioTransport } from './transport.ts';
+import { stdioLink, StdioTransport } from './transport.ts';
 
 export interface SessionDeps {
   sandbox: Sandbox;
@@ -27,18 +34,43 @@ export interface SessionDeps {
   onStderr?: (server: string, line: string) => void;
   /** Told after every list that a server gave, the first included: the moment to compare it with the pins. */
   onListed?: (server: string, list: LiveList) => void;
+  /** What servers may ask for; absent: nothing. */
+  policy?: { elicitation: boolean; roots: RequestPolicy['roots'] };
 }
 
-export interface CallOptions {
+export interface CallOptions extends CallEars {
   signal: AbortSignal;
   onProgress: (progress: Progress) => void;
 }
 
+/** What a server wanted and did not get. */
+export interface Refusal {
+  method: string;
+  why: string;
+}
+
+/** Refusals in order; those that came before anybody listened are kept, up to a number. */
+class Refusals {
+  readonly #kept: Refusal[] = [];
+  #listener: ((refusal: Refusal) => void) | undefined;
+
+  add(refusal: Refusal): void {
+    if (this.#listener !== undefined) this.#listener(refusal);
+    else if (this.#kept.length < MAX_KEPT_REFUSALS) this.#kept.push(refusal);
+  }
+
+  listen(listener: (refusal: Refusal) => void): void {
+    this.#listener = listener;
+    for (const refusal of this.#kept.splice(0)) listener(refusal);
+  }
+}
+
 export interface Session {
   readonly era: 'legacy' | 'modern';
-  readonly pid: number;
+  /** Of the child, where there is one. */
+  readonly pid?: number;
   /** What the child is held to. */
-  readonly confinement: Confinement;
+  readonly confinement?: Confinement;
   /** Replies to nothing and lines that were no messages, so far. */
   oddities(): number;
   /** The list as it is now: asked again only after the server said that it changed. */
@@ -47,18 +79,26 @@ export interface Session {
   listed(): LiveList;
   /** The server's result as it came, unchecked. */
   call(params: JsonObject, options: CallOptions): Promise<unknown>;
-  /** Set as soon as a bound was broken or the child ended. */
+  /** Who hears what the server asked for and did not get. */
+  onRefusal(listener: (refusal: Refusal) => void): void;
+  /** Set as soon as a bound was broken or the connection ended. */
   fault(): RuntimeError | undefined;
+  /** How the connection was lost, once it was. */
+  loss(): LossCause | undefined;
   /** Resolves with the reason once the connection has ended. */
   readonly ended: Promise<RuntimeError>;
-  close(): Promise<void>;
+  /** Why we ended it, if we did. */
+  closedBecause(): CloseReason | undefined;
+  close(why: CloseReason): Promise<void>;
 }
 
-export type Era = DownstreamServer['era'];
+/** idle: nobody used it. replaced: another takes its place. closed: its time was over in good order. */
+export type CloseReason = 'idle' | 'replaced' | 'closed';
 
-const MODERN_REVISION = '2026-07-28';
 const MAX_PAGES = 64;
-const MAX_PROBE_MS = 3000;
+const MAX_KEPT_REFUSALS = 100;
+// Rounds of questions within one call; the number of questions is bounded by the relay.
+const MAX_INPUT_ROUNDS = 32;
 // Above any deadline of ours: the signal ends a call, never this.
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -71,10 +111,50 @@ const unchecked = {
   },
 };
 
-function negotiation(era: Era, startMs: number): NonNullable<ClientOptions['versionNegotiation']> {
-  if (era === 'legacy') return { mode: 'legacy' };
-  const probe = { timeoutMs: Math.min(MAX_PROBE_MS, startMs / 2) };
-  return { mode: era === 'auto' ? 'auto' : { pin: MODERN_REVISION }, probe };
+/** What a modern server needs before it goes on: its questions answered, each under its own key. */
+async function answerAll(
+  requests: Record<string, unknown>,
+  options: CallOptions,
+): Promise<Record<string, unknown>> {
+  const out: Record<string, unknown> = {};
+  // One after the other: a person is asked one thing at a time, in the server's order.
+  for (const [key, request] of Object.entries(requests)) {
+    if (!isObject(request) || request['method'] !== 'elicitation/create') {
+      throw new RuntimeError('POLICY_DENIED', 'the server needs something that is refused here');
+    }
+    out[key] = await options.ask(request['params']);
+  }
+  return out;
+}
+
+/** One call with all the rounds that its questions take. */
+async function callTool(client: Client, params: JsonObject, options: CallOptions): Promise<unknown> {
+  let more: Record<string, unknown> = {};
+  for (let round = 0; round < MAX_INPUT_ROUNDS; round++) {
+    const result: unknown = await client.request(
+      { method: 'tools/call', params: { ...params, ...more } },
+      unchecked,
+      {
+        signal: options.signal,
+        timeout: NO_TIMEOUT_MS,
+        allowInputRequired: true,
+        onprogress: ({ progress, total, message }) => {
+          options.onProgress({
+            progress,
+            ...(total === undefined ? {} : { total }),
+            ...(message === undefined ? {} : { message }),
+          });
+        },
+      },
+    );
+    if (!isObject(result) || result['resultType'] !== 'input_required') return result;
+    const { inputRequests, requestState } = result;
+    more = {
+      ...(isObject(inputRequests) ? { inputResponses: await answerAll(inputRequests, options) } : {}),
+      ...(requestState === undefined ? {} : { requestState }),
+    };
+  }
+  throw new RuntimeError('SUBPROCESS_PROTOCOL_ERROR', 'the server does not stop asking');
 }
 
 /** All pages, within the caps on pages and tools. */
@@ -111,39 +191,13 @@ async function listTools(client: Client, server: DownstreamServer, signal: Abort
   );
 }
 
-/** Messages that answered nothing. */
-interface Heard {
-  strays: number;
-}
-
-async function createClient(
-  server: DownstreamServer,
-  clientVersion: string,
-  era: Era,
-  heard: Heard,
-): Promise<Client> {
-  // Loaded at the first downstream call: a process that never makes one does not pay for it.
-  const sdk = await import('@modelcontextprotocol/client');
-  const client = new sdk.Client(
-    { name: 'agent-runtime-pack', version: clientVersion },
-    {
-      // No sampling, roots or elicitation: a server's request for them is answered with "method not found".
-      capabilities: {},
-      inputRequired: { autoFulfill: false },
-      versionNegotiation: negotiation(era, server.startTimeoutSeconds * 1000),
-      // For the modern protocol this opens the subscription; the notification itself is handled in `connect`.
-      listChanged: { tools: { autoRefresh: false, debounceMs: 0, onChanged: () => undefined } },
-    },
-  );
-  client.onerror = () => {
-    heard.strays++;
-  };
-  return client;
-}
-
-async function startTransport(server: DownstreamServer, deps: SessionDeps): Promise<StdioTransport> {
+async function startLink(server: DownstreamServer, deps: SessionDeps): Promise<Link> {
+  if (server.transport === 'http') {
+    const { openHttpLink } = await import('./http-link.ts');
+    return openHttpLink(server, deps);
+  }
   const { onStderr } = deps;
-  const env = await resolveEnv(server, deps.environment);
+  const env = await resolveValues(server, 'env', deps.environment);
   const child = await deps.sandbox.spawn({
     label: server.name,
     command: server.command ?? '',
@@ -154,21 +208,38 @@ async function startTransport(server: DownstreamServer, deps: SessionDeps): Prom
     ...(server.cwd === undefined ? {} : { cwd: server.cwd }),
     ...(onStderr === undefined ? {} : { onStderr: (line: string) => onStderr(server.name, line) }),
   });
-  return new StdioTransport(child, server.name, server, deps.clock);
+  return stdioLink(new StdioTransport(child, server.name, server, deps.clock));
 }
 
-async function connect(
-  client: Client,
-  transport: StdioTransport,
-  listing: ToolListing,
-  signal: AbortSignal,
-): Promise<void> {
+async function connect(client: Client, link: Link, listing: ToolListing, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  await client.connect(transport, { timeout: NO_TIMEOUT_MS, signal });
+  await client.connect(link.transport, { timeout: NO_TIMEOUT_MS, signal });
   client.setNotificationHandler('notifications/tools/list_changed', () => {
     listing.changed();
   });
   await listing.current(signal);
+}
+
+function listingOf(server: DownstreamServer, deps: SessionDeps, client: Client, link: Link): ToolListing {
+  const listing = createToolListing({
+    server: server.name,
+    ask: (until) => listTools(client, server, until),
+    limitMs: server.startTimeoutSeconds * 1000,
+    clock: deps.clock,
+    onListed: (list) => deps.onListed?.(server.name, list),
+  });
+  void link.ended.then(() => {
+    listing.end();
+  });
+  return listing;
+}
+
+function requestPolicy({ policy }: SessionDeps, onRefused: (refusal: Refusal) => void): RequestPolicy {
+  return {
+    elicitation: policy?.elicitation ?? false,
+    roots: policy?.roots,
+    onRefused: (method, why) => onRefused({ method, why }),
+  };
 }
 
 async function open(
@@ -177,53 +248,56 @@ async function open(
   era: Era,
   signal: AbortSignal,
 ): Promise<Session> {
-  const heard: Heard = { strays: 0 };
-  const client = await createClient(server, deps.clientVersion, era, heard);
-  const transport = await startTransport(server, deps);
-  const listing = createToolListing({
-    server: server.name,
-    ask: (until) => listTools(client, server, until),
-    limitMs: server.startTimeoutSeconds * 1000,
-    clock: deps.clock,
-    onListed: (list) => deps.onListed?.(server.name, list),
+  let strays = 0;
+  let closing: CloseReason | undefined;
+  const calls = new CallsInFlight();
+  const refusals = new Refusals();
+  const client = await createClient({
+    server,
+    clientVersion: deps.clientVersion,
+    era,
+    calls,
+    requests: requestPolicy(deps, (refusal) => refusals.add(refusal)),
+    onStray: () => {
+      strays++;
+    },
   });
-  void transport.ended.then(() => {
-    listing.end();
-  });
-  const onAbort = (): void => void transport.destroy();
+  const link = await startLink(server, deps);
+  const listing = listingOf(server, deps, client, link);
+  const onAbort = (): void => void link.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    await connect(client, transport, listing, signal);
+    await connect(client, link, listing, signal);
   } catch (thrown) {
-    const fault = transport.fault;
-    await transport.destroy();
+    const fault = link.fault();
+    await link.destroy();
     throw fault ?? thrown;
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
   return {
     era: client.getProtocolEra() === 'modern' ? 'modern' : 'legacy',
-    pid: transport.pid,
-    confinement: transport.confinement,
-    oddities: () => heard.strays + transport.garbage,
+    ...(link.pid === undefined ? {} : { pid: link.pid }),
+    ...(link.confinement === undefined ? {} : { confinement: link.confinement }),
+    oddities: () => strays + link.garbage(),
     tools: (until) => listing.current(until),
     listed: () => listing.last(),
-    call: (params, { signal: until, onProgress }) =>
-      client.request({ method: 'tools/call', params }, unchecked, {
-        signal: until,
-        timeout: NO_TIMEOUT_MS,
-        onprogress: ({ progress, total, message }) => {
-          onProgress({
-            progress,
-            ...(total === undefined ? {} : { total }),
-            ...(message === undefined ? {} : { message }),
-          });
-        },
-      }),
-    fault: () => transport.fault,
-    ended: transport.ended,
-    close: () => transport.close(),
+    call: (params, options) =>
+      calls.run(toolOf(params), options.signal, options, () => callTool(client, params, options)),
+    onRefusal: (listener) => refusals.listen(listener),
+    fault: () => link.fault(),
+    loss: () => link.loss(),
+    ended: link.ended,
+    closedBecause: () => closing,
+    close: (why) => {
+      closing ??= why;
+      return link.close();
+    },
   };
+}
+
+function toolOf({ name }: JsonObject): string {
+  return typeof name === 'string' ? name : '';
 }
 
 /** Some old servers end when the newer protocol's question comes first; they are started once more without it. */

@@ -9,6 +9,7 @@ import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { isObject } from '../base/json.ts';
 import { scanJsonText } from '../base/strict-json.ts';
 import type { Confinement } from '../kernel/sandbox/confine.ts';
+import type { Link } from './link.ts';
 import type { Exit, SpawnedProcess } from '../kernel/sandbox/contract.ts';
 
 export interface TransportLimits {
@@ -220,4 +221,19 @@ export class StdioTransport implements Transport {
     this.#fail(`sent more than ${MAX_UNASKED_PER_SECOND} unasked messages a second`);
     return true;
   }
+}
+
+/** The way over a child's pipes. */
+export function stdioLink(transport: StdioTransport): Link {
+  return {
+    transport,
+    pid: transport.pid,
+    confinement: transport.confinement,
+    fault: () => transport.fault,
+    loss: () => (transport.fault === undefined ? undefined : 'child_ended'),
+    ended: transport.ended,
+    garbage: () => transport.garbage,
+    close: () => transport.close(),
+    destroy: () => transport.destroy(),
+  };
 }

@@ -13,7 +13,7 @@ function startOf(server: DownstreamServer): string {
 }
 
 function environmentOf(server: DownstreamServer): string[] {
-  const set = Object.entries(server.env).map(([name, from]) => {
+  const set = Object.entries({ ...server.env, ...server.headers }).map(([name, from]) => {
     if ('value' in from) return name;
     return 'fromEnv' in from ? `${name} (from ${from.fromEnv})` : `${name} (from the file ${from.fromFile})`;
   });

@@ -232,6 +232,24 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
       },
     ],
   },
+  'capability-sessions': {
+    summary: 'stateful connections to servers',
+    leaves: [
+      {
+        name: 'list',
+        summary: 'capability sessions, newest first',
+        example: 'capability-sessions list --status waiting_for_input',
+        options: pageFlags(),
+        load: listing('capability_session'),
+      },
+      {
+        name: 'show <id>',
+        summary: 'one capability session: what it waited for, how it ended, what continues it',
+        example: 'capability-sessions show cap_0123456789',
+        load: showing('capability_session'),
+      },
+    ],
+  },
   sessions: {
     summary: 'conversations under governance',
     leaves: [
@@ -417,14 +435,14 @@ function canceling(what: 'session' | 'workflow'): Omit<Leaf, 'example'> {
   };
 }
 
-function listing(kind: 'request' | 'session' | 'approval'): Leaf['load'] {
+function listing(kind: 'request' | 'session' | 'approval' | 'capability_session'): Leaf['load'] {
   return async () => {
     const { listItems } = await import('./commands/lists.ts');
     return (context, options) => listItems(context, kind, options);
   };
 }
 
-function showing(kind: 'request' | 'session' | 'approval'): Leaf['load'] {
+function showing(kind: 'request' | 'session' | 'approval' | 'capability_session'): Leaf['load'] {
   return async () => {
     const { showItem } = await import('./commands/lists.ts');
     return (context, _options, id = '') => showItem(context, kind, id);

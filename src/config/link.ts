@@ -6,7 +6,7 @@ import { checkIdentity, checkRuntime } from './check-runtime.ts';
 import type { PolicyPart } from './files/policy.ts';
 import type { ServerPart } from './files/servers.ts';
 import { checkSandboxes, profileOf } from './check-sandbox.ts';
-import type { PackPart } from './files/runtime.ts';
+import type { PackPart, RuntimePart } from './files/runtime.ts';
 import { ToolNames } from './names.ts';
 import type { Parts } from './parts.ts';
 import type { PathPart, Problems } from './problems.ts';
@@ -15,6 +15,8 @@ import { approverOf, record } from './shape.ts';
 import { expandTokens, tokenProblem } from './tokens.ts';
 import type { TokenValues } from './tokens.ts';
 import type {
+  CapabilitySessionControls,
+  RuntimeControls,
   Capability,
   DelegationGrant,
   DownstreamServer,
@@ -104,6 +106,19 @@ function checkAll(parts: Partial<Parts>, tools: ToolNames | undefined, problems:
   checkSandboxes(parts, problems);
 }
 
+/** Both files speak of the same sessions: what either switches off is off. */
+function bothSessions(
+  { capabilitySessions: own }: RuntimeControls,
+  { sessions }: RuntimePart,
+): CapabilitySessionControls {
+  return {
+    ...own,
+    trackIds: own.trackIds && sessions.trackIds,
+    progress: own.progress && sessions.progress,
+    onExpiry: sessions.reinitialize ? own.onExpiry : 'cancel',
+  };
+}
+
 class Linker {
   readonly #parts: Parts;
   readonly #tools: ToolNames;
@@ -140,7 +155,7 @@ class Linker {
       servers: record([...servers.values()].map((one) => [one.name, this.#server(one)] as const)),
       memory,
       approvals,
-      controls: this.#controls(controls),
+      controls: { ...this.#controls(controls), capabilitySessions: bothSessions(controls, runtime) },
     };
   }
 

@@ -185,6 +185,9 @@ export interface SandboxProfile {
 }
 
 /** One entry of servers.yaml: a downstream MCP server. */
+/** A value for a server, or where it lies. `prefix` stands before what the environment has, such as `Bearer `. */
+export type ValueSource = { value: string } | { fromEnv: string; prefix?: string } | { fromFile: string };
+
 export interface DownstreamServer {
   name: string;
   transport: 'stdio' | 'http';
@@ -195,10 +198,12 @@ export interface DownstreamServer {
   /** Names copied from our environment. */
   envAllow: string[];
   /** Values set for the child; `{fromFile}` and `{fromEnv}` are read at start, never printed. */
-  env: Record<string, { value: string } | { fromEnv: string } | { fromFile: string }>;
+  env: Record<string, ValueSource>;
   /** stdio: the server's own, else the one of runtime-controls.yaml; absent: nothing confines it. */
   sandbox?: SandboxProfile;
   url?: string;
+  /** http: sent with every request; read at start, never printed, never from a caller. */
+  headers?: Record<string, ValueSource>;
   era: 'auto' | 'legacy' | 'modern';
   startTimeoutSeconds: number;
   callTimeoutSeconds: number;
@@ -291,6 +296,43 @@ export interface RuntimeControls {
     /** A call of a session whose grant is gone: asked of a person, or denied. */
     onRevoke: 'cancel_or_reapprove' | 'cancel';
   };
+  capabilitySessions: CapabilitySessionControls;
+}
+
+/** How stateful connections to servers are kept; what runtime.yaml switches off is off here too. */
+export interface CapabilitySessionControls {
+  /** per_call: a connection ends with the call that it was opened for. */
+  mode: 'stateful' | 'per_call';
+  /** Answers carry the id of the capability session. */
+  trackIds: boolean;
+  /** Resume tokens are offered and taken. */
+  resumeAllowed: boolean;
+  /** Progress of tools is recorded and passed on. */
+  progress: boolean;
+  /** Servers may ask the person behind a call. */
+  elicitation: boolean;
+  resumePolicy: 'resume_existing_session_if_valid' | 'always_reinitialize';
+  onExpiry: 'reinitialize_or_cancel' | 'cancel';
+  reinitRequiresApproval: boolean;
+  expirySignalOwner: string;
+  /** An unused connection is ended after so long. */
+  idleSeconds: number;
+  /** Connections that one process holds open at a time, over all servers and principals. */
+  maxOpen: number;
+  input: InputBounds;
+  /** What a server that asks for roots is told. */
+  roots: 'refuse' | 'sandbox';
+}
+
+/** Bounds of what a server may ask a person, and of the answer. */
+export interface InputBounds {
+  maxSchemaBytes: number;
+  maxSchemaDepth: number;
+  maxReplyBytes: number;
+  /** How long one question stays open. */
+  openSeconds: number;
+  /** Questions within one call. */
+  maxPerCall: number;
 }
 
 export interface RuntimeConfig {

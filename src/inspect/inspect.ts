@@ -4,6 +4,7 @@ import type { JsonObject } from '../base/json.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { ChainKey, Page, Store, StoredRecord, StoredRow } from '../store/contract.ts';
 import { approvalView } from './approval-view.ts';
+import { capabilitySessionView } from './capability-session-view.ts';
 import { recordView, requestView, sessionView, split } from './views.ts';
 import { newestRows } from './lists.ts';
 import { mayRead, notFound, visibleRow } from './visible.ts';
@@ -194,6 +195,24 @@ async function inspectRun(parts: InspectParts, caller: Caller, id: string): Prom
   return inspection({ kind: 'run', id, state: { run_id: id, session_id: session, ...state }, links }, found);
 }
 
+async function inspectCapabilitySession(
+  { store }: InspectParts,
+  caller: Caller,
+  id: string,
+): Promise<InspectionView> {
+  const row = await visibleRow(store, caller, 'capability_session', id);
+  const found = await records(store, { tenant: row.tenant, aggregate: 'capability_session', id }, () => true);
+  const state = capabilitySessionView(row);
+  const links: JsonObject = {
+    run_id: state.run_id ?? null,
+    run_ids: idsIn(found, 'run_id'),
+    request_ids: idsIn(found, 'call_id'),
+    reinitialized_from: state.reinitialized_from ?? null,
+    reinitialized_as: state.reinitialized_as ?? null,
+  };
+  return inspection({ kind: 'capability_session', id, state, links }, found);
+}
+
 /** One item, whole. NOT_FOUND for a foreign or unknown one. */
 export async function inspectItem(
   parts: InspectParts,
@@ -208,6 +227,8 @@ export async function inspectItem(
       return inspectApproval(parts, caller, id);
     case 'session':
       return inspectSession(parts, caller, id);
+    case 'capability_session':
+      return inspectCapabilitySession(parts, caller, id);
     case 'run':
       return inspectRun(parts, caller, id);
     default:

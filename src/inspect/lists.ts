@@ -1,4 +1,4 @@
-// Owns the pages of requests, sessions and approvals. A page is cut from the stream of what the filter keeps, never from
+// Owns the pages of requests, sessions, approvals and capability sessions. A page is cut from the stream of what the filter keeps, never from
 // what the store found before filtering.
 // P1  A page is shorter than its limit only at the end, or after MOST_LOOKED rows were looked at; then it has a cursor.
 import type { EpochMs } from '../base/clock.ts';
@@ -10,11 +10,12 @@ import type { Page, RowQuery, Store, StoredRow } from '../store/contract.ts';
 import { encodeCursor } from '../store/cursor.ts';
 import { effectiveStatus, storedStatuses } from './effective.ts';
 import { approvalView } from './approval-view.ts';
+import { capabilitySessionView } from './capability-session-view.ts';
 import { requestView, sessionView } from './views.ts';
 import { checkedLimit, mayRead, ownRows } from './visible.ts';
 import type { PageQuery } from './visible.ts';
 
-export type Listed = 'request' | 'session' | 'approval';
+export type Listed = 'request' | 'session' | 'approval' | 'capability_session';
 
 export interface Listing {
   items: JsonObject[];
@@ -135,6 +136,14 @@ async function oneSession({ store, caller }: ListSource, filter: Filter): Promis
   return { items: isKept ? [row] : [] };
 }
 
+function refuseFilters(filter: Filter): void {
+  for (const key of ['tool', 'session_id'] as const) {
+    if (filter[key] === undefined) continue;
+    const field = `/filter/${key}`;
+    throw new RuntimeError('INVALID_INPUT', `${field}: a capability session serves many`, { field });
+  }
+}
+
 /** A page of rows, newest first. Throws INVALID_INPUT for a limit out of range or a filter that means nothing here. */
 async function rowPage(source: ListSource, kind: Listed, query: PageQuery): Promise<Page<StoredRow>> {
   const { store, caller, now } = source;
@@ -148,6 +157,7 @@ async function rowPage(source: ListSource, kind: Listed, query: PageQuery): Prom
     }
     if (filter.session_id !== undefined) return oneSession(source, filter);
   }
+  if (kind === 'capability_session') refuseFilters(filter);
   const from = cursor === undefined ? {} : { cursor };
   const queries = queriesOf(caller, kind, filter).map((one) => ({ ...one, ...from }));
   const keep = keeps(kind, filter, now);
@@ -177,6 +187,7 @@ export async function listPage(source: ListSource, kind: Listed, query: PageQuer
     request: requestView,
     session: sessionView,
     approval: (row: StoredRow) => approvalView(row, source.now),
+    capability_session: capabilitySessionView,
   }[kind];
   return {
     items: page.items.map(view),

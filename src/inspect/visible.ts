@@ -38,6 +38,7 @@ export async function visibleRow(
 const STABLE_SENTENCE: Partial<Record<RowKind, string>> = {
   approval: 'Approval request not found',
   session: 'Session not found',
+  capability_session: 'Capability session not found',
 };
 
 export function notFound(kind: RowKind, id: string): RuntimeError {

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Budget } from '../config/types.ts';
 import type { Approval } from './approvals/approval.ts';
-import type { CallIo, ContentBlock, SideEffect } from './execution/executor.ts';
+import type { CallIo, ContentBlock, Expiry, SideEffect } from './execution/executor.ts';
 import type { RunContext } from './identity.ts';
 import type { Decision } from './policy/decision.ts';
 
@@ -29,6 +29,8 @@ export interface CallRequest {
   args: unknown;
   /** Unique within the session; a second call with the same id is the same call. */
   toolCallId: string;
+  /** A resume token was spent for this very call: one that expired may be made once more, decided anew. */
+  resumed?: boolean;
   /** Idempotency key from `_meta`, if the caller gave one. */
   idempotencyKey?: string;
 }
@@ -38,6 +40,9 @@ export interface CallFacts {
   decision: Decision;
   receiptIds: string[];
   sideEffect: SideEffect;
+  capabilitySessionId?: string;
+  /** The connection was lost; only told to the caller whose call met it. */
+  expiry?: Expiry;
 }
 
 export interface ToolOutcome {
@@ -58,6 +63,8 @@ export type CallResult =
       askable: boolean;
     })
   | (CallFacts & { status: 'unknown'; error: { code: ErrorCode; message: string } })
+  /** It did not run, because the connection that it was to go through is gone. */
+  | (CallFacts & { status: 'expired'; error: { code: ErrorCode; message: string } })
   | (CallFacts & { status: 'canceled'; error: { code: ErrorCode; message: string } });
 
 /** The one door. Rejects only with STORE_UNAVAILABLE or INVALID_INPUT, in which case nothing ran. */

@@ -19,7 +19,7 @@ import { again, answer, nothingRan } from './round.ts';
 import type { Round } from './round.ts';
 import { attempt } from './execution/attempts.ts';
 import type { Attempted } from './execution/attempts.ts';
-import type { CallIo, Executor } from './execution/executor.ts';
+import type { CallIo, ExecutionResult, Executor } from './execution/executor.ts';
 import { reservationRow } from './execution/idempotency.ts';
 import { checkReservation } from './reservation.ts';
 import type { FreeKey } from './reservation.ts';
@@ -370,6 +370,7 @@ async function commitOutcome(
         : storedResult(call.request.context.caller.tenant, judged.result, deps.ids),
     ...(judged.error === undefined ? {} : { error: judged.error }),
     ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
+    ...throughFacts(tried.result),
   });
   const settled =
     reserved.key === undefined
@@ -387,7 +388,17 @@ async function commitOutcome(
     decision,
     receiptIds: [started.receiptId, receiptId],
     sideEffect: judged.sideEffect,
+    ...throughFacts(tried.result),
+    ...expiryFacts(tried.result),
   });
+}
+
+function throughFacts({ capabilitySessionId }: ExecutionResult): { capabilitySessionId?: string } {
+  return capabilitySessionId === undefined ? {} : { capabilitySessionId };
+}
+
+function expiryFacts(result: ExecutionResult): Pick<CallFacts, 'expiry'> {
+  return result.kind === 'failed' && result.expiry !== undefined ? { expiry: result.expiry } : {};
 }
 
 function resultOf(judged: Judged, facts: CallFacts): CallResult {
@@ -403,6 +414,7 @@ function resultOf(judged: Judged, facts: CallFacts): CallResult {
       };
     case 'unknown':
     case 'canceled':
+    case 'expired':
       return { ...facts, status: judged.status, error: judged.error };
   }
 }

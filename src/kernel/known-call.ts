@@ -93,7 +93,11 @@ function recordedDecision(facts: JsonObject): Decision {
   };
 }
 
-function errorResult(row: StoredRow, status: 'unknown' | 'canceled', code: ErrorCode): CallResult {
+function errorResult(
+  row: StoredRow,
+  status: 'unknown' | 'canceled' | 'expired',
+  code: ErrorCode,
+): CallResult {
   const body = row.body as unknown as RequestBody;
   return {
     callId: row.id,
@@ -178,6 +182,13 @@ export async function knownCall(deps: KernelDeps, request: CallRequest): Promise
   );
 }
 
+/** It did not run; only whoever holds its token may have it run now. */
+function expiredCall(request: CallRequest, row: StoredRow): Known {
+  return request.resumed === true
+    ? { kind: 'new', rowVersion: row.version, waitsFor: undefined }
+    : { kind: 'answer', result: errorResult(row, 'expired', 'CAPABILITY_SESSION_EXPIRED') };
+}
+
 async function readKnown(deps: KernelDeps, request: CallRequest): Promise<Known | 'settled'> {
   const row = await deps.store.row('request', request.context.caller.tenant, request.toolCallId);
   if (row === undefined) return { kind: 'new', rowVersion: undefined, waitsFor: undefined };
@@ -197,6 +208,8 @@ async function readKnown(deps: KernelDeps, request: CallRequest): Promise<Known 
       return { kind: 'answer', result: errorResult(row, 'unknown', 'SIDE_EFFECT_UNKNOWN') };
     case 'canceled':
       return { kind: 'answer', result: errorResult(row, 'canceled', 'CANCELED') };
+    case 'expired':
+      return expiredCall(request, row);
     case 'in_progress':
       if (body.instance !== deps.instance && (await deps.isAlive(body.instance))) {
         throw new RuntimeError('CONFLICT', 'Another process is running this call.', {

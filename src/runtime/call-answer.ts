@@ -33,8 +33,32 @@ function resultOf(outcome: ToolOutcome): NonNullable<CallAnswer['result']> {
   };
 }
 
+function sessionFacts(
+  { capabilitySessionId, expiry }: CallResult,
+  trackIds: boolean,
+): Pick<CallAnswer, 'capability_session_id' | 'expiry' | 'resume_token'> {
+  const id =
+    capabilitySessionId === undefined || !trackIds ? {} : { capability_session_id: capabilitySessionId };
+  if (expiry === undefined) return id;
+  return {
+    ...id,
+    expiry: {
+      expired_capability_session_id: expiry.expiredId,
+      ...(expiry.nextId === undefined ? {} : { capability_session_id: expiry.nextId }),
+      cause: expiry.cause,
+      resumed: expiry.resumed,
+      must_retry: expiry.retry,
+    },
+    ...(expiry.resumeToken === undefined ? {} : { resume_token: expiry.resumeToken }),
+  };
+}
+
 /** The wire document of one call. */
-export function callAnswer(request: CallRequest, result: CallResult): CallAnswer {
+export function callAnswer(
+  request: CallRequest,
+  result: CallResult,
+  { trackIds }: { trackIds: boolean },
+): CallAnswer {
   const { context } = request;
   const common: Omit<CallAnswer, 'status'> = {
     decision: decisionView(result.decision),
@@ -45,6 +69,7 @@ export function callAnswer(request: CallRequest, result: CallResult): CallAnswer
     session_id: request.session.id,
     run_id: context.runId,
     trace_id: context.traceId,
+    ...sessionFacts(result, trackIds),
   };
   switch (result.status) {
     case 'done':
@@ -62,6 +87,7 @@ export function callAnswer(request: CallRequest, result: CallResult): CallAnswer
       return { ...common, status: 'approval_required', approval: ticketOf(result.approval) };
     case 'unknown':
     case 'canceled':
+    case 'expired':
       return { ...common, status: result.status, error: errorView(result.error) };
   }
 }

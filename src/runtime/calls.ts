@@ -4,11 +4,12 @@ import { RuntimeError } from '../base/errors.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { CallRequest } from '../kernel/call.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
-import type { CallIo } from '../kernel/execution/executor.ts';
+import type { LiveSessions } from '../capabilities/sessions/live.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Pack } from '../pack/index.ts';
-import { callAnswer, refusedAnswer } from './call-answer.ts';
+import { refusedAnswer } from './call-answer.ts';
+import type { CallLines } from './call-lines.ts';
 import type { CallAnswer, CallToolInput, RuntimeIo } from './contract.ts';
 
 export interface CallParts {
@@ -17,16 +18,23 @@ export interface CallParts {
   pack: Pack;
   gate: Gate;
   ids: Ids;
-}
-
-function ioOf(io: RuntimeIo): CallIo {
-  return { progress: (progress) => io.progress?.(progress), signal: io.signal };
+  lines: CallLines;
+  sessions: LiveSessions;
 }
 
 /** A name as people write it, as a canonical id; unknown names stay and are denied by the gate. */
 export function canonical(config: RuntimeConfig, tool: string): string {
   if (Object.hasOwn(config.capabilities, tool)) return tool;
   return Object.values(config.capabilities).find((one) => one.name === tool)?.id ?? tool;
+}
+
+/** True once a resume token was spent for this very call. Throws NOT_FOUND for any other token. */
+async function spendToken(parts: CallParts, caller: Caller, input: CallToolInput): Promise<boolean> {
+  const { resume_token: token, tool_call_id: callId } = input;
+  if (token === undefined) return false;
+  const { tenant, principal } = caller;
+  await parts.sessions.parts.ledger.spend(token, { tenant, principal, callId });
+  return true;
 }
 
 export async function callTool(
@@ -43,8 +51,9 @@ export async function callTool(
       throw new RuntimeError('NOT_FOUND', `Approval request not found: ${input.approval_id.slice(0, 80)}`);
     }
   }
-  const result = await parts.kernel.call(requested.request, ioOf(io));
-  return callAnswer(requested.request, result);
+  const resumed = await spendToken(parts, caller, input);
+  const request = resumed ? { ...requested.request, resumed } : requested.request;
+  return parts.lines.run(request, io, (lineIo) => parts.kernel.call(request, lineIo));
 }
 
 export async function callCapability(
@@ -62,5 +71,5 @@ export async function callCapability(
     toolCallId: call.callId ?? parts.ids.next('call'),
     ...(call.idempotencyKey === undefined ? {} : { idempotencyKey: call.idempotencyKey }),
   };
-  return callAnswer(request, await parts.kernel.call(request, ioOf(io)));
+  return parts.lines.run(request, io, (lineIo) => parts.kernel.call(request, lineIo));
 }

@@ -4,7 +4,15 @@ import type { ErrorView } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { Answerer, ApprovalState, Delivery } from '../kernel/approvals/approval.ts';
-import type { ContentBlock, Progress, SideEffect, ToolDefinition } from '../kernel/execution/executor.ts';
+import type {
+  ContentBlock,
+  LogLine,
+  Progress,
+  Question,
+  Reply,
+  SideEffect,
+  ToolDefinition,
+} from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { ManagedSessions } from '../pack/managed/contract.ts';
 import type { ManagedWork } from '../pack/managed/surface.ts';
@@ -18,6 +26,12 @@ import type {
 
 export interface RuntimeIo {
   progress?(progress: Progress): void;
+  log?(line: LogLine): void;
+  /**
+   * Puts a question of a server to the person. `later`: nobody answered in time. `returned`: it went out with the answer
+   * to this request and comes back with the next. Either way the call waits, and answers `input_required`.
+   */
+  ask?(question: Question, withdrawn: AbortSignal): Promise<Reply | 'later' | 'returned'>;
   snapshot?(snapshot: TurnSnapshot): void;
   signal: AbortSignal;
 }
@@ -42,12 +56,37 @@ export interface ApprovalTicket {
   answer_at: string[];
 }
 
+/** A question of a server that waits for its answer. Message and form are the server's own words. */
+export interface InputTicket {
+  input_id: string;
+  server: string;
+  mode: 'form' | 'url';
+  message: string;
+  requested_schema?: JsonObject;
+  url?: string;
+  answer_by: string; // ISO time
+}
+
+/** A connection that was lost: what takes its place and what has to be asked for again. */
+export interface ExpiryView {
+  expired_capability_session_id: string;
+  capability_session_id?: string;
+  cause: string;
+  resumed: string[];
+  must_retry: string[];
+}
+
 /** What every governed call answers. */
 export interface CallAnswer {
   status: CallStatus;
   decision: DecisionView;
   result?: { content: ContentBlock[]; structured?: JsonObject; replayed: boolean };
   approval?: ApprovalTicket;
+  input?: InputTicket;
+  capability_session_id?: string;
+  expiry?: ExpiryView;
+  /** Good once, for this call. */
+  resume_token?: string;
   error?: ErrorView;
   receipt_ids: string[];
   side_effect_status: SideEffect;
@@ -72,6 +111,7 @@ export interface CallToolInput {
   session_id: string;
   tool_call_id: string;
   approval_id?: string;
+  resume_token?: string;
 }
 
 export interface GovernedTool extends ToolDefinition {
@@ -89,7 +129,7 @@ export interface ListPage {
   next_cursor?: string;
 }
 
-export type InspectKind = 'request' | 'run' | 'session' | 'approval' | 'capability';
+export type InspectKind = 'request' | 'run' | 'session' | 'approval' | 'capability' | 'capability_session';
 
 export interface Inspection {
   kind: InspectKind;
@@ -119,6 +159,8 @@ export interface Inspect {
   listSessions(caller: Caller, query: ListQuery): Promise<ListPage>;
   listApprovals(caller: Caller, query: ListQuery): Promise<ListPage>;
   listCapabilities(caller: Caller, query: ListQuery): Promise<ListPage>;
+  /** Our connections to servers, the ended ones too. */
+  listCapabilitySessions(caller: Caller, query: ListQuery): Promise<ListPage>;
   inspect(caller: Caller, kind: InspectKind, id: string): Promise<Inspection>;
   getHealth(caller: Caller): Promise<Health>;
 }

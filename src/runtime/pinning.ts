@@ -72,7 +72,7 @@ function releaseOutdated(downstreams: Downstreams, before: PinFile, now: PinFile
     if (pin === undefined || pin.quarantine !== undefined || live === undefined) continue;
     if (entryDigest(before, name) === entryDigest(now, name)) continue;
     const { changed, removed } = comparePins(name, connection.identity, pin, live);
-    if (changed.length + removed.length > 0) void connection.release();
+    if (changed.length + removed.length > 0) void connection.release('closed');
   }
 }
 
@@ -195,7 +195,7 @@ class RuntimePinning implements Pinning {
   #connection(server: string): Connection {
     const connection = this.#parts.downstreams().connection(server);
     if (connection !== undefined) return connection;
-    throw new RuntimeError('NOT_FOUND', `There is no stdio server ${server} in servers.yaml.`, { server });
+    throw new RuntimeError('NOT_FOUND', `There is no server ${server} in servers.yaml.`, { server });
   }
 
   async #write(connection: Connection, expected: string, before: ServerPin | undefined): Promise<PinReport> {

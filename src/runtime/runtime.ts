@@ -1,16 +1,18 @@
 // Owns the joining of the rooms: store, gate, kernel, capabilities, pack and inspection become one runtime, once.
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { systemClock } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
 import { asRuntimeError } from '../base/errors.ts';
 import { randomIds } from '../base/ids.ts';
 import type { Ids } from '../base/ids.ts';
 import { createDownstreams } from '../capabilities/downstreams.ts';
-import type { Downstreams } from '../capabilities/downstreams.ts';
+import type { DownstreamOptions, Downstreams } from '../capabilities/downstreams.ts';
 import { createDownstreamExecutor } from '../capabilities/executor.ts';
 import type { PathTokens } from '../capabilities/pin-file.ts';
+import { createLedger } from '../capabilities/sessions/ledger.ts';
+import { LiveSessions } from '../capabilities/sessions/live.ts';
 import { configDrift } from '../config/load.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import { capabilityPage, inspectCapability } from '../inspect/capabilities.ts';
@@ -42,6 +44,7 @@ import { sessionCopyFiles } from '../store/documents/session-copies.ts';
 import type { SessionCopyFiles } from '../store/documents/session-copies.ts';
 import { fileTenantKeys } from '../store/sealing.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
+import { CallLines } from './call-lines.ts';
 import { approvalPrompt, deliverApproval, exposedTools } from './approval-desk.ts';
 import { callCapability, callTool } from './calls.ts';
 import type { CallParts } from './calls.ts';
@@ -66,6 +69,7 @@ interface Parts extends CallParts {
   downstreams: Downstreams;
   pinning: Pinning;
   redactor: Redactor;
+  sessions: LiveSessions;
   /** From then on the end of the process is none of our children's business. */
   leaveProcess: () => void;
   instance: Instance;
@@ -85,7 +89,9 @@ function redactorOf(config: RuntimeConfig, env: RuntimeOptions['env']): Redactor
   const names = [
     ...Object.values(config.models.profiles).map((profile) => profile.apiKeyEnv),
     ...Object.values(config.servers).flatMap((server) =>
-      Object.values(server.env).map((source) => ('fromEnv' in source ? source.fromEnv : undefined)),
+      [...Object.values(server.env), ...Object.values(server.headers ?? {})].map((source) =>
+        'fromEnv' in source ? source.fromEnv : undefined,
+      ),
     ),
   ];
   const secrets = names.flatMap((name) => (name === undefined ? [] : [env[name] ?? '']));
@@ -105,7 +111,11 @@ function kernelOf(
   const { config, store, gate, clock, ids, instance, pinning, downstreams } = parts;
   const downstream = createDownstreamExecutor({
     downstreams,
+    sessions: parts.sessions,
     clock,
+    ids,
+    redactor: parts.redactor,
+    maxWaitMs: config.controls.maxWaitSeconds * 1000,
     onDrift: (server) => {
       pinning.onDrift(server);
     },
@@ -182,6 +192,39 @@ function confineOptions(options: RuntimeOptions, ids: Ids, log: Log): ConfineOpt
   };
 }
 
+/** For whom this process looks at servers, and how many connections it keeps for how long. */
+function poolOptions({
+  policy,
+  controls,
+}: RuntimeConfig): Pick<DownstreamOptions, 'policyDigest' | 'idleMs' | 'maxOpen' | 'policy'> {
+  const { capabilitySessions: sessions } = controls;
+  const root = { uri: pathToFileURL(policy.sandbox.root).href, name: 'sandbox' };
+  return {
+    policyDigest: policy.digest,
+    idleMs: sessions.idleSeconds * 1000,
+    maxOpen: sessions.maxOpen,
+    policy: { elicitation: sessions.elicitation, roots: sessions.roots === 'sandbox' ? [root] : undefined },
+  };
+}
+
+function liveSessions(
+  { config, store, clock, ids, instance }: Pick<Parts, 'config' | 'store' | 'clock' | 'ids' | 'instance'>,
+  log: Log,
+): LiveSessions {
+  return new LiveSessions({
+    ledger: createLedger({ store, clock, ids }),
+    clock,
+    controls: config.controls.capabilitySessions,
+    owner: config.controls.capabilitySessionOwner,
+    instance: instance.id,
+    policyDigest: config.policy.digest,
+    isAlive: (other) => instance.isAlive(other),
+    onUnrecorded: (what, thrown) => {
+      log('error', `${what} was not recorded`, { error: asRuntimeError(thrown).message });
+    },
+  });
+}
+
 async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   const { config, env } = options;
   const clock = options.clock ?? systemClock;
@@ -203,6 +246,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     clock,
     clientVersion: VERSION,
     pathTokens: tokens,
+    ...poolOptions(config),
     onListed: (server, tools) => {
       pinning.onListed(server, tools);
     },
@@ -219,6 +263,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     record: workspaceRecorder({ store, clock, tenant: config.identity.stdio.tenant, redactor }),
     downstreams: () => downstreams,
   });
+  const sessions = liveSessions({ config, store, clock, ids, instance }, log);
   const copyFiles = sessionCopyFiles(join(options.workspace, '.agent-runtime', 'workflow'));
   const base = {
     options,
@@ -231,6 +276,8 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     pinning,
     downstreams,
     redactor,
+    sessions,
+    lines: new CallLines({ store, clock, ledger: sessions.parts.ledger, config }),
     copyFiles,
   };
   const kernel = kernelOf(base, options, (appends, heads) => {
@@ -280,6 +327,7 @@ async function closeAll(parts: Parts, background: LastingWork): Promise<void> {
   await pinning.stop();
   await background.stop();
   await parts.downstreams.close();
+  await parts.sessions.settled();
   await pack.managed.settled();
   parts.leaveProcess();
   await parts.instance.stop().catch(() => undefined);
@@ -326,6 +374,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
       await kernel.settleApprovals(caller.tenant);
       return list('approval', caller, query);
     },
+    listCapabilitySessions: (caller, query) => list('capability_session', caller, query),
     async listCapabilities(_caller, query) {
       await pinning.refresh();
       return capabilityPage(config, pinning.directory, query);

@@ -8,10 +8,10 @@ import type { Delivery } from '../kernel/approvals/approval.ts';
 import { APPROVAL_FORM, readReaction } from './delivery.ts';
 
 // The call of a legacy client runs into its own limit of 60 s while a person thinks.
-const LONGEST_WAIT_MS = 50_000;
+export const LONGEST_WAIT_MS = 50_000;
 const HEARTBEAT_MS = 5000;
 // Our own deadline always comes first; the SDK's default of 60 s on another clock must not.
-const SDK_LIMIT_MS = 10 * LONGEST_WAIT_MS;
+export const SDK_LIMIT_MS: number = 10 * LONGEST_WAIT_MS;
 
 export interface Question {
   text: string;
@@ -21,11 +21,11 @@ export interface Question {
   beat(): void;
 }
 
-function startHeartbeat(question: Question): () => void {
+export function startHeartbeat(clock: Clock, beat: () => void): () => void {
   let cancel = (): void => undefined;
   const arm = (): void => {
-    cancel = question.clock.after(HEARTBEAT_MS, () => {
-      question.beat();
+    cancel = clock.after(HEARTBEAT_MS, () => {
+      beat();
       arm();
     });
   };
@@ -39,7 +39,7 @@ export async function askLegacy(ctx: ServerContext, question: Question): Promise
   const shownAt = clock.monotonic();
   const latency = (): number => clock.monotonic() - shownAt;
   const deadline = startDeadline(clock, Math.min(question.waitMs, LONGEST_WAIT_MS), signal);
-  const stopHeartbeat = startHeartbeat(question);
+  const stopHeartbeat = startHeartbeat(clock, () => question.beat());
   try {
     // Not elicitInput: it turns a malformed answer into an error that looks like the client's own.
     const result = await ctx.mcpReq.send(

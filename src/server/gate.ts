@@ -16,8 +16,10 @@ import type { ApprovalPrompt, CallAnswer } from '../runtime/contract.ts';
 import type { Era, ServerParts } from './connection.ts';
 import { APPROVAL_FORM, readReaction } from './delivery.ts';
 import { askLegacy } from './elicit.ts';
+import { askResult } from './ask.ts';
+import type { RequestAsker } from './ask.ts';
 import { STATE_LIFETIME_MS } from './request-state.ts';
-import type { AskedState, RequestStates } from './request-state.ts';
+import type { AskedState, GateState, InputState, RequestStates } from './request-state.ts';
 
 /** A call that may have to wait for a person. `run` with the id of the first run is the same call. */
 export interface GovernedCall {
@@ -32,6 +34,7 @@ export interface Round {
   ctx: ServerContext;
   client: { name?: string; elicitsForms: boolean };
   beat(): void;
+  asker?: RequestAsker;
 }
 
 export type GateOutcome =
@@ -62,12 +65,18 @@ export class ApprovalGate implements Gate {
   }
 
   async governed(call: GovernedCall, round: Round): Promise<GateOutcome> {
-    const returned = round.era === 'modern' ? round.ctx.mcpReq.requestState<AskedState>() : undefined;
-    if (returned !== undefined) return this.#onReturn(call, round, returned);
+    const returned = round.era === 'modern' ? round.ctx.mcpReq.requestState<GateState>() : undefined;
+    if (returned !== undefined) {
+      this.#spend(call, returned);
+      // The answer itself came to the asker of this request; the call that waits for it takes it from there.
+      return 'input_id' in returned
+        ? this.#told(call, round, await call.run(returned.tool_call_id))
+        : this.#onReturn(call, round, returned);
+    }
 
     const answer = await call.run();
     if (answer.status !== 'approval_required' || answer.approval === undefined) {
-      return { kind: 'answer', answer };
+      return this.#told(call, round, answer);
     }
     const prompt = await this.#promptFor(answer.approval.approval_id);
     if (prompt === undefined || !prompt.askable || this.#open.has(prompt.action_digest)) {
@@ -79,23 +88,50 @@ export class ApprovalGate implements Gate {
     const delivery = await this.#askHere(round, prompt);
     const { state, note } = await this.#deliver(prompt.approval_id, delivery, round);
     if (state === 'pending') return { kind: 'answer', answer, ...note };
-    return { kind: 'answer', answer: await call.run(answer.tool_call_id), ...note };
+    return this.#told(call, round, await call.run(answer.tool_call_id), note);
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#open.values()].map(async (question) => question.giveUp?.()));
   }
 
-  async #onReturn(call: GovernedCall, round: Round, state: AskedState): Promise<GateOutcome> {
-    const approval = { approval_id: state.approval_id };
+  /** G3. */
+  #spend(call: GovernedCall, state: GateState): void {
+    const of = 'input_id' in state ? { input_id: state.input_id } : { approval_id: state.approval_id };
     if (state.call_digest !== callDigest(call)) {
       throw new RuntimeError('INVALID_INPUT', 'The answer belongs to a call with other arguments.', {
         field: '/requestState',
       });
     }
     if (!this.#states.spend(state)) {
-      throw new RuntimeError('APPROVAL_NOT_PENDING', 'This answer has already been used.', approval);
+      throw new RuntimeError('APPROVAL_NOT_PENDING', 'This answer has already been used.', of);
     }
+  }
+
+  /** A call that waits for an answer to its server's question goes out with the question, where the client takes it so. */
+  async #told(
+    call: GovernedCall,
+    round: Round,
+    answer: CallAnswer,
+    note: { note?: string } = {},
+  ): Promise<GateOutcome> {
+    const question = round.asker?.open();
+    if (answer.status !== 'input_required' || question === undefined)
+      return { kind: 'answer', answer, ...note };
+    const { clock, ids } = this.#parts;
+    const state: InputState = {
+      input_id: question.id,
+      call_digest: callDigest(call),
+      tool_call_id: answer.tool_call_id,
+      nonce: Buffer.from(ids.bytes(16)).toString('base64url'),
+      shown_at: clock.now(),
+    };
+    const requestState = await this.#states.mint(state, round.ctx);
+    return { kind: 'ask', result: askResult(question, requestState) };
+  }
+
+  async #onReturn(call: GovernedCall, round: Round, state: AskedState): Promise<GateOutcome> {
+    const approval = { approval_id: state.approval_id };
     this.#open.get(state.action_digest)?.settle();
     const prompt = await this.#promptFor(state.approval_id);
     let note: { note?: string } = {};
@@ -109,7 +145,7 @@ export class ApprovalGate implements Gate {
       ({ note } = await this.#deliver(state.approval_id, delivery, round));
     }
     // Answered or not, the runtime says what holds now; G4 keeps this request from asking again.
-    return { kind: 'answer', answer: await call.run(state.tool_call_id), ...note };
+    return this.#told(call, round, await call.run(state.tool_call_id), note);
   }
 
   async #askModern(

@@ -9,8 +9,10 @@ import type {
   ServerContext,
 } from '@modelcontextprotocol/server';
 import { RuntimeError } from '../base/errors.ts';
+import type { LogLine } from '../kernel/execution/executor.ts';
 import type { Connection, Era } from './connection.ts';
 import { errorResult, invalidParams, readFailure, toolFailure, unknownTool } from './errors.ts';
+import { RequestAsker, returnedReplies } from './ask.ts';
 import type { Round } from './gate.ts';
 import { relayProgress } from './progress.ts';
 import { promptText, PROMPTS } from './prompts.ts';
@@ -31,6 +33,7 @@ side_effect_unknown means: look at the system concerned before repeating anythin
 interface ClientView {
   name?: string;
   elicitsForms: boolean;
+  elicitsUrls: boolean;
   /** This request says that its client takes a task as an answer. */
   takesTasks: boolean;
 }
@@ -52,6 +55,7 @@ function clientView(server: McpServer, ctx: ServerContext, era: Era): ClientView
     // A bare declaration is older than the modes and means forms.
     elicitsForms:
       elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined),
+    elicitsUrls: elicitation?.url !== undefined,
     takesTasks: modern && Object.hasOwn(capabilities?.extensions ?? {}, TASKS_EXTENSION),
   };
 }
@@ -96,7 +100,11 @@ async function runTool(
     (progress) => ctx.mcpReq.notify({ method: 'notifications/progress', params: { ...progress } }),
     clock,
   );
-  const round: Round = { ...request, beat: () => relay.beat() };
+  const asker = new RequestAsker(
+    { ...request, clock, waitMs: runtime.config.runtime.elicitationWaitMs, beat: () => relay.beat() },
+    returnedReplies(ctx, request.era),
+  );
+  const round: Round = { ...request, beat: () => relay.beat(), asker };
   const idempotencyKey = ctx.mcpReq._meta?.[IDEMPOTENCY_META_KEY];
   try {
     return await entry.run(params.arguments, {
@@ -106,6 +114,8 @@ async function runTool(
         signal: ctx.mcpReq.signal,
         progress: (progress) => relay.progress(progress),
         snapshot: (snapshot) => relay.snapshot(snapshot),
+        ask: (question, withdrawn) => asker.ask(question, withdrawn),
+        log: (line) => void relayLog(ctx, line),
       },
       governed: (call) => gate.governed(call, round),
       canonicalId: (name) => offered.find(name)?.id,
@@ -115,6 +125,13 @@ async function runTool(
   } finally {
     await relay.end();
   }
+}
+
+/** Lines of a server, at the level that the client asked for; one that hears none is told none. */
+async function relayLog(ctx: ServerContext, { level, logger, data }: LogLine): Promise<void> {
+  // The client may be gone; its call learns that from its signal.
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- servers of both eras still send them
+  await ctx.mcpReq.log(level as Parameters<typeof ctx.mcpReq.log>[0], data, logger).catch(() => undefined);
 }
 
 /** Runs one `tools/call` within the bound, and keeps it known until it has ended. */
@@ -199,6 +216,7 @@ export function createMcpServer(connection: Connection, era: Era): McpServer {
       instructions: INSTRUCTIONS,
       capabilities: {
         tools: { listChanged: true },
+        logging: {},
         resources: connection.subscriptions === undefined ? {} : { subscribe: true },
         prompts: {},
         ...(isModern ? { extensions: { [TASKS_EXTENSION]: {} } } : {}),

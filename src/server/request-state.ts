@@ -7,6 +7,15 @@ import type { Clock } from '../base/clock.ts';
 import { parseWith } from '../base/parse.ts';
 import type { Caller } from '../kernel/identity.ts';
 
+/** What is kept about a question of a server: which call it holds up, and which question was shown. */
+export interface InputState {
+  input_id: string;
+  call_digest: string;
+  tool_call_id: string;
+  nonce: string;
+  shown_at: number;
+}
+
 export interface AskedState {
   approval_id: string;
   /** Of what the person was shown. */
@@ -27,6 +36,18 @@ const askedState: z.ZodType<AskedState> = z.strictObject({
   shown_at: z.number(),
 });
 
+const inputState: z.ZodType<InputState> = z.strictObject({
+  input_id: z.string(),
+  call_digest: z.string(),
+  tool_call_id: z.string(),
+  nonce: z.string(),
+  shown_at: z.number(),
+});
+
+export type GateState = AskedState | InputState;
+
+const gateState: z.ZodType<GateState> = z.union([askedState, inputState]);
+
 /** Signing keys of at least 32 bytes. States signed with `previous` are still accepted. */
 export interface StateKeys {
   current: Uint8Array;
@@ -36,11 +57,11 @@ export interface StateKeys {
 export const STATE_LIFETIME_MS = 600_000;
 
 export interface RequestStates {
-  mint(state: AskedState, ctx: ServerContext): Promise<string>;
+  mint(state: GateState, ctx: ServerContext): Promise<string>;
   /** The payload as it was minted; throws for anything else. */
-  verify(text: string, ctx: ServerContext): Promise<AskedState>;
+  verify(text: string, ctx: ServerContext): Promise<GateState>;
   /** True the first time only. */
-  spend(state: AskedState): boolean;
+  spend(state: { nonce: string }): boolean;
 }
 
 export function createRequestStates(keys: StateKeys, caller: Caller, clock: Clock): RequestStates {
@@ -59,7 +80,7 @@ export function createRequestStates(keys: StateKeys, caller: Caller, clock: Cloc
         if (previous === undefined) throw refusal;
         return previous.verify(text, ctx);
       });
-      return parseWith(askedState, payload);
+      return parseWith(gateState, payload);
     },
     spend(state) {
       const now = clock.now();

@@ -41,12 +41,14 @@ export const TEMPLATES: ListResourceTemplatesResult['resourceTemplates'] = [
   template('run', 'Run'),
   template('session', 'Session'),
   template('approval', 'Approval'),
+  template('capability-session', 'Capability session'),
 ];
 
 const KIND_OF: Readonly<Record<string, InspectKind>> = {
   runs: 'run',
   sessions: 'session',
   approvals: 'approval',
+  'capability-sessions': 'capability_session',
 };
 
 function idIn(text: string): string | undefined {
@@ -62,7 +64,8 @@ async function contentOf(runtime: Runtime, caller: Caller, uri: string): Promise
   if (uri === 'agent://approvals/pending') {
     return runtime.listApprovals(caller, { filter: { status: 'pending' }, limit: 200 });
   }
-  const [, place = '', rest = ''] = /^agent:\/\/(runs|sessions|approvals)\/([^/?#]+)$/.exec(uri) ?? [];
+  const [, place = '', rest = ''] =
+    /^agent:\/\/(runs|sessions|approvals|capability-sessions)\/([^/?#]+)$/.exec(uri) ?? [];
   const kind = KIND_OF[place];
   const id = idIn(rest);
   if (kind === undefined || id === undefined) throw new ResourceNotFoundError(uri);

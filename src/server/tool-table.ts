@@ -15,6 +15,7 @@ import { getHealth } from './tools/get-health.ts';
 import { inspect } from './tools/inspect.ts';
 import { listApprovals } from './tools/list-approvals.ts';
 import { listCapabilities } from './tools/list-capabilities.ts';
+import { listCapabilitySessions } from './tools/list-capability-sessions.ts';
 import { listRequests } from './tools/list-requests.ts';
 import { listSessions } from './tools/list-sessions.ts';
 import { resumeSession } from './tools/resume-session.ts';
@@ -36,6 +37,7 @@ const AGENT_TOOLS: readonly AgentTool[] = [
   listSessions,
   listApprovals,
   listCapabilities,
+  listCapabilitySessions,
   inspect,
   getHealth,
   explainPolicy,

@@ -236,13 +236,14 @@ test('protocol metadata of the server does not travel further, its own does', as
       isError: false,
       notes: [],
       confinement: { sandbox: 'none', reason: 'no sandbox_profile' },
+      capabilitySessionId: expect.stringMatching(/^cap_/) as string,
     });
   });
 });
 
 test('an executor that is misused still answers', async () => {
   await withBench([probe()], async ({ call, executor }) => {
-    expect(executor.transports).toEqual(['mcp_stdio']);
+    expect(executor.transports).toEqual(['mcp_stdio', 'mcp_http']);
     const unknown = await call('nobody:run', {}, { execution: { pinDigest: 'x' } });
     expect(unknown).toMatchObject({ code: 'DOWNSTREAM_UNAVAILABLE', sideEffect: 'not_executed' });
     const broken = await executor.execute({} as never, {} as never).catch(() => 'threw');

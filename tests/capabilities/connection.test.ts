@@ -90,6 +90,7 @@ test('a server that keeps failing is left alone for a growing time, by the clock
     environment: {},
     clock,
     clientVersion: '0',
+    eras: { get: () => entry.era, learn: () => undefined },
   });
   const attempt = async (): Promise<string> =>
     connection.session(freshSignal()).then(
@@ -131,9 +132,12 @@ test('a wait that ends does not end the start that others wait for', async () =>
 
 test('closing while a server starts leaves no child', async () => {
   await withBench([hostile('silent'), probe()], async ({ downstreams, sandbox }) => {
-    const pending = downstreams
-      .all()
-      .map((connection) => connection.session(freshSignal()).catch(() => 'refused'));
+    const pending = ['hostile', 'probe'].map((name) =>
+      downstreams
+        .connection(name)!
+        .session(freshSignal())
+        .catch(() => 'refused'),
+    );
     while (sandbox.live() === 0) await new Promise((resolve) => setImmediate(resolve));
     await downstreams.close();
     await Promise.all(pending);

@@ -18,6 +18,15 @@ import type { CallIo, Execution, ExecutionResult, Executor } from '../../src/ker
 import type { Progress } from '../../src/kernel/execution/executor.ts';
 import type { ConfineOptions } from '../../src/kernel/sandbox/launch.ts';
 import { createSandbox } from '../../src/kernel/sandbox/spawn.ts';
+import { createRedactor } from '../../src/kernel/evidence/redact.ts';
+import { randomIds } from '../../src/base/ids.ts';
+import { createLedger } from '../../src/capabilities/sessions/ledger.ts';
+import type { Ledger } from '../../src/capabilities/sessions/ledger.ts';
+import { LiveSessions } from '../../src/capabilities/sessions/live.ts';
+import type { CapabilitySessionControls } from '../../src/config/types.ts';
+import { createMemoryStore } from '../../src/store/memory/memory-store.ts';
+import type { Store } from '../../src/store/contract.ts';
+import { sampleConfig } from '../kernel/sample-config.ts';
 import type { Sandbox } from '../../src/kernel/sandbox/contract.ts';
 import { NO_DELEGATION } from '../../src/kernel/identity.ts';
 
@@ -82,6 +91,8 @@ export interface Bench {
   sandbox: Sandbox;
   downstreams: Downstreams;
   executor: Executor;
+  store: Store;
+  ledger: Ledger;
   drifted: string[];
   /** Servers in the order in which they were listed. */
   listed: string[];
@@ -99,6 +110,8 @@ export interface CallOver {
   execution?: Partial<Execution>;
   signal?: AbortSignal;
   progress?: (progress: Progress) => void;
+  ask?: NonNullable<CallIo['ask']>;
+  log?: NonNullable<CallIo['log']>;
 }
 
 export function freshSignal(): AbortSignal {
@@ -145,6 +158,8 @@ export function createBench(
   servers: DownstreamServer[],
   environment: Record<string, string | undefined> = process.env,
   clock: Clock = systemClock,
+  over: Partial<CapabilitySessionControls> = {},
+  pool: { idleMs?: number; maxOpen?: number } = {},
   confine?: ConfineOptions,
 ): Bench {
   const directory = mkdtempSync(join(tmpdir(), 'capabilities-'));
@@ -164,14 +179,38 @@ export function createBench(
     environment,
     clock,
     clientVersion: '0.0.0',
+    ...pool,
+    policy: { elicitation: true, roots: undefined },
     onListed: (name) => listed.push(name),
     onStderr: (name, line) => stderr.push(`${name}: ${line}`),
   });
-  const executor = createDownstreamExecutor({ downstreams, clock, onDrift: (name) => drifted.push(name) });
+  const { controls } = sampleConfig();
+  const store = createMemoryStore();
+  const ledger = createLedger({ store, clock, ids: randomIds });
+  const sessions = new LiveSessions({
+    ledger,
+    clock,
+    controls: { ...controls.capabilitySessions, ...over },
+    owner: 'tests',
+    instance: 'inst_tests',
+    policyDigest: 'policy',
+    isAlive: async () => false,
+  });
+  const executor = createDownstreamExecutor({
+    downstreams,
+    sessions,
+    clock,
+    ids: randomIds,
+    redactor: createRedactor({ secrets: [], fields: [], patterns: [] }),
+    maxWaitMs: controls.maxWaitSeconds * 1000,
+    onDrift: (name) => drifted.push(name),
+  });
   return {
     sandbox,
     downstreams,
     executor,
+    store,
+    ledger,
     drifted,
     listed,
     stderr,
@@ -179,12 +218,15 @@ export function createBench(
     async call(id, args = {}, over = {}) {
       const io: CallIo = {
         progress: over.progress ?? (() => undefined),
+        ...(over.ask === undefined ? {} : { ask: over.ask }),
+        ...(over.log === undefined ? {} : { log: over.log }),
         signal: over.signal ?? freshSignal(),
       };
       return executor.execute(await executionOf(downstreams, id, args, over), io);
     },
     async end() {
       await downstreams.close();
+      await sessions.settled();
       expect(sandbox.live()).toBe(0);
       rmSync(directory, { recursive: true, force: true });
     },
@@ -206,7 +248,8 @@ export async function withBench(
 }
 
 /** One that is dead and only waits to be reaped by init is not alive. */
-export function isAlive(pid: number): boolean {
+export function isAlive(pid: number | undefined): boolean {
+  if (pid === undefined) return false;
   try {
     process.kill(pid, 0);
     if (process.platform !== 'linux') return true;

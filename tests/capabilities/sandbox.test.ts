@@ -82,7 +82,7 @@ function place(): Place {
 const ambient = { ...process.env, PROVIDER_KEY: SECRET };
 
 async function bench(at: Place, servers: DownstreamServer[], env = ambient): Promise<Bench> {
-  const made = createBench(servers, env, undefined, at.confine);
+  const made = createBench(servers, env, undefined, {}, {}, at.confine);
   onTestFinished(() => made.end());
   return made;
 }
@@ -316,7 +316,7 @@ when('a confined server', () => {
       ]);
       for (const name of ['kept', 'afresh', 'lost']) {
         expect((await call(`${name}:write`, note)).confinement).toMatchObject({ start: 'fresh' });
-        await downstreams.connection(name)!.release();
+        await downstreams.connection(name)!.release('closed');
       }
       const again = await call('kept:read', note);
       expect(text(again)).toBe('x');

@@ -398,14 +398,4 @@ export const CATALOG_FAULTS: Fault[] = [
     ['on_expiry: cancel_run', 'on_expiry: explode'],
     ['explode', '/runtime_controls/on_expiry', 'must be "cancel_run" or "keep"'],
   ),
-  fault(
-    'capability sessions',
-    'runtime-controls.yaml',
-    ['  pause_allowed: true', '  capability_sessions: {}\n  pause_allowed: true'],
-    [
-      'capability_sessions:',
-      '/runtime_controls/capability_sessions',
-      'capability_sessions is not supported yet: how sessions expire and resume is fixed in this version',
-    ],
-  ),
 ];

@@ -127,6 +127,27 @@ export function sampleConfig(
       maxWaitSeconds: 1800,
       onExpiry: 'cancel_run',
       capabilitySessionOwner: 'team',
+      capabilitySessions: {
+        mode: 'stateful',
+        trackIds: true,
+        resumeAllowed: true,
+        progress: true,
+        elicitation: true,
+        resumePolicy: 'resume_existing_session_if_valid',
+        onExpiry: 'reinitialize_or_cancel',
+        reinitRequiresApproval: false,
+        expirySignalOwner: 'capability_runtime',
+        idleSeconds: 900,
+        maxOpen: 256,
+        input: {
+          maxSchemaBytes: 16_384,
+          maxSchemaDepth: 6,
+          maxReplyBytes: 16_384,
+          openSeconds: 600,
+          maxPerCall: 8,
+        },
+        roots: 'refuse',
+      },
     },
   };
 }

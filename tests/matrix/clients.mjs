@@ -43,7 +43,7 @@ function parameters(place) {
 function openV2(kind, setup) {
   const modern = isModern(kind);
   const client = new Client(setup.info, {
-    capabilities: setup.elicits ? { elicitation: { form: {} } } : {},
+    capabilities: setup.elicits ? { elicitation: setup.place.elicitation ?? { form: {} } } : {},
     versionNegotiation: { mode: modern ? { pin: '2026-07-28' } : 'legacy' },
     listChanged: { tools: { autoRefresh: false, debounceMs: 0, onChanged: setup.onToolsChanged } },
   });
@@ -58,7 +58,8 @@ function openV2(kind, setup) {
 }
 
 function openV1(setup) {
-  const client = new V1Client(setup.info, { capabilities: setup.elicits ? { elicitation: {} } : {} });
+  const elicitation = setup.place.elicitation ?? {};
+  const client = new V1Client(setup.info, { capabilities: setup.elicits ? { elicitation } : {} });
   if (setup.elicits) client.setRequestHandler(ElicitRequestSchema, ({ params }) => setup.onQuestion(params));
   client.setNotificationHandler(ToolListChangedNotificationSchema, setup.onToolsChanged);
   return {

@@ -17,7 +17,7 @@ export const ELICITATION_WAIT_MS = 3000;
 const RISKS = ['low', 'medium', 'high'];
 const SERVERS = ['probe', ...RISKS, 'shift'];
 
-function probeCapability(server, tool, over) {
+export function capabilityOf(server, tool, over) {
   return {
     description: `${tool} of ${server}`,
     owner: 'matrix',
@@ -40,16 +40,16 @@ const WRITES_FILE = {
 };
 
 const ALLOWED = {
-  probe_echo: probeCapability('probe', 'echo'),
-  probe_slow: probeCapability('probe', 'slow', WRITES_FILE),
-  probe_progress: probeCapability('probe', 'progress'),
-  shift_echo: probeCapability('shift', 'echo'),
-  shift_mutate: probeCapability('shift', 'mutate'),
+  probe_echo: capabilityOf('probe', 'echo'),
+  probe_slow: capabilityOf('probe', 'slow', WRITES_FILE),
+  probe_progress: capabilityOf('probe', 'progress'),
+  shift_echo: capabilityOf('shift', 'echo'),
+  shift_mutate: capabilityOf('shift', 'mutate'),
 };
 const ASKED = Object.fromEntries(
   RISKS.map((risk) => [
     `${risk}_count`,
-    probeCapability(risk, 'count', { ...WRITES_FILE, risk_tier: risk, approval: 'principal' }),
+    capabilityOf(risk, 'count', { ...WRITES_FILE, risk_tier: risk, approval: 'principal' }),
   ]),
 );
 
@@ -66,7 +66,7 @@ function script(sandbox) {
   };
 }
 
-function changes(sandbox) {
+function clientChanges(sandbox) {
   const names = [...Object.keys(ALLOWED), ...Object.keys(ASKED)];
   const decisions = Object.fromEntries([
     ...Object.keys(ALLOWED).map((name) => [name, { decision: 'allow' }]),
@@ -123,7 +123,7 @@ function changes(sandbox) {
   };
 }
 
-async function writeConfig(config, sandbox) {
+async function writeConfig(config, sandbox, changes) {
   await cp(join(ROOT, 'configs'), config, {
     recursive: true,
     filter: (from) => !from.startsWith(join(ROOT, 'configs', 'tools')),
@@ -160,7 +160,7 @@ export function command(place, ...args) {
   });
 }
 
-async function preparePlace() {
+async function preparePlace(changes) {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'matrix-')));
   const place = {
     root,
@@ -171,14 +171,17 @@ async function preparePlace() {
     close: () => rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }),
   };
   await mkdir(place.sandbox, { recursive: true });
-  await writeConfig(place.config, place.sandbox);
+  await writeConfig(place.config, place.sandbox, changes);
   await trust(place);
   return place;
 }
 
-/** That many places alike. Pinned once: a pin file is made to be shared between machines. */
-export async function openPlaces(count) {
-  const places = await Promise.all(Array.from({ length: count }, preparePlace));
+/**
+ * That many places alike. Pinned once: a pin file is made to be shared between machines. `changes`: what the
+ * configuration says instead, by file, for a sandbox.
+ */
+export async function openPlaces(count, changes = clientChanges) {
+  const places = await Promise.all(Array.from({ length: count }, () => preparePlace(changes)));
   const [first, ...others] = places;
   const pinned = await command(first, 'capabilities', 'pin', '--yes');
   if (pinned.code !== 0) throw new Error(`pinning failed: ${pinned.out}${pinned.err}`);

@@ -172,6 +172,7 @@ function toAnswer(result: CallResult): LoopCallAnswer {
       return { status: result.status, decision, result: { content: result.outcome.content } };
     case 'denied':
       return { status: 'denied', decision };
+    case 'expired':
     case 'unknown':
     case 'canceled':
       return { status: result.status, decision, error: result.error };

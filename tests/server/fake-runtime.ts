@@ -256,6 +256,10 @@ export class FakeRuntime implements Runtime {
     return { items: this.tools.map(({ id }) => ({ id })) };
   }
 
+  async listCapabilitySessions(): Promise<ListPage> {
+    return { items: [] };
+  }
+
   async inspect(_caller: Caller, kind: InspectKind, id: string): Promise<Inspection> {
     if (id.startsWith('foreign')) throw new RuntimeError('NOT_FOUND');
     return { kind, id, state: { id }, timeline: [], decisions: [], receipts: [], links: {} };

@@ -26,6 +26,7 @@ describe.each(CLIENT_KINDS)('%s', (kind) => {
       'agent:list-sessions',
       'agent:list-approvals',
       'agent:list-capabilities',
+      'agent:list-capability-sessions',
       'agent:inspect',
       'agent:get-health',
       'agent:explain-policy',
@@ -134,6 +135,7 @@ describe.each(CLIENT_KINDS)('%s', (kind) => {
       'agent://runs/{id}',
       'agent://sessions/{id}',
       'agent://approvals/{id}',
+      'agent://capability-sessions/{id}',
     ]);
     expect(JSON.parse(await client.read('agent://health'))).toMatchObject({ status: 'ok' });
     expect(JSON.parse(await client.read('agent://approvals/pending'))).toEqual({ items: [] });
@@ -206,6 +208,7 @@ describe('who sees what', () => {
       'agent:list-sessions',
       'agent:list-approvals',
       'agent:list-capabilities',
+      'agent:list-capability-sessions',
       'agent:inspect',
       'agent:get-health',
       'agent:explain-policy',

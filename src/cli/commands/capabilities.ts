@@ -93,7 +93,6 @@ export async function pinCapabilities(
 ): Promise<Exit> {
   const config = await loadTrusted(context);
   const servers = Object.values(config.servers)
-    .filter((one) => one.transport === 'stdio')
     .map((one) => one.name)
     .sort();
   if (server !== undefined && !servers.includes(server)) {

@@ -154,10 +154,6 @@ async function startServers(context: Context, config: RuntimeConfig): Promise<Ch
     for (const server of Object.values(config.servers)) {
       const { name } = server;
       const check = `server ${name}`;
-      if (server.transport === 'http') {
-        checks.push(programOf(server, context));
-        continue;
-      }
       try {
         const { tools, diff } = await runtime.pin(name);
         const action = `Read the difference, then run \`agent-runtime capabilities pin ${name}\`.`;

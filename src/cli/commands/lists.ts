@@ -1,8 +1,9 @@
-// Owns looking: `requests`, `sessions` and `approvals` `list` and `show`, straight from the journal.
+// Owns looking: `requests`, `sessions`, `approvals` and `capability-sessions` `list` and `show`, straight from the journal.
 import { RuntimeError } from '../../base/errors.ts';
 import { isObject } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { isoTime } from '../../base/clock.ts';
+import { STATUSES } from '../../capabilities/sessions/capability-session.ts';
 import { inspectItem } from '../../inspect/inspect.ts';
 import { listPage } from '../../inspect/lists.ts';
 import type { Listed, Listing } from '../../inspect/lists.ts';
@@ -31,21 +32,35 @@ const COLUMNS: Record<Listed, readonly string[]> = {
   request: ['request_id', 'status', 'tool', 'age', 'rule_id', 'session_id'],
   session: ['session_id', 'status', 'age', 'intent', 'principal_id'],
   approval: ['approval_id', 'status', 'tool', 'risk', 'left', 'reviewer', 'principal_id'],
+  capability_session: [
+    'capability_session_id',
+    'capability_session_status',
+    'server',
+    'age',
+    'run_id',
+    'principal_id',
+  ],
 };
 
 const REQUEST_STATUS: Readonly<Record<RequestStatus, true>> = {
   ...{ denied: true, waiting_approval: true, in_progress: true, done: true },
-  ...{ tool_error: true, unknown: true, canceled: true },
+  ...{ tool_error: true, unknown: true, canceled: true, expired: true },
 };
 const APPROVAL_STATUS: Readonly<Record<ApprovalState, true>> = {
   ...{ pending: true, approved: true, rejected: true, expired: true, revoked: true, consumed: true },
 };
 
+const SESSION_STATUS: Readonly<Record<string, true>> = Object.fromEntries(
+  STATUSES.map((status) => [status, true]),
+);
+
 /** `all` is no filter; a misspelt status must not look like an empty list. */
 function statusOf(kind: Listed, status: string | undefined): string | undefined {
   if (status === undefined || status === 'all') return undefined;
   if (kind === 'session') return status;
-  const known = kind === 'request' ? REQUEST_STATUS : APPROVAL_STATUS;
+  const known = { request: REQUEST_STATUS, approval: APPROVAL_STATUS, capability_session: SESSION_STATUS }[
+    kind
+  ];
   if (Object.hasOwn(known, status)) return status;
   throw new RuntimeError(
     'USAGE',

@@ -15,8 +15,16 @@ export interface PackPart {
   limits: TurnLimits;
 }
 
+/** What runtime.yaml may switch off for capability sessions. */
+export interface SessionSwitches {
+  trackIds: boolean;
+  progress: boolean;
+  reinitialize: boolean;
+}
+
 export interface RuntimePart {
   settings: RuntimeSettings;
+  sessions: SessionSwitches;
   /** Absent: no model at all; turns then answer that none is configured. */
   pack?: PackPart;
 }
@@ -71,9 +79,12 @@ const runtime = closed({
   policy: refused(`policy.precheck_required ${NO_SWITCH}; run_precheck in policy.yaml says what is required`),
   telemetry: refused('telemetry.emit_structured_events has no effect: every record is structured'),
   execution: refused(`execution.gateway_required ${NO_SWITCH}`),
-  capability_sessions: refused(
-    'capability_sessions is not supported yet: session ids are always tracked, and nothing reads its other keys',
-  ),
+  // The same switches as in runtime-controls.yaml; what either file switches off is off.
+  capability_sessions: closed({
+    track_session_ids: z.boolean().default(true),
+    emit_progress_events: z.boolean().default(true),
+    support_reinit_on_expiry: z.boolean().default(true),
+  }).prefault({}),
 });
 
 const bounds = {
@@ -221,6 +232,11 @@ function buildPack(raw: z.output<typeof pack>): PackPart {
 export const runtimeFile: ConfigFile<RuntimePart> = defineFile('runtime.yaml', false, schema, (raw) =>
   present({
     settings: buildSettings(raw.runtime),
+    sessions: {
+      trackIds: raw.runtime.capability_sessions.track_session_ids,
+      progress: raw.runtime.capability_sessions.emit_progress_events,
+      reinitialize: raw.runtime.capability_sessions.support_reinit_on_expiry,
+    },
     pack: raw.agent_runtime === undefined ? undefined : buildPack(raw.agent_runtime),
   }),
 );

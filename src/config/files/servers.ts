@@ -1,7 +1,7 @@
 // Owns servers.yaml: the downstream MCP servers and how each is started or reached.
 import { z } from 'zod';
-import { closed, record, refused, serverName, whole } from '../shape.ts';
-import type { DownstreamServer, SandboxProfile } from '../types.ts';
+import { closed, present, record, refused, serverName, whole } from '../shape.ts';
+import type { DownstreamServer, SandboxProfile, ValueSource } from '../types.ts';
 import { defineFile } from './file.ts';
 import type { ConfigFile } from './file.ts';
 import { buildProfile, sandboxProfile } from './sandbox-profile.ts';
@@ -13,6 +13,12 @@ export type ServerPart = Omit<DownstreamServer, 'sandbox'> & { sandbox?: Sandbox
 export type ServersPart = ReadonlyMap<string, ServerPart>;
 
 const SECRET_NAME = /key|token|secret|password/i;
+const SECRET_HEADER = /auth|cookie|key|token|secret|password/i;
+// What the protocol and the connection set; a configured one would only break them.
+const OURS: ReadonlySet<string> = new Set([
+  ...['accept', 'connection', 'content-length', 'content-type', 'host', 'mcp-method', 'mcp-name'],
+  ...['mcp-protocol-version', 'mcp-session-id', 'last-event-id', 'transfer-encoding'],
+]);
 const SECRET_ARGUMENT = /^--?[\w-]*(?:key|token|secret|password)[\w-]*[=:]\s*\S/i;
 
 const word = z
@@ -44,6 +50,32 @@ const env = z
   })
   .default({})
   .describe('Values for the program: { value }, { from_env } or { from_file }.');
+
+const headerName = z
+  .string()
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/, { error: 'must be the name of an HTTP header' })
+  .refine((name) => !OURS.has(name.toLowerCase()), { error: 'is a header that the protocol itself sends' });
+
+const headerValue = z.union(
+  [
+    closed({ value: word.max(1000).regex(/^[\t\x20-\x7e]*$/, { error: 'must be plain text' }) }),
+    closed({ from_env: anyEnvName, prefix: word.max(50).optional() }),
+    closed({ from_file: word.min(1) }),
+  ],
+  { error: 'must have exactly one of the keys value, from_env, from_file' },
+);
+
+const headers = z
+  .record(headerName, headerValue)
+  .superRefine((values, context) => {
+    for (const [name, one] of Object.entries(values)) {
+      if (!('value' in one) || !SECRET_HEADER.test(name)) continue;
+      const message = `${name} looks like a secret, which must not be written here; use from_env or from_file`;
+      context.addIssue({ code: 'custom', path: [name], message });
+    }
+  })
+  .default({})
+  .describe('Sent with every request: { value }, { from_env, prefix? } or { from_file }.');
 
 function isServerUrl(text: string): boolean {
   try {
@@ -78,6 +110,7 @@ const server = z.discriminatedUnion('transport', [
       .describe('Default: the profile of runtime-controls.yaml. none: nothing confines this server.'),
     ...common,
     url: refused('url is for transport http'),
+    headers: refused('headers is for transport http'),
   }),
   closed({
     transport: z.literal('http'),
@@ -94,17 +127,16 @@ const server = z.discriminatedUnion('transport', [
       'sandbox_profile is for transport stdio: another machine is not ours to confine',
     ),
     env: refused('env is for transport stdio'),
-    headers: refused('headers is not supported yet: servers that need credentials are reached over stdio'),
+    headers,
   }),
 ]);
 
 const schema = closed({ servers: z.record(serverName, server).default({}) });
 
-type EnvEntry = DownstreamServer['env'][string];
-
-function buildEnv(raw: z.output<typeof envValue>): EnvEntry {
+function buildValue(raw: z.output<typeof headerValue>): ValueSource {
   if ('value' in raw) return { value: raw.value };
-  return 'from_env' in raw ? { fromEnv: raw.from_env } : { fromFile: raw.from_file };
+  if ('from_file' in raw) return { fromFile: raw.from_file };
+  return present({ fromEnv: raw.from_env, prefix: raw.prefix });
 }
 
 function build(name: string, raw: z.output<typeof server>): ServerPart {
@@ -116,10 +148,18 @@ function build(name: string, raw: z.output<typeof server>): ServerPart {
     maxTools: raw.max_tools,
   };
   if (raw.transport === 'http') {
-    return { name, transport: 'http', url: raw.url, args: [], envAllow: [], env: record([]), ...limits };
+    const headers = Object.entries(raw.headers).map(([key, one]) => [key, buildValue(one)] as const);
+    return {
+      name,
+      transport: 'http',
+      url: raw.url,
+      headers: record(headers),
+      ...{ args: [], envAllow: [], env: record([]) },
+      ...limits,
+    };
   }
   const { sandbox_profile: profile } = raw;
-  const env = Object.entries(raw.env).map(([key, one]) => [key, buildEnv(one)] as const);
+  const env = Object.entries(raw.env).map(([key, one]) => [key, buildValue(one)] as const);
   return {
     name,
     transport: 'stdio',

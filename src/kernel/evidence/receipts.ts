@@ -13,7 +13,7 @@ import type { OutcomeFacts } from './records.ts';
 import type { Redacted, Redactor } from './redact.ts';
 
 export type RequestStatus =
-  'denied' | 'waiting_approval' | 'in_progress' | 'done' | 'tool_error' | 'unknown' | 'canceled';
+  'denied' | 'waiting_approval' | 'in_progress' | 'done' | 'tool_error' | 'unknown' | 'canceled' | 'expired';
 
 /** What a request row remembers of its call. */
 export interface RequestBody {
@@ -221,6 +221,7 @@ export interface Finish {
   stored: StoredResult | undefined;
   error?: { code: string; message: string };
   approvalId?: string;
+  capabilitySessionId?: string;
 }
 
 /** The outcome receipt. The exact result is sealed; evidence has it redacted and cut. */
@@ -236,6 +237,9 @@ export function finish(of: Receipt, redactor: Redactor, facts: Finish): Commit {
           start_receipt_id: facts.startReceiptId,
           ...contextFacts(of.request.context),
           status: facts.status,
+          ...(facts.capabilitySessionId === undefined
+            ? {}
+            : { capability_session_id: facts.capabilitySessionId }),
           ...outcomeFacts(facts.outcome, redactor),
           ...(facts.error === undefined
             ? {}

@@ -1,6 +1,7 @@
 // Owns how often an admitted call is tried: once, unless its failure certainly did nothing or its capability is declared
 // idempotent; then with growing, bounded, repeatable waits. Every try is reported.
 import { startDeadline } from '../../base/abort.ts';
+import type { Deadline } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { sha256 } from '../../base/digest.ts';
 import { ERRORS } from '../../base/errors.ts';
@@ -67,14 +68,15 @@ async function runOnce(
   executor: Executor,
   execution: Execution,
   io: CallIo,
-  { clock, until }: { clock: Clock; until: number },
+  at: { clock: Clock; until: number },
 ): Promise<ExecutionResult> {
+  const { clock } = at;
   if (io.signal.aborted) return canceled('canceled before it was sent');
   // The deadline is of the whole call, and absolute: neither progress nor another try moves it.
-  const deadline = startDeadline(clock, Math.max(0, until - clock.monotonic()), io.signal);
+  const deadline = startDeadline(clock, Math.max(0, at.until - clock.monotonic()), io.signal);
   const silent = givenUp(clock, deadline.signal);
   try {
-    const running = executor.execute(execution, { progress: io.progress, signal: deadline.signal });
+    const running = executor.execute(execution, heldWhileAsking(io, deadline, at));
     const result = await Promise.race([running, silent.result]);
     if (deadline.timedOut() && result.kind === 'failed') {
       return { ...result, code: 'TOOL_TIMEOUT', message: ERRORS.TOOL_TIMEOUT.sentence };
@@ -93,6 +95,26 @@ async function runOnce(
     deadline.done();
     silent.done();
   }
+}
+
+/** Down with the try; while a person is asked neither the try's clock nor the call's runs. */
+function heldWhileAsking(io: CallIo, deadline: Deadline, at: { clock: Clock; until: number }): CallIo {
+  const { ask } = io;
+  if (ask === undefined) return { ...io, signal: deadline.signal };
+  return {
+    ...io,
+    signal: deadline.signal,
+    ask: async (question, withdrawn) => {
+      const since = at.clock.monotonic();
+      const goOn = deadline.hold();
+      try {
+        return await ask(question, withdrawn);
+      } finally {
+        at.until += at.clock.monotonic() - since;
+        goOn();
+      }
+    },
+  };
 }
 
 type Timing = Pick<Attempt, 'attempt' | 'started_at' | 'ended_at'>;
@@ -141,18 +163,18 @@ export async function attempt(
 ): Promise<Attempted> {
   const { clock } = rules;
   const attempts: Attempt[] = [];
-  const until = clock.monotonic() + execution.capability.timeoutSeconds * 1000;
+  const time = { clock, until: clock.monotonic() + execution.capability.timeoutSeconds * 1000 };
   const between: Between = { failed: undefined };
   const tryOnce = async (): Promise<ExecutionResult> => {
     const before = between.failed;
     between.failed = undefined;
     // A canceled wait has been answered already; what the library starts after it must not reach the tool.
     if (before !== undefined && io.signal.aborted) return canceledAfter(before);
-    if (before !== undefined && clock.monotonic() >= until) return timedOutAfter(before);
+    if (before !== undefined && clock.monotonic() >= time.until) return timedOutAfter(before);
     const started = clock.now();
-    const result = await runOnce(executor, execution, io, { clock, until });
+    const result = await runOnce(executor, execution, io, time);
     const timing = { attempt: attempts.length + 1, started_at: started, ended_at: clock.now() };
-    const next = nextOf(result, execution, timing.attempt, { ...rules, until });
+    const next = nextOf(result, execution, timing.attempt, { ...rules, until: time.until });
     attempts.push(recordOf(result, timing, next));
     if (next.kind === 'again' && result.kind === 'failed') between.failed = result;
     return result;

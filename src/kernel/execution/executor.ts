@@ -1,6 +1,7 @@
 // Owns the port through which an admitted call reaches a tool, and the words of its outcome.
+import type { EpochMs } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
-import type { JsonObject } from '../../base/json.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Capability, Transport } from '../../config/types.ts';
 import type { PinState } from '../policy/decision.ts';
 import type { RunContext } from '../identity.ts';
@@ -11,9 +12,34 @@ export interface Progress {
   message?: string;
 }
 
+/** What a server asks of the person behind a call, in the middle of it; untrusted, but within our bounds. */
+export type Question = {
+  id: string;
+  capabilitySessionId: string;
+  server: string;
+  message: string;
+  openUntil: EpochMs;
+} & ({ mode: 'form'; schema: JsonObject } | { mode: 'url'; url: string; elicitationId: string });
+
+export type Reply =
+  | { action: 'accept'; content?: JsonObject }
+  | { action: 'decline' }
+  /** not_shown: nobody was asked. */
+  | { action: 'cancel'; why?: 'not_shown' };
+
+/** A log line of a server, as it came. */
+export interface LogLine {
+  level: string;
+  logger?: string;
+  data: JsonValue;
+}
+
 /** What comes down with a call. */
 export interface CallIo {
   readonly progress: (progress: Progress) => void;
+  /** Absent: nobody can be asked. While it is open the call's clock stands still. */
+  readonly ask?: (question: Question, withdrawn: AbortSignal) => Promise<Reply>;
+  readonly log?: (line: LogLine) => void;
   readonly signal: AbortSignal;
 }
 
@@ -29,20 +55,37 @@ export interface Execution {
   /** The pin that was decided on; an executor refuses a definition that is another by now. */
   pinDigest?: string;
   outputBytes: number;
+  /** A person has agreed that a lost connection is built anew for this call. */
+  reinitializes?: boolean;
 }
 
 export type SideEffect = 'not_executed' | 'applied' | 'side_effect_unknown' | 'partial_side_effect';
+
+/** A connection that was lost: which one, which one takes its place, and what has to be asked for again. */
+export interface Expiry {
+  expiredId: string;
+  /** Absent: none was built. */
+  nextId?: string;
+  cause: string;
+  resumed: string[];
+  retry: string[];
+  /** Told once; good for this call only. */
+  resumeToken?: string;
+}
 
 interface Ran {
   notes: string[];
   /** What the process that ran it was held to; absent: it ran in none of ours. */
   confinement?: JsonObject;
+  /** The connection that the call went through, where there is a stateful one. */
+  capabilitySessionId?: string;
 }
 
 export type ExecutionResult =
   | (Ran & { kind: 'result'; content: ContentBlock[]; structured?: JsonObject; isError: boolean })
   | (Ran & {
       kind: 'failed';
+      expiry?: Expiry;
       code: ErrorCode;
       message: string;
       /** not_executed only when it is certain that the request never left. */

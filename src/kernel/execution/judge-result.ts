@@ -20,7 +20,7 @@ interface Failure {
 export type Judged =
   | (Common & { status: 'done'; result: ToolOutcome; error?: undefined })
   | (Common & { status: 'tool_error'; result: ToolOutcome; error?: Failure })
-  | (Common & { status: 'unknown' | 'canceled'; result?: undefined; error: Failure });
+  | (Common & { status: 'unknown' | 'canceled' | 'expired'; result?: undefined; error: Failure });
 
 /** A read has no side effect to be unsure of; a write that may have left is `unknown` (never success, never repeated). */
 export function judgeResult(
@@ -63,10 +63,11 @@ export function judgeResult(
       error,
     };
   }
-  if (result.code === 'CANCELED') {
+  if (result.code === 'CANCELED' || result.code === 'CAPABILITY_SESSION_EXPIRED') {
+    const isCanceled = result.code === 'CANCELED';
     return {
-      status: 'canceled',
-      outcome: 'canceled',
+      status: isCanceled ? 'canceled' : 'expired',
+      outcome: isCanceled ? 'canceled' : 'retryable_failure',
       sideEffect: 'not_executed',
       reservation: 'retryable_failure',
       error,

@@ -10,6 +10,9 @@ const input: z.ZodType<CallToolInput> = z.strictObject({
   session_id: z.string().min(1),
   tool_call_id: z.string().min(1).describe('As the turn gave it.'),
   approval_id: z.exactOptional(z.string().min(1)),
+  resume_token: z
+    .exactOptional(z.string().min(1).max(200))
+    .describe('Of the answer before this one; good once, for this call.'),
 });
 
 const output = closed(
@@ -31,6 +34,30 @@ const output = closed(
       { approval_id: TEXT, action_digest: TEXT, answer_by: TEXT, use_by: TEXT, answer_at: list(TEXT) },
       ['use_by'],
     ),
+    input: closed(
+      {
+        input_id: TEXT,
+        server: TEXT,
+        mode: oneOf('form', 'url'),
+        message: TEXT,
+        requested_schema: OPEN,
+        url: TEXT,
+        answer_by: TEXT,
+      },
+      ['requested_schema', 'url'],
+    ),
+    capability_session_id: TEXT,
+    expiry: closed(
+      {
+        expired_capability_session_id: TEXT,
+        capability_session_id: TEXT,
+        cause: TEXT,
+        resumed: list(TEXT),
+        must_retry: list(TEXT),
+      },
+      ['capability_session_id'],
+    ),
+    resume_token: TEXT,
     error: ERROR_VIEW,
     receipt_ids: list(TEXT),
     side_effect_status: oneOf('not_executed', 'applied', 'side_effect_unknown', 'partial_side_effect'),
@@ -40,7 +67,7 @@ const output = closed(
     run_id: TEXT,
     trace_id: TEXT,
   },
-  ['result', 'approval', 'error'],
+  ['result', 'approval', 'input', 'capability_session_id', 'expiry', 'resume_token', 'error'],
 );
 
 export const callTool: AgentTool = agentTool({
@@ -55,10 +82,12 @@ export const callTool: AgentTool = agentTool({
   input,
   output: orError(output),
   async run(asked, { runtime, caller, io, governed }) {
+    const { resume_token: _, ...handle } = asked;
     const outcome = await governed({
       tool: 'agent:call-tool',
       args: asked,
-      run: () => runtime.callTool(caller, asked, io),
+      // A token is spent by the first run; what comes after it within this call is the same call.
+      run: (again) => runtime.callTool(caller, again === undefined ? asked : handle, io),
     });
     return outcome.kind === 'ask' ? outcome.result : answerResult(outcome.answer, outcome.note);
   },

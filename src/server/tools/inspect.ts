@@ -6,7 +6,14 @@ import { closed, list, oneOf, OPEN, orError, TEXT } from './schemas.ts';
 import { agentTool, LOOKS_ONLY } from './tool.ts';
 import type { AgentTool } from './tool.ts';
 
-const KINDS = ['request', 'run', 'session', 'approval', 'capability'] as const satisfies InspectKind[];
+const KINDS = [
+  'request',
+  'run',
+  'session',
+  'approval',
+  'capability',
+  'capability_session',
+] as const satisfies InspectKind[];
 
 export const inspect: AgentTool = agentTool({
   id: 'agent:inspect',
@@ -14,7 +21,7 @@ export const inspect: AgentTool = agentTool({
   audience: 'operators',
   title: 'Inspect one thing',
   description:
-    'State, timeline, decisions, receipts and links of a request, run, session, approval or capability.',
+    'State, timeline, decisions, receipts and links of a request, run, session, approval, capability or capability session.',
   annotations: LOOKS_ONLY,
   input: z.strictObject({ kind: z.enum(KINDS), id: z.string().min(1) }),
   output: orError(

@@ -1,4 +1,4 @@
-// Owns what the four listing tools share: one input, one output, one way to answer.
+// Owns what the listing tools share: one input, one output, one way to answer.
 import { z } from 'zod';
 import type { ListPage, ListQuery, Runtime } from '../../runtime/contract.ts';
 import type { Caller } from '../../kernel/identity.ts';
@@ -22,17 +22,18 @@ const input: z.ZodType<ListQuery> = z.strictObject({
 const output = orError(closed({ items: list(OPEN), next_cursor: TEXT }, ['next_cursor']));
 
 export interface Listing {
-  noun: 'requests' | 'sessions' | 'approvals' | 'capabilities';
+  noun: 'requests' | 'sessions' | 'approvals' | 'capabilities' | 'capability-sessions';
   description: string;
   read(runtime: Runtime, caller: Caller, query: ListQuery): Promise<ListPage>;
 }
 
 export function listingTool(listing: Listing): AgentTool {
+  const words = listing.noun.replace('-', ' ');
   return agentTool({
     id: `agent:list-${listing.noun}`,
     sets: ['operate'],
     audience: 'operators',
-    title: `List ${listing.noun}`,
+    title: `List ${words}`,
     description: listing.description,
     annotations: LOOKS_ONLY,
     input,
@@ -40,7 +41,7 @@ export function listingTool(listing: Listing): AgentTool {
     async run(query, { runtime, caller }) {
       const page = await listing.read(runtime, caller, query);
       const more = page.next_cursor === undefined ? '' : ', and there are more';
-      return structuredResult(page, `${page.items.length} ${listing.noun}${more}.`);
+      return structuredResult(page, `${page.items.length} ${words}${more}.`);
     },
   });
 }

@@ -1,0 +1,79 @@
+// Runs the relay's matrix: clients of both eras, through the built server as a user starts it, to servers of both eras over
+// stdio and HTTP. One line a cell; a failed cell, or none at all, is a failure.
+//   npm run matrix -- relay --json
+//   npm run matrix -- relay --client v2-legacy --cells form-accept,url
+import { parseArgs } from 'node:util';
+import { openPlaces } from '../tests/matrix/place.mjs';
+import { LEGACY_ONLY, PUBLIC_CELLS, RELAY_CELLS } from '../tests/matrix/relay-cells.mjs';
+import { relayChanges, startServers, WAYS } from '../tests/matrix/relay-place.mjs';
+import { createSession } from '../tests/matrix/session.mjs';
+
+const CLIENTS = ['v2-modern', 'v2-legacy', 'v1'];
+const CELL_LIMIT_MS = 30_000;
+
+function within(ms, work) {
+  let timer;
+  const limit = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done after ${ms} ms`)), ms);
+  });
+  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
+}
+
+/** Each cell with the name it is reported under; the ones that change a server come last. */
+function cellsOf(session) {
+  const own = { ...(session.modern ? {} : LEGACY_ONLY), ...RELAY_CELLS };
+  const relay = WAYS.flatMap((way) =>
+    Object.entries(own).map(([name, run]) => ({
+      name: `${way.name}/${name}`,
+      run: () => run(session, way.name),
+    })),
+  );
+  const known = Object.entries(PUBLIC_CELLS).map(([name, run]) => ({ name, run: () => run(session) }));
+  const isLast = ({ name }) => name.endsWith('/list-change');
+  return [...known, ...relay.filter((one) => !isLast(one)), ...relay.filter(isLast)];
+}
+
+async function runClient(kind, chosen, report) {
+  const servers = await startServers();
+  const [place] = await openPlaces(1, relayChanges(servers.urls));
+  const session = createSession(kind, { ...place, elicitation: { form: {}, url: {} } });
+  try {
+    for (const { name, run } of cellsOf(session)) {
+      if (chosen !== undefined && !chosen.some((one) => name.includes(one))) continue;
+      const cell = `${kind}/${name}`;
+      try {
+        report({ cell, ok: true, detail: (await within(CELL_LIMIT_MS, run())) ?? '' });
+      } catch (error) {
+        if (process.env.MATRIX_DEBUG === '1') console.error(cell, error);
+        report({ cell, ok: false, detail: error instanceof Error ? error.message : String(error) });
+      }
+    }
+  } finally {
+    await session.close();
+    await place.close();
+    await servers.close();
+  }
+}
+
+export async function runRelay(args) {
+  const { values } = parseArgs({
+    args,
+    options: { json: { type: 'boolean' }, client: { type: 'string' }, cells: { type: 'string' } },
+  });
+  const kinds = values.client?.split(',') ?? CLIENTS;
+  if (kinds.some((kind) => !CLIENTS.includes(kind))) {
+    console.error(`usage: matrix relay [--json] [--client ${CLIENTS.join('|')}] [--cells a,b]`);
+    return 2;
+  }
+  let [passed, failed] = [0, 0];
+  for (const kind of kinds) {
+    await runClient(kind, values.cells?.split(','), (result) => {
+      if (result.ok) passed++;
+      else failed++;
+      const { cell, ok, detail } = result;
+      console.log(values.json ? JSON.stringify(result) : `${ok ? 'ok  ' : 'FAIL'} ${cell}  ${detail}`);
+    });
+  }
+  if (!values.json) console.log(`${passed} cells passed, ${failed} failed`);
+  return failed > 0 || passed === 0 ? 1 : 0;
+}

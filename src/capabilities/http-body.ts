@@ -1,0 +1,84 @@
+// Owns the bounds on what a server sends over HTTP: the size of one message and the rate of messages, judged as the bytes
+// come, before anything is parsed.
+import type { Clock } from '../base/clock.ts';
+
+export interface BodyBounds {
+  maxBytes: number;
+  clock: Clock;
+  /** Told once; the body then ends with an error. */
+  onBreach: (why: string) => void;
+}
+
+const MAX_EVENTS_PER_SECOND = 5000;
+const WINDOW_MS = 1000;
+const NEWLINE = 0x0a;
+
+class Meter {
+  readonly #bounds: BodyBounds;
+  readonly #isStream: boolean;
+  #held = 0;
+  #lineIsEmpty = false;
+  #events = 0;
+  #since: number;
+
+  constructor(bounds: BodyBounds, isStream: boolean) {
+    this.#bounds = bounds;
+    this.#isStream = isStream;
+    this.#since = bounds.clock.monotonic();
+  }
+
+  /** Why the chunk is too much, if it is. */
+  take(chunk: Uint8Array): string | undefined {
+    if (!this.#isStream) {
+      this.#held += chunk.length;
+    } else {
+      let from = 0;
+      for (let at = chunk.indexOf(NEWLINE); at !== -1; at = chunk.indexOf(NEWLINE, at + 1)) {
+        this.#held += at - from + 1;
+        // An empty line ends an event.
+        if (this.#lineIsEmpty && at - from <= 1) this.#event();
+        if (this.#held > this.#bounds.maxBytes) break;
+        this.#lineIsEmpty = true;
+        from = at + 1;
+      }
+      this.#held += chunk.length - from;
+      if (from < chunk.length) this.#lineIsEmpty = false;
+    }
+    if (this.#held > this.#bounds.maxBytes)
+      return `sent a message of more than ${this.#bounds.maxBytes} bytes`;
+    return this.#events > MAX_EVENTS_PER_SECOND
+      ? `sent more than ${MAX_EVENTS_PER_SECOND} messages a second`
+      : undefined;
+  }
+
+  #event(): void {
+    const now = this.#bounds.clock.monotonic();
+    if (now - this.#since >= WINDOW_MS) {
+      this.#since = now;
+      this.#events = 0;
+    }
+    this.#events++;
+    this.#held = 0;
+  }
+}
+
+/** The same bytes, ended where a bound is broken. */
+export function guardedBody(response: Response, bounds: BodyBounds): ReadableStream<Uint8Array> | null {
+  const { body } = response;
+  if (body === null) return null;
+  const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
+  const meter = new Meter(bounds, isStream);
+  return (body as ReadableStream<Uint8Array>).pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        const why = meter.take(chunk);
+        if (why === undefined) {
+          controller.enqueue(chunk);
+          return;
+        }
+        bounds.onBreach(why);
+        controller.error(new Error(why));
+      },
+    }),
+  );
+}

@@ -1,0 +1,268 @@
+// Owns what happens between a call's server and the person behind the call: progress, log lines and questions, each on
+// record in the order in which it came, and before it is passed on or answered.
+//
+// R1  A question is on record before anybody is shown it, and its answer before the server gets it.
+// R2  What the server is given fits the form it asked for; anything else is a cancel.
+// R3  While a question is open the call's deadline stands still; the question's own time does not.
+import type { Deadline } from '../../base/abort.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Ids } from '../../base/ids.ts';
+import { isObject } from '../../base/json.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { showCut } from '../../base/text.ts';
+import type { CapabilitySessionControls } from '../../config/types.ts';
+import type { Redactor } from '../../kernel/evidence/redact.ts';
+import type {
+  CallIo,
+  Execution,
+  LogLine,
+  Progress,
+  Question,
+  Reply,
+} from '../../kernel/execution/executor.ts';
+import type { SchemaCache } from '../../kernel/policy/arg-schema.ts';
+import type { InputEnd, OpenInput } from '../sessions/capability-session.ts';
+import type { Ledger, SessionKey } from '../sessions/ledger.ts';
+import { servedRun } from '../sessions/live.ts';
+import type { CallEars } from './calls-in-flight.ts';
+import { parseQuestion, replyFault } from './question.ts';
+import type { AskedInput } from './question.ts';
+
+export interface RelayParts {
+  ledger: Ledger;
+  controls: CapabilitySessionControls;
+  schemas: SchemaCache;
+  clock: Clock;
+  ids: Ids;
+  redactor: Redactor;
+  maxWaitMs: number;
+}
+
+export interface RelayedCall {
+  key: SessionKey;
+  execution: Execution;
+  io: CallIo;
+  deadline: Deadline;
+  server: string;
+}
+
+interface Answered {
+  reply: Reply;
+  how: InputEnd;
+}
+
+const FLUSH_MS = 50;
+const MAX_BATCH = 200;
+const MAX_LOG_LINES = 200;
+const LOG_CHARS = 2000;
+const LOG_LEVELS: ReadonlySet<unknown> = new Set([
+  ...['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'],
+]);
+
+function endOf(reply: Reply): InputEnd {
+  if (reply.action === 'accept') return 'accepted';
+  if (reply.action === 'decline') return 'declined';
+  return reply.why ?? 'canceled';
+}
+
+/** As the protocol has it; what else we know of a reply is not the server's to hear. */
+function wireReply({ action, ...rest }: Reply): Record<string, unknown> {
+  return 'content' in rest ? { action, content: rest.content } : { action };
+}
+
+export class CallRelay implements CallEars {
+  readonly #parts: RelayParts;
+  readonly #call: RelayedCall;
+  readonly #over = new AbortController();
+  #batch: JsonObject[] = [];
+  #cancelFlush: (() => void) | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #asked = 0;
+  #logged = 0;
+
+  constructor(parts: RelayParts, call: RelayedCall) {
+    this.#parts = parts;
+    this.#call = call;
+  }
+
+  progress(progress: Progress): void {
+    if (!this.#parts.controls.progress) return;
+    this.#note({ ...progress });
+    this.#call.io.progress(progress);
+  }
+
+  log(params: unknown): void {
+    if (!isObject(params) || !LOG_LEVELS.has(params['level']) || ++this.#logged > MAX_LOG_LINES) return;
+    const { level, logger, data } = params;
+    const text = showCut(typeof data === 'string' ? data : JSON.stringify(data ?? null), LOG_CHARS);
+    const line: LogLine = {
+      level: level as string,
+      ...(typeof logger === 'string' ? { logger: showCut(logger, 100) } : {}),
+      data: text,
+    };
+    this.#note({ log: this.#parts.redactor.object({ ...line }).value });
+    this.#call.io.log?.(line);
+  }
+
+  /** Never rejects but for a store that cannot record. */
+  async ask(params: unknown): Promise<Record<string, unknown>> {
+    const { controls } = this.#parts;
+    const parsed = parseQuestion(params, controls.input);
+    if (!parsed.ok || ++this.#asked > controls.input.maxPerCall) {
+      await this.#refused(parsed.ok ? 'it asked more often than it may' : parsed.why);
+      return { action: 'cancel' };
+    }
+    const goOn = this.#call.deadline.hold();
+    try {
+      return wireReply(await this.#askRecorded(parsed.input));
+    } finally {
+      goOn();
+    }
+  }
+
+  /** Withdraws what is open, and waits until everything is on record. */
+  async end(): Promise<void> {
+    this.#over.abort();
+    this.#flush();
+    await this.#writing;
+  }
+
+  async #refused(why: string): Promise<void> {
+    const method = 'elicitation/create';
+    const facts = { method, why, call_id: this.#call.execution.callId };
+    await this.#parts.ledger.note(this.#call.key, 'capability_request_refused', facts);
+  }
+
+  /** R1. */
+  async #askRecorded(input: AskedInput): Promise<Reply> {
+    const { ledger, clock, redactor, controls } = this.#parts;
+    const { execution, key } = this.#call;
+    this.#flush();
+    await this.#writing;
+    const open = this.#opening(input);
+    const shown = input.mode === 'form' ? { schema: input.schema } : { url: withoutQuery(input.url) };
+    const evidence = redactor.object({ message: input.message, ...shown, call_id: execution.callId }).value;
+    const run = servedRun(execution.context);
+    const asked = await ledger.move(
+      key,
+      { type: 'capability_input_requested', input: open, run, at: open.askedAt },
+      { evidence: { ...evidence, run_id: run.runId }, sealed: { ...input } as unknown as JsonValue },
+    );
+    if (!asked.ok) return { action: 'cancel', why: 'not_shown' };
+    const { reply, how } = await this.#checkedReply(this.#question(open, input), input);
+    const content =
+      reply.action === 'accept' && reply.content !== undefined ? { content: reply.content } : {};
+    const at = clock.now();
+    await ledger.move(
+      key,
+      {
+        type: 'capability_input_closed',
+        inputId: open.inputId,
+        how,
+        expiresAt: at + controls.idleSeconds * 1000,
+        at,
+      },
+      {
+        evidence: { call_id: execution.callId, action: reply.action, ...redactor.object(content).value },
+        sealed: content,
+      },
+    );
+    return reply;
+  }
+
+  #opening(input: AskedInput): OpenInput {
+    const { ids, clock, controls, maxWaitMs } = this.#parts;
+    const { execution } = this.#call;
+    const askedAt = clock.now();
+    return {
+      inputId: ids.next('inp'),
+      callId: execution.callId,
+      runId: execution.context.runId,
+      mode: input.mode,
+      askedAt,
+      openUntil: askedAt + Math.min(controls.input.openSeconds * 1000, maxWaitMs),
+    };
+  }
+
+  #question(open: OpenInput, input: AskedInput): Question {
+    return {
+      id: open.inputId,
+      capabilitySessionId: this.#call.key.id,
+      server: this.#call.server,
+      openUntil: open.openUntil,
+      ...input,
+    };
+  }
+
+  /** R2: one that does not fit is asked for once more. */
+  async #checkedReply(question: Question, input: AskedInput): Promise<Answered> {
+    const { schemas, controls, clock } = this.#parts;
+    const limit = new AbortController();
+    const cancelTimer = clock.after(Math.max(0, question.openUntil - clock.now()), () => limit.abort());
+    const withdrawn = AbortSignal.any([this.#over.signal, this.#call.deadline.signal, limit.signal]);
+    const ended = (): Answered => ({
+      reply: { action: 'cancel' },
+      how: limit.signal.aborted ? 'timed_out' : 'withdrawn',
+    });
+    try {
+      for (let tries = 0; tries < 2; tries++) {
+        const reply = await this.#replyTo(question, withdrawn);
+        if (reply === undefined) return ended();
+        if ((await replyFault(input, reply, { schemas, bounds: controls.input })) === undefined) {
+          return { reply, how: endOf(reply) };
+        }
+      }
+      return { reply: { action: 'cancel' }, how: 'invalid_answer' };
+    } finally {
+      cancelTimer();
+    }
+  }
+
+  /** Undefined when the question was withdrawn first. */
+  async #replyTo(question: Question, withdrawn: AbortSignal): Promise<Reply | undefined> {
+    const { ask } = this.#call.io;
+    if (withdrawn.aborted) return undefined;
+    if (ask === undefined) return { action: 'cancel', why: 'not_shown' };
+    let onAbort = (): void => undefined;
+    const gone = new Promise<undefined>((resolve) => {
+      onAbort = () => resolve(undefined);
+    });
+    withdrawn.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await Promise.race([ask(question, withdrawn), gone]);
+    } catch {
+      return { action: 'cancel', why: 'not_shown' };
+    } finally {
+      withdrawn.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #note(item: JsonObject): void {
+    this.#batch.push(item);
+    if (this.#batch.length >= MAX_BATCH) this.#flush();
+    else this.#cancelFlush ??= this.#parts.clock.after(FLUSH_MS, () => this.#flush());
+  }
+
+  /** One record holds what came since the last, in order. */
+  #flush(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = undefined;
+    const items = this.#batch;
+    if (items.length === 0) return;
+    this.#batch = [];
+    const { ledger, redactor } = this.#parts;
+    const { key, execution } = this.#call;
+    const facts = redactor.object({ items }).value;
+    const of = { call_id: execution.callId, run_id: execution.context.runId, ...facts };
+    this.#writing = this.#writing
+      .then(() => ledger.note(key, 'capability_progress_reported', of))
+      // What could not be recorded is said by the store itself; the call's own end still has to be.
+      .catch(() => undefined);
+  }
+}
+
+/** A query may hold a secret of the person's; evidence does without. */
+function withoutQuery(text: string): string {
+  const url = new URL(text);
+  return url.search === '' ? `${url.origin}${url.pathname}` : `${url.origin}${url.pathname}?…`;
+}

@@ -1,0 +1,251 @@
+// Owns capability sessions over the store: each change is one event on the session's own chain and its row, in one commit.
+//
+// Y1  The row is at the version that the event was judged on, or nothing is written and it is judged anew.
+// Y2  A foreign session answers exactly like an unknown one.
+// Y3  A token is spent by the same compare-and-set, so at most once.
+import type { Clock } from '../../base/clock.ts';
+import { RuntimeError } from '../../base/errors.ts';
+import type { Ids } from '../../base/ids.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
+import type { Append, ChainKey, Commit, RowWrite, Store } from '../../store/contract.ts';
+import { STATUSES } from './capability-session.ts';
+import type {
+  CapabilityEvent,
+  CapabilitySession,
+  CapabilityStatus,
+  CapabilitySubject,
+  ServedRun,
+  TokenMark,
+} from './capability-session.ts';
+import { mintResumeToken, sessionOfToken, tokenDigest } from './resume-token.ts';
+import { transition } from './transition.ts';
+
+export interface HeldSession {
+  session: CapabilitySession;
+  version: number;
+}
+
+export type Moved = { ok: true; session: CapabilitySession } | { ok: false; why: string };
+
+/** Whose token is shown, and for what. */
+export interface TokenUse {
+  tenant: string;
+  principal: string;
+  runId?: string;
+  callId?: string;
+}
+
+export interface Ledger {
+  open(
+    subject: Omit<CapabilitySubject, 'id' | 'openedAt'>,
+    run: ServedRun,
+    liveMs: number,
+  ): Promise<CapabilitySession>;
+  get(tenant: string, id: string): Promise<HeldSession | undefined>;
+  /** The newest of this pool key that has not ended. */
+  standing(tenant: string, principal: string, poolKey: string): Promise<HeldSession | undefined>;
+  /** Y1. `beside` is written in the same commit or not at all; `sealed` goes with the event. */
+  move(key: SessionKey, event: CapabilityEvent, beside?: Beside): Promise<Moved>;
+  /** The part of somebody else's commit that makes this change; undefined when it may not happen now. */
+  moving(held: HeldSession, event: CapabilityEvent): Commit | undefined;
+  /** A line on the session's chain that changes no state; in order of the calls. */
+  note(key: SessionKey, type: CapabilityNote, evidence: JsonObject): Promise<void>;
+  /** A new token; the one before it counts no longer. */
+  offer(key: SessionKey, to: Omit<TokenMark, 'digest'>): Promise<string | undefined>;
+  /** Y3. Throws NOT_FOUND for a token that is unknown, foreign, spent, late or for something else, all alike. */
+  spend(token: string, use: TokenUse): Promise<CapabilitySession>;
+}
+
+export interface SessionKey {
+  tenant: string;
+  id: string;
+}
+
+export interface Beside {
+  sealed?: JsonValue;
+  evidence?: JsonObject;
+  commit?: Commit;
+}
+
+/** What stands on the chain beside the events. */
+export type CapabilityNote = 'capability_progress_reported' | 'capability_request_refused';
+
+const MAX_ROUNDS = 16;
+
+function chainOf({ tenant, id }: SessionKey): ChainKey {
+  return { tenant, aggregate: 'capability_session', id };
+}
+
+function plain(value: object): JsonObject {
+  return JSON.parse(JSON.stringify(value)) as JsonObject;
+}
+
+function append(key: SessionKey, event: CapabilityEvent, { sealed, evidence }: Beside = {}): Append {
+  const { at } = event;
+  return {
+    chain: chainOf(key),
+    when: { epoch: 0 }, // The row settles races.
+    type: event.type,
+    at,
+    evidence: { capability_session_id: key.id, ...plain(event), ...evidence },
+    ...(sealed === undefined ? {} : { sealed }),
+  };
+}
+
+function rowWrite(
+  session: CapabilitySession,
+  at: number,
+  when: RowWrite['when'] & (object | string),
+): RowWrite {
+  const { subject } = session;
+  return {
+    row: {
+      kind: 'capability_session',
+      tenant: subject.tenant,
+      id: subject.id,
+      principal: subject.principal,
+      status: session.status,
+      ref: subject.poolKey,
+      updatedAt: at,
+      body: plain(session),
+    },
+    when,
+  };
+}
+
+function isStatus(text: string): text is CapabilityStatus {
+  return (STATUSES as readonly string[]).includes(text);
+}
+
+function unknownToken(): RuntimeError {
+  return new RuntimeError('NOT_FOUND', 'There is nothing to resume under this token.');
+}
+
+class StoreLedger implements Ledger {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #ids: Ids;
+
+  constructor(parts: { store: Store; clock: Clock; ids: Ids }) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#ids = parts.ids;
+  }
+
+  async open(
+    given: Omit<CapabilitySubject, 'id' | 'openedAt'>,
+    run: ServedRun,
+    liveMs: number,
+  ): Promise<CapabilitySession> {
+    const at = this.#clock.now();
+    const subject: CapabilitySubject = { ...given, id: this.#ids.next('cap'), openedAt: at };
+    const event: CapabilityEvent = {
+      type: 'capability_session_opened',
+      subject,
+      run,
+      expiresAt: at + liveMs,
+      at,
+    };
+    const step = transition(undefined, event);
+    if (!step.ok) throw new RuntimeError('INTERNAL', step.why);
+    const done = await this.#store.commit({
+      appends: [append(subject, event)],
+      rows: [rowWrite(step.session, at, 'absent')],
+    });
+    if (!done.ok)
+      throw new RuntimeError('STORE_UNAVAILABLE', 'The capability session could not be recorded.');
+    return step.session;
+  }
+
+  async get(tenant: string, id: string): Promise<HeldSession | undefined> {
+    const row = await this.#store.row('capability_session', tenant, id);
+    if (row === undefined || !isStatus(row.status)) return undefined;
+    return { session: row.body as unknown as CapabilitySession, version: row.version };
+  }
+
+  async standing(tenant: string, principal: string, poolKey: string): Promise<HeldSession | undefined> {
+    const page = await this.#store.list({
+      kind: 'capability_session',
+      tenant,
+      principal,
+      ref: poolKey,
+      limit: 20,
+    });
+    const row = page.items.find(({ body }) => !('endedAt' in body));
+    return row === undefined
+      ? undefined
+      : { session: row.body as unknown as CapabilitySession, version: row.version };
+  }
+
+  moving(held: HeldSession, event: CapabilityEvent): Commit | undefined {
+    const step = transition(held.session, event);
+    if (!step.ok) return undefined;
+    return {
+      appends: [append(held.session.subject, event)],
+      rows: [rowWrite(step.session, event.at, { version: held.version })],
+    };
+  }
+
+  async move(key: SessionKey, event: CapabilityEvent, beside: Beside = {}): Promise<Moved> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const held = await this.get(key.tenant, key.id);
+      const step = transition(held?.session, event);
+      if (held === undefined || !step.ok)
+        return { ok: false, why: step.ok ? 'there is no such session' : step.why };
+      const { commit = {} } = beside;
+      const done = await this.#store.commit({
+        ...commit,
+        appends: [append(key, event, beside), ...(commit.appends ?? [])],
+        rows: [rowWrite(step.session, event.at, { version: held.version }), ...(commit.rows ?? [])],
+      });
+      if (done.ok) return { ok: true, session: step.session };
+    }
+    throw new RuntimeError('CONFLICT', undefined, { capability_session_id: key.id });
+  }
+
+  async note(key: SessionKey, type: CapabilityNote, evidence: JsonObject): Promise<void> {
+    const done = await this.#store.commit({
+      appends: [
+        {
+          chain: chainOf(key),
+          when: { epoch: 0 },
+          type,
+          at: this.#clock.now(),
+          evidence: { capability_session_id: key.id, ...evidence },
+        },
+      ],
+    });
+    if (!done.ok)
+      throw new RuntimeError('STORE_UNAVAILABLE', 'The capability session could not be recorded.');
+  }
+
+  async offer(key: SessionKey, to: Omit<TokenMark, 'digest'>): Promise<string | undefined> {
+    const { token, digest } = mintResumeToken(this.#ids, key.id);
+    const at = this.#clock.now();
+    const moved = await this.move(key, { type: 'capability_resume_offered', token: { ...to, digest }, at });
+    return moved.ok ? token : undefined;
+  }
+
+  async spend(token: string, use: TokenUse): Promise<CapabilitySession> {
+    const id = sessionOfToken(token);
+    const held = id === undefined ? undefined : await this.get(use.tenant, id);
+    const mark = held?.session.token;
+    const isFor =
+      held !== undefined &&
+      held.session.subject.principal === use.principal &&
+      mark !== undefined &&
+      (use.runId === undefined || mark.runId === use.runId) &&
+      (use.callId === undefined || mark.callId === use.callId);
+    if (!isFor || id === undefined) throw unknownToken();
+    const at = this.#clock.now();
+    const event: CapabilityEvent = { type: 'capability_session_resumed', digest: tokenDigest(token), at };
+    const moved = await this.move({ tenant: use.tenant, id }, event);
+    if (!moved.ok) throw unknownToken();
+    return moved.session;
+  }
+}
+
+/** Holds no state of its own. */
+export function createLedger(parts: { store: Store; clock: Clock; ids: Ids }): Ledger {
+  return new StoreLedger(parts);
+}

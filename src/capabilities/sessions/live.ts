@@ -1,0 +1,189 @@
+// Owns the capability sessions of this process's open connections: each gets its record at its first call, is linked to
+// the one it continues, and its end is recorded with the reason.
+//
+// Z1  A connection that no call used has no record: looking at a list of tools costs none.
+// Z2  A session of a process that is gone is lost, with every question it had open, and is said so before another
+//     continues it.
+import type { Clock } from '../../base/clock.ts';
+import { RuntimeError } from '../../base/errors.ts';
+import type { CapabilitySessionControls, DownstreamServer } from '../../config/types.ts';
+import type { RunContext } from '../../kernel/identity.ts';
+import type { PoolIdentity } from '../downstreams.ts';
+import type { Session } from '../session.ts';
+import type { CapabilityEvent, CapabilitySession, LossCause, ServedRun } from './capability-session.ts';
+import type { HeldSession, Ledger, SessionKey } from './ledger.ts';
+
+export interface LiveParts {
+  ledger: Ledger;
+  clock: Clock;
+  controls: CapabilitySessionControls;
+  owner: string;
+  instance: string;
+  policyDigest: string;
+  isAlive: (instance: string) => Promise<boolean>;
+  /** A change that could not be recorded; the next who looks finds the session as it was. */
+  onUnrecorded?: (what: string, thrown: unknown) => void;
+}
+
+/** Which connection, for whom, in which run. */
+export interface Use {
+  server: DownstreamServer;
+  who: PoolIdentity;
+  poolKey: string;
+  run: ServedRun;
+  /** A person has agreed that a lost session is built anew. */
+  mayReinitialize: boolean;
+}
+
+export function servedRun({ runId, traceId }: RunContext): ServedRun {
+  return { runId, traceId };
+}
+
+/** Details of the error by which a session that must not be built anew by itself is told from any other failure. */
+export const LOST_SESSION = 'lost_session';
+
+function causeOf(session: Session): LossCause {
+  if (session.closedBecause() === 'idle') return 'idle_limit';
+  return session.loss() ?? 'connection_lost';
+}
+
+export class LiveSessions {
+  readonly parts: LiveParts;
+  readonly #keys = new WeakMap<Session, Promise<SessionKey>>();
+  readonly #ends = new WeakMap<Session, Promise<void>>();
+  readonly #writing = new Set<Promise<void>>();
+
+  constructor(parts: LiveParts) {
+    this.parts = parts;
+  }
+
+  get liveMs(): number {
+    return this.parts.controls.idleSeconds * 1000;
+  }
+
+  /** The record of an open connection; made at its first call (Z1). */
+  of(session: Session, use: Use): Promise<SessionKey> {
+    const known = this.#keys.get(session);
+    if (known !== undefined) return known;
+    const made = this.#open(session, use);
+    this.#keys.set(session, made);
+    made.catch(() => this.#keys.delete(session));
+    return made;
+  }
+
+  /** Resolves once the end of a connection that is ending is on record. */
+  async ended(session: Session): Promise<void> {
+    await session.ended;
+    await this.#ends.get(session);
+  }
+
+  /** Whether the next call would go through a session that has to be built anew. */
+  async isLost(who: PoolIdentity, poolKey: string): Promise<boolean> {
+    const held = await this.#standing(who, poolKey);
+    return held?.session.status === 'reinitialize_required';
+  }
+
+  /** Waits for what is being written. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#writing);
+  }
+
+  /** As it is on record, after what this process knows of the others' ends (Z2). */
+  async #standing(who: PoolIdentity, poolKey: string): Promise<HeldSession | undefined> {
+    const { ledger, clock, controls, instance, isAlive } = this.parts;
+    const held = await ledger.standing(who.tenant, who.principal, poolKey);
+    if (held === undefined || held.session.status === 'reinitialize_required') return held;
+    const { subject } = held.session;
+    if (subject.instance === instance || (await isAlive(subject.instance))) return held;
+    const key = { tenant: who.tenant, id: subject.id };
+    await ledger.move(key, {
+      type: 'capability_session_lost',
+      cause: 'host_gone',
+      then: controls.onExpiry === 'cancel' ? 'cancel' : 'reinitialize',
+      at: clock.now(),
+    });
+    return ledger.standing(who.tenant, who.principal, poolKey);
+  }
+
+  async #open(session: Session, use: Use): Promise<SessionKey> {
+    const { ledger, controls } = this.parts;
+    // The end of the connection before this one may still be on its way to the record.
+    await this.settled();
+    const before = await this.#standing(use.who, use.poolKey);
+    const isLost = before?.session.status === 'reinitialize_required';
+    if (isLost && controls.reinitRequiresApproval && !use.mayReinitialize) {
+      throw new RuntimeError('CAPABILITY_SESSION_EXPIRED', undefined, {
+        [LOST_SESSION]: before.session.subject.id,
+      });
+    }
+    const planned = this.#planned(before);
+    const opened = planned ?? (await this.#record(use, isLost ? before.session : undefined));
+    const key = { tenant: use.who.tenant, id: opened.subject.id };
+    if (isLost) {
+      const at = this.parts.clock.now();
+      const event: CapabilityEvent = { type: 'capability_session_reinitialized', successor: key.id, at };
+      await ledger.move({ tenant: key.tenant, id: before.session.subject.id }, event);
+    }
+    this.#watch(session, key);
+    return key;
+  }
+
+  /** One that was opened for an approval before there was a connection. */
+  #planned(before: HeldSession | undefined): CapabilitySession | undefined {
+    const isOurs = before?.session.subject.instance === this.parts.instance;
+    return isOurs && before.session.status !== 'reinitialize_required' ? before.session : undefined;
+  }
+
+  #record(use: Use, from: CapabilitySession | undefined): Promise<CapabilitySession> {
+    const { ledger, owner, instance, policyDigest } = this.parts;
+    return ledger.open(
+      {
+        tenant: use.who.tenant,
+        principal: use.who.principal,
+        server: use.server.name,
+        transport: use.server.transport,
+        owner,
+        poolKey: use.poolKey,
+        policyDigest,
+        instance,
+        ...(from === undefined ? {} : { reinitializedFrom: from.subject.id }),
+      },
+      use.run,
+      this.liveMs,
+    );
+  }
+
+  #watch(session: Session, key: SessionKey): void {
+    const note = (method: string, why: string): void => {
+      void this.#write('a refused request', () =>
+        this.parts.ledger.note(key, 'capability_request_refused', { method: method.slice(0, 100), why }),
+      );
+    };
+    session.onRefusal(({ method, why }) => note(method, why));
+    const ended = session.ended.then(() =>
+      this.#write('the end of a session', () => this.#recordEnd(session, key)),
+    );
+    this.#ends.set(session, ended);
+  }
+
+  async #recordEnd(session: Session, key: SessionKey): Promise<void> {
+    const { ledger, clock, controls } = this.parts;
+    const at = clock.now();
+    const why = session.closedBecause();
+    if (why === 'closed') {
+      await ledger.move(key, { type: 'capability_session_completed', reason: 'closed in good order', at });
+      return;
+    }
+    const then = controls.onExpiry === 'cancel' ? 'cancel' : 'reinitialize';
+    const event: CapabilityEvent = { type: 'capability_session_lost', cause: causeOf(session), then, at };
+    await ledger.move(key, event, { evidence: { signal_owner: controls.expirySignalOwner } });
+  }
+
+  #write(what: string, work: () => Promise<void>): Promise<void> {
+    const writing = work()
+      .catch((thrown: unknown) => this.parts.onUnrecorded?.(what, thrown))
+      .finally(() => this.#writing.delete(writing));
+    this.#writing.add(writing);
+    return writing;
+  }
+}
