@@ -2,10 +2,12 @@
 // stdio and HTTP. One line a cell; a failed cell, or none at all, is a failure.
 //   npm run matrix -- relay --json
 //   npm run matrix -- relay --client v2-legacy --cells form-accept,url
+//   npm run matrix -- expiry --json             each way to lose a connection under each policy
 import { parseArgs } from 'node:util';
 import { openPlaces } from '../tests/matrix/place.mjs';
 import { LEGACY_ONLY, PUBLIC_CELLS, RELAY_CELLS } from '../tests/matrix/relay-cells.mjs';
-import { relayChanges, startServers, WAYS } from '../tests/matrix/relay-place.mjs';
+import { expiryCells, POLICIES } from '../tests/matrix/expiry-cells.mjs';
+import { relayChanges, startRelay, startServers, WAYS } from '../tests/matrix/relay-place.mjs';
 import { createSession } from '../tests/matrix/session.mjs';
 
 const CLIENTS = ['v2-modern', 'v2-legacy', 'v1'];
@@ -40,19 +42,57 @@ async function runClient(kind, chosen, report) {
   try {
     for (const { name, run } of cellsOf(session)) {
       if (chosen !== undefined && !chosen.some((one) => name.includes(one))) continue;
-      const cell = `${kind}/${name}`;
-      try {
-        report({ cell, ok: true, detail: (await within(CELL_LIMIT_MS, run())) ?? '' });
-      } catch (error) {
-        if (process.env.MATRIX_DEBUG === '1') console.error(cell, error);
-        report({ cell, ok: false, detail: error instanceof Error ? error.message : String(error) });
-      }
+      report(await cellResult(`${kind}/${name}`, run));
     }
   } finally {
     await session.close();
     await place.close();
     await servers.close();
   }
+}
+
+/** Each policy in a place of its own; both HTTP servers speak the older protocol, which has sessions to forget. */
+export async function runExpiry(args) {
+  const { values } = parseArgs({ args, options: { json: { type: 'boolean' }, cells: { type: 'string' } } });
+  let [passed, failed] = [0, 0];
+  for (const [policy, controls] of Object.entries(POLICIES)) {
+    const [gone, stale] = await Promise.all([startRelay('--stale', '404'), startRelay('--stale', '400')]);
+    const urls = { 'http-legacy': gone.url, 'http-modern': stale.url };
+    const only = (server) => WAYS.some(({ name }) => name === server);
+    const eras = { 'http-modern': 'legacy' };
+    const [place] = await openPlaces(1, relayChanges(urls, { controls, only, eras }));
+    const session = createSession('v2-legacy', place);
+    try {
+      for (const [name, run] of Object.entries(expiryCells(policy, { gone, stale }))) {
+        if (values.cells !== undefined && !values.cells.split(',').some((one) => name.includes(one)))
+          continue;
+        const result = await cellResult(`${policy}/${name}`, () => run(session));
+        if (result.ok) passed++;
+        else failed++;
+        print(result, values.json);
+      }
+    } finally {
+      await session.close();
+      await place.close();
+      await Promise.all([gone.close(), stale.close()]);
+    }
+  }
+  if (!values.json) console.log(`${passed} cells passed, ${failed} failed`);
+  return failed > 0 || passed === 0 ? 1 : 0;
+}
+
+async function cellResult(cell, run) {
+  try {
+    return { cell, ok: true, detail: (await within(CELL_LIMIT_MS, run())) ?? '' };
+  } catch (error) {
+    if (process.env.MATRIX_DEBUG === '1') console.error(cell, error);
+    return { cell, ok: false, detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function print(result, json) {
+  const { cell, ok, detail } = result;
+  console.log(json ? JSON.stringify(result) : `${ok ? 'ok  ' : 'FAIL'} ${cell}  ${detail}`);
 }
 
 export async function runRelay(args) {
@@ -70,8 +110,7 @@ export async function runRelay(args) {
     await runClient(kind, values.cells?.split(','), (result) => {
       if (result.ok) passed++;
       else failed++;
-      const { cell, ok, detail } = result;
-      console.log(values.json ? JSON.stringify(result) : `${ok ? 'ok  ' : 'FAIL'} ${cell}  ${detail}`);
+      print(result, values.json);
     });
   }
   if (!values.json) console.log(`${passed} cells passed, ${failed} failed`);

@@ -53,9 +53,10 @@ async function runClient({ kind, place, cells }, report) {
   }
 }
 
-if (process.argv[2] === 'relay') {
-  const { runRelay } = await import('./matrix-relay.mjs');
-  process.exit(await runRelay(process.argv.slice(3)));
+const [, , which, ...others] = process.argv;
+if (which === 'relay' || which === 'expiry') {
+  const { runExpiry, runRelay } = await import('./matrix-relay.mjs');
+  process.exit(await (which === 'relay' ? runRelay(others) : runExpiry(others)));
 }
 const { values, positionals } = parseArgs({
   allowPositionals: true,

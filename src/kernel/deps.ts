@@ -6,6 +6,7 @@ import type { Append, ChainKey, Head, Store } from '../store/contract.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { Redactor } from './evidence/redact.ts';
 import type { Executor, ToolDirectory } from './execution/executor.ts';
+import type { RunContext } from './identity.ts';
 import type { Gate } from './policy/gate.ts';
 import type { NoPast, Past } from './policy/past.ts';
 
@@ -21,6 +22,11 @@ export interface KernelDeps {
   redactor: Redactor;
   clock: Clock;
   ids: Ids;
+  /**
+   * Whether the call would go through a lost connection that may be built anew only with a person's word. Absent: none
+   * needs one.
+   */
+  asksToReinitialize?: (context: RunContext, server: string) => Promise<boolean>;
   /** This process among those that share the store; in every start receipt. */
   instance: string;
   /** Whether another instance still shows signs of life. */

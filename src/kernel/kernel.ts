@@ -80,7 +80,7 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   const prepared = await prepareCall(deps, request, args);
   if (!prepared.ok) return refuse(deps, { request, args }, prepared.decision, known.rowVersion);
   const { call } = prepared;
-  const decision = withoutSecrets(deps, deps.gate.decide(call.input));
+  const decision = await orAskToReinitialize(deps, call, withoutSecrets(deps, deps.gate.decide(call.input)));
   if (decision.verdict === 'deny') return refuse(deps, call, decision, known.rowVersion);
 
   const reserved = await checkReservation(deps, call, decision, known.rowVersion);
@@ -107,6 +107,21 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   }
   const admitted: Admitted = { call, decision, executor, held, reserved, rowVersion: known.rowVersion };
   return runAdmitted(deps, admitted, { io, controls });
+}
+
+/** What policy allows still asks where the server's lost connection may be built anew only with a person's word. */
+async function orAskToReinitialize(
+  deps: KernelDeps,
+  { request, capability }: PreparedCall,
+  decision: Decision,
+): Promise<Decision> {
+  const server = capability?.server;
+  if (decision.verdict !== 'allow' || server === undefined || deps.asksToReinitialize === undefined) {
+    return decision;
+  }
+  if (!(await deps.asksToReinitialize(request.context, server))) return decision;
+  const why = `the connection to ${server} was lost, and a person has to agree before it is built anew`;
+  return { ...decision, verdict: 'approval_required', reasons: [why, ...decision.reasons] };
 }
 
 /** Reasons and attributes quote arguments, and they are written to evidence and rows. */
@@ -183,6 +198,7 @@ async function runAdmitted(
       outputBytes: capability.outputBytes,
       ...(admitted.reserved.key === undefined ? {} : { idempotencyKey: admitted.reserved.key.id }),
       ...(pin.state === 'pinned' ? { pinDigest: pin.digest } : {}),
+      ...(admitted.held === undefined ? {} : { reinitializes: true }),
     },
     around.io,
     { retry: deps.config.policy.retry, clock: deps.clock },

@@ -25,6 +25,7 @@ import type { Listed } from '../inspect/lists.ts';
 import { createApprovals } from '../kernel/approvals/approvals.ts';
 import { createKernel } from '../kernel/create-kernel.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
+import type { KernelDeps } from '../kernel/deps.ts';
 import { createRedactor } from '../kernel/evidence/redact.ts';
 import type { Redactor } from '../kernel/evidence/redact.ts';
 import { startInstance } from '../kernel/instance.ts';
@@ -129,6 +130,7 @@ function kernelOf(
     past: createPasts(store, config),
     directory: pinning.directory,
     executors: [downstream, ...(options.executors ?? [])],
+    ...reinitialization(parts),
     redactor: parts.redactor,
     clock,
     ids,
@@ -136,6 +138,21 @@ function kernelOf(
     isAlive: (other) => instance.isAlive(other),
     recorded,
   });
+}
+
+/** Only where the configuration says so: nobody else's call looks anything up. */
+function reinitialization({
+  config,
+  sessions,
+  downstreams,
+}: Pick<Parts, 'config' | 'sessions' | 'downstreams'>): Pick<KernelDeps, 'asksToReinitialize'> {
+  if (!config.controls.capabilitySessions.reinitRequiresApproval) return {};
+  return {
+    asksToReinitialize: async ({ caller }, server) => {
+      const poolKey = downstreams.poolKey(server, caller);
+      return poolKey !== undefined && sessions.isLost(caller, poolKey);
+    },
+  };
 }
 
 /** A copy that cannot be written is said in the log; the journal has everything that it would have shown. */

@@ -125,11 +125,11 @@ function publicCapabilities() {
   ];
 }
 
-function serverEntries(urls) {
+function serverEntries(urls, eras) {
   const relay = WAYS.map((way) => [
     way.name,
     way.transport === 'http'
-      ? { transport: 'http', url: urls[way.name], era: way.era }
+      ? { transport: 'http', url: urls[way.name] ?? 'http://127.0.0.1:9/', era: eras[way.name] ?? way.era }
       : { transport: 'stdio', command: 'node', args: [RELAY], era: way.era },
   ]);
   const module = (path) => `{module:@modelcontextprotocol/${path}/dist/index.js}`;
@@ -139,7 +139,7 @@ function serverEntries(urls) {
       'everything-stdio',
       { transport: 'stdio', command: 'node', args: [module('server-everything'), 'stdio'] },
     ],
-    ['everything-http', { transport: 'http', url: urls['everything-http'] }],
+    ['everything-http', { transport: 'http', url: urls['everything-http'] ?? 'http://127.0.0.1:9/' }],
     ['files', { transport: 'stdio', command: 'node', args: [module('server-filesystem'), '{sandbox}'] }],
     [
       'memory',
@@ -154,14 +154,16 @@ function serverEntries(urls) {
 }
 
 /** What the configuration says; `controls` goes into the block of capability sessions. */
-export function relayChanges(urls, { controls = {}, only = () => true } = {}) {
+export function relayChanges(urls, { controls = {}, only = () => true, eras = {} } = {}) {
   const capabilities = Object.fromEntries(
     [
       ...WAYS.flatMap((way) => RELAY_TOOLS.map((tool) => relayCapability(way, tool))),
       ...publicCapabilities(),
     ].filter(([, one]) => only(one.server)),
   );
-  const servers = Object.fromEntries(Object.entries(serverEntries(urls)).filter(([name]) => only(name)));
+  const servers = Object.fromEntries(
+    Object.entries(serverEntries(urls, eras)).filter(([name]) => only(name)),
+  );
   const names = Object.keys(capabilities);
   return () => ({
     'agent.yaml': (file) => ({ ...file, approved_capabilities: names }),
