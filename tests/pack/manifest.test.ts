@@ -170,7 +170,11 @@ describe('the manifest', () => {
         // Conditions and output schemas of workflows: the kernel's own bounded evaluation, without a decision.
         'kernel/policy/arg-schema.ts',
         'kernel/policy/cel-cost.ts',
+        // Pure words, read the same way at a turn and at the gate: claims of delegation, and the past that rules look at.
+        'kernel/policy/delegation.ts',
+        'kernel/policy/past.ts',
         'store/contract.ts',
+        'store/chain.ts',
         'providers/contract.ts',
         'config/types.ts',
         'config/problems.ts',
