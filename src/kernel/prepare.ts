@@ -22,7 +22,7 @@ export interface PreparedCall {
   counted: CountedSession;
   /** The count of this exact call, as it was read. */
   repeated: { key: string; value: number };
-  actionDigest: string;
+  readonly actionDigest: string;
 }
 
 function pinText(pin: PinState): string {
@@ -87,6 +87,17 @@ async function definitionOf(
   return definition;
 }
 
+function countedOf({ context: { caller }, session }: CallRequest): CountedSession {
+  const { tenant, principal } = caller;
+  return {
+    tenant,
+    principal,
+    sessionId: session.id,
+    startedAt: session.startedAt,
+    limits: session.limits,
+  };
+}
+
 async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject): Promise<PreparedCall> {
   const { config, store, clock } = deps;
   const { context, session, tool } = request;
@@ -94,13 +105,7 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
   const definition = await definitionOf(deps, tool, capability);
   const pin: PinState = definition?.pin ?? { state: 'unpinned' };
   const now = clock.now();
-  const counted: CountedSession = {
-    tenant: context.caller.tenant,
-    principal: context.caller.principal,
-    sessionId: session.id,
-    startedAt: session.startedAt,
-    limits: session.limits,
-  };
+  const counted = countedOf(request);
   const repeatsOf = repeatKey(counted, tool, canonicalJson(args));
   const repeated = { key: repeatsOf, value: await store.counter(repeatsOf) };
   const repeats = repeatsIn(repeated.value, now, config.policy.cycle.windowSeconds);
@@ -126,7 +131,7 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
     ...(definition === undefined ? {} : { inputSchema: definition.inputSchema }),
     ...(session.limits === undefined ? {} : { limits: session.limits }),
   };
-  const action = actionDigest({
+  const action = {
     tenant: context.caller.tenant,
     principal: context.caller.principal,
     actor: session.actor,
@@ -138,6 +143,19 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
     ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
     pin: pinText(pin),
     policy: config.policy.digest,
-  });
-  return { request, input, capability, definition, args, counted, repeated, actionDigest: action };
+  };
+  let digest: string | undefined;
+  return {
+    request,
+    input,
+    capability,
+    definition,
+    args,
+    counted,
+    repeated,
+    // A call that is only looked at needs none.
+    get actionDigest() {
+      return (digest ??= actionDigest(action));
+    },
+  };
 }
