@@ -5,7 +5,8 @@ import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { showCut } from '../base/text.ts';
 import type { Capability } from '../config/types.ts';
 import { actionDigest } from './approvals/digests.ts';
-import { readHistory, repeatKey, repeatsIn } from './budgets/counters.ts';
+import type { Action } from './approvals/digests.ts';
+import { controlsKey, countedUse, repeatKey, repeatsIn } from './budgets/counters.ts';
 import type { CountedSession } from './budgets/counters.ts';
 import type { CallRequest } from './call.ts';
 import type { KernelDeps } from './deps.ts';
@@ -22,6 +23,8 @@ export interface PreparedCall {
   counted: CountedSession;
   /** The count of this exact call, as it was read. */
   repeated: { key: string; value: number };
+  /** The count of freezes and revocations when everything here was read. */
+  controls: number;
   readonly actionDigest: string;
 }
 
@@ -98,20 +101,43 @@ function countedOf({ context: { caller }, session }: CallRequest): CountedSessio
   };
 }
 
+/** Everything that decides what happens. */
+function actionOf(request: CallRequest, args: JsonObject, pin: PinState, policyDigest: string): Action {
+  const { context, session, tool } = request;
+  return {
+    tenant: context.caller.tenant,
+    principal: context.caller.principal,
+    actor: session.actor,
+    agent: context.agentId,
+    delegation: context.delegation,
+    session: session.id,
+    tool,
+    args,
+    ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
+    pin: pinText(pin),
+    policy: policyDigest,
+  };
+}
+
 async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject): Promise<PreparedCall> {
-  const { config, store, clock } = deps;
+  const { config } = deps;
   const { context, session, tool } = request;
   const capability = Object.hasOwn(config.capabilities, tool) ? config.capabilities[tool] : undefined;
+  const now = deps.clock.now();
+  const counted = countedOf(request);
+  const used = countedUse(config.policy, counted, now);
+  const repeatsOf = repeatKey(counted, tool, canonicalJson(args));
+  // Before everything else that is relied on: what is frozen or revoked from here on is seen at the commit.
+  const [controls = 0, value = 0, ...uses] = await deps.store.counters([
+    controlsKey(counted.tenant),
+    repeatsOf,
+    ...used.keys,
+  ]);
+  const repeats = repeatsIn(value, now, config.policy.cycle.windowSeconds);
   const definition = await definitionOf(deps, tool, capability);
   const pin: PinState = definition?.pin ?? { state: 'unpinned' };
-  const now = clock.now();
-  const counted = countedOf(request);
-  const repeatsOf = repeatKey(counted, tool, canonicalJson(args));
-  const repeated = { key: repeatsOf, value: await store.counter(repeatsOf) };
-  const repeats = repeatsIn(repeated.value, now, config.policy.cycle.windowSeconds);
   const paths =
     capability === undefined ? [] : await resolvePaths(args, capability, config.policy.sandbox.root);
-  const history = await readHistory(store, config.policy, counted, { now, repeats });
   const input: DecisionInput = {
     tool,
     args,
@@ -126,24 +152,14 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
     },
     pin,
     paths,
-    history,
+    history: used.history(uses, repeats),
     ...(capability === undefined ? {} : { capability }),
     ...(definition === undefined ? {} : { inputSchema: definition.inputSchema }),
     ...(session.limits === undefined ? {} : { limits: session.limits }),
   };
-  const action = {
-    tenant: context.caller.tenant,
-    principal: context.caller.principal,
-    actor: session.actor,
-    agent: context.agentId,
-    delegation: context.delegation,
-    session: session.id,
-    tool,
-    args,
-    ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
-    pin: pinText(pin),
-    policy: config.policy.digest,
-  };
+  if (request.idempotencyKey?.isWellFormed() === false) {
+    throw new RuntimeError('INVALID_INPUT', 'the idempotency key has no canonical form');
+  }
   let digest: string | undefined;
   return {
     request,
@@ -152,10 +168,11 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
     definition,
     args,
     counted,
-    repeated,
+    repeated: { key: repeatsOf, value },
+    controls,
     // A call that is only looked at needs none.
     get actionDigest() {
-      return (digest ??= actionDigest(action));
+      return (digest ??= actionDigest(actionOf(request, args, pin, config.policy.digest)));
     },
   };
 }
