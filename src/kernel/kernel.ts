@@ -10,7 +10,7 @@
 import { RuntimeError } from '../base/errors.ts';
 import type { Commit, CommitResult, CounterMove, Guard } from '../store/contract.ts';
 import type { Held } from './approvals/approvals.ts';
-import { describeKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
+import { controlsKey, describeKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import { knownCall } from './known-call.ts';
@@ -75,7 +75,6 @@ async function runRounds(deps: KernelDeps, request: CallRequest, io: CallIo): Pr
 async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Promise<Round> {
   const known = await knownCall(deps, request);
   if (known.kind === 'answer') return answer(known.result);
-  const controls = await deps.store.counter(controlsKey(request));
   const args = parseArgs(request.args);
   const prepared = await prepareCall(deps, request, args);
   if (!prepared.ok) return refuse(deps, { request, args }, prepared.decision, known.rowVersion);
@@ -106,7 +105,7 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
     return refuse(deps, call, unreachable(decision), known.rowVersion);
   }
   const admitted: Admitted = { call, decision, executor, held, reserved, rowVersion: known.rowVersion };
-  return runAdmitted(deps, admitted, { io, controls });
+  return runAdmitted(deps, admitted, io);
 }
 
 /** What policy allows still asks where the server's lost connection may be built anew only with a person's word. */
@@ -132,10 +131,6 @@ function withoutSecrets(deps: KernelDeps, decision: Decision): Decision {
     ...decision,
     ...(value as Pick<Decision, 'attributes'> & { reasons: string[]; aliases: string[] }),
   };
-}
-
-function controlsKey(request: CallRequest): string {
-  return `${encodeURIComponent(request.context.caller.tenant)}|controls`;
 }
 
 function unreachable(decision: Decision): Decision {
@@ -177,12 +172,8 @@ interface Started {
   seq: number;
 }
 
-async function runAdmitted(
-  deps: KernelDeps,
-  admitted: Admitted,
-  around: { io: CallIo; controls: number },
-): Promise<Round> {
-  const started = await commitStart(deps, admitted, around.controls);
+async function runAdmitted(deps: KernelDeps, admitted: Admitted, io: CallIo): Promise<Round> {
+  const started = await commitStart(deps, admitted);
   if (started.kind !== 'started') return started;
   const { call, executor } = admitted;
   const { capability } = call;
@@ -200,7 +191,7 @@ async function runAdmitted(
       ...(pin.state === 'pinned' ? { pinDigest: pin.digest } : {}),
       ...(admitted.held === undefined ? {} : { reinitializes: true }),
     },
-    around.io,
+    io,
     { retry: deps.config.policy.retry, clock: deps.clock },
   );
   return answer(await commitOutcome(deps, admitted, started.start, tried));
@@ -224,11 +215,7 @@ function orderOf({ ordered }: PreparedCall): { moves: CounterMove[]; guards: Gua
 }
 
 /** K1-K3 in one transaction: the start receipt, the spent approval, the reserved key, the counters. */
-function startCommit(
-  deps: KernelDeps,
-  admitted: Admitted,
-  { controls, at }: { controls: number; at: number },
-): StartCommit {
+function startCommit(deps: KernelDeps, admitted: Admitted, at: number): StartCommit {
   const { call, held, reserved } = admitted;
   const of: Receipt = { request: call.request, at };
   const facts = startFacts(deps, admitted);
@@ -253,7 +240,11 @@ function startCommit(
       appends: [...(begun.appends ?? []), ...(spent.appends ?? [])],
       rows: [...(begun.rows ?? []), ...(spent.rows ?? []), ...reservation],
       counters: [...admittedMoves(deps, call, at), repeat.move, ...order.moves],
-      guards: [{ key: controlsKey(call.request), is: controls }, ...repeat.guards, ...order.guards],
+      guards: [
+        { key: controlsKey(call.counted.tenant), is: call.controls },
+        ...repeat.guards,
+        ...order.guards,
+      ],
     },
   };
 }
@@ -292,13 +283,12 @@ function expectedVersion(version: number | undefined): 'absent' | { version: num
 async function commitStart(
   deps: KernelDeps,
   admitted: Admitted,
-  controls: number,
 ): Promise<{ kind: 'started'; start: Started } | Round> {
   const { held } = admitted;
   // Its time may have passed since it was found: then it is asked for anew.
   const at = deps.clock.now();
   if (held?.approval.state === 'approved' && !(at < held.approval.useBy)) return again();
-  const { commit, receiptId } = startCommit(deps, admitted, { controls, at });
+  const { commit, receiptId } = startCommit(deps, admitted, at);
   const done = await write(deps, commit);
   if (done.ok) {
     const seq = done.heads[0]?.seq ?? 0;

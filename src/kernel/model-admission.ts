@@ -4,7 +4,7 @@ import type { CounterMove, Commit, Head } from '../store/contract.ts';
 import type { ModelProfile, ModelUsage } from '../providers/contract.ts';
 import type { Scope } from '../config/types.ts';
 import { priceMicroUsd, reservationBound } from './budgets/price.ts';
-import { describeKey, moves, readHistory } from './budgets/counters.ts';
+import { controlsKey, describeKey, moves, readHistory } from './budgets/counters.ts';
 import type { CountedSession } from './budgets/counters.ts';
 import type { SessionBinding } from './call.ts';
 import type { KernelDeps } from './deps.ts';
@@ -93,7 +93,7 @@ export async function admitModel(
       `there is a money budget but no price for ${request.profile.model}`,
     );
   }
-  const controls = `${encodeURIComponent(counted.tenant)}|controls`;
+  const controls = controlsKey(counted.tenant);
   const epoch = await store.counter(controls);
   const reserved = moves(config.policy, counted, now, {
     iterations: 1,

@@ -5,7 +5,8 @@ import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { showCut } from '../base/text.ts';
 import type { Capability } from '../config/types.ts';
 import { actionDigest } from './approvals/digests.ts';
-import { readHistory, repeatKey, repeatsIn } from './budgets/counters.ts';
+import type { Action } from './approvals/digests.ts';
+import { controlsKey, countedUse, repeatKey, repeatsIn } from './budgets/counters.ts';
 import type { CountedSession } from './budgets/counters.ts';
 import type { CallRequest } from './call.ts';
 import type { KernelDeps } from './deps.ts';
@@ -25,7 +26,9 @@ export interface PreparedCall {
   repeated: { key: string; value: number };
   /** Where rules look back: the count of calls begun in this session, and what it was when this one's past was read. */
   ordered?: { key: string; is?: number };
-  actionDigest: string;
+  /** The count of freezes and revocations when everything here was read. */
+  controls: number;
+  readonly actionDigest: string;
 }
 
 function pinText(pin: PinState): string {
@@ -90,22 +93,6 @@ async function definitionOf(
   return definition;
 }
 
-function digestOf(request: CallRequest, args: JsonObject, under: { pin: string; policy: string }): string {
-  const { context, session, tool, idempotencyKey } = request;
-  return actionDigest({
-    tenant: context.caller.tenant,
-    principal: context.caller.principal,
-    actor: session.actor,
-    agent: context.agentId,
-    delegation: context.delegation,
-    session: session.id,
-    tool,
-    args,
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-    ...under,
-  });
-}
-
 interface LookedBack {
   input: Pick<DecisionInput, 'past'>;
   order: Pick<PreparedCall, 'ordered'>;
@@ -123,27 +110,55 @@ async function lookBack(deps: KernelDeps, request: CallRequest): Promise<LookedB
   return { input: past === undefined ? {} : { past }, order: { ordered: { key, is } } };
 }
 
-async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject): Promise<PreparedCall> {
-  const { config, store, clock } = deps;
-  const { context, session, tool } = request;
-  const capability = Object.hasOwn(config.capabilities, tool) ? config.capabilities[tool] : undefined;
-  const definition = await definitionOf(deps, tool, capability);
-  const pin: PinState = definition?.pin ?? { state: 'unpinned' };
-  const now = clock.now();
-  const counted: CountedSession = {
-    tenant: context.caller.tenant,
-    principal: context.caller.principal,
+function countedOf({ context: { caller }, session }: CallRequest): CountedSession {
+  const { tenant, principal } = caller;
+  return {
+    tenant,
+    principal,
     sessionId: session.id,
     startedAt: session.startedAt,
     limits: session.limits,
   };
+}
+
+/** Everything that decides what happens. */
+function actionOf(request: CallRequest, args: JsonObject, pin: PinState, policyDigest: string): Action {
+  const { context, session, tool } = request;
+  return {
+    tenant: context.caller.tenant,
+    principal: context.caller.principal,
+    actor: session.actor,
+    agent: context.agentId,
+    delegation: context.delegation,
+    session: session.id,
+    tool,
+    args,
+    ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
+    pin: pinText(pin),
+    policy: policyDigest,
+  };
+}
+
+async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject): Promise<PreparedCall> {
+  const { config } = deps;
+  const { context, session, tool } = request;
+  const capability = Object.hasOwn(config.capabilities, tool) ? config.capabilities[tool] : undefined;
+  const now = deps.clock.now();
+  const counted = countedOf(request);
+  const used = countedUse(config.policy, counted, now);
   const repeatsOf = repeatKey(counted, tool, canonicalJson(args));
-  const repeated = { key: repeatsOf, value: await store.counter(repeatsOf) };
-  const repeats = repeatsIn(repeated.value, now, config.policy.cycle.windowSeconds);
+  // Before everything else that is relied on: what is frozen or revoked from here on is seen at the commit.
+  const [controls = 0, value = 0, ...uses] = await deps.store.counters([
+    controlsKey(counted.tenant),
+    repeatsOf,
+    ...used.keys,
+  ]);
+  const repeats = repeatsIn(value, now, config.policy.cycle.windowSeconds);
+  const definition = await definitionOf(deps, tool, capability);
+  const pin: PinState = definition?.pin ?? { state: 'unpinned' };
   const paths =
     capability === undefined ? [] : await resolvePaths(args, capability, config.policy.sandbox.root);
   const back = deps.gate.ordersCalls ? await lookBack(deps, request) : NOTHING_BACK;
-  const history = await readHistory(store, config.policy, counted, { now, repeats });
   const input: DecisionInput = {
     tool,
     args,
@@ -159,13 +174,29 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
     },
     pin,
     paths,
-    history,
+    history: used.history(uses, repeats),
     ...back.input,
     ...(capability === undefined ? {} : { capability }),
     ...(definition === undefined ? {} : { inputSchema: definition.inputSchema }),
     ...(session.limits === undefined ? {} : { limits: session.limits }),
   };
-  const action = digestOf(request, args, { pin: pinText(pin), policy: config.policy.digest });
-  const bound = { capability, definition, args, counted, repeated, ...back.order };
-  return { request, input, ...bound, actionDigest: action };
+  if (request.idempotencyKey?.isWellFormed() === false) {
+    throw new RuntimeError('INVALID_INPUT', 'the idempotency key has no canonical form');
+  }
+  let digest: string | undefined;
+  return {
+    request,
+    input,
+    capability,
+    definition,
+    args,
+    counted,
+    repeated: { key: repeatsOf, value },
+    controls,
+    ...back.order,
+    // A call that is only looked at needs none.
+    get actionDigest() {
+      return (digest ??= actionDigest(actionOf(request, args, pin, config.policy.digest)));
+    },
+  };
 }

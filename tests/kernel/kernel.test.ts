@@ -351,8 +351,10 @@ describe('on record, whatever happens', () => {
     const rig = createRig({
       wrapStore: (store) => ({
         ...store,
-        counter: (key) =>
-          key.includes('|rep|') ? Promise.reject(new RuntimeError('STORE_UNAVAILABLE')) : store.counter(key),
+        counters: (keys) =>
+          keys.some((key) => key.includes('|rep|'))
+            ? Promise.reject(new RuntimeError('STORE_UNAVAILABLE'))
+            : store.counters(keys),
       }),
     });
     await expect(rig.call('note', {})).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });

@@ -96,6 +96,33 @@ describe('sessions', () => {
     expect(types.filter((type) => type === 'turn_completed')).toHaveLength(2);
   });
 
+  test('a turn that goes on with a run leaves the rows to its outcome, unless they said otherwise', async () => {
+    const rig = createPackRig();
+    const kinds = (at: number): string[] =>
+      (rig.counted.commits.at(at)?.rows ?? [])
+        .map(({ row }) => row.kind)
+        .filter((kind) => kind !== 'request');
+    rig.model.next(asks('note'), asks('pay'), asks('note'));
+    const first = await rig.ok(HI);
+    await rig.run(first);
+    const second = await rig.ok({ messages: [], session_id: first.session_id });
+    expect(second.decision?.decision).toBe('approval_required');
+    expect(kinds(-2)).toEqual([]);
+    expect(kinds(-1)).toEqual(['session', 'run']);
+    // The rows say that the run waits; going on changes that.
+    await rig.ok({ ...HI, session_id: first.session_id });
+    expect(kinds(-2)).toEqual(['session', 'run']);
+    // Another process cannot know what they say.
+    const other = createPackRig({ store: rig.store, clock: rig.clock, seed: 'other', instance: 'inst_2' });
+    other.model.next(asks('note'));
+    await other.ok({ ...HI, session_id: first.session_id });
+    expect(other.counted.commits.at(-2)?.rows?.map(({ row }) => row.kind)).toContain('session');
+    // A new run has rows of its own.
+    await rig.ok({ ...HI, session_id: first.session_id });
+    await rig.ok({ ...HI, session_id: first.session_id });
+    expect(kinds(-2)).toEqual(['session', 'run']);
+  });
+
   test('a snapshot holds no message, and a forged or stale one counts for nothing', async () => {
     const rig = createPackRig({ config: longConfig() });
     const { session_id } = await rig.ok({ messages: [user('the secret word is xyzzy')] });

@@ -118,29 +118,47 @@ export function repeatMove(
   return { move: { key: of, add: first - value }, guards: [{ key: of, is: value }] };
 }
 
-/** What has been used so far, for the decision. Only limited dimensions are read. */
+/** Which counters say what has been used so far, and what they say. Only limited dimensions are counted. */
+export interface Counted {
+  keys: string[];
+  history(values: readonly number[], repeats: number): CallHistory;
+}
+
+export function countedUse(policy: Policy, session: CountedSession, now: EpochMs): Counted {
+  const all = holders(policy, session, now);
+  const readings = all.flatMap(readingsOf);
+  return {
+    keys: readings.map(({ holder, dimension }) => `${holder.prefix}|${dimension}`),
+    history(values, repeats) {
+      const history: CallHistory = { repeats, session: { ...NO_USAGE } };
+      for (const { layer } of all) history[layer] = { ...NO_USAGE };
+      history.session.wallSeconds = Math.max(0, (now - session.startedAt) / 1000);
+      readings.forEach(({ holder, dimension }, index) => {
+        const usage = history[holder.layer];
+        const value = values[index] ?? 0;
+        if (usage === undefined) return;
+        if (dimension === 'cost') usage.costUsd = value / 1_000_000;
+        else usage[dimension] = value;
+      });
+      return history;
+    },
+  };
+}
+
+/** What has been used so far, for the decision. */
 export async function readHistory(
   store: Store,
   policy: Policy,
   session: CountedSession,
   at: { now: EpochMs; repeats: number },
 ): Promise<CallHistory> {
-  const all = holders(policy, session, at.now);
-  const readings = all.flatMap(readingsOf);
-  const values = await store.counters(
-    readings.map(({ holder, dimension }) => `${holder.prefix}|${dimension}`),
-  );
-  const history: CallHistory = { repeats: at.repeats, session: { ...NO_USAGE } };
-  for (const { layer } of all) history[layer] = { ...NO_USAGE };
-  history.session.wallSeconds = Math.max(0, (at.now - session.startedAt) / 1000);
-  readings.forEach(({ holder, dimension }, index) => {
-    const usage = history[holder.layer];
-    const value = values[index] ?? 0;
-    if (usage === undefined) return;
-    if (dimension === 'cost') usage.costUsd = value / 1_000_000;
-    else usage[dimension] = value;
-  });
-  return history;
+  const counted = countedUse(policy, session, at.now);
+  return counted.history(await store.counters(counted.keys), at.repeats);
+}
+
+/** Counts freezes and revocations of a tenant; what was decided before one is decided again. */
+export function controlsKey(tenant: string): string {
+  return key(tenant, 'controls');
 }
 
 /** The moves that take `adds` out of every budget that limits them. */

@@ -132,7 +132,10 @@ export function checkArgs(prepared: PreparedSchema, args: JsonValue): ArgCheck {
 
 const MAX_PREPARED = 2000;
 
-/** Prepared schemas, the least recently prepared forgotten first. Looking one up is synchronous. */
+/**
+ * Prepared schemas, the least recently prepared forgotten first. Looking one up is synchronous. A schema object must not
+ * be changed after it was prepared.
+ */
 export class SchemaCache {
   readonly #options: SchemaOptions;
   readonly #byDigest = new Map<string, Promise<PreparedSchema>>();
@@ -145,6 +148,8 @@ export class SchemaCache {
   }
 
   async prepare(schema: JsonObject): Promise<PreparedSchema> {
+    const known = this.#byObject.get(schema);
+    if (known !== undefined) return known.prepared;
     let digest: string;
     try {
       digest = digestJson(schema);
@@ -167,7 +172,7 @@ export class SchemaCache {
     return prepared;
   }
 
-  /** undefined: not prepared. The schema object must not be changed after it was prepared. */
+  /** undefined: not prepared. */
   find(schema: JsonObject): PreparedSchema | undefined {
     const known = this.#byObject.get(schema);
     if (known !== undefined) return known.prepared;

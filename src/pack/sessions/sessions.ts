@@ -12,6 +12,7 @@ import { ownReport, reportAt } from './call-report.ts';
 import type { CallReport, OwnRecord } from './call-report.ts';
 import { readConversation } from './conversation.ts';
 import type { Entry } from './conversation.ts';
+import type { RunStatus } from '../turn/rows.ts';
 import { eventOf, readable } from './session-events.ts';
 import { ABSENT, apply } from './session.ts';
 import type { LiveState, SessionState } from './session.ts';
@@ -25,6 +26,8 @@ export interface HeldSession {
   conversation: { upTo: number; entries: Entry[] } | undefined;
   /** Records of calls that this process wrote since the last turn, so that the next one need not read them. */
   own: readonly OwnRecord[];
+  /** What this process has last written in the rows of the session and its run, while nobody else wrote since. */
+  shown: { runId: string; runStatus: RunStatus } | undefined;
   /** Where the last snapshot was taken, as far as this process knows. */
   snapshotSeq: number;
 }
@@ -51,6 +54,8 @@ export interface Advance {
   appends: readonly Append[];
   heads: readonly Head[];
   said: readonly Entry[];
+  /** What these appends were committed with. */
+  shown: HeldSession['shown'];
 }
 
 const PAGE = 200;
@@ -113,7 +118,9 @@ async function fromSnapshot(store: Store, chain: ChainKey): Promise<Folded | und
 async function coldLoad(store: Store, chain: ChainKey): Promise<HeldSession | undefined> {
   const base = (await fromSnapshot(store, chain)) ?? { state: ABSENT, hash: '', snapshotSeq: 0 };
   const { state, ...at } = await foldOn(store, chain, base);
-  return state.status === 'absent' ? undefined : { chain, state, ...at, conversation: undefined, own: [] };
+  return state.status === 'absent'
+    ? undefined
+    : { chain, state, ...at, conversation: undefined, own: [], shown: undefined };
 }
 
 async function catchUp(store: Store, held: HeldSession, head: Head): Promise<HeldSession | undefined> {
@@ -121,7 +128,7 @@ async function catchUp(store: Store, held: HeldSession, head: Head): Promise<Hel
   if (head.seq === state.seq) return head.hash === hash ? held : undefined;
   if (head.seq < state.seq || !(await isOnChain(store, chain, { seq: state.seq, hash }))) return undefined;
   const { state: on, ...at } = await foldOn(store, chain, held);
-  return on.status === 'absent' ? undefined : { ...held, ...at, state: on };
+  return on.status === 'absent' ? undefined : { ...held, ...at, state: on, shown: undefined };
 }
 
 async function saveSnapshot(store: Store, held: HeldSession): Promise<void> {
@@ -190,7 +197,7 @@ async function current(store: Store, cache: Cache, chain: ChainKey): Promise<Hel
 }
 
 /** The session after a turn's commit of ours, with what it said. */
-function advanced({ chain, held, appends, heads, said }: Advance): HeldSession | undefined {
+function advanced({ chain, held, appends, heads, said, shown }: Advance): HeldSession | undefined {
   const before = held?.state ?? ABSENT;
   const moved = foldOwn(chain, before, appends, heads);
   if (moved === undefined) return undefined;
@@ -198,7 +205,7 @@ function advanced({ chain, held, appends, heads, said }: Advance): HeldSession |
   const upTo = moved.state.seq;
   const conversation =
     known?.upTo === before.seq ? { upTo, entries: [...known.entries, ...said] } : undefined;
-  return { chain, ...moved, conversation, own: [], snapshotSeq: held?.snapshotSeq ?? 0 };
+  return { chain, ...moved, conversation, own: [], shown, snapshotSeq: held?.snapshotSeq ?? 0 };
 }
 
 /** The session after a call's commit of ours. Such records say nothing by themselves: a turn tells what became of calls. */

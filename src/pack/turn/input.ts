@@ -1,7 +1,7 @@
 // Owns the step from an untrusted turn input to a typed one: closed at every level, the first offence named by field.
 import { z } from 'zod';
-import { checkJson } from '../../base/json.ts';
-import type { JsonObject } from '../../base/json.ts';
+import { checkJson, isObject } from '../../base/json.ts';
+import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseWith } from '../../base/parse.ts';
 import type { TurnInput, TurnMessage } from './contract.ts';
 
@@ -53,7 +53,28 @@ export const turnInputSchema: z.ZodType<TurnInput> = z.strictObject({
   ),
 });
 
+const COMMON_KEYS: ReadonlySet<string> = new Set(['messages', 'session_id']);
+
+function plainMessage(value: JsonValue): TurnMessage | undefined {
+  if (!isObject(value) || Object.keys(value).length !== 2) return undefined;
+  const { role, content } = value;
+  return role === 'user' && typeof content === 'string' ? { role, content } : undefined;
+}
+
+/** The input of most turns, a session and what its user says; undefined: it is read by the schema. */
+function commonInput(value: JsonValue): TurnInput | undefined {
+  if (!isObject(value) || !Object.keys(value).every((key) => COMMON_KEYS.has(key))) return undefined;
+  const { messages, session_id: id } = value;
+  if (!Array.isArray(messages)) return undefined;
+  const said = messages.flatMap((one) => plainMessage(one) ?? []);
+  if (said.length < messages.length) return undefined;
+  if (id === undefined) return 'session_id' in value ? undefined : { messages: said };
+  const isId = typeof id === 'string' && id !== '' && id === id.trim();
+  return isId ? { messages: said, session_id: id } : undefined;
+}
+
 /** Throws INVALID_INPUT with `details.field`. */
 export function parseTurnInput(value: unknown): TurnInput {
-  return parseWith(turnInputSchema, checkJson(value, INPUT_LIMITS));
+  const checked = checkJson(value, INPUT_LIMITS);
+  return commonInput(checked) ?? parseWith(turnInputSchema, checked);
 }

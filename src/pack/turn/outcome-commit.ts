@@ -26,7 +26,7 @@ export interface Generated {
   facts: ModelCallFacts;
 }
 
-type OutcomeCommit = Commit & { appends: Append[]; rows: RowWrite[] };
+export type OutcomeCommit = Commit & { appends: Append[]; rows: RowWrite[] };
 
 function callFacts(facts: ModelCallFacts): JsonObject {
   return {
@@ -90,7 +90,8 @@ function completedEvidence(
   };
 }
 
-function runStatusOf(output: TurnOutput): RunStatus {
+/** How the run of a turn with this output stands. */
+export function runStatusOf(output: TurnOutput): RunStatus {
   if (output.status !== 'tool_request') return 'success';
   const waits =
     output.requested_tools?.some((tool) => tool.decision.decision === 'approval_required') === true;

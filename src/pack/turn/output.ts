@@ -50,7 +50,33 @@ export const turnOutputSchema: z.ZodType<TurnOutput> = shape.refine(
   { message: 'a requested tool and the status tool_request come together', path: ['requested_tool'] },
 );
 
-/** The same output, or INVALID_OUTPUT with the field. */
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
+}
+
+const USAGE_KEYS: ReadonlySet<string> = new Set(['input_tokens', 'output_tokens', 'total_tokens']);
+
+function isUsage(usage: TurnOutput['usage']): boolean {
+  if (usage === undefined) return true;
+  return Object.entries(usage).every(
+    ([key, count]) => USAGE_KEYS.has(key) && Number.isSafeInteger(count) && count >= 0,
+  );
+}
+
+/** Whether what did not come from our own code, the provider's words and numbers, is as it must be. */
+function isWhole(output: TurnOutput): boolean {
+  const { assistant_message: message, provider, finish_reason: reason, requested_tool: tool } = output;
+  return (
+    typeof message === 'string' &&
+    isText(provider.model) &&
+    isText(reason) &&
+    isUsage(output.usage) &&
+    (output.requested_tools ?? []).every(({ name }) => isText(name)) &&
+    (output.status === 'tool_request') === (tool !== undefined)
+  );
+}
+
+/** The same output, or INVALID_OUTPUT with the field: only an output that is not whole is read field by field. */
 export function checkOutput(output: TurnOutput): TurnOutput {
-  return parseWith(turnOutputSchema, output, 'INVALID_OUTPUT');
+  return isWhole(output) ? output : parseWith(turnOutputSchema, output, 'INVALID_OUTPUT');
 }

@@ -8,7 +8,7 @@
 import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { Progress } from '../../kernel/execution/executor.ts';
-import type { Append, Commit, CommitResult } from '../../store/contract.ts';
+import type { CommitResult } from '../../store/contract.ts';
 import { decisionView } from '../records.ts';
 import type { Entry } from '../sessions/conversation.ts';
 import type { HeldSession } from '../sessions/sessions.ts';
@@ -18,8 +18,8 @@ import { parseTurnInput } from './input.ts';
 import { toModelTools } from './messages.ts';
 import { normalize } from './normalize.ts';
 import type { NormalTurn } from './normalize.ts';
-import { completedCommit, failedCommit } from './outcome-commit.ts';
-import type { Admitted, Generated } from './outcome-commit.ts';
+import { completedCommit, failedCommit, runStatusOf } from './outcome-commit.ts';
+import type { Admitted, Generated, OutcomeCommit } from './outcome-commit.ts';
 import { checkOutput } from './output.ts';
 import { prepareTurn, sessionFor, turnUnderWay } from './prepare.ts';
 import type { PreparedTurn, TurnRoom } from './prepare.ts';
@@ -124,6 +124,7 @@ async function admit(room: TurnRoom, turn: PreparedTurn): Promise<Admission> {
     appends: commit.appends,
     heads: admission.heads,
     said: turn.news.entries,
+    shown: { runId: context.runId, runStatus: 'in_progress' },
   });
   const admitted = { turn, reserved: admission.reserved, startedAt: clock.monotonic() };
   return { kind: 'admitted', admitted, held };
@@ -157,7 +158,8 @@ async function carryOut(
     const tools = await decideRequested(room.deps, admitted.turn, normal);
     const output = checkOutput(outputOf(admitted.turn, normal, tools, generated));
     const commit = completedCommit(room.deps, admitted, { output, tools, facts: generated.facts });
-    await record(room, admitted.turn, held, { commit, said: [saidByModel(output, tools)] });
+    const shown = { runId: admitted.turn.context.runId, runStatus: runStatusOf(output) };
+    await record(room, admitted.turn, held, { commit, said: [saidByModel(output, tools)], shown });
     return output;
   } catch (thrown) {
     return failed(room, admitted, held, { error: asRuntimeError(thrown), generated });
@@ -236,13 +238,20 @@ async function record(
   room: TurnRoom,
   turn: PreparedTurn,
   held: HeldSession | undefined,
-  outcome: { commit: Commit & { appends: Append[] }; said: Entry[] },
+  outcome: { commit: OutcomeCommit; said: Entry[]; shown: HeldSession['shown'] },
 ): Promise<void> {
   const done = await room.deps.store.commit(outcome.commit);
   if (!done.ok) throw refusedText(done);
   if (held === undefined) return;
   const { appends } = outcome.commit;
-  await room.sessions.advance({ chain: turn.chain, held, appends, heads: done.heads, said: outcome.said });
+  await room.sessions.advance({
+    chain: turn.chain,
+    held,
+    appends,
+    heads: done.heads,
+    said: outcome.said,
+    shown: outcome.shown,
+  });
 }
 
 /** T3: a turn that was admitted and gave no output. */
@@ -263,7 +272,11 @@ async function failed(
   const full = new RuntimeError(error.code, error.message, details);
   const where = { session_id: turn.facts.id, run_id: turn.context.runId, trace_id: turn.context.traceId };
   try {
-    await record(room, turn, held, { commit: failedCommit(room.deps, admitted, full, generated), said: [] });
+    await record(room, turn, held, {
+      commit: failedCommit(room.deps, admitted, full, generated),
+      said: [],
+      shown: undefined,
+    });
   } catch (thrown) {
     const storeError = asRuntimeError(thrown);
     if (storeError.code === 'STORE_UNAVAILABLE') return { error: storeError.view(), ...where };

@@ -97,6 +97,12 @@ function startedEvidence(deps: PackDeps, turn: PreparedTurn, at: EpochMs): JsonO
   };
 }
 
+/** A turn that goes on with a run changes nothing that a list shows, so its rows wait for its outcome. */
+function isShown({ held, context }: PreparedTurn): boolean {
+  if (held === undefined || held.state.status !== 'open' || held.state.managed !== undefined) return false;
+  return held.shown?.runId === context.runId && held.shown.runStatus === 'in_progress';
+}
+
 /** Everything that must be durable before the provider is called. */
 export function startCommit(deps: PackDeps, turn: PreparedTurn): Commit & { appends: Append[] } {
   const at = deps.clock.now();
@@ -121,8 +127,12 @@ export function startCommit(deps: PackDeps, turn: PreparedTurn): Commit & { appe
   return {
     appends: records.map((record, index) => ({ chain, when: { seq: seq + index }, at, ...record })),
     rows: [
-      sessionRow(turn, { ...status, status: 'open' }, at),
-      runRow(turn, 'in_progress', { turn_index: turn.turnIndex }, at),
+      ...(isShown(turn)
+        ? []
+        : [
+            sessionRow(turn, { ...status, status: 'open' }, at),
+            runRow(turn, 'in_progress', { turn_index: turn.turnIndex }, at),
+          ]),
       ...closedRows(turn, deps.config.policy.digest, at),
     ],
     counters: [{ key: turnCounter(facts), add: 1 }],
