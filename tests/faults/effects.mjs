@@ -47,20 +47,29 @@ export async function reachEffects(path) {
     const reply = JSON.parse(line);
     waiting.get(reply.id)?.(reply);
   });
-  const write = (text) => new Promise((resolve) => socket.write(text, () => resolve()));
+  // After half a line nothing more may follow: what others of the same process wrote would be read as its end.
+  let isTorn = false;
+  const write = (text) =>
+    new Promise((resolve) => {
+      if (!isTorn) socket.write(text, () => resolve());
+    });
   const lineOf = (id, effect) => `${JSON.stringify({ id, effect })}\n`;
   return {
     /** Has the effect done and waits for the word of it. */
     apply(effect) {
       const id = (next += 1);
       const reply = new Promise((resolve) => waiting.set(id, resolve));
-      socket.write(lineOf(id, effect));
+      if (!isTorn) socket.write(lineOf(id, effect));
       return reply;
     },
     /** Hands over the whole effect and hears nothing. */
     send: (effect) => write(lineOf(0, effect)),
     /** Hands over half of it: it never happens. */
-    half: (effect) => write(lineOf(0, effect).slice(0, 20)),
+    half(effect) {
+      const written = write(lineOf(0, effect).slice(0, 20));
+      isTorn = true;
+      return written;
+    },
     close: () => socket.destroy(),
   };
 }

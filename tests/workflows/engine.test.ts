@@ -48,6 +48,27 @@ describe('a workflow', () => {
     },
   );
 
+  test('records what ended and all that follows from it in one commit', async () => {
+    const rig = createRig();
+    const commits: string[][] = [];
+    const { commit } = rig.deps.store;
+    rig.deps.store = {
+      ...rig.deps.store,
+      commit(one) {
+        commits.push((one.appends ?? []).map(({ type }) => type));
+        return commit(one);
+      },
+    };
+    const nodes = [node('a'), node('b', { depends_on: ['a'] })];
+    await rig.workflows.start(CALLER, { workflow: { nodes } }, rig.io);
+    expect(commits).toEqual([
+      ['workflow_started'],
+      ['node_ready', 'node_started'],
+      ['node_completed', 'join_ready', 'node_started'],
+      ['node_completed', 'workflow_completed'],
+    ]);
+  });
+
   test('runs no more branches at once than it may', async () => {
     const rig = createRig();
     const nodes = Array.from({ length: 9 }, (_, at) => node(`n${at}`));

@@ -16,16 +16,16 @@ export function createLedger(effects, log) {
   const nodeEffects = (wf, node) =>
     wf.effects.flatMap((at) => (effects.happened[at].args.node === node ? [effects.happened[at]] : []));
 
-  /** A read that was cut off is not asked about: the model is told, and goes on. */
+  /** Cut off, and a person took note of it; a read is not asked about: the model is told, and goes on. */
   const isCutOff = (wf, node) =>
-    wf.expected.reads?.includes(node) &&
+    (wf.unsure.has(node.replace(/^undo-/, '')) || wf.expected.reads?.includes(node)) &&
     records.of(wf.id, node).some(({ finished }) => finished === undefined || finished === 'unknown');
 
   const judgeEffects = (wf) => {
     for (const [node, wanted] of Object.entries(wf.expected.effects)) {
       const { length } = nodeEffects(wf, node);
       if (length > wanted) findings.add('doubled', `${wf.id}/${node}`, `${length} effects, not ${wanted}`);
-      if (length < wanted && !wf.unsure.has(node) && !isCutOff(wf, node))
+      if (length < wanted && !isCutOff(wf, node))
         findings.add('lost', `${wf.id}/${node}`, `${length} effects, not ${wanted}`);
     }
     for (const at of wf.effects) {
