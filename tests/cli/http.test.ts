@@ -149,6 +149,8 @@ test('tokens count and end while the server runs; calls carry who made them; a s
   expect(await served.ended).toBe(0);
   expect(served.log()).toContain('there is no token yet');
   expect(served.log()).toContain('stopping');
+  // One before there was a token, one after it was revoked.
+  expect(served.log()).toContain('"updates":0,"refused":2');
   expect(served.log()).not.toContain(token);
   const evidence = await run(at, ['sessions', 'show', session_id, '--json']);
   expect(evidence.out).not.toContain(token);

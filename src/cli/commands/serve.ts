@@ -94,6 +94,8 @@ async function serveHttp(serving: Serving, tokens: Tokens, at: ServeOptions): Pr
     done,
     async close() {
       await server.close();
+      const { updates, refused } = server.counts;
+      log('info', 'stopped', { updates, refused });
       closed();
     },
   };
