@@ -109,8 +109,10 @@ export function workflowAnswer(result: WorkflowResult, facts: WorkFacts): WorkAn
     }
     case 'suspended':
       return { ...view, kind: 'suspended', node_id: result.node_id, reason: result.reason };
-    case 'error':
-      return { ...view, kind: 'error', node_id: result.node_id, error: result.error };
+    case 'error': {
+      const failed = { ...view, kind: 'error' as const, node_id: result.node_id, error: result.error };
+      return result.over ? failed : { ...failed, goes_on: true };
+    }
     case 'canceled':
       return { ...view, kind: 'canceled', reason: result.reason };
   }

@@ -22,6 +22,7 @@ import type { WorkflowResult, Workflows } from '../pack/workflows/contract.ts';
 import { parseWakeTime } from '../pack/workflows/wake-time.ts';
 import type { Store, StoredRow } from '../store/contract.ts';
 import type { RuntimeIo } from './contract.ts';
+import { openQuestion } from './questions.ts';
 import { sessionAnswer, underWay, workflowAnswer } from './work-answer.ts';
 import type { WorkFacts } from './work-answer.ts';
 
@@ -243,6 +244,7 @@ export function createWork(parts: WorkParts): ManagedWork<Caller, RuntimeIo> {
     startWorkflow: (caller, input, io) => startWorkflow(parts, caller, input, io),
     resumeWorkflow: (caller, input, io) => resumeWorkflow(parts, caller, input, io),
     work: (caller, id) => look(parts, caller, id),
+    question: (caller, approvalId, how) => openQuestion(parts, caller, approvalId, how),
     async cancel(caller, { session_id: id, reason = 'canceled by its owner' }) {
       const row = await ownRow(parts, caller, id);
       const { status } =

@@ -194,7 +194,7 @@ export function createMcpServer(connection: Connection, era: Era): McpServer {
   );
   serveTools(server, connection, era);
   serveReads(server, connection);
-  if (isModern) serveTasks(server, connection, (ctx) => clientView(server, ctx, era).name);
+  if (isModern) serveTasks(server, connection, (ctx) => clientView(server, ctx, era));
   const stopListening = runtime.onToolsChanged(() => {
     connection.table.forget();
     server.server.sendToolListChanged().catch((error: unknown) => {

@@ -114,6 +114,10 @@ export class FakeRuntime implements Runtime {
     return this.work();
   }
 
+  question(_caller: Caller, approvalId: string): ReturnType<Runtime['question']> {
+    return Promise.resolve({ key: approvalId, shownAt: 0 });
+  }
+
   cancel(_caller: Caller, { session_id }: { session_id: string }): ReturnType<Runtime['cancel']> {
     this.asked.push({ canceled: session_id });
     return Promise.resolve({ session_id, status: 'canceled' });

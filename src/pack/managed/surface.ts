@@ -1,5 +1,6 @@
 // Owns the words in which work that outlives a request is started, resumed, looked at and canceled by hosts of any
 // language. Snake case, as on the wire; bounded, however long the session is.
+import type { EpochMs } from '../../base/clock.ts';
 import type { LoopError } from '../loop/client-port.ts';
 import type { RequestedTool, TurnInput, TurnMessage, TurnOutput } from '../turn/contract.ts';
 import type { JsonObject } from '../../base/json.ts';
@@ -83,6 +84,16 @@ export interface WorkAnswer {
   scheduled_node_ids?: string[];
   completed_node_ids?: string[];
   error?: LoopError;
+  /** With an error: it is one branch's, and others may still move. */
+  goes_on?: true;
+}
+
+/** The question of a pending approval. */
+export interface OpenQuestion {
+  /** The same in every process; never used for another question. */
+  key: string;
+  /** When it was first put to somebody; absent: never. */
+  shownAt?: EpochMs;
 }
 
 /** What the runtime offers of it. A foreign handle is answered like an unknown one (NOT_FOUND). */
@@ -93,5 +104,7 @@ export interface ManagedWork<C, Io> {
   resumeWorkflow(caller: C, input: ResumeWorkflowInput, io: Io): Promise<WorkAnswer>;
   /** Where the work stands now; runs nothing. */
   work(caller: C, sessionId: string): Promise<WorkAnswer>;
+  /** The question of a pending approval of this caller's; `show`: it is put to the client now. */
+  question(caller: C, approvalId: string, how: 'show' | 'look'): Promise<OpenQuestion>;
   cancel(caller: C, input: CancelInput): Promise<{ session_id: string; status: ManagedStatus }>;
 }

@@ -10,7 +10,7 @@ export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
 
 const POLL_MS = 1000;
 
-/** A question of a task: its key is never used for another one. */
+/** A question of a task. */
 export interface TaskQuestion {
   key: string;
   text: string;
@@ -53,6 +53,7 @@ export function detailedTask(
     case 'queued':
     case 'in_progress':
     case 'scheduled':
+    case 'suspended': // a task that has ended stays ended, and this goes on when it is resumed
       return { ...view, status: 'working' };
     case 'approval_required':
       return questions.length === 0
@@ -61,9 +62,9 @@ export function detailedTask(
     case 'canceled':
       return { ...view, status: 'cancelled' };
     case 'completed':
-    case 'suspended':
     case 'expired':
     case 'error':
+      if (answer.goes_on === true) return { ...view, status: 'working' };
       return {
         ...view,
         status: 'completed',

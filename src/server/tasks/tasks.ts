@@ -1,5 +1,5 @@
-// Owns the methods tasks/get, tasks/update and tasks/cancel of one modern connection. The durable run is the task; here is
-// only what this client was shown, so that its answer can be told from one that nobody gave.
+// Owns the methods tasks/get, tasks/update and tasks/cancel of one modern connection. The durable run is the task, and what
+// was asked and when lies with it: nothing is remembered here, so a client may go on over any other connection.
 import type { McpServer, ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Answerer } from '../../kernel/approvals/approval.ts';
@@ -7,14 +7,14 @@ import type { WorkAnswer } from '../../pack/managed/surface.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { Connection } from '../connection.ts';
 import { readReaction } from '../delivery.ts';
-import type { Reaction } from '../delivery.ts';
 import { invalidParams } from '../errors.ts';
 import { detailedTask } from './task-view.ts';
 import type { TaskQuestion } from './task-view.ts';
 
-interface Shown {
-  approvalId: string;
-  at: number;
+/** What a request says of its client. */
+export interface TaskClient {
+  name?: string;
+  elicitsForms: boolean;
 }
 
 const named = z.object({ taskId: z.string().min(1).max(200) });
@@ -32,29 +32,26 @@ function pendingApprovals(answer: WorkAnswer): string[] {
 
 class TaskDesk {
   readonly #connection: Connection;
-  /** Questions this connection was shown, by key. A key holds for this connection only. */
-  readonly #shown = new Map<string, Shown>();
-  readonly #nonce: string;
 
   constructor(connection: Connection) {
     this.#connection = connection;
-    this.#nonce = Buffer.from(connection.ids.bytes(6)).toString('base64url');
   }
 
-  async get(taskId: string): Promise<Record<string, unknown>> {
+  async get(taskId: string, client: TaskClient): Promise<Record<string, unknown>> {
     const answer = await this.#work(taskId);
-    const questions = answer.kind === 'approval_required' ? await this.#questions(answer) : [];
-    return detailedTask(answer, questions);
+    const isAsked = answer.kind === 'approval_required' && client.elicitsForms;
+    return detailedTask(answer, isAsked ? await this.#questions(answer) : []);
   }
 
-  async update(taskId: string, responses: Record<string, unknown>, clientName?: string): Promise<void> {
-    const waiting = new Set(pendingApprovals(await this.#work(taskId)));
-    for (const [key, response] of Object.entries(responses)) {
-      const shown = this.#shown.get(key);
-      if (shown === undefined || !waiting.has(shown.approvalId)) continue; // not ours, or answered elsewhere
-      this.#shown.delete(key);
-      const parsed = reaction.safeParse(response);
-      await this.#deliver(shown, parsed.success ? parsed.data : undefined, clientName);
+  async update(taskId: string, responses: Record<string, unknown>, { name }: TaskClient): Promise<void> {
+    const { runtime, caller, clock } = this.#connection;
+    for (const approvalId of pendingApprovals(await this.#work(taskId))) {
+      const open = await runtime.question(caller, approvalId, 'look').catch(() => undefined);
+      if (open?.shownAt === undefined || !Object.hasOwn(responses, open.key)) continue;
+      const parsed = reaction.safeParse(responses[open.key]);
+      const latencyMs = Math.max(0, clock.now() - open.shownAt);
+      const delivery = readReaction(parsed.success ? parsed.data : undefined, latencyMs);
+      await runtime.deliverApproval(this.#answerer(name), approvalId, delivery, caller.actor);
     }
   }
 
@@ -76,21 +73,20 @@ class TaskDesk {
   }
 
   async #questions(answer: WorkAnswer): Promise<TaskQuestion[]> {
-    const { runtime, caller, clock } = this.#connection;
+    const { runtime, caller } = this.#connection;
     const questions: TaskQuestion[] = [];
     for (const approvalId of pendingApprovals(answer)) {
       const prompt = await runtime.approvalPrompt(caller, approvalId).catch(() => undefined);
       if (prompt?.askable !== true) continue;
-      const key = `${approvalId}.${this.#nonce}`;
-      if (!this.#shown.has(key)) this.#shown.set(key, { approvalId, at: clock.now() });
-      questions.push({ key, text: prompt.text });
+      const open = await runtime.question(caller, approvalId, 'show').catch(() => undefined);
+      if (open !== undefined) questions.push({ key: open.key, text: prompt.text });
     }
     return questions;
   }
 
-  async #deliver(shown: Shown, given: Reaction | undefined, clientName: string | undefined): Promise<void> {
-    const { runtime, caller, clock } = this.#connection;
-    const answerer: Answerer = {
+  #answerer(clientName: string | undefined): Answerer {
+    const { caller } = this.#connection;
+    return {
       tenant: caller.tenant,
       principal: caller.principal,
       roles: caller.roles,
@@ -98,8 +94,6 @@ class TaskDesk {
       channel: 'elicitation',
       ...(clientName === undefined ? {} : { clientName }),
     };
-    const delivery = readReaction(given, Math.max(0, clock.now() - shown.at));
-    await runtime.deliverApproval(answerer, shown.approvalId, delivery, caller.actor);
   }
 }
 
@@ -107,14 +101,16 @@ class TaskDesk {
 export function serveTasks(
   server: McpServer,
   connection: Connection,
-  clientName: (ctx: ServerContext) => string | undefined,
+  clientOf: (ctx: ServerContext) => TaskClient,
 ): void {
   const desk = new TaskDesk(connection);
-  server.server.setRequestHandler('tasks/get', { params: named }, ({ taskId }) => desk.get(taskId));
+  server.server.setRequestHandler('tasks/get', { params: named }, ({ taskId }, ctx) =>
+    desk.get(taskId, clientOf(ctx)),
+  );
   server.server.setRequestHandler('tasks/update', { params: update }, async (params, ctx) => {
     // The SDK takes the responses out of the parameters of every method.
     const responses = params.inputResponses ?? ctx.mcpReq.inputResponses ?? {};
-    await desk.update(params.taskId, responses, clientName(ctx));
+    await desk.update(params.taskId, responses, clientOf(ctx));
     return { resultType: 'complete' };
   });
   server.server.setRequestHandler('tasks/cancel', { params: named }, async ({ taskId }) => {

@@ -26,6 +26,6 @@ export const startSession: AgentTool = agentTool({
   input,
   output: orError(WORK_ANSWER),
   async run(asked, call) {
-    return workResult(asked, call, (how) => call.runtime.startSession(call.caller, how, call.io));
+    return workResult(asked, call, { run: (how) => call.runtime.startSession(call.caller, how, call.io) });
   },
 });

@@ -27,6 +27,6 @@ export const startWorkflow: AgentTool = agentTool({
   input,
   output: orError(WORK_ANSWER),
   async run(asked, call) {
-    return workResult(asked, call, (how) => call.runtime.startWorkflow(call.caller, how, call.io));
+    return workResult(asked, call, { run: (how) => call.runtime.startWorkflow(call.caller, how, call.io) });
   },
 });

@@ -44,6 +44,7 @@ const OPTIONAL = {
   scheduled_node_ids: list(TEXT),
   completed_node_ids: list(TEXT),
   error: closed({ code: TEXT, message: TEXT }),
+  goes_on: { type: 'boolean' } as JsonObject,
 };
 
 export const WORK_ANSWER: JsonObject = closed(
@@ -101,12 +102,15 @@ export function workAnswerResult(answer: WorkAnswer): ReturnType<typeof structur
   return answer.kind === 'error' ? { ...result, isError: true } : result;
 }
 
-/** Runs work and tells how far it came; for a client that takes tasks, in the background and as one. */
+/**
+ * Runs work and tells how far it came; for a client that takes tasks, in the background and as one. What a worker cannot
+ * be given (`here`) and what is asked to be done at once is done here.
+ */
 export async function workResult<I extends { background?: boolean }>(
   asked: I,
   { task }: ToolCall,
-  run: (how: I) => Promise<WorkAnswer>,
+  { run, here = false }: { run: (how: I) => Promise<WorkAnswer>; here?: boolean },
 ): Promise<ToolResult> {
-  if (task !== undefined) return task(await run({ ...asked, background: true }));
-  return workAnswerResult(await run(asked));
+  if (task === undefined || here || asked.background === false) return workAnswerResult(await run(asked));
+  return task(await run({ ...asked, background: true }));
 }

@@ -1,0 +1,42 @@
+// Shows that background work goes on through an approval when its server is killed in between, for a client that takes
+// tasks and for plain ones.
+import { expect } from 'vitest';
+import { setTimeout as pause } from 'node:timers/promises';
+import { verifies } from '../e2e/verifies.ts';
+import { answerAtTerminal, effects, eventually, saying, serve, servedPlace } from './served.ts';
+import type { Served } from './served.ts';
+
+// An approval by a client that comes sooner counts as a program's.
+const READING_MS = 1100;
+
+verifies(
+  { partial: ['QB-01', 'QB-08'] },
+  'a client that takes tasks ends its run through an approval although its server is killed twice',
+  async () => {
+    const at = await servedPlace();
+    const first = await serve(at, 'tasks');
+    const created = await first.raw('agent:start-session', saying('count a.'));
+    expect(created).toMatchObject({ resultType: 'task', status: 'working', taskId: expect.any(String) });
+    const taskId = String(created.taskId);
+    const asked = await first.until(taskId, 'input_required');
+    await first.kill();
+
+    const second = await serve(at, 'tasks');
+    const again = await second.until(taskId, 'input_required');
+    // The question is the same one: an answer that the person was giving meanwhile is not lost.
+    expect(Object.keys(again.inputRequests ?? {})).toEqual(Object.keys(asked.inputRequests ?? {}));
+    expect(await effects(at, 'a')).toEqual([]);
+    await pause(READING_MS);
+    const [key = ''] = Object.keys(asked.inputRequests ?? {});
+    await second.update(taskId, { [key]: { action: 'accept', content: { decision: 'approve' } } });
+    await second.kill();
+
+    const third = await serve(at, 'tasks');
+    const done = await third.until(taskId, 'completed');
+    expect(done.result).toMatchObject({
+      structuredContent: { kind: 'completed', session_id: taskId, status: 'completed' },
+    });
+    expect(await effects(at, 'a')).toHaveLength(1);
+  },
+  60_000,
+);
