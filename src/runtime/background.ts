@@ -5,9 +5,9 @@ import { asRuntimeError } from '../base/errors.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
-import type { Advanced, Runs } from '../pack/background/worker.ts';
+import type { Advanced, BackgroundRun, Runs } from '../pack/background/worker.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
-import type { ManagedResult } from '../pack/managed/contract.ts';
+import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
 import type { Queue } from '../pack/background/queue.ts';
 import type { WorkflowResult, Workflows } from '../pack/workflows/contract.ts';
 
@@ -27,8 +27,6 @@ export interface RunsDeps {
 // more seldom.
 const SOONEST_LOOK_MS = 1000;
 const LATEST_LOOK_MS = 60_000;
-// A run is admitted before it is recorded; one that is not recorded after this never will be.
-const CREATION_MS = 60_000;
 
 /** The principals of identity.yaml, by tenant and id. */
 export function configuredCallers({ identity }: RuntimeConfig): CallerOf {
@@ -86,12 +84,10 @@ function awaited(result: ManagedResult | WorkflowResult | undefined): string[] {
   return result.kind === 'approval_required' ? [result.pending_request_id] : [];
 }
 
-type Run = Parameters<Runs['advance']>[0];
-
 async function standing(
   deps: RunsDeps,
   caller: Caller,
-  run: Run,
+  run: BackgroundRun,
 ): Promise<ManagedResult | WorkflowResult | undefined> {
   return run.kind === 'workflow'
     ? (await deps.workflows()).inspect(caller, run.id)
@@ -105,7 +101,7 @@ interface Waits {
   look: EpochMs;
 }
 
-async function waits(deps: RunsDeps, caller: Caller, run: Run): Promise<Waits> {
+async function waits(deps: RunsDeps, caller: Caller, run: BackgroundRun): Promise<Waits> {
   const now = deps.clock.now();
   const ids = awaited(await standing(deps, caller, run));
   const approvals = await Promise.all(ids.map((id) => deps.approvalFor(run.tenant, id)));
@@ -114,15 +110,25 @@ async function waits(deps: RunsDeps, caller: Caller, run: Run): Promise<Waits> {
   return { open: open.length, answered: ids.length - open.length, look: now + wait };
 }
 
-async function invoke(deps: RunsDeps, caller: Caller, run: Run, signal: AbortSignal): Promise<Stopped> {
-  if (run.kind === 'workflow') return (await deps.workflows()).resume(caller, run.id, {}, { signal });
+async function invoke(
+  deps: RunsDeps,
+  caller: Caller,
+  run: BackgroundRun,
+  signal: AbortSignal,
+): Promise<Stopped> {
+  const { maxTurns } = run;
+  if (run.kind === 'workflow') {
+    const how = maxTurns === undefined ? {} : { maxTurnsPerInvocation: maxTurns };
+    return (await deps.workflows()).resume(caller, run.id, how, { signal });
+  }
   const status = await deps.managed.status(caller, run.id);
   const reason = status === 'queued' ? 'created' : status === 'waiting_approval' ? 'approval' : 'wakeup';
-  const result = await deps.managed.run(caller, run.id, { reason }, { signal });
+  const how: RunManaged = { reason, ...(maxTurns === undefined ? {} : { maxTurns }) };
+  const result = await deps.managed.run(caller, run.id, how, { signal });
   return result.kind === 'error' ? { ...result, over: true } : result;
 }
 
-async function advance(deps: RunsDeps, run: Run, signal: AbortSignal): Promise<Advanced> {
+async function advance(deps: RunsDeps, run: BackgroundRun, signal: AbortSignal): Promise<Advanced> {
   const caller = deps.callerOf(run.tenant, run.principal);
   if (caller === undefined) return ended('failed', 'the configuration no longer knows this principal');
   const before = await waits(deps, caller, run);
@@ -140,23 +146,13 @@ interface Refusal {
 }
 
 /** What a run that could not be carried on comes to; anything that may pass is thrown on, and tried again later. */
-async function refused(
-  { queue, clock }: RunsDeps,
-  run: Run,
-  { thrown, stopped }: Refusal,
-): Promise<Advanced> {
+function refused(now: EpochMs, { thrown, stopped }: Refusal): Advanced {
   const { code } = asRuntimeError(thrown);
   if (code === 'SESSION_CLOSED') return ended('completed', 'it had ended before');
-  if (code !== 'NOT_FOUND') {
-    // Left at once: thrown on, it would lie until the time its timer was taken for is over.
-    if (stopped) return { type: 'parked', why: 'time', until: clock.now() };
-    throw thrown;
-  }
-  const entry = await queue.find(run.tenant, run.id);
-  const isFresh = entry !== undefined && clock.now() - entry.admittedAt < CREATION_MS;
-  return isFresh
-    ? { type: 'parked', why: 'time', until: clock.now() + 500 }
-    : ended('failed', 'it was never recorded');
+  if (code === 'NOT_FOUND') return ended('failed', 'its records are gone');
+  // Left at once: thrown on, it would lie until the time its timer was taken for is over.
+  if (stopped) return { type: 'parked', why: 'time', until: now };
+  throw thrown;
 }
 
 export function createRuns(deps: RunsDeps): Runs {
@@ -165,7 +161,7 @@ export function createRuns(deps: RunsDeps): Runs {
       try {
         return await advance(deps, run, signal);
       } catch (thrown) {
-        return await refused(deps, run, { thrown, stopped: signal.aborted });
+        return refused(deps.clock.now(), { thrown, stopped: signal.aborted });
       }
     },
     async isReady(run) {

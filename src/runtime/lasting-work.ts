@@ -1,7 +1,7 @@
 // Owns the joining of the queue, the worker and the work that outlives a request; the worker is loaded when it is started.
 import type { Clock } from '../base/clock.ts';
-import type { Ids } from '../base/ids.ts';
 import { isObject } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
@@ -14,7 +14,7 @@ import type { ManagedWork } from '../pack/managed/surface.ts';
 import type { Pack } from '../pack/pack.ts';
 import type { Workflows } from '../pack/workflows/contract.ts';
 import type { Store } from '../store/contract.ts';
-import type { RuntimeIo } from './contract.ts';
+import type { Inspection, RuntimeIo } from './contract.ts';
 import type { RuntimeOptions } from './options.ts';
 import { createWork } from './work.ts';
 
@@ -23,7 +23,6 @@ export interface LastingParts {
   config: RuntimeConfig;
   store: Store;
   clock: Clock;
-  ids: Ids;
   kernel: Kernel;
   pack: Pack;
   instance: Instance;
@@ -37,14 +36,14 @@ export interface LastingWork {
 }
 
 export function lastingWork(parts: LastingParts): LastingWork {
-  const { options, config, store, clock, ids, kernel, pack, instance } = parts;
+  const { options, config, store, clock, kernel, pack, instance } = parts;
   const { maxQueued, maxRunning } = config.runtime.background;
   const queue = createQueue({ store, clock, maxQueued });
   const workflows = (): Promise<Workflows> => pack.workflows();
   const approvalFor = (tenant: string, id: string): Promise<Approval | undefined> =>
     kernel.approvalFor(tenant, id);
   const { managed } = pack;
-  const work = createWork({ config, store, clock, ids, queue, managed, workflows, approvalFor });
+  const work = createWork({ config, store, clock, queue, managed, workflows, approvalFor });
   let worker: Promise<Worker> | undefined;
   const start = async (): Promise<Worker> => {
     // Loaded with the worker: most processes have none.
@@ -66,6 +65,20 @@ export function lastingWork(parts: LastingParts): LastingWork {
       await (await worker?.catch(() => undefined))?.stop();
     },
   };
+}
+
+/** A session that outlives requests shows, to whom it belongs, how far it came and what it answered. */
+export async function withWork(
+  work: LastingWork['work'],
+  caller: Caller,
+  found: Inspection,
+): Promise<Inspection> {
+  const { kind, id, state } = found;
+  if (kind !== 'session' || (state.managed !== true && state.kind !== 'workflow')) return found;
+  const answer = await work.work(caller, id).catch(() => undefined); // an operator may look at another's
+  return answer === undefined
+    ? found
+    : { ...found, state: { ...state, work: { ...answer } as unknown as JsonObject } };
 }
 
 /** A run in the background that waits for this answer goes on at once; without this, at its worker's next look. */

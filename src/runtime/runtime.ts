@@ -46,7 +46,7 @@ import type { CallParts } from './calls.ts';
 import type { InspectKind, Inspection, ListPage, ListQuery } from './contract.ts';
 import { explainPolicy } from './explain.ts';
 import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
-import { lastingWork, wakeAfter } from './lasting-work.ts';
+import { lastingWork, wakeAfter, withWork } from './lasting-work.ts';
 import type { LastingWork } from './lasting-work.ts';
 import { assertPackIsPinned } from './pack-manifest.ts';
 import { openPinning } from './pinning.ts';
@@ -304,7 +304,9 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
       await pinning.refresh();
       return capabilityPage(config, pinning.directory, query);
     },
-    inspect: (caller, kind, id) => inspectOne(parts, catalog, caller, { kind, id }),
+    async inspect(caller, kind, id) {
+      return withWork(background.work, caller, await inspectOne(parts, catalog, caller, { kind, id }));
+    },
     async getHealth(caller) {
       await pinning.refresh();
       // Health answers also when the store does not.

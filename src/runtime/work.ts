@@ -2,13 +2,12 @@
 // or in the background, whether it is a session or a workflow.
 import type { Clock, EpochMs } from '../base/clock.ts';
 import { RuntimeError } from '../base/errors.ts';
-import type { Ids } from '../base/ids.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import { answerPlaces } from '../kernel/approvals/approver.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { BackgroundKind } from '../pack/background/entry.ts';
-import type { Queue } from '../pack/background/queue.ts';
+import type { Admission, Admitted, Queue } from '../pack/background/queue.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type {
   ManagedWork,
@@ -30,7 +29,6 @@ export interface WorkParts {
   config: RuntimeConfig;
   store: Store;
   clock: Clock;
-  ids: Ids;
   queue: Queue;
   managed: ManagedPack;
   /** Loaded at the first use. */
@@ -118,6 +116,22 @@ function assertBackground({ config }: WorkParts): void {
   });
 }
 
+function assertResumable({ config }: WorkParts): void {
+  if (config.controls.resumeAllowed) return;
+  throw new RuntimeError('POLICY_DENIED', 'The configuration does not allow to resume a run.', {
+    rule_id: 'run_precheck',
+    field: 'runtime_controls.resume_allowed',
+  });
+}
+
+function assertCancelable({ config }: WorkParts): void {
+  if (config.runtime.background.allowCancel) return;
+  throw new RuntimeError('POLICY_DENIED', 'The configuration does not allow to cancel a run.', {
+    rule_id: 'run_precheck',
+    field: 'runtime.background.allow_cancel',
+  });
+}
+
 function expiry(text: string | undefined): { expiresAt?: EpochMs } {
   if (text === undefined) return {};
   const read = parseWakeTime(text);
@@ -133,23 +147,29 @@ function nodeTurns(most: number | undefined): { maxTurnsPerInvocation?: number }
   return most === undefined ? {} : { maxTurnsPerInvocation: most };
 }
 
-/** Admits first, so that a full queue refuses before anything is recorded of the run. */
-async function enqueue(
-  parts: WorkParts,
-  caller: Caller,
-  work: { id: string; kind: BackgroundKind; create?: () => Promise<unknown> },
-): Promise<WorkAnswer> {
+type Kept = Pick<StartSessionInput, 'max_turns_per_invocation'>;
+
+/** How a run is given to the queue; every invocation of it has these turns. */
+function admitted(id: string, kind: BackgroundKind, { max_turns_per_invocation: most }: Kept): Admitted {
+  return { id, kind, ...turns(most) };
+}
+
+function refuseGiven(given: Record<string, unknown>): void {
+  const field = Object.keys(given).find((name) => given[name] !== undefined);
+  if (field === undefined) return;
+  throw new RuntimeError(
+    'INVALID_INPUT',
+    `/${field}: cannot be given to a worker; resume without background`,
+    { field: `/${field}` },
+  );
+}
+
+async function enqueue(parts: WorkParts, caller: Caller, run: Admitted): Promise<WorkAnswer> {
   assertBackground(parts);
-  await parts.queue.admit(caller, work.id, work.kind);
-  try {
-    await work.create?.();
-  } catch (thrown) {
-    const entry = await parts.queue.find(caller.tenant, work.id);
-    if (entry !== undefined)
-      await parts.queue.move(entry, { type: 'ended', how: 'failed', reason: 'not_created' });
-    throw thrown;
-  }
-  return look(parts, caller, work.id);
+  assertResumable(parts);
+  await ownRow(parts, caller, run.id);
+  await parts.queue.admit(caller, run);
+  return look(parts, caller, run.id);
 }
 
 async function startSession(
@@ -159,12 +179,13 @@ async function startSession(
   io: RuntimeIo,
 ): Promise<WorkAnswer> {
   const { execute_turn_input: executeTurnInput, background, max_turns_per_invocation: most } = input;
-  const { managed, ids } = parts;
+  const { managed, queue } = parts;
   const create = { executeTurnInput, ...expiry(input.expires_at) };
   if (background === true) {
-    const id = ids.next('ses');
-    const make = (): Promise<unknown> => managed.create(caller, { ...create, sessionId: id, as: 'queued' });
-    return enqueue(parts, caller, { id, kind: 'session', create: make });
+    assertBackground(parts);
+    const admit = (id: string): Promise<Admission> => queue.admission(caller, admitted(id, 'session', input));
+    const queued = await managed.create(caller, { ...create, as: 'queued', admit });
+    return look(parts, caller, queued.session_id);
   }
   const { session_id: id } = await managed.create(caller, create);
   await managed.run(caller, id, { ...turns(most), reason: 'created' }, io);
@@ -180,16 +201,8 @@ async function resumeSession(
   const { session_id: id, background, max_turns_per_invocation: most } = input;
   const { continuation_messages: messages, accept_unknown: acceptUnknown } = input;
   if (background === true) {
-    await ownRow(parts, caller, id);
-    if (messages !== undefined || acceptUnknown !== undefined) {
-      const field = messages === undefined ? '/accept_unknown' : '/continuation_messages';
-      throw new RuntimeError(
-        'INVALID_INPUT',
-        `${field}: cannot be given to a worker; resume without background`,
-        { field },
-      );
-    }
-    return enqueue(parts, caller, { id, kind: 'session' });
+    refuseGiven({ continuation_messages: messages, accept_unknown: acceptUnknown });
+    return enqueue(parts, caller, admitted(id, 'session', input));
   }
   const how = {
     ...turns(most),
@@ -212,8 +225,10 @@ async function startWorkflow(
   const start = { workflow, ...(sessionId === undefined ? {} : { sessionId }), ...nodeTurns(most) };
   if (input.background === true) {
     assertBackground(parts);
-    const { session_id: id } = await workflows.create(caller, start);
-    return enqueue(parts, caller, { id, kind: 'workflow' });
+    const admit = (id: string): Promise<Admission> =>
+      parts.queue.admission(caller, admitted(id, 'workflow', input));
+    const queued = await workflows.create(caller, { ...start, admit });
+    return look(parts, caller, queued.session_id);
   }
   return workflowView(parts, caller, await workflows.start(caller, start, io));
 }
@@ -226,9 +241,10 @@ async function resumeWorkflow(
 ): Promise<WorkAnswer> {
   const { session_id: id, continuation_messages_by_node_id: messages } = input;
   if (input.background === true) {
-    await ownRow(parts, caller, id);
-    return enqueue(parts, caller, { id, kind: 'workflow' });
+    refuseGiven({ continuation_messages_by_node_id: messages });
+    return enqueue(parts, caller, admitted(id, 'workflow', input));
   }
+  assertResumable(parts);
   const how = {
     ...nodeTurns(input.max_turns_per_invocation),
     ...(messages === undefined ? {} : { continuationMessagesByNodeId: messages }),
@@ -247,6 +263,7 @@ export function createWork(parts: WorkParts): ManagedWork<Caller, RuntimeIo> {
     question: (caller, approvalId, how) => openQuestion(parts, caller, approvalId, how),
     async cancel(caller, { session_id: id, reason = 'canceled by its owner' }) {
       const row = await ownRow(parts, caller, id);
+      assertCancelable(parts);
       const { status } =
         kindOfRow(row) === 'workflow'
           ? await (await parts.workflows()).cancel(caller, id, reason)

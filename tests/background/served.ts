@@ -42,7 +42,13 @@ function capability(tool: string, over: Doc): Doc {
   const server = tool === 'count' ? 'counter' : 'probe';
   return {
     ...{ description: tool, owner: 'tests', transport: 'mcp_stdio', server, tool },
-    ...{ tool_principal: `svc-${tool}`, risk_tier: 'medium', network_access: 'none', ...WRITES_FILE, ...over },
+    ...{
+      tool_principal: `svc-${tool}`,
+      risk_tier: 'medium',
+      network_access: 'none',
+      ...WRITES_FILE,
+      ...over,
+    },
   };
 }
 
@@ -160,7 +166,10 @@ export async function reconfigured(
   });
   for (const [file, change] of Object.entries(changed(at.sandbox, changes))) {
     const path = join(config, file);
-    const before = await readFile(path, 'utf8').then((text) => parse(text) as Doc, () => ({}));
+    const before = await readFile(path, 'utf8').then(
+      (text) => parse(text) as Doc,
+      () => ({}),
+    );
     await writeFile(path, stringify(change(before)));
   }
   const made = { ...at, config };
@@ -218,10 +227,7 @@ export async function answerAtTerminal(
 }
 
 /** Waits for something that another process does. */
-export async function eventually<T>(
-  what: string,
-  look: () => Promise<T | undefined | false>,
-): Promise<T> {
+export async function eventually<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
   for (const until = performance.now() + PATIENCE_MS; performance.now() < until; await pause(25)) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
@@ -262,7 +268,10 @@ interface Wire {
   onclose?: (() => void) | undefined;
 }
 
-function parameters(at: ServedPlace, flags: readonly string[]): ConstructorParameters<typeof StdioClientTransport>[0] {
+function parameters(
+  at: ServedPlace,
+  flags: readonly string[],
+): ConstructorParameters<typeof StdioClientTransport>[0] {
   const { PATH = '', HOME = '' } = process.env;
   const where = ['--workspace', at.workspace, '--config', at.config];
   return {
@@ -285,8 +294,7 @@ async function openV2(at: ServedPlace, kind: Kind, flags: readonly string[]): Pr
   const client = new Client(
     { name: 'tests', version: '1' },
     {
-      capabilities:
-        kind === 'tasks' ? { elicitation: { form: {} }, extensions: { [TASKS]: {} } } : {},
+      capabilities: kind === 'tasks' ? { elicitation: { form: {} }, extensions: { [TASKS]: {} } } : {},
       versionNegotiation: { mode: { pin: '2026-07-28' } },
     },
   );

@@ -56,26 +56,29 @@ beforeEach(() => {
 describe('admission', () => {
   verifies(['QB-02'], 'the queue is bounded, says the position, and refuses with a code', async () => {
     const positions = [];
-    for (const id of ['s1', 's2', 's3']) positions.push((await queue.admit(ANN, id, 'session')).position);
+    for (const id of ['s1', 's2', 's3'])
+      positions.push((await queue.admit(ANN, { id, kind: 'session' })).position);
     expect(positions).toEqual([0, 1, 2]);
-    await expect(queue.admit(ANN, 's4', 'session')).rejects.toMatchObject({
+    await expect(queue.admit(ANN, { id: 's4', kind: 'session' })).rejects.toMatchObject({
       code: 'TOO_BUSY',
       details: { reason: 'queue_full', queued: 3, most: 3 },
     });
-    await expect(queue.admit({ ...ANN, tenant: 'other' }, 's4', 'session')).resolves.toMatchObject({
+    await expect(
+      queue.admit({ ...ANN, tenant: 'other' }, { id: 's4', kind: 'session' }),
+    ).resolves.toMatchObject({
       position: 0,
     });
   });
 
   test('the same run is not admitted twice, and a refused one takes no place', async () => {
-    await queue.admit(ANN, 's1', 'session');
-    await expect(queue.admit(ANN, 's1', 'session')).rejects.toMatchObject({ code: 'CONFLICT' });
-    await queue.admit(ANN, 's2', 'session');
-    await expect(queue.admit(ANN, 's3', 'session')).resolves.toMatchObject({ position: 2 });
+    await queue.admit(ANN, { id: 's1', kind: 'session' });
+    await expect(queue.admit(ANN, { id: 's1', kind: 'session' })).rejects.toMatchObject({ code: 'CONFLICT' });
+    await queue.admit(ANN, { id: 's2', kind: 'session' });
+    await expect(queue.admit(ANN, { id: 's3', kind: 'session' })).resolves.toMatchObject({ position: 2 });
   });
 
   test('a foreign entry is as if absent', async () => {
-    await queue.admit(ANN, 's1', 'session');
+    await queue.admit(ANN, { id: 's1', kind: 'session' });
     await expect(queue.status(BEN, 's1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(queue.status(ANN, 's9')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
@@ -84,27 +87,27 @@ describe('admission', () => {
 describe('the worker', () => {
   verifies(['QB-01'], 'runs what was admitted in order, and each leaves the queue once', async () => {
     for (const id of ['s1', 's2', 's3']) {
-      await queue.admit(ANN, id, 'session');
+      await queue.admit(ANN, { id, kind: 'session' });
       clock.advance(1);
     }
     await workOff(worker('w1'));
     expect(ran).toEqual(['s1', 's2', 's3']);
     expect((await queue.status(ANN, 's2')).status).toBe('completed');
-    for (const id of ['s4', 's5', 's6']) await queue.admit(ANN, id, 'session'); // all three places are free again
+    for (const id of ['s4', 's5', 's6']) await queue.admit(ANN, { id, kind: 'session' }); // all three places are free again
     clock.advance(3_600_000);
     await workOff(worker('w1'));
     expect(ran.filter((id) => id === 's1')).toHaveLength(1);
   });
 
   test('two workers share the work', async () => {
-    for (const id of ['s1', 's2', 's3']) await queue.admit(ANN, id, 'session');
+    for (const id of ['s1', 's2', 's3']) await queue.admit(ANN, { id, kind: 'session' });
     const [one, two] = [worker('w1'), worker('w2')];
     await Promise.all([workOff(one), workOff(two)]);
     expect(ran.toSorted()).toEqual(['s1', 's2', 's3']);
   });
 
   verifies(['QB-08'], 'a run whose worker died is taken again, one whose worker lives is not', async () => {
-    await queue.admit(ANN, 's1', 'session');
+    await queue.admit(ANN, { id: 's1', kind: 'session' });
     const release: (() => void)[] = [];
     const hanging: Runs = {
       ...runs,
@@ -127,7 +130,7 @@ describe('the worker', () => {
   });
 
   test('a run that always brings its worker down is given up', async () => {
-    await queue.admit(ANN, 's1', 'session');
+    await queue.admit(ANN, { id: 's1', kind: 'session' });
     const dying: Runs = { ...runs, advance: () => Promise.reject(new RuntimeError('STORE_UNAVAILABLE')) };
     for (let take = 0; take <= 11; take++) {
       await workOff(worker('w1', { runs: dying }));
@@ -138,7 +141,7 @@ describe('the worker', () => {
   });
 
   test('a parked run goes on when it is nudged, at the latest at its time, and never before', async () => {
-    await queue.admit(ANN, 's1', 'session');
+    await queue.admit(ANN, { id: 's1', kind: 'session' });
     const until = clock.now() + 10_000;
     answers.set('s1', [
       { type: 'parked', why: 'approval', until },
@@ -158,7 +161,7 @@ describe('the worker', () => {
   });
 
   test('an answer that comes between the run and its parking is not lost', async () => {
-    await queue.admit(ANN, 's1', 'session');
+    await queue.admit(ANN, { id: 's1', kind: 'session' });
     answers.set('s1', [{ type: 'parked', why: 'approval', until: clock.now() + 10_000 }]);
     ready.add('s1');
     await workOff(worker('w1'));
@@ -169,7 +172,7 @@ describe('the worker', () => {
     { partial: ['QB-05'] },
     'an entry is canceled while it waits, and is then never taken',
     async () => {
-      await queue.admit(ANN, 's1', 'session');
+      await queue.admit(ANN, { id: 's1', kind: 'session' });
       const { entry } = await queue.status(ANN, 's1');
       await queue.move(entry, { type: 'ended', how: 'canceled', reason: 'operator' });
       await workOff(worker('w1'));

@@ -30,6 +30,8 @@ export interface Entry {
   kind: BackgroundKind;
   ticket: number;
   admittedAt: EpochMs;
+  /** Turns of each invocation that a worker makes of it; absent: as many as one has by default. */
+  maxTurns?: number;
   state: EntryState;
 }
 
@@ -89,18 +91,21 @@ function stateFromJson(json: JsonObject): EntryState {
 }
 
 export function entryToJson(entry: Entry): JsonObject {
-  const { kind, ticket, admittedAt, state } = entry;
-  return { kind, ticket, admitted_at: admittedAt, state: stateToJson(state) };
+  const { kind, ticket, admittedAt, maxTurns, state } = entry;
+  const bound = maxTurns === undefined ? {} : { max_turns: maxTurns };
+  return { kind, ticket, admitted_at: admittedAt, ...bound, state: stateToJson(state) };
 }
 
 export function entryFromJson(owner: Pick<Entry, 'id' | 'tenant' | 'principal'>, body: JsonObject): Entry {
-  const state = body.state;
+  const { state } = body;
+  const maxTurns = numberAt(body, 'max_turns');
   const isObject = typeof state === 'object' && state !== null && !Array.isArray(state);
   return {
     ...owner,
     kind: body.kind === 'workflow' ? 'workflow' : 'session',
     ticket: numberAt(body, 'ticket') ?? 0,
     admittedAt: numberAt(body, 'admitted_at') ?? 0,
+    ...(maxTurns === undefined ? {} : { maxTurns }),
     state: stateFromJson(isObject ? state : {}),
   };
 }

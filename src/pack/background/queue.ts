@@ -1,9 +1,13 @@
 // Owns the queue of background runs: bounded admission, position, and every move of an entry, each one commit. A timer
 // stands for each entry, so that a run whose worker died is given out again.
+//
+// Q1  A run that is started in the background is recorded in the commit that admits it: a refused one leaves nothing, and
+//     nothing is recorded that nobody will run.
+// Q2  An entry of another principal is answered like none.
 import type { Clock, EpochMs } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { Caller } from '../../kernel/identity.ts';
-import type { Commit, Store, StoredRow, TimerWrite } from '../../store/contract.ts';
+import type { Commit, CommitResult, Store, StoredRow, TimerWrite } from '../../store/contract.ts';
 import { entryFromJson, entryStatus, entryToJson, moveEntry } from './entry.ts';
 import type { BackgroundKind, Entry, EntryEvent, EntryStatus } from './entry.ts';
 
@@ -19,9 +23,23 @@ export interface Queued {
   position?: number;
 }
 
+export interface Admitted {
+  id: string;
+  kind: BackgroundKind;
+  maxTurns?: number;
+}
+
+/** What admits a run, to be committed with its first records (Q1), and what a refusal of that commit means. */
+export interface Admission {
+  commit: Commit;
+  /** TOO_BUSY or CONFLICT when it was the caller's queue that refused; undefined when it was something else. */
+  refusal(refused: CommitResult): RuntimeError | undefined;
+}
+
 export interface Queue {
-  /** One commit; a run that ended may be admitted anew. Throws TOO_BUSY when the queue is full. */
-  admit(caller: Caller, id: string, kind: BackgroundKind): Promise<Queued>;
+  admission(caller: Caller, run: Admitted): Promise<Admission>;
+  /** One commit for a run that is recorded already; one that ended may be admitted anew. Throws TOO_BUSY, CONFLICT. */
+  admit(caller: Caller, run: Admitted): Promise<Queued>;
   /** Throws NOT_FOUND alike for foreign and absent entries. */
   status(caller: Caller, id: string): Promise<Queued & { entry: Entry }>;
   find(tenant: string, id: string): Promise<Entry | undefined>;
@@ -96,6 +114,33 @@ function full(depth: number, most: number): RuntimeError {
   });
 }
 
+function inQueue(id: string): RuntimeError {
+  return new RuntimeError('CONFLICT', 'This run is in the queue, or a worker has it.', { session_id: id });
+}
+
+/** What a refused commit says of the queue; of a foreign entry it says nothing (Q2). */
+function refusalOf(
+  refused: CommitResult,
+  { entry, isForeign }: { entry: Entry; isForeign: boolean },
+): RuntimeError | undefined {
+  if (refused.ok || isForeign) return undefined;
+  if (refused.refused === 'counter' && refused.key === depthKey(entry.tenant)) {
+    return full(refused.value, refused.max);
+  }
+  return refused.refused === 'row' && refused.kind === 'queue' ? inQueue(entry.id) : undefined;
+}
+
+/** Two commits as one; everything of both, or nothing. */
+export function together(one: Commit, other: Commit = {}): Commit {
+  const both = <T>(a: T[] = [], b: T[] = []): T[] => [...a, ...b];
+  return {
+    ...one,
+    rows: both(one.rows, other.rows),
+    counters: both(one.counters, other.counters),
+    timers: both(one.timers, other.timers),
+  };
+}
+
 export function createQueue({ store, clock, maxQueued }: QueueDeps): Queue {
   const show = async (entry: Entry): Promise<Queued> => {
     const status = entryStatus(entry.state);
@@ -107,35 +152,43 @@ export function createQueue({ store, clock, maxQueued }: QueueDeps): Queue {
     return row === undefined ? undefined : { entry: entryOf(row), version: row.version };
   };
 
-  return {
-    async admit({ tenant, principal }, id, kind) {
-      // Tickets only order the queue; one that is not used leaves a gap and harms nothing.
-      const drawn = await store.commit({ counters: [{ key: ticketKey(tenant), add: 1 }] });
-      const ticket = drawn.ok ? (drawn.counters.get(ticketKey(tenant)) ?? 0) : 0;
-      const now = clock.now();
-      const state = { at: 'queued' } as const;
-      const entry: Entry = { id, tenant, principal, kind, ticket, admittedAt: now, state };
-      const before = await find(tenant, id);
-      const isOver = before?.entry.state.at === 'ended' && before.entry.principal === principal;
-      const admitted = await store.commit({
+  const admission = async (caller: Caller, run: Admitted): Promise<Admission> => {
+    const { tenant, principal } = caller;
+    const before = await find(tenant, run.id);
+    const isForeign = before !== undefined && before.entry.principal !== principal;
+    // Tickets only order the queue; one that is not used leaves a gap and harms nothing.
+    const drawn = await store.commit({ counters: [{ key: ticketKey(tenant), add: 1 }] });
+    const ticket = drawn.ok ? (drawn.counters.get(ticketKey(tenant)) ?? 0) : 0;
+    const now = clock.now();
+    const entry: Entry = { ...run, tenant, principal, ticket, admittedAt: now, state: { at: 'queued' } };
+    const isOver = before?.entry.state.at === 'ended' && !isForeign;
+    return {
+      commit: {
         counters: [{ key: depthKey(tenant), add: 1, max: maxQueued }],
         rows: [{ row: rowOf(entry, now), when: isOver ? { version: before.version } : 'absent' }],
         timers: [timerOf(entry, now)],
-      });
-      if (!admitted.ok) {
-        if (admitted.refused === 'counter') throw full(admitted.value, admitted.max);
-        throw new RuntimeError('CONFLICT', 'This run is in the queue, or a worker has it.', {
-          session_id: id,
-        });
-      }
-      return show(entry);
+      },
+      refusal: (refused) => refusalOf(refused, { entry, isForeign }),
+    };
+  };
+
+  const status: Queue['status'] = async (caller, id) => {
+    const found = await find(caller.tenant, id);
+    if (found?.entry.principal !== caller.principal) throw notFound(id);
+    return { ...(await show(found.entry)), entry: found.entry };
+  };
+
+  return {
+    admission,
+
+    async admit(caller, run) {
+      const { commit, refusal } = await admission(caller, run);
+      const done = await store.commit(commit);
+      if (!done.ok) throw refusal(done) ?? notFound(run.id);
+      return status(caller, run.id);
     },
 
-    async status(caller, id) {
-      const found = await find(caller.tenant, id);
-      if (found?.entry.principal !== caller.principal) throw notFound(id);
-      return { ...(await show(found.entry)), entry: found.entry };
-    },
+    status,
 
     async find(tenant, id) {
       return (await find(tenant, id))?.entry;

@@ -11,14 +11,19 @@ import type { Queue } from './queue.ts';
 /** How far one invocation of a run came. */
 export type Advanced = Extract<EntryEvent, { type: 'parked' | 'ended' }>;
 
+export interface BackgroundRun {
+  tenant: string;
+  principal: string;
+  id: string;
+  kind: BackgroundKind;
+  maxTurns?: number;
+}
+
 export interface Runs {
   /** Carries a run on until it waits or ends. Throws CONFLICT while another process holds it. */
-  advance(
-    run: { tenant: string; principal: string; id: string; kind: BackgroundKind },
-    signal: AbortSignal,
-  ): Promise<Advanced>;
+  advance(run: BackgroundRun, signal: AbortSignal): Promise<Advanced>;
   /** Whether what a parked run waited for has come, e.g. between its answer and its parking. */
-  isReady(run: { tenant: string; principal: string; id: string; kind: BackgroundKind }): Promise<boolean>;
+  isReady(run: BackgroundRun): Promise<boolean>;
   /** A wake time came. Answers whether the timer is done with. */
   wake(timer: { tenant: string; payload: JsonObject }, signal: AbortSignal): Promise<'done' | 'later'>;
 }
@@ -66,8 +71,8 @@ async function runEntry(room: Room, entry: Entry): Promise<void> {
     await queue.move(taken, { type: 'ended', how: 'failed', reason: 'recovery_exhausted' });
     return;
   }
-  const { tenant, principal, id, kind } = taken;
-  const run = { tenant, principal, id, kind };
+  const { tenant, principal, id, kind, maxTurns } = taken;
+  const run = { tenant, principal, id, kind, ...(maxTurns === undefined ? {} : { maxTurns }) };
   await queue.move(taken, await runs.advance(run, room.ending.signal));
   if (await runs.isReady(run)) await queue.nudge(tenant, id);
 }

@@ -2,6 +2,7 @@
 // the process, and goes on by the same path that ran it. Documents are snake case, as on the wire.
 import type { EpochMs } from '../../base/clock.ts';
 import type { Caller } from '../../kernel/identity.ts';
+import type { Admission } from '../background/queue.ts';
 import type { LoopError } from '../loop/client-port.ts';
 import type { HistoryEntry } from '../loop/loop.ts';
 import type { RequestedTool, TurnInput, TurnMessage, TurnOutput } from '../turn/contract.ts';
@@ -88,6 +89,8 @@ export interface CreateManaged {
   parent?: ManagedParent;
   /** queued: admitted for a worker; active (default): whoever created it runs it. */
   as?: 'queued' | 'active';
+  /** Its place in the queue, taken in the commit that records it. */
+  admit?: (id: string) => Promise<Admission>;
   /** The session may not go on after this time. */
   expiresAt?: EpochMs;
 }

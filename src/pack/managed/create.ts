@@ -1,6 +1,7 @@
 // Owns the birth of a managed session: its input is judged whole, and then it is there in one commit, or not at all.
 import { RuntimeError } from '../../base/errors.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
+import { together } from '../background/queue.ts';
 import { TASK_TYPE } from '../records.ts';
 import { sessionChainOf, sessionNotFound } from '../sessions/sessions.ts';
 import { assertPrecheck } from '../turn/authorize.ts';
@@ -74,8 +75,12 @@ export async function createManaged(
     ...(parent === undefined ? {} : { parent }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   };
-  const done = await deps.store.commit(admissionCommit({ facts, context, input: turn, as, managed }));
+  const place = await input.admit?.(facts.id);
+  const born = admissionCommit({ facts, context, input: turn, as, managed });
+  const done = await deps.store.commit(together(born, place?.commit));
   if (done.ok) return { session_id: facts.id, run_id: context.runId };
+  const refusal = place?.refusal(done);
+  if (refusal !== undefined) throw refusal;
   // Somebody created it in between.
   const other = await existing(room, caller, facts.id);
   if (other === undefined) throw sessionNotFound(facts.id);

@@ -5,6 +5,7 @@ import type { Ids } from '../../base/ids.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { ChainKey, Store } from '../../store/contract.ts';
+import type { Admission } from '../background/queue.ts';
 import type { LoopError } from '../loop/client-port.ts';
 import type { Continuation, ManagedResult, ManagedSessions } from '../managed/contract.ts';
 import type { RequestedTool, TurnMessage } from '../turn/contract.ts';
@@ -65,6 +66,8 @@ export interface StartWorkflow {
   /** Absent: the definition's, or a new one. The same id with the same definition goes on; with another it is a CONFLICT. */
   sessionId?: string;
   maxTurnsPerInvocation?: number;
+  /** Its place in the queue, taken in the commit that records it. */
+  admit?: (id: string) => Promise<Admission>;
 }
 
 export interface ResumeWorkflow {

@@ -4,6 +4,8 @@ import { digestJson } from '../../base/digest.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { Append } from '../../store/contract.ts';
+import { together } from '../background/queue.ts';
+import type { Admission } from '../background/queue.ts';
 import { textAt } from '../records.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
@@ -60,11 +62,12 @@ function startEvidence(facts: WorkflowFacts, definition: WorkflowDefinition): Js
   };
 }
 
-/** Records the start. Undefined when the id is already in use. */
+/** Records the start, and with it its place in the queue. Undefined when the id is already in use. */
 async function birth(
   deps: WorkflowDeps,
   facts: WorkflowFacts,
   definition: WorkflowDefinition,
+  place: Admission | undefined,
 ): Promise<HeldWorkflow | undefined> {
   const chain = sessionChainOf(facts.caller.tenant, facts.id);
   const evidence = startEvidence(facts, definition);
@@ -75,8 +78,12 @@ async function birth(
   const at = facts.startedAt;
   const append: Append = { chain, when: { seq: 0 }, type: 'workflow_started', at, evidence, sealed };
   const row = { ...workflowRow(facts, definition, state, at), when: 'absent' as const };
-  const done = await deps.store.commit({ appends: [append], rows: [row] });
-  return done.ok ? { chain, facts, definition, state } : undefined;
+  const done = await deps.store.commit(together({ appends: [append], rows: [row] }, place?.commit));
+  if (done.ok) return { chain, facts, definition, state };
+  const isNew = (await deps.store.head(chain)) === undefined;
+  const refusal = isNew ? place?.refusal(done) : undefined;
+  if (refusal !== undefined) throw refusal;
+  return undefined;
 }
 
 async function parsed({ workflow }: StartWorkflow): Promise<WorkflowDefinition> {
@@ -96,12 +103,18 @@ async function begin({ deps }: Room, caller: Caller, input: StartWorkflow): Prom
   const id = input.sessionId ?? definition.session_id ?? deps.ids.next('ses');
   const definitionDigest = digestJson(definition as unknown as JsonObject);
   const facts: WorkflowFacts = { id, caller, startedAt: deps.clock.now(), definitionDigest };
-  const born = await birth(deps, facts, definition);
+  const place = await input.admit?.(id);
+  const born = await birth(deps, facts, definition, place);
   const held = born ?? (await findWorkflow(deps.store, caller.tenant, id));
   const isSame =
     held?.facts.caller.principal === caller.principal && held.facts.definitionDigest === definitionDigest;
   if (held === undefined || !isSame) {
     throw new RuntimeError('CONFLICT', `The session id ${id.slice(0, 80)} is in use.`, { session_id: id });
+  }
+  if (born === undefined && place !== undefined && held.state.end === undefined) {
+    const done = await deps.store.commit(place.commit);
+    const refusal = place.refusal(done);
+    if (refusal !== undefined) throw refusal;
   }
   return held;
 }

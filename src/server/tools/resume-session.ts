@@ -31,8 +31,7 @@ export const resumeSession: AgentTool = agentTool({
   input,
   output: orError(WORK_ANSWER),
   async run(asked, call) {
-    const here =
-      asked.continuation_messages !== undefined || asked.accept_unknown !== undefined;
+    const here = asked.continuation_messages !== undefined || asked.accept_unknown !== undefined;
     const run = (how: typeof asked) => call.runtime.resumeSession(call.caller, how, call.io);
     return workResult(asked, call, { run, here });
   },

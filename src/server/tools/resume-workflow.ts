@@ -26,8 +26,7 @@ export const resumeWorkflow: AgentTool = agentTool({
   input,
   output: orError(WORK_ANSWER),
   async run(asked, call) {
-    const here =
-      asked.continuation_messages_by_node_id !== undefined;
+    const here = asked.continuation_messages_by_node_id !== undefined;
     const run = (how: typeof asked) => call.runtime.resumeWorkflow(call.caller, how, call.io);
     return workResult(asked, call, { run, here });
   },
