@@ -49,7 +49,7 @@ type Stopped =
   | { kind: 'approval_required' }
   | { kind: 'scheduled'; next_wake_at: string }
   | { kind: 'suspended' | 'canceled' | 'expired'; reason: string }
-  | { kind: 'error'; error: { code: string }; over: boolean };
+  | { kind: 'error'; error: { code: string }; wakeAt?: string };
 
 function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: boolean }): Advanced {
   switch (result.kind) {
@@ -69,9 +69,10 @@ function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: bool
     case 'expired':
       return ended('failed', `expired: ${result.reason}`);
     case 'error':
-      return result.over
+      // Of one branch: the others go on at their times, and what only a person can resume is over for a worker.
+      return result.wakeAt === undefined
         ? ended('failed', result.error.code)
-        : { type: 'parked', why: 'approval', until: at.look };
+        : { type: 'parked', why: 'time', until: Date.parse(result.wakeAt) };
   }
 }
 
@@ -95,7 +96,6 @@ async function standing(
 }
 
 interface Waits {
-  open: number;
   answered: number;
   /** When to look for answers next. */
   look: EpochMs;
@@ -107,7 +107,7 @@ async function waits(deps: RunsDeps, caller: Caller, run: BackgroundRun): Promis
   const approvals = await Promise.all(ids.map((id) => deps.approvalFor(run.tenant, id)));
   const open = approvals.flatMap((one) => (one?.state === 'pending' ? [now - one.subject.requestedAt] : []));
   const wait = Math.min(Math.max(Math.max(0, ...open) / 4, SOONEST_LOOK_MS), LATEST_LOOK_MS);
-  return { open: open.length, answered: ids.length - open.length, look: now + wait };
+  return { answered: ids.length - open.length, look: now + wait };
 }
 
 async function invoke(
@@ -119,21 +119,21 @@ async function invoke(
   const { maxTurns } = run;
   if (run.kind === 'workflow') {
     const how = maxTurns === undefined ? {} : { maxTurnsPerInvocation: maxTurns };
-    return (await deps.workflows()).resume(caller, run.id, how, { signal });
+    const result = await (await deps.workflows()).resume(caller, run.id, how, { signal });
+    const [wakeAt] = result.waiting_nodes
+      .flatMap((one) => (one.needs === 'time' ? [one.wake_at] : []))
+      .sort();
+    return result.kind === 'error' && wakeAt !== undefined ? { ...result, wakeAt } : result;
   }
   const status = await deps.managed.status(caller, run.id);
   const reason = status === 'queued' ? 'created' : status === 'waiting_approval' ? 'approval' : 'wakeup';
   const how: RunManaged = { reason, ...(maxTurns === undefined ? {} : { maxTurns }) };
-  const result = await deps.managed.run(caller, run.id, how, { signal });
-  return result.kind === 'error' ? { ...result, over: true } : result;
+  return deps.managed.run(caller, run.id, how, { signal });
 }
 
 async function advance(deps: RunsDeps, run: BackgroundRun, signal: AbortSignal): Promise<Advanced> {
   const caller = deps.callerOf(run.tenant, run.principal);
   if (caller === undefined) return ended('failed', 'the configuration no longer knows this principal');
-  const before = await waits(deps, caller, run);
-  if (before.open > 0 && before.answered === 0)
-    return { type: 'parked', why: 'approval', until: before.look };
   const result = await invoke(deps, caller, run, signal);
   const { look } = await waits(deps, caller, run);
   return after(result, deps.clock.now(), { look, stopped: signal.aborted });
@@ -164,12 +164,11 @@ export function createRuns(deps: RunsDeps): Runs {
         return refused(deps.clock.now(), { thrown, stopped: signal.aborted });
       }
     },
-    async isReady(run) {
-      const entry = await deps.queue.find(run.tenant, run.id);
+    async stillWaits(run) {
       const caller = deps.callerOf(run.tenant, run.principal);
-      if (entry?.state.at !== 'parked' || entry.state.why !== 'approval' || caller === undefined)
-        return false;
-      return (await waits(deps, caller, run)).answered > 0;
+      if (caller === undefined) return undefined;
+      const { answered, look } = await waits(deps, caller, run);
+      return answered > 0 ? undefined : { type: 'parked', why: 'approval', until: look };
     },
     async wake({ tenant, payload }, signal) {
       await (await deps.workflows()).wake(tenant, payload, { signal });

@@ -13,7 +13,7 @@ import { onTestFinished } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { createContext } from '../../src/cli/context.ts';
-import { localAnswerer, osPrincipal } from '../../src/cli/identity.ts';
+import { localAnswerer } from '../../src/cli/identity.ts';
 import { withStore } from '../../src/cli/open-store.ts';
 import type { Printer } from '../../src/cli/print.ts';
 import { loadAny, loadTrusted, openTrustStore } from '../../src/cli/trusted-config.ts';
@@ -22,7 +22,8 @@ import { MAIN, run } from '../cli/harness.ts';
 import type { Place, Ran } from '../cli/harness.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const PATIENCE_MS = 20_000;
+// Longer than a timer that a dead process had taken.
+const PATIENCE_MS = 25_000;
 export const TASKS = 'io.modelcontextprotocol/tasks';
 
 export interface ServedPlace extends Place {
@@ -77,6 +78,7 @@ function script(sandbox: string): Doc {
 
 export interface ConfigChanges {
   principal?: string;
+  roles?: string[];
   background?: Doc;
   controls?: Doc;
 }
@@ -95,8 +97,12 @@ function changed(sandbox: string, changes: ConfigChanges): Record<string, (file:
     'servers.yaml': () => ({ servers: { probe: server, counter: server } }),
     'identity.yaml': ({ identity }) => {
       const { stdio } = identity as { stdio: Doc };
-      const named = changes.principal === undefined ? {} : { principal: changes.principal };
-      return { identity: { ...(identity as Doc), stdio: { ...stdio, ...named } } };
+      const { principal, roles } = changes;
+      const who = {
+        ...(principal === undefined ? {} : { principal }),
+        ...(roles === undefined ? {} : { roles }),
+      };
+      return { identity: { ...(identity as Doc), stdio: { ...stdio, ...who } } };
     },
     'runtime-controls.yaml': ({ runtime_controls: controls }) => ({
       runtime_controls: { ...(controls as Doc), ...changes.controls },
@@ -184,11 +190,14 @@ let lock: string | undefined;
 export async function servedPlace(changes: ConfigChanges = {}): Promise<ServedPlace> {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'served-')));
   onTestFinished(() => rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
-  const bare = { workspace: join(root, 'work'), state: join(root, 'state'), sandbox: join(root, 'work/box') };
+  const bare = {
+    workspace: join(root, 'work'),
+    state: join(root, 'state'),
+    sandbox: join(root, 'work', 'sandbox'),
+  };
   await mkdir(join(bare.workspace, '.agent-runtime'), { recursive: true });
   await mkdir(bare.sandbox);
-  const changes0 = { ...changes, principal: changes.principal ?? osPrincipal() };
-  const at = await reconfigured({ ...bare, sandbox: join(bare.workspace, 'sandbox') }, 'config', changes0);
+  const at = await reconfigured(bare, 'config', changes);
   const file = join(bare.workspace, '.agent-runtime', 'tools.lock.json');
   if (lock !== undefined) await writeFile(file, lock);
   else {
@@ -228,9 +237,11 @@ export async function answerAtTerminal(
 
 /** Waits for something that another process does. */
 export async function eventually<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
-  for (const until = performance.now() + PATIENCE_MS; performance.now() < until; await pause(25)) {
+  const until = performance.now() + PATIENCE_MS;
+  while (performance.now() < until) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
+    await pause(25);
   }
   throw new Error(`never happened: ${what}`);
 }
@@ -298,7 +309,9 @@ async function openV2(at: ServedPlace, kind: Kind, flags: readonly string[]): Pr
       versionNegotiation: { mode: { pin: '2026-07-28' } },
     },
   );
-  if (kind === 'tasks') client.setRequestHandler('elicitation/create', () => ({ action: 'cancel' as const }));
+  if (kind === 'tasks') {
+    client.setRequestHandler('elicitation/create', () => ({ action: 'cancel' as const }));
+  }
   const transport = new StdioClientTransport(parameters(at, flags));
   await client.connect(transport);
   return {
@@ -311,12 +324,12 @@ async function openV2(at: ServedPlace, kind: Kind, flags: readonly string[]): Pr
 
 async function openV1(at: ServedPlace, flags: readonly string[]): Promise<Opened> {
   const client = new V1Client({ name: 'tests', version: '1' }, { capabilities: {} });
-  const transport = new V1StdioClientTransport(parameters(at, flags) as never);
-  await client.connect(transport as never);
+  const transport = new V1StdioClientTransport(parameters(at, flags));
+  await client.connect(transport);
   return {
     transport: transport as unknown as Wire,
     callTool: (name, args) => client.callTool({ name, arguments: args }),
-    request: (method, params) => client.request({ method, params } as never, z.looseObject({}) as never),
+    request: (method, params) => client.request({ method, params }, z.looseObject({}) as never),
     close: () => client.close(),
   };
 }
@@ -328,7 +341,7 @@ export async function serve(at: ServedPlace, kind: Kind, flags: readonly string[
   const results: Doc[] = [];
   const take = transport.onmessage;
   transport.onmessage = ((message: JSONRPCMessage, extra: never) => {
-    if ('result' in message) results.push(message.result as Doc);
+    if ('result' in message) results.push(message.result);
     take?.(message as never, extra);
   }) as never;
   const pid = transport.pid ?? 0;

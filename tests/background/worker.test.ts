@@ -19,16 +19,22 @@ let clock: FakeClock;
 let store: Store;
 let queue: Queue;
 let ran: string[];
+let looked: string[];
 let answers: Map<string, Advanced[]>;
 let ready: Set<string>;
 let alive: Set<string>;
 
 const runs: Runs = {
   advance({ id }) {
+    if (ran.includes(id)) ready.delete(id); // what it was waiting for is used by the run after it
     ran.push(id);
     return Promise.resolve(answers.get(id)?.shift() ?? COMPLETED);
   },
-  isReady: ({ id }) => Promise.resolve(ready.delete(id)),
+  stillWaits({ id }) {
+    if (ready.has(id)) return Promise.resolve(undefined);
+    looked.push(id);
+    return Promise.resolve({ type: 'parked', why: 'approval', until: clock.now() + 10_000 });
+  },
   wake: () => Promise.resolve('done'),
 };
 
@@ -48,6 +54,7 @@ beforeEach(() => {
   store = createMemoryStore({ ids });
   queue = createQueue({ store, clock, maxQueued: 3 });
   ran = [];
+  looked = [];
   answers = new Map();
   ready = new Set();
   alive = new Set();
@@ -118,11 +125,11 @@ describe('the worker', () => {
     };
     await worker('w1', { runs: hanging }).tick();
     await expect.poll(() => ran).toEqual(['s1']);
-    clock.advance(61_000);
+    clock.advance(16_000);
     await workOff(worker('w2'));
     expect(ran).toEqual(['s1']);
     alive.delete('w1');
-    clock.advance(61_000);
+    clock.advance(16_000);
     await workOff(worker('w2'));
     expect(ran).toEqual(['s1', 's1']);
     expect((await queue.status(ANN, 's1')).status).toBe('completed');
@@ -134,30 +141,41 @@ describe('the worker', () => {
     const dying: Runs = { ...runs, advance: () => Promise.reject(new RuntimeError('STORE_UNAVAILABLE')) };
     for (let take = 0; take <= 11; take++) {
       await workOff(worker('w1', { runs: dying }));
-      clock.advance(61_000);
+      clock.advance(16_000);
     }
     const { entry } = await queue.status(ANN, 's1');
     expect(entry.state).toEqual({ at: 'ended', how: 'failed', reason: 'recovery_exhausted' });
   });
 
-  test('a parked run goes on when it is nudged, at the latest at its time, and never before', async () => {
+  test('a run that waits for time goes on at it, and never before', async () => {
     await queue.admit(ANN, { id: 's1', kind: 'session' });
-    const until = clock.now() + 10_000;
-    answers.set('s1', [
-      { type: 'parked', why: 'approval', until },
-      { type: 'parked', why: 'approval', until: until + 10_000 },
-    ]);
+    answers.set('s1', [{ type: 'parked', why: 'time', until: clock.now() + 10_000 }]);
     const one = worker('w1');
     await workOff(one);
     clock.advance(9_999);
     await workOff(one);
     expect(ran).toEqual(['s1']);
+    clock.advance(1);
+    await workOff(one);
+    expect(ran).toEqual(['s1', 's1']);
+  });
+
+  test('a run that waits for a person is only looked at until there is an answer, and goes on when nudged', async () => {
+    await queue.admit(ANN, { id: 's1', kind: 'session' });
+    answers.set('s1', [{ type: 'parked', why: 'approval', until: clock.now() + 10_000 }]);
+    const one = worker('w1');
+    await workOff(one);
+    const afterRun = looked.length;
+    clock.advance(10_000);
+    await workOff(one);
+    expect(looked).toHaveLength(afterRun + 1);
+    expect(ran).toEqual(['s1']);
+    ready.add('s1');
+    await workOff(one);
+    expect(ran).toEqual(['s1']);
     await queue.nudge('acme', 's1');
     await workOff(one);
     expect(ran).toEqual(['s1', 's1']);
-    clock.advance(10_001);
-    await workOff(one);
-    expect(ran).toEqual(['s1', 's1', 's1']);
   });
 
   test('an answer that comes between the run and its parking is not lost', async () => {

@@ -46,9 +46,9 @@ export function moveEntry(state: EntryState, event: EntryEvent): EntryState | un
     case 'taken':
       return { at: 'running', instance: event.instance, takes: takes + 1 };
     case 'parked':
-      return state.at === 'running'
-        ? { at: 'parked', why: event.why, until: event.until, takes: 0 }
-        : undefined;
+      return state.at === 'queued'
+        ? undefined
+        : { at: 'parked', why: event.why, until: event.until, takes: 0 };
     case 'ended':
       return { at: 'ended', how: event.how, reason: event.reason };
   }

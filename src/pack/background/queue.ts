@@ -33,7 +33,7 @@ export interface Admitted {
 export interface Admission {
   commit: Commit;
   /** TOO_BUSY or CONFLICT when it was the caller's queue that refused; undefined when it was something else. */
-  refusal(refused: CommitResult): RuntimeError | undefined;
+  refusal: (refused: CommitResult) => RuntimeError | undefined;
 }
 
 export interface Queue {
@@ -141,48 +141,56 @@ export function together(one: Commit, other: Commit = {}): Commit {
   };
 }
 
-export function createQueue({ store, clock, maxQueued }: QueueDeps): Queue {
+async function findEntry(
+  store: Store,
+  tenant: string,
+  id: string,
+): Promise<{ entry: Entry; version: number } | undefined> {
+  const row = await store.row('queue', tenant, id);
+  return row === undefined ? undefined : { entry: entryOf(row), version: row.version };
+}
+
+async function admissionOf(
+  { store, clock, maxQueued }: QueueDeps,
+  { tenant, principal }: Caller,
+  run: Admitted,
+): Promise<Admission> {
+  const before = await findEntry(store, tenant, run.id);
+  const isForeign = before !== undefined && before.entry.principal !== principal;
+  // Tickets only order the queue; one that is not used leaves a gap and harms nothing.
+  const drawn = await store.commit({ counters: [{ key: ticketKey(tenant), add: 1 }] });
+  const ticket = drawn.ok ? (drawn.counters.get(ticketKey(tenant)) ?? 0) : 0;
+  const now = clock.now();
+  const entry: Entry = { ...run, tenant, principal, ticket, admittedAt: now, state: { at: 'queued' } };
+  const isOver = before?.entry.state.at === 'ended' && !isForeign;
+  return {
+    commit: {
+      counters: [{ key: depthKey(tenant), add: 1, max: maxQueued }],
+      rows: [{ row: rowOf(entry, now), when: isOver ? { version: before.version } : 'absent' }],
+      timers: [timerOf(entry, now)],
+    },
+    refusal: (refused) => refusalOf(refused, { entry, isForeign }),
+  };
+}
+
+export function createQueue(deps: QueueDeps): Queue {
+  const { store, clock } = deps;
   const show = async (entry: Entry): Promise<Queued> => {
     const status = entryStatus(entry.state);
     return status === 'queued' ? { status, position: await positionOf(store, entry) } : { status };
   };
 
-  const find = async (tenant: string, id: string): Promise<{ entry: Entry; version: number } | undefined> => {
-    const row = await store.row('queue', tenant, id);
-    return row === undefined ? undefined : { entry: entryOf(row), version: row.version };
-  };
-
-  const admission = async (caller: Caller, run: Admitted): Promise<Admission> => {
-    const { tenant, principal } = caller;
-    const before = await find(tenant, run.id);
-    const isForeign = before !== undefined && before.entry.principal !== principal;
-    // Tickets only order the queue; one that is not used leaves a gap and harms nothing.
-    const drawn = await store.commit({ counters: [{ key: ticketKey(tenant), add: 1 }] });
-    const ticket = drawn.ok ? (drawn.counters.get(ticketKey(tenant)) ?? 0) : 0;
-    const now = clock.now();
-    const entry: Entry = { ...run, tenant, principal, ticket, admittedAt: now, state: { at: 'queued' } };
-    const isOver = before?.entry.state.at === 'ended' && !isForeign;
-    return {
-      commit: {
-        counters: [{ key: depthKey(tenant), add: 1, max: maxQueued }],
-        rows: [{ row: rowOf(entry, now), when: isOver ? { version: before.version } : 'absent' }],
-        timers: [timerOf(entry, now)],
-      },
-      refusal: (refused) => refusalOf(refused, { entry, isForeign }),
-    };
-  };
-
-  const status: Queue['status'] = async (caller, id) => {
-    const found = await find(caller.tenant, id);
+  const status = async (caller: Caller, id: string): Promise<Queued & { entry: Entry }> => {
+    const found = await findEntry(store, caller.tenant, id);
     if (found?.entry.principal !== caller.principal) throw notFound(id);
     return { ...(await show(found.entry)), entry: found.entry };
   };
 
   return {
-    admission,
+    admission: (caller, run) => admissionOf(deps, caller, run),
 
     async admit(caller, run) {
-      const { commit, refusal } = await admission(caller, run);
+      const { commit, refusal } = await admissionOf(deps, caller, run);
       const done = await store.commit(commit);
       if (!done.ok) throw refusal(done) ?? notFound(run.id);
       return status(caller, run.id);
@@ -191,11 +199,11 @@ export function createQueue({ store, clock, maxQueued }: QueueDeps): Queue {
     status,
 
     async find(tenant, id) {
-      return (await find(tenant, id))?.entry;
+      return (await findEntry(store, tenant, id))?.entry;
     },
 
     async move({ tenant, id }, event) {
-      const found = await find(tenant, id);
+      const found = await findEntry(store, tenant, id);
       const state = found === undefined ? undefined : moveEntry(found.entry.state, event);
       if (found === undefined || state === undefined) return undefined;
       const next = { ...found.entry, state };
@@ -209,7 +217,7 @@ export function createQueue({ store, clock, maxQueued }: QueueDeps): Queue {
     },
 
     async nudge(tenant, id) {
-      const found = await find(tenant, id);
+      const found = await findEntry(store, tenant, id);
       if (found?.entry.state.at !== 'parked') return;
       await store.commit({ timers: [timerOf(found.entry, clock.now())] });
     },

@@ -22,8 +22,8 @@ export interface BackgroundRun {
 export interface Runs {
   /** Carries a run on until it waits or ends. Throws CONFLICT while another process holds it. */
   advance(run: BackgroundRun, signal: AbortSignal): Promise<Advanced>;
-  /** Whether what a parked run waited for has come, e.g. between its answer and its parking. */
-  isReady(run: BackgroundRun): Promise<boolean>;
+  /** How a run that waits for people is parked; undefined once one of them has answered. Runs and records nothing. */
+  stillWaits(run: BackgroundRun): Promise<Extract<EntryEvent, { type: 'parked' }> | undefined>;
   /** A wake time came. Answers whether the timer is done with. */
   wake(timer: { tenant: string; payload: JsonObject }, signal: AbortSignal): Promise<'done' | 'later'>;
 }
@@ -50,8 +50,8 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-// A taken timer comes again after this, when whoever took it has died.
-const TAKEN_MS = 60_000;
+// A taken timer comes again after this, when whoever took it has died; also while that one is at it, and then is left.
+const TAKEN_MS = 15_000;
 // A run that brought its worker down this often would do so for ever.
 const MOST_TAKES = 10;
 
@@ -60,21 +60,36 @@ interface Room extends WorkerDeps {
   ending: AbortController;
 }
 
+function runOf({ tenant, principal, id, kind, maxTurns }: Entry): BackgroundRun {
+  return { tenant, principal, id, kind, ...(maxTurns === undefined ? {} : { maxTurns }) };
+}
+
+function waitsForPeople({ state }: Entry): boolean {
+  return state.at === 'parked' && state.why === 'approval';
+}
+
 async function runEntry(room: Room, entry: Entry): Promise<void> {
   const { queue, runs, instance, isAlive } = room;
   const { state } = entry;
+  const run = runOf(entry);
   // A long run outlives the time its timer was taken for; its worker is still at it.
   if (state.at === 'running' && state.instance !== instance && (await isAlive(state.instance))) return;
+  const waits = waitsForPeople(entry) ? await runs.stillWaits(run) : undefined;
+  if (waits !== undefined) {
+    await queue.move(entry, waits);
+    return;
+  }
   const taken = await queue.move(entry, { type: 'taken', instance });
   if (taken?.state.at !== 'running') return;
   if (taken.state.takes > MOST_TAKES) {
     await queue.move(taken, { type: 'ended', how: 'failed', reason: 'recovery_exhausted' });
     return;
   }
-  const { tenant, principal, id, kind, maxTurns } = taken;
-  const run = { tenant, principal, id, kind, ...(maxTurns === undefined ? {} : { maxTurns }) };
-  await queue.move(taken, await runs.advance(run, room.ending.signal));
-  if (await runs.isReady(run)) await queue.nudge(tenant, id);
+  const left = await queue.move(taken, await runs.advance(run, room.ending.signal));
+  // An answer between the run's end and its parking found nothing parked that it could wake.
+  if (left !== undefined && waitsForPeople(left) && (await runs.stillWaits(run)) === undefined) {
+    await queue.nudge(entry.tenant, entry.id);
+  }
 }
 
 async function carryOut(room: Room, timer: Timer): Promise<void> {
