@@ -51,7 +51,15 @@ export function createPack(deps: PackDeps): Pack {
     ]);
     const { store, clock, ids, kernel } = deps;
     const redact = (value: JsonObject): ReturnType<typeof kernel.redact> => kernel.redact(value);
-    return createWorkflows({ store, clock, ids, sessions: managed, holds: createHolds(deps), redact });
+    return createWorkflows({
+      store,
+      clock,
+      ids,
+      agentId: deps.config.agent.id,
+      sessions: managed,
+      holds: createHolds(deps),
+      redact,
+    });
   };
   return {
     executeTurn: turn,

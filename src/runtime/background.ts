@@ -96,6 +96,7 @@ async function standing(
 }
 
 interface Waits {
+  asked: number;
   answered: number;
   /** When to look for answers next. */
   look: EpochMs;
@@ -107,7 +108,7 @@ async function waits(deps: RunsDeps, caller: Caller, run: BackgroundRun): Promis
   const approvals = await Promise.all(ids.map((id) => deps.approvalFor(run.tenant, id)));
   const open = approvals.flatMap((one) => (one?.state === 'pending' ? [now - one.subject.requestedAt] : []));
   const wait = Math.min(Math.max(Math.max(0, ...open) / 4, SOONEST_LOOK_MS), LATEST_LOOK_MS);
-  return { answered: ids.length - open.length, look: now + wait };
+  return { asked: ids.length, answered: ids.length - open.length, look: now + wait };
 }
 
 async function invoke(
@@ -145,14 +146,24 @@ interface Refusal {
   stopped: boolean;
 }
 
+function endedBefore(status: unknown): Advanced {
+  const reason = 'it had ended before';
+  if (status === 'canceled') return ended('canceled', reason);
+  return status === 'expired' || status === 'error' ? ended('failed', reason) : ended('completed', reason);
+}
+
 /** What a run that could not be carried on comes to; anything that may pass is thrown on, and tried again later. */
 function refused(now: EpochMs, { thrown, stopped }: Refusal): Advanced {
-  const { code } = asRuntimeError(thrown);
-  if (code === 'SESSION_CLOSED') return ended('completed', 'it had ended before');
+  const { code, details } = asRuntimeError(thrown);
+  if (code === 'SESSION_CLOSED') return endedBefore(details.status);
   if (code === 'NOT_FOUND') return ended('failed', 'its records are gone');
   // Left at once: thrown on, it would lie until the time its timer was taken for is over.
   if (stopped) return { type: 'parked', why: 'time', until: now };
   throw thrown;
+}
+
+function ignoreAbsent(thrown: unknown): void {
+  if (asRuntimeError(thrown).code !== 'NOT_FOUND') throw thrown;
 }
 
 export function createRuns(deps: RunsDeps): Runs {
@@ -167,8 +178,13 @@ export function createRuns(deps: RunsDeps): Runs {
     async stillWaits(run) {
       const caller = deps.callerOf(run.tenant, run.principal);
       if (caller === undefined) return undefined;
-      const { answered, look } = await waits(deps, caller, run);
-      return answered > 0 ? undefined : { type: 'parked', why: 'approval', until: look };
+      const { asked, answered, look } = await waits(deps, caller, run);
+      return answered > 0 || asked === 0 ? undefined : { type: 'parked', why: 'approval', until: look };
+    },
+    async look({ tenant, principal, id }) {
+      const caller = deps.callerOf(tenant, principal);
+      // Erased in between, there is nothing left that could end.
+      if (caller !== undefined) await deps.managed.status(caller, id).catch(ignoreAbsent);
     },
     async wake({ tenant, payload }, signal) {
       await (await deps.workflows()).wake(tenant, payload, { signal });

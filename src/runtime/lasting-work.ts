@@ -9,6 +9,7 @@ import type { Caller } from '../kernel/identity.ts';
 import type { Instance } from '../kernel/instance.ts';
 import { createQueue } from '../pack/background/queue.ts';
 import type { Queue } from '../pack/background/queue.ts';
+import type { Sweep } from '../pack/background/sweep.ts';
 import type { Worker } from '../pack/background/worker.ts';
 import type { ManagedWork } from '../pack/managed/surface.ts';
 import type { Pack } from '../pack/pack.ts';
@@ -35,6 +36,10 @@ export interface LastingWork {
   stop(): Promise<void>;
 }
 
+function tenantsOf({ identity }: RuntimeConfig): string[] {
+  return [...new Set([identity.stdio.tenant, ...identity.principals.map((one) => one.tenant)])];
+}
+
 export function lastingWork(parts: LastingParts): LastingWork {
   const { options, config, store, clock, kernel, pack, instance } = parts;
   const { maxQueued, maxRunning } = config.runtime.background;
@@ -45,16 +50,26 @@ export function lastingWork(parts: LastingParts): LastingWork {
   const { managed } = pack;
   const work = createWork({ config, store, clock, queue, managed, workflows, approvalFor });
   let worker: Promise<Worker> | undefined;
+  let sweep: Sweep | undefined;
   const start = async (): Promise<Worker> => {
     // Loaded with the worker: most processes have none.
-    const [{ startWorker }, { configuredCallers, createRuns }] = await Promise.all([
+    const [{ startWorker }, { startSweep }, { configuredCallers, createRuns }] = await Promise.all([
       import('../pack/background/worker.ts'),
+      import('../pack/background/sweep.ts'),
       import('./background.ts'),
     ]);
     const callerOf = options.callerOf ?? configuredCallers(config);
     const runs = createRuns({ clock, queue, managed, workflows, callerOf, approvalFor });
     const isAlive = (other: string): Promise<boolean> => instance.isAlive(other);
     const log = options.log === undefined ? {} : { log: options.log };
+    sweep = startSweep({
+      ...{ store, clock, queue, ...log },
+      tenants: tenantsOf(config),
+      async recover({ tenant, principal, id }) {
+        const caller = callerOf(tenant, principal);
+        return caller !== undefined && managed.recover(caller, id);
+      },
+    });
     return startWorker({ store, clock, queue, runs, instance: instance.id, isAlive, maxRunning, ...log });
   };
   return {
@@ -62,7 +77,9 @@ export function lastingWork(parts: LastingParts): LastingWork {
     queue,
     startWorker: () => (worker ??= start()),
     async stop() {
-      await (await worker?.catch(() => undefined))?.stop();
+      const started = await worker?.catch(() => undefined);
+      await sweep?.stop();
+      await started?.stop();
     },
   };
 }

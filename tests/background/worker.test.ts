@@ -35,6 +35,7 @@ const runs: Runs = {
     looked.push(id);
     return Promise.resolve({ type: 'parked', why: 'approval', until: clock.now() + 10_000 });
   },
+  look: () => Promise.resolve(),
   wake: () => Promise.resolve('done'),
 };
 

@@ -107,6 +107,34 @@ describe('a run that waits for a person', () => {
     expect(world.effects).toEqual([]);
   });
 
+  test('a run that waits for a person longer than it may ends; kept, it is told and goes on', async () => {
+    const [ended, kept] = [createWorld({ mind: payer }), createWorld({ mind: payer })];
+    for (const world of [ended, kept]) {
+      const onExpiry = world === kept ? ('keep' as const) : ('cancel_run' as const);
+      const { approvals, controls } = world.config;
+      world.config = {
+        ...world.config,
+        approvals: { ...approvals, answerWithinSeconds: 86_400 },
+        controls: { ...controls, onExpiry },
+      };
+      const first = await waiting(world);
+      world.clock.advance(1_799_000);
+      const other = boot(world);
+      expect(await other.managed.status(CALLER, first.session_id)).toBe('waiting_approval');
+      const timers = await world.store.claimTimers('w', world.clock.now() + 1_000, 1, 9);
+      expect(timers.map((one) => one.payload.session_id)).toEqual(world === kept ? [] : [first.session_id]);
+      world.clock.advance(1_000);
+      expect(await other.managed.status(CALLER, first.session_id)).toBe(
+        world === kept ? 'waiting_approval' : 'expired',
+      );
+      const again = other.resume(first.session_id);
+      if (world === kept) await expect(again).resolves.toMatchObject({ kind: 'completed' });
+      else
+        await expect(again).rejects.toMatchObject({ code: 'SESSION_CLOSED', details: { status: 'expired' } });
+      expect(world.effects).toEqual([]);
+    }
+  });
+
   test('an approval that was given and not used in time has expired too', async () => {
     const world = createWorld({ mind: payer });
     const first = await waiting(world);

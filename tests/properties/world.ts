@@ -70,7 +70,7 @@ export async function live(graph: GraphSpec, fate: Fate, sabotage: Sabotage = {}
 
   const born = (): Workflows => {
     const own = mortal(store, crashes.shift());
-    const deps = { store: own, clock, ids: createFixedIds('ids'), sessions };
+    const deps = { store: own, clock, ids: createFixedIds('ids'), agentId: 'agent', sessions };
     return createWorkflows({
       ...deps,
       holds: createTestHolds(store, () => clock.now()),

@@ -30,7 +30,14 @@ const PROGRESS = {
   turn_count: 2,
   tool_call_count: 1,
 };
-const WORKFLOW = { session_id: 'ses_w', over: false, nodes: [], completed_node_ids: ['a'] };
+const WORKFLOW = {
+  session_id: 'ses_w',
+  run_id: 'run_w',
+  agent_id: 'agent',
+  over: false,
+  nodes: [],
+  completed_node_ids: ['a'],
+};
 
 describe('the answer', () => {
   test('counts come from the result, times from the row, and nothing of the conversation is in it', () => {

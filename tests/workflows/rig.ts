@@ -79,6 +79,7 @@ export function createRig(scripts: Scripts = {}): Rig {
     store,
     clock,
     ids: createFixedIds('ids'),
+    agentId: 'agent',
     sessions,
     holds: createTestHolds(store, () => clock.now()),
     redact: (value) => redactor.object(value),

@@ -24,6 +24,8 @@ export interface Runs {
   advance(run: BackgroundRun, signal: AbortSignal): Promise<Advanced>;
   /** How a run that waits for people is parked; undefined once one of them has answered. Runs and records nothing. */
   stillWaits(run: BackgroundRun): Promise<Extract<EntryEvent, { type: 'parked' }> | undefined>;
+  /** Time has passed for a session that waits: it ends if it has waited too long. */
+  look(session: { tenant: string; principal: string; id: string }): Promise<void>;
   /** A wake time came. Answers whether the timer is done with. */
   wake(timer: { tenant: string; payload: JsonObject }, signal: AbortSignal): Promise<'done' | 'later'>;
 }
@@ -101,6 +103,11 @@ async function carryOut(room: Room, timer: Timer): Promise<void> {
     if (entry === undefined || entry.state.at === 'ended')
       await store.commit({ cancelTimers: [{ tenant, id }] });
     else await runEntry(room, entry);
+    return;
+  }
+  if (payload.do === 'look') {
+    await runs.look({ tenant, id: sessionId, principal: textAt(payload, 'principal') ?? '' });
+    await store.commit({ cancelTimers: [{ tenant, id }] });
     return;
   }
   const done = await runs.wake({ tenant, payload }, room.ending.signal);

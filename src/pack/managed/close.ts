@@ -88,13 +88,33 @@ export async function closeSession(
   throw new RuntimeError('CONFLICT', 'The session keeps changing; cancel it again.', { session_id: id });
 }
 
+/** Whether the person that the session waits for has had the longest time that a run may wait. */
+async function waitedTooLong(room: ManagedRoom, { managed, state }: ManagedHeld): Promise<boolean> {
+  const { kernel, config, clock } = room.deps;
+  const { onExpiry, maxWaitSeconds } = config.controls;
+  if (managed.status !== 'waiting_approval' || onExpiry !== 'cancel_run') return false;
+  const approval = await kernel.approvalFor(state.facts.tenant, managed.requestId);
+  if (approval?.state !== 'expired' || approval.was !== 'pending') return false;
+  return clock.now() >= approval.subject.requestedAt + maxWaitSeconds * 1000;
+}
+
+async function whyExpired(room: ManagedRoom, at: ManagedHeld): Promise<string | undefined> {
+  const { expiresAt } = at.managed.facts;
+  if (expiresAt !== undefined && room.deps.clock.now() >= expiresAt) {
+    return 'The time that was given to this session has passed.';
+  }
+  return (await waitedTooLong(room, at))
+    ? 'Nobody answered within the longest time that a run may wait.'
+    : undefined;
+}
+
 /** The session, with its time checked: one whose time has passed is recorded as expired before anything else is said. */
 export async function loadCurrent(room: ManagedRoom, caller: Caller, id: string): Promise<ManagedHeld> {
   const at = await loadManaged(room, caller, id);
-  const { expiresAt } = at.managed.facts;
   const status = statusOf(at);
-  const isOpen = status !== 'completed' && status !== 'canceled' && status !== 'expired';
-  if (!isOpen || expiresAt === undefined || room.deps.clock.now() < expiresAt) return at;
-  const reason = 'The time that was given to this session has passed.';
-  return closeSession(room, caller, id, { as: 'expired', reason, askedBy: 'clock' });
+  if (status === 'completed' || status === 'canceled' || status === 'expired') return at;
+  const reason = await whyExpired(room, at);
+  return reason === undefined
+    ? at
+    : closeSession(room, caller, id, { as: 'expired', reason, askedBy: 'clock' });
 }

@@ -4,7 +4,8 @@ import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
-import type { Append, Commit } from '../../store/contract.ts';
+import type { RuntimeConfig } from '../../config/types.ts';
+import type { Append, Commit, TimerWrite } from '../../store/contract.ts';
 import { TASK_TYPE } from '../records.ts';
 import { factsToEvidence } from '../sessions/session-events.ts';
 import type { LiveState, SessionFacts } from '../sessions/session.ts';
@@ -176,4 +177,16 @@ export function startedRecord(begin: Beginning): NewRecord {
 
 export function endedRecord(number: number, ending: Ending): NewRecord {
   return { type: 'invocation_ended', evidence: { invocation: number, ...endingEvidence(ending) } };
+}
+
+/** When a session that waits for a person is looked at again, so that one that waits too long ends by itself. */
+export function waitTimers(
+  { controls }: RuntimeConfig,
+  { state: { facts } }: ManagedHeld,
+  { ending, now }: { ending: Ending; now: EpochMs },
+): TimerWrite[] {
+  if (ending.as !== 'waiting_approval' || controls.onExpiry !== 'cancel_run') return [];
+  const { tenant, id, principal } = facts;
+  const payload = { do: 'look', session_id: id, principal };
+  return [{ tenant, id: `look/${id}`, dueAt: now + controls.maxWaitSeconds * 1000, payload }];
 }

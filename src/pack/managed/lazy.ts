@@ -11,6 +11,7 @@ export function managedAtFirstUse(load: () => Promise<ManagedPack>): ManagedPack
     status: async (...args) => (await loaded()).status(...args),
     continuations: async (...args) => (await loaded()).continuations(...args),
     result: async (...args) => (await loaded()).result(...args),
+    recover: async (...args) => (await loaded()).recover(...args),
     rebuildSnapshot: async (...args) => (await loaded()).rebuildSnapshot(...args),
     // What was never loaded holds nothing.
     forget: (tenant, id) => void loading?.then((managed) => managed.forget(tenant, id)),

@@ -46,6 +46,7 @@ const WHYS: ReadonlySet<string> = new Set<SuspendedWhy>([
   'reconcile',
   'busy',
   'stopped',
+  'interrupted',
 ]);
 
 function suspended(evidence: JsonObject): Ending {

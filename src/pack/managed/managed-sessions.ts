@@ -14,6 +14,7 @@ import { firstInput } from './inputs.ts';
 import { progressOf, resultOf } from './result.ts';
 import { loadManaged, statusOf } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
+import { recoverSession } from './recover.ts';
 import { runInvocation } from './run.ts';
 import { createTranscripts } from './transcript.ts';
 
@@ -22,6 +23,11 @@ export interface ManagedPack extends ManagedSessions {
   rebuildSnapshot(caller: Caller, sessionId: string): Promise<void>;
   /** How the session's last invocation ended, from its records; undefined while none has. Runs nothing. */
   result(caller: Caller, sessionId: string): Promise<ManagedResult | undefined>;
+  /**
+   * Suspends a session that is recorded as running and that no run holds, because its process has gone. False: it is
+   * not so.
+   */
+  recover(caller: Caller, sessionId: string): Promise<boolean>;
   /** Drops what is held of a session after its payloads were erased. */
   forget(tenant: string, sessionId: string): void;
   /** Resolves when every copy that was begun is written or has failed. */
@@ -82,6 +88,10 @@ function copyist(write: (caller: Caller, sessionId: string) => Promise<void>): C
   };
 }
 
+function wasClosedByTurn({ state, managed }: ManagedHeld): boolean {
+  return state.status === 'closed' && managed.status === 'active';
+}
+
 /** Managed sessions over the pack's own sessions and turns. */
 export function createManagedSessions(parts: {
   deps: PackDeps;
@@ -118,9 +128,7 @@ export function createManagedSessions(parts: {
         askedBy: caller.actor,
       });
       copies.copyLater(caller, sessionId);
-      return {
-        status: at.state.status === 'closed' && at.managed.status === 'active' ? 'completed' : statusOf(at),
-      };
+      return { status: wasClosedByTurn(at) ? 'completed' : statusOf(at) };
     },
     status: async (caller, sessionId) => statusOf(await loadCurrent(room, caller, sessionId)),
     async continuations(caller, sessionId) {
@@ -131,6 +139,11 @@ export function createManagedSessions(parts: {
       const at = await loadCurrent(room, caller, sessionId);
       const transcript = await room.transcripts.read(at.held);
       return resultOf(at, transcript, await progressOf(room, at, transcript));
+    },
+    async recover(caller, sessionId) {
+      const isRecovered = await recoverSession(room, caller, sessionId);
+      if (isRecovered) copies.copyLater(caller, sessionId);
+      return isRecovered;
     },
     rebuildSnapshot: (caller, sessionId) => writeCopy(room, caller, sessionId),
     forget(tenant, sessionId) {

@@ -40,6 +40,7 @@ export const REASONS = {
     'It is not known whether a call took effect. Look at the downstream system, then resume and accept it.',
   busy: 'A call or turn of this session is still under way in another process.',
   stopped: 'The run was stopped by its caller.',
+  interrupted: 'The process that ran it has gone; what it had recorded stands. Resume it.',
 } as const;
 
 function suspend(why: keyof typeof REASONS, callId?: string): NextStep {

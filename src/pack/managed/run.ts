@@ -15,7 +15,7 @@ import { assertFits, assertMayRun, parseAsked } from './ask.ts';
 import type { Asked } from './ask.ts';
 import { callStep, lookAt } from './call-step.ts';
 import { closeSession, loadCurrent } from './close.ts';
-import { endedRecord, startedRecord, stepCommit } from './commits.ts';
+import { endedRecord, startedRecord, stepCommit, waitTimers } from './commits.ts';
 import type { RunManaged } from './contract.ts';
 import { runHeld } from './hold.ts';
 import type { Hold } from './hold.ts';
@@ -159,9 +159,9 @@ async function take(
     case 'end': {
       const record = endedRecord(around.number, step.ending);
       const now = room.deps.clock.now();
-      const done = await room.deps.store.commit(
-        stepCommit(at, acting, [record], { when: { epoch: hold.epoch }, now }),
-      );
+      const ended = stepCommit(at, acting, [record], { when: { epoch: hold.epoch }, now });
+      const timers = waitTimers(room.deps.config, at, { ending: step.ending, now });
+      const done = await room.deps.store.commit({ ...ended, timers });
       return done.ok; // refused: somebody moved the session; the next look says what it is now
     }
   }

@@ -23,7 +23,8 @@ export interface Invocation {
   instance: string;
 }
 
-export type SuspendedWhy = 'budget' | 'reply' | 'escalated' | 'reconcile' | 'busy' | 'stopped';
+export type SuspendedWhy =
+  'budget' | 'reply' | 'escalated' | 'reconcile' | 'busy' | 'stopped' | 'interrupted';
 
 /** How an invocation ended without ending the session, or with its last turn. */
 export type Ending =

@@ -45,6 +45,9 @@ export type WaitingNode = { node_id: string; session_id?: string } & (
 
 export type WorkflowResult = {
   session_id: string;
+  /** One for the whole life of the workflow; each node's session has runs of its own. */
+  run_id: string;
+  agent_id: string;
   status: WorkflowStatus;
   /** Nothing of it will run any more. An `error` before that is one branch's; the others may still move. */
   over: boolean;
@@ -122,6 +125,8 @@ export interface WorkflowDeps {
   store: Store;
   clock: Clock;
   ids: Ids;
+  /** The agent that every workflow here belongs to. */
+  agentId: string;
   sessions: NodeSessions;
   holds: WorkflowHolds;
   /** Write-time redaction for evidence payloads. */
@@ -132,6 +137,8 @@ export interface WorkflowDeps {
 export interface WorkflowFacts {
   id: string;
   caller: Caller;
+  runId: string;
+  agentId: string;
   startedAt: EpochMs;
   definitionDigest: string;
 }

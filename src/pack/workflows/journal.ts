@@ -104,7 +104,14 @@ async function readStart(
   }
   const definitionDigest = textAt(evidence, 'definition_digest') ?? '';
   return {
-    facts: { id: chain.id, caller, startedAt: at, definitionDigest },
+    facts: {
+      id: chain.id,
+      caller,
+      runId: textAt(evidence, 'run_id') ?? chain.id,
+      agentId: textAt(evidence, 'agent_id') ?? '',
+      startedAt: at,
+      definitionDigest,
+    },
     definition: value.definition as unknown as WorkflowDefinition,
   };
 }
@@ -154,6 +161,8 @@ export function workflowRow(
     kind: 'workflow',
     ...(definition.id === undefined ? {} : { workflow: definition.id }),
     actor_id: actor,
+    agent_id: facts.agentId,
+    run_id: facts.runId,
     lane,
     node_count: state.nodes.size,
     nodes_by_status: counts,

@@ -1,7 +1,7 @@
 // Owns how a workflow is told: the status of each node, the derived status of the whole, and the typed result.
 import { isoTime } from '../../base/clock.ts';
 import type { RequestedTool } from '../turn/contract.ts';
-import type { NodeStatus, WaitingNode, WorkflowResult, WorkflowStatus } from './contract.ts';
+import type { NodeStatus, WaitingNode, WorkflowFacts, WorkflowResult, WorkflowStatus } from './contract.ts';
 import { isEnded } from './state.ts';
 import type { Hold, LiveWorkflow, NodeState, WorkflowEnd } from './state.ts';
 
@@ -63,17 +63,19 @@ type ToolOf = (node: string) => RequestedTool;
 
 type Common = Pick<
   WorkflowResult,
-  'session_id' | 'status' | 'over' | 'nodes' | 'waiting_nodes' | 'completed_node_ids'
+  'session_id' | 'run_id' | 'agent_id' | 'status' | 'over' | 'nodes' | 'waiting_nodes' | 'completed_node_ids'
 >;
 
 const LEFT = 'The invocation ended before the node did; resume goes on with it.';
 
 /** What a caller is told. `toolOf` knows the call that a waiting node asked for. */
-export function resultOf(id: string, state: LiveWorkflow, toolOf: ToolOf): WorkflowResult {
+export function resultOf(facts: WorkflowFacts, state: LiveWorkflow, toolOf: ToolOf): WorkflowResult {
   const waiting = [...state.nodes].flatMap(([node, one]) => waitingNode(node, one));
   const status = statusOf(state);
   const common = {
-    session_id: id,
+    session_id: facts.id,
+    run_id: facts.runId,
+    agent_id: facts.agentId,
     status,
     over: state.end !== undefined,
     nodes: [...state.nodes].map(([node, one]) => ({ node_id: node, status: nodeStatus(one) })),

@@ -33,7 +33,7 @@ function keyOf(held: HeldWorkflow): string {
 }
 
 async function tell({ deps }: Room, held: HeldWorkflow): Promise<WorkflowResult> {
-  return resultOf(held.chain.id, held.state, await readTools(deps.store, held.chain, held.state));
+  return resultOf(held.facts, held.state, await readTools(deps.store, held.chain, held.state));
 }
 
 async function carryOn(room: Room, held: HeldWorkflow, how: Invocation, io: TurnIo): Promise<WorkflowResult> {
@@ -54,6 +54,8 @@ function startEvidence(facts: WorkflowFacts, definition: WorkflowDefinition): Js
     tenant_id: tenant,
     principal_id: principal,
     actor_id: actor,
+    agent_id: facts.agentId,
+    run_id: facts.runId,
     lane,
     definition_digest: facts.definitionDigest,
     nodes: definition.nodes.map(({ id, depends_on }) => ({ node_id: id, depends_on: depends_on ?? [] })),
@@ -102,7 +104,9 @@ async function begin({ deps }: Room, caller: Caller, input: StartWorkflow): Prom
   const definition = await parsed(input);
   const id = input.sessionId ?? definition.session_id ?? deps.ids.next('ses');
   const definitionDigest = digestJson(definition as unknown as JsonObject);
-  const facts: WorkflowFacts = { id, caller, startedAt: deps.clock.now(), definitionDigest };
+  const { agentId, clock, ids } = deps;
+  const runId = ids.next('run');
+  const facts: WorkflowFacts = { id, caller, runId, agentId, startedAt: clock.now(), definitionDigest };
   const place = await input.admit?.(id);
   const born = await birth(deps, facts, definition, place);
   const held = born ?? (await findWorkflow(deps.store, caller.tenant, id));
