@@ -24,7 +24,7 @@ import type { Place, Ran } from '../cli/harness.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 // Longer than a timer that a dead process had taken.
 const PATIENCE_MS = 25_000;
-export const TASKS = 'io.modelcontextprotocol/tasks';
+const TASKS = 'io.modelcontextprotocol/tasks';
 
 export interface ServedPlace extends Place {
   sandbox: string;
