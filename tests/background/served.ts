@@ -69,6 +69,11 @@ function script(sandbox: string): Doc {
         reply: 'I will be slow.',
         tool_calls: [{ name: 'probe:slow', input: { ms: 120_000, file: join(sandbox, 'slow') } }],
       },
+      {
+        when: { contains: 'be quick.' },
+        reply: 'I will be quick.',
+        tool_calls: [{ name: 'probe:slow', input: { ms: 0, file: join(sandbox, 'quick') } }],
+      },
       { when: { last_tool: 'counter:count' }, reply: 'It is counted.', status: 'complete' },
       { when: { contains: 'hello.' }, reply: 'Hello.', status: 'reply' },
     ],

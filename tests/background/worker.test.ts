@@ -89,6 +89,20 @@ describe('admission', () => {
     await queue.admit(ANN, { id: 's1', kind: 'session' });
     await expect(queue.status(BEN, 's1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(queue.status(ANN, 's9')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(queue.admit(BEN, { id: 's1', kind: 'session' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'Session not found: s1',
+    });
+    const refused = { ok: false, refused: 'row', kind: 'queue', id: 's1', version: 1 } as const;
+    const theirs = await queue.admission(BEN, { id: 's1', kind: 'session' });
+    const own = await queue.admission(ANN, { id: 's1', kind: 'session' });
+    expect([theirs.refusal(refused), own.refusal(refused)?.code]).toEqual([undefined, 'CONFLICT']);
+  });
+
+  test('the position counts every run before it, however long the queue is', async () => {
+    const long = createQueue({ store, clock, maxQueued: 1000 });
+    for (let at = 0; at < 450; at++) await long.admit(ANN, { id: `r${at}`, kind: 'session' });
+    expect((await long.status(ANN, 'r449')).position).toBe(449);
   });
 });
 

@@ -49,7 +49,7 @@ export interface Queue {
   nudge(tenant: string, id: string): Promise<void>;
 }
 
-const MOST_LISTED = 200;
+const PAGE = 200;
 
 export function queueTimerId(id: string): string {
   return `queue/${id}`;
@@ -96,14 +96,16 @@ function notFound(id: string): RuntimeError {
   return new RuntimeError('NOT_FOUND', `Session not found: ${id.slice(0, 80)}`, { kind: 'session' });
 }
 
-async function positionOf(store: Store, entry: Entry): Promise<number> {
-  const page = await store.list({
-    kind: 'queue',
-    tenant: entry.tenant,
-    status: 'queued',
-    limit: MOST_LISTED,
-  });
-  return page.items.filter((row) => entryOf(row).ticket < entry.ticket).length;
+async function positionOf(store: Store, { tenant, ticket }: Entry): Promise<number> {
+  let before = 0;
+  let cursor: string | undefined;
+  do {
+    const from = cursor === undefined ? {} : { cursor };
+    const page = await store.list({ kind: 'queue', tenant, status: 'queued', limit: PAGE, ...from });
+    before += page.items.filter((row) => entryOf(row).ticket < ticket).length;
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return before;
 }
 
 function full(depth: number, most: number): RuntimeError {

@@ -1,0 +1,76 @@
+// Shows that the switches for background runs, resuming and canceling are obeyed, for sessions and workflows alike.
+import { expect, test } from 'vitest';
+import { verifies } from '../e2e/verifies.ts';
+import { effects, eventually, saying, serve, servedPlace } from './served.ts';
+
+const ONE = { workflow: { nodes: [{ id: 'one', ...saying('count a.') }] } };
+
+function denied(field: string): object {
+  return { error: { code: 'POLICY_DENIED', details: { rule_id: 'run_precheck', field } } };
+}
+
+verifies(
+  { partial: ['QB-07'] },
+  'what the configuration does not allow is refused by name: background, resuming, canceling',
+  async () => {
+    const at = await servedPlace({
+      background: { allow_cancel: false },
+      controls: { resume_allowed: false, background_mode_allowed: false },
+    });
+    const client = await serve(at, 'v1');
+    const ids = [
+      String((await client.call('agent:start-session', saying('count a.'))).session_id),
+      String((await client.call('agent:start-workflow', ONE)).session_id),
+    ];
+    for (const [which, session_id] of ids.entries()) {
+      const resume = which === 0 ? 'agent:resume-session' : 'agent:resume-workflow';
+      await expect(client.call(resume, { session_id })).resolves.toMatchObject(
+        denied('runtime_controls.resume_allowed'),
+      );
+      await expect(client.call(resume, { session_id, background: true })).resolves.toMatchObject(
+        denied('runtime_controls.background_mode_allowed'),
+      );
+      await expect(client.call('agent:cancel', { session_id })).resolves.toMatchObject(
+        denied('runtime.background.allow_cancel'),
+      );
+    }
+    for (const [tool, args] of [
+      ['agent:start-session', saying('count b.')],
+      ['agent:start-workflow', ONE],
+    ] as const) {
+      await expect(client.call(tool, { ...args, background: true })).resolves.toMatchObject(
+        denied('runtime_controls.background_mode_allowed'),
+      );
+    }
+  },
+);
+
+test('a worker keeps the bound of turns, and nothing that is new to the model gets lost in the queue', async () => {
+  const at = await servedPlace();
+  const client = await serve(at, 'v2');
+  const started = await client.call('agent:start-session', {
+    ...saying('be quick.'),
+    max_turns_per_invocation: 1,
+    background: true,
+  });
+  const session_id = String(started.session_id);
+  const work = async (): Promise<Record<string, unknown>> => {
+    const { state } = (await client.read(`agent://sessions/${session_id}`)) as {
+      state: { work: Record<string, unknown> };
+    };
+    return state.work;
+  };
+  const suspended = await eventually('its one turn is used up', async () => {
+    const now = await work();
+    return now.kind === 'suspended' ? now : undefined;
+  });
+  expect(suspended).toMatchObject({ turn_count: 1, reason: 'Invocation turn budget reached.' });
+  const more = { session_id, continuation_messages: [{ role: 'user', content: 'hurry.' }] };
+  await expect(client.call('agent:resume-session', { ...more, background: true })).resolves.toMatchObject({
+    error: { code: 'INVALID_INPUT', details: { field: '/continuation_messages' } },
+  });
+  // A client that takes tasks gets what a worker cannot be given at once.
+  const other = await serve(at, 'tasks');
+  await expect(other.call('agent:resume-session', more)).resolves.toMatchObject({ kind: 'completed' });
+  expect(await effects(at, 'quick')).toHaveLength(2);
+});
