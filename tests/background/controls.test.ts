@@ -33,6 +33,8 @@ verifies(
       await expect(client.call('agent:cancel', { session_id })).resolves.toMatchObject(
         denied('runtime.background.allow_cancel'),
       );
+      const { timeline } = (await client.read(`agent://sessions/${session_id}`)) as { timeline: object[] };
+      expect(JSON.stringify(timeline)).not.toContain('cancel_requested');
     }
     for (const [tool, args] of [
       ['agent:start-session', saying('count b.')],
