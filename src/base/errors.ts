@@ -288,7 +288,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     3,
     false,
     'This workspace brings a configuration that nobody here has trusted yet.',
-    'Read it, then run `agent-runtime trust` in a terminal.',
+    'Read it, then run `agent-runtime trust` in a terminal, with the same --workspace and --config as this command.',
   ),
   TOO_BUSY: entry(5, true, 'Too many calls are in flight.', 'Wait for one to end, then repeat.'),
   CANCELED: entry(

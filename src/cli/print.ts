@@ -101,6 +101,40 @@ export async function table(
   return trimEnds(made.toString());
 }
 
+const NARROWEST_TEXT = 40;
+
+/**
+ * Rows whose last column is a text: where it does not fit beside the others, it goes on below them, broken to the width
+ * of the screen.
+ */
+export async function textTable(
+  heads: readonly string[],
+  rows: readonly unknown[][],
+  longest: number,
+): Promise<string> {
+  const cells = rows.map((row) =>
+    row.map((value, at) => cell(value, at === heads.length - 1 ? longest : undefined)),
+  );
+  const widths = heads.map((head, at) =>
+    Math.max(head.length, ...cells.map((row) => (row[at] ?? '').length)),
+  );
+  const before = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, 0);
+  const room = screenWidth() - before;
+  if ((widths.at(-1) ?? 0) <= room) return table(heads, rows, longest);
+  const isBeside = room >= NARROWEST_TEXT;
+  const indent = ' '.repeat(isBeside ? before : 4);
+  const lines = [heads, ...cells].flatMap((row) => {
+    const first = row
+      .slice(0, -1)
+      .map((text, at) => text.padEnd((widths[at] ?? 0) + 2))
+      .join('');
+    const text = wrapped(row.at(-1) ?? '', screenWidth() - indent.length);
+    const [beside = '', ...below] = isBeside ? text : ['', ...text];
+    return [`${first}${beside}`, ...below.map((line) => `${indent}${line}`)];
+  });
+  return trimEnds(lines.filter((line) => line.trim() !== '').join('\n'));
+}
+
 /** One value as lines: an item of a list, or a key of an object, on a line of its own. */
 function linesOf(value: unknown): string[] {
   if (value === '' || value === null || value === undefined) return ['-'];

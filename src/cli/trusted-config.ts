@@ -37,6 +37,7 @@ export function loadAny(context: Context): Promise<RuntimeConfig> {
 
 /** The configuration, if a person trusts it here or it is the bundled example. Throws WORKSPACE_NOT_TRUSTED. */
 export async function loadTrusted(context: Context): Promise<RuntimeConfig> {
+  assertStateOutside(context); // whoever needs trust carries something out, under the keys that lie there
   const config = await loadAny(context);
   // The package's own directory is the bundled example; loading it a second time to compare would tell nothing.
   if (config.directory === join(context.packageRoot, 'configs')) return config;

@@ -84,7 +84,8 @@ export async function requireTrust(
   packageRoot: string,
 ): Promise<void> {
   if ((await judgeTrust(config, workspace, store, packageRoot)) !== 'untrusted') return;
-  throw new RuntimeError('WORKSPACE_NOT_TRUSTED', undefined, {
+  const what = `The configuration in ${config.directory} is not trusted yet for the workspace ${workspace}.`;
+  throw new RuntimeError('WORKSPACE_NOT_TRUSTED', what, {
     workspace,
     directory: config.directory,
     digest: config.digest,

@@ -24,7 +24,7 @@ const PAGE = 100;
 const IDEMPOTENCY_META_KEY = 'agent-runtime/idempotency-key';
 
 const INSTRUCTIONS = `Every model turn and every tool call here passes one policy gate and is recorded.
-A call that needs a person's approval answers approval_required with an approval id and where to answer it; repeat the same call afterwards. No tool here answers an approval.
+A call that needs a person's approval answers approval_required with an approval id and where to answer it; repeat the same call over the same connection afterwards. No tool here answers an approval.
 agent:execute-turn asks the model; agent:call-tool runs what the model asked for. agent:get-health says what is wrong.
 side_effect_unknown means: look at the system concerned before repeating anything.`;
 

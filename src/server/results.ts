@@ -39,7 +39,7 @@ function waitingSentence(answer: CallAnswer): string {
   if (approval === undefined) return why;
   const { approval_id, answer_by, answer_at } = approval;
   const where = answer_at.join(', or ');
-  return `${why} Approval ${approval_id} can be answered until ${answer_by} at: ${where}. Then repeat the same call.`;
+  return `${why} Approval ${approval_id} can be answered until ${answer_by} at: ${where}. Then repeat the same call over the same connection.`;
 }
 
 function callSentence(answer: CallAnswer): string {

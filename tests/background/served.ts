@@ -70,6 +70,11 @@ function script(sandbox: string): Doc {
         tool_calls: [{ name: 'probe:slow', input: { ms: 120_000, file: join(sandbox, 'slow') } }],
       },
       {
+        when: { contains: 'report.' },
+        reply: 'I will report.',
+        tool_calls: [{ name: 'probe:progress', input: { steps: 3, hang: true } }],
+      },
+      {
         when: { contains: 'be quick.' },
         reply: 'I will be quick.',
         tool_calls: [{ name: 'probe:slow', input: { ms: 0, file: join(sandbox, 'quick') } }],
@@ -89,13 +94,14 @@ export interface ConfigChanges {
 }
 
 function changed(sandbox: string, changes: ConfigChanges): Record<string, (file: Doc) => Doc> {
-  const names = ['probe_slow', 'counter_count'];
+  const names = ['probe_slow', 'probe_progress', 'counter_count'];
   const server = { transport: 'stdio', command: 'node', args: ['{package}/dist/testing/servers/probe.js'] };
   return {
     'agent.yaml': (file) => ({ ...file, approved_capabilities: names }),
     'capabilities.yaml': () => ({
       capabilities: {
         probe_slow: capability('slow', { timeout_seconds: 120 }),
+        probe_progress: capability('progress', { timeout_seconds: 120, scopes: [], path_arguments: [] }),
         counter_count: capability('count', { approval: 'principal' }),
       },
     }),
@@ -120,6 +126,7 @@ function changed(sandbox: string, changes: ConfigChanges): Record<string, (file:
         attestation: { low: 'client', medium: 'client', high: 'client', critical: 'credential' },
         capabilities: {
           probe_slow: { decision: 'allow' },
+          probe_progress: { decision: 'allow' },
           counter_count: { decision: 'approval_required', approver: 'principal' },
         },
         workspace: { default_decision: 'deny', scopes: WRITES_FILE.scopes, rules: [] },
@@ -139,7 +146,7 @@ function changed(sandbox: string, changes: ConfigChanges): Record<string, (file:
           intents: {
             runs: {
               description: 'Everything the runs call.',
-              allow_tools: ['probe_slow'],
+              allow_tools: ['probe_slow', 'probe_progress'],
               approval_required_tools: ['counter_count'],
             },
           },

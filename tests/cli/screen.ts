@@ -23,7 +23,12 @@ function quoted(word: string): string {
 let opened = 0;
 
 /** `redirect` is shell text, such as `< /dev/null`. The screen ends with `EXIT:<code>` once the command has ended. */
-export async function openScreen(at: Place, args: readonly string[], redirect = ''): Promise<Screen> {
+export async function openScreen(
+  at: Place,
+  args: readonly string[],
+  redirect = '',
+  columns = 160,
+): Promise<Screen> {
   const socket = `cli-${process.pid}-${opened++}`;
   const tmux = (...words: string[]): Promise<{ stdout: string }> =>
     exec('tmux', ['-u', '-f', '/dev/null', '-L', socket, ...words], {
@@ -33,7 +38,7 @@ export async function openScreen(at: Place, args: readonly string[], redirect = 
     await tmux('kill-server').catch(() => undefined);
   });
   const command = `${[process.execPath, MAIN, ...args].map(quoted).join(' ')} ${redirect}`;
-  const size = ['-x', '160', '-y', '60'];
+  const size = ['-x', String(columns), '-y', '60'];
   await tmux('new-session', '-d', ...size, '-c', at.workspace, `${command}; echo EXIT:$?; read -r _`);
   const text = async (): Promise<string> => (await tmux('capture-pane', '-p', '-J')).stdout;
   return {

@@ -60,7 +60,7 @@ async function record(
   await context.print.result(told(id, outcome), () => {
     if (!outcome.moved) return `Nothing changed: ${cell(outcome.why ?? 'it is still open', 500)}.`;
     return outcome.approval.state === 'approved'
-      ? `Approved. The call may run once, when the host repeats it.`
+      ? `Approved. The call may run once, when the host repeats it over the same connection, or its session is resumed.`
       : `${outcome.approval.state === 'rejected' ? 'Rejected' : cell(outcome.approval.state)}. The call will not run.`;
   });
   if (outcome.moved || delivery.kind !== 'answered') return EXIT.ok;

@@ -65,9 +65,10 @@ async function agreed(context: Context, seen: PinResult, yes: boolean): Promise<
     return true;
   }
   if (terminal === undefined) {
+    context.print.remark(changes(seen));
     throw new RuntimeError(
-      'APPROVAL_REQUIRED',
-      'Nobody can be asked here. Read the difference, then run with --yes.',
+      'USAGE',
+      `Nothing was pinned: this is no terminal, so nobody can be asked. Read the difference, then accept it with: agent-runtime capabilities pin ${seen.server} --yes`,
       { server: seen.server, diff: seen.diff },
     );
   }

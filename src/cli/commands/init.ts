@@ -54,6 +54,23 @@ async function unlessThere(write: () => Promise<void>): Promise<boolean> {
   }
 }
 
+/** What a person types after this, in order. */
+function nextSteps({ workspace }: Context): [command: string, why: string][] {
+  const where = workspace === process.cwd() ? '' : ` --workspace ${workspace}`;
+  return [
+    [
+      `agent-runtime capabilities pin${where}`,
+      'look at the tools of the example and accept them; none runs before',
+    ],
+    [`agent-runtime doctor${where}`, 'see whether anything is missing'],
+    [`agent-runtime serve${where}`, 'the command for your MCP client to start'],
+    [
+      `agent-runtime trust${where}`,
+      'after each change in configs/; `config check` says what is wrong with one',
+    ],
+  ];
+}
+
 export async function init(context: Context): Promise<Exit> {
   const { workspace, packageRoot, print } = context;
   const source = join(packageRoot, 'configs');
@@ -76,12 +93,14 @@ export async function init(context: Context): Promise<Exit> {
     const to = join(state, name);
     note(to, await unlessThere(() => writeFile(to, text, { flag: 'wx' })));
   }
-  await print.result({ workspace, written, kept }, () =>
+  const next = nextSteps(context);
+  await print.result({ workspace, written, kept, next: next.map(([command]) => command) }, () =>
     [
       ...written.map((name) => `wrote ${name}`),
       ...kept.map((name) => `kept  ${name} (was there)`),
       '',
-      'Next: change configs/policy.yaml, look at it with `agent-runtime config check`, then `agent-runtime trust`.',
+      'Next:',
+      ...next.map(([command, why]) => `  ${command}\n      ${why}`),
     ].join('\n'),
   );
   return EXIT.ok;

@@ -15,7 +15,7 @@ import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { localCaller } from '../identity.ts';
 import { withStore, withStoreIfAny } from '../open-store.ts';
-import { cell, facts, listTable, table } from '../print.ts';
+import { cell, facts, listTable, textTable } from '../print.ts';
 import { loadAny } from '../trusted-config.ts';
 
 export interface ListOptions extends CommonOptions {
@@ -138,7 +138,7 @@ export async function showItem(context: Context, kind: Listed, id: string): Prom
       [
         facts(Object.entries(view.state)),
         '',
-        await table(['seq', 'at', 'type', 'what'], view.timeline.map(timelineRow), LONGEST_TOLD),
+        await textTable(['seq', 'at', 'type', 'what'], view.timeline.map(timelineRow), LONGEST_TOLD),
         '',
         facts(Object.entries({ ...view.links, as_of: isoTime(context.clock.now()) })),
       ].join('\n'),

@@ -8,11 +8,13 @@ import { parseWorkflowYaml } from '../../pack/workflows/parse.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
-import { cell, facts, table } from '../print.ts';
+import { cell, facts, textTable } from '../print.ts';
 import { withRuntime } from '../with-runtime.ts';
 import { printWork, progressOn } from '../work-view.ts';
 import { invocation, readText } from './sessions.ts';
 import type { RunOptions } from './sessions.ts';
+
+const LONGEST_REASON = 300;
 
 /** YAML, and so JSON too. Throws CONFIGURATION_ERROR with every problem and its place. */
 async function definitionAt(path: string): Promise<WorkflowDefinition> {
@@ -77,13 +79,15 @@ export async function showWorkflow(context: Context, id: string): Promise<Exit> 
         ['status', state.status],
         ['over', state.over ? 'yes' : 'no'],
       ]),
-      await table(
+      await textTable(
         ['node', 'status', 'waits for'],
         state.nodes.map(({ node_id: node, status }) => [node, status, waitOf(state.waiting_nodes, node)]),
+        LONGEST_REASON,
       ),
-      await table(
+      await textTable(
         ['at', 'what', 'node', 'reason'],
         continuations.map((one) => [one.timestamp, one.kind, one.node_id, one.reason]),
+        LONGEST_REASON,
       ),
     ].join('\n\n'),
   );
