@@ -32,9 +32,9 @@ test('a configuration that nobody trusts is named with its place, and the remedy
 test('pinning without a terminal shows the difference and the command that accepts it', async () => {
   const at = await place();
   const refused = await run(at, ['capabilities', 'pin', 'desk']);
-  expect(refused).toMatchObject({ code: 2, out: '' });
+  expect(refused).toMatchObject({ code: 3, out: 'desk: left as it was\n' });
   expect(refused.err).toContain('desk would change:');
-  const [, words = ''] = /accept it with: agent-runtime (.+)/.exec(refused.err) ?? [];
+  const [, words = ''] = /Accept this with: agent-runtime (.+)/.exec(refused.err) ?? [];
   expect(words).toBe('capabilities pin desk --yes');
   expect((await run(at, words.split(' '))).code).toBe(0);
 });

@@ -66,11 +66,10 @@ async function agreed(context: Context, seen: PinResult, yes: boolean): Promise<
   }
   if (terminal === undefined) {
     context.print.remark(changes(seen));
-    throw new RuntimeError(
-      'USAGE',
-      `Nothing was pinned: this is no terminal, so nobody can be asked. Read the difference, then accept it with: agent-runtime capabilities pin ${seen.server} --yes`,
-      { server: seen.server, diff: seen.diff },
+    context.print.remark(
+      `Nobody can be asked here, so nothing is pinned. Accept this with: agent-runtime capabilities pin ${cell(seen.server)} --yes`,
     );
+    return false;
   }
   showOn(terminal, changes(seen), context);
   return confirm(terminal, `Pin the tools of ${cell(seen.server)} as they are now?`);
