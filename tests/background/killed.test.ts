@@ -38,7 +38,7 @@ verifies(
     });
     expect(await effects(at, 'a')).toHaveLength(1);
   },
-  60_000,
+  120_000,
 );
 
 type Doc = Record<string, unknown>;
@@ -85,6 +85,6 @@ describe.each(['v2', 'v1'] as const)('a plain client (%s)', (kind) => {
       });
       expect(await effects(at, 'a')).toHaveLength(1);
     },
-    60_000,
+    120_000,
   );
 });

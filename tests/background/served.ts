@@ -23,7 +23,7 @@ import type { Place, Ran } from '../cli/harness.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 // Longer than a timer that a dead process had taken.
-const PATIENCE_MS = 25_000;
+const PATIENCE_MS = 50_000;
 const TASKS = 'io.modelcontextprotocol/tasks';
 
 export interface ServedPlace extends Place {

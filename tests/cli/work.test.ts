@@ -205,7 +205,7 @@ describe('worker', () => {
       expect(await effects(at, 'b')).toHaveLength(1);
       expect(await worker.stop()).toBe(0);
     },
-    60_000,
+    120_000,
   );
 });
 

@@ -33,6 +33,12 @@ describe('a workflow', () => {
         rig.io,
       );
       expect(done).toMatchObject({ kind: 'completed', over: true, completed_node_ids: ['a', 'b', 'c', 'd'] });
+      const ids = { run_id: expect.stringMatching(/^run_/) as string, agent_id: 'agent' };
+      expect(done).toMatchObject(ids);
+      const elsewhere = await createWorkflows(rig.deps).inspect(CALLER, 'wf');
+      expect(elsewhere).toMatchObject({ run_id: done.run_id, agent_id: 'agent' });
+      const row = await rig.store.row('session', CALLER.tenant, 'wf');
+      expect(row?.body).toMatchObject({ run_id: done.run_id, agent_id: 'agent' });
       const [join] = rig.sessions.of('d');
       const [context, own] = join!.input.messages;
       expect(own).toEqual({ role: 'user', content: 'do d' });
