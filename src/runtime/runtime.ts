@@ -283,12 +283,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   const sessions = liveSessions({ config, store, clock, ids, instance }, log);
   const copyFiles = sessionCopyFiles(join(options.workspace, '.agent-runtime', 'workflow'));
   const base = {
-    options,
-    config,
-    store,
-    gate,
-    clock,
-    ids,
+    ...{ options, config, store, gate, clock, ids },
     instance,
     pinning,
     downstreams,

@@ -1,6 +1,6 @@
 // Owns runtime-controls.yaml: what operators may do with a run, and what happens to one that waits too long.
 import { z } from 'zod';
-import { closed, label, plainId, refused, whole } from '../shape.ts';
+import { closed, label, plainId, whole } from '../shape.ts';
 import type { CapabilitySessionControls, RuntimeControls, SandboxProfile } from '../types.ts';
 import { defineFile } from './file.ts';
 import type { ConfigFile } from './file.ts';
