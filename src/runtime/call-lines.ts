@@ -56,7 +56,8 @@ class Line {
       this.#park = resolve;
     });
     for (const waiting of this.#waiting) void this.#put(waiting);
-    const ended = running.then((result): Met => ({ kind: 'ended', result }));
+    // A signal may outlive the call by far.
+    const ended = running.finally(() => this.#detach()).then((result): Met => ({ kind: 'ended', result }));
     return Promise.race([ended, parked]);
   }
 
