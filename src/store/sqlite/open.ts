@@ -46,6 +46,8 @@ interface Room extends SqliteOptions {
   ask: Ask;
   /** The same for what is only decided on: it may be ahead of the disk, because what follows from it is written after it. */
   peek: Ask;
+  /** Brings the tables of rows and counters up to date with what is pending. */
+  settle(): Promise<void>;
 }
 
 type Ask = <T>(doing: string, read: () => T | Promise<T>) => Promise<T>;
@@ -90,6 +92,10 @@ function createRoom(db: Connection, options: SqliteOptions, isClosed: () => bool
     tables,
     damage,
     writer,
+    settle: () =>
+      writer.write('settle', () => {
+        tables.redo.settle();
+      }),
     waiters: createWaiters(() => tables.chains.newestPosition(), options.clock),
     peek,
     async ask(doing, read) {
@@ -188,8 +194,12 @@ function readingFace(room: Room): ReadingFace {
         return tables.records.scan(query);
       }),
     changed: async (position, signal) => ask('changed', () => room.waiters.wait(position, signal)),
-    row: (kind, tenant, id) => ask('row', () => tables.rows.find(kind, tenant, id)),
-    list: (query) => ask('list', () => tables.rows.list(query)),
+    row: (kind, tenant, id) => ask('row', () => tables.remembered.row(kind, tenant, id)),
+    list: (query) =>
+      ask('list', async () => {
+        if (tables.redo.isPending()) await room.settle();
+        return tables.rows.list(query);
+      }),
     counter: (key) => peek('counter', () => tables.remembered.counters([key])[0] ?? 0),
     counters: (keys) => peek('counters', () => tables.remembered.counters(keys)),
     snapshot: (chain) => ask('snapshot', () => tables.snapshots.find(chain)),
@@ -215,6 +225,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
         if (isClosed) return;
         isClosed = true;
         room.waiters.close();
+        await room.settle().catch(() => undefined); // else whoever opens it next does it
         await room.writer.close();
         // Statements outlive the driver's close until they are collected; the log is emptied now.
         await answer('close', () => db.pragma('wal_checkpoint(TRUNCATE)')).catch(() => undefined);

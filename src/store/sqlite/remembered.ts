@@ -1,13 +1,16 @@
-// Owns what the writing connection remembers of heads, counters and row versions from one of its transactions to the
-// next, so that a commit need not look up what the commit before it has just written.
+// Owns what the writing connection knows of heads, counters and rows between its transactions, so that a commit need not
+// look up what the commit before it has just written: what is pending in the redo log, and before that what it remembers.
 //
-// R1  All of it is forgotten when another connection has written since the last look at the engine's count of that, and when
-//     a transaction is undone. A value that another one wrote between the look and the reading moves the count, so it is
-//     forgotten with the rest at the next look.
-import type { ChainKey, RowKind } from '../contract.ts';
+// R1  All of it is forgotten, and what is pending read anew, when another connection has written since the last look at the
+//     engine's count of that, and when a transaction was undone. A value that another one wrote between the look and the
+//     reading moves the count, so it is forgotten with the rest at the next look.
+import type { ChainKey, RowKind, StoredRow } from '../contract.ts';
 import type { ChainEnd, ChainMove, View } from '../plan.ts';
 import { firstColumn } from './connection.ts';
 import type { Connection } from './connection.ts';
+import type { PendingRow, Redo } from './redo.ts';
+import { rowKey } from './row-key.ts';
+import type { Rows } from './rows.ts';
 
 // Beyond this a map is emptied; what is used again comes back with one look-up.
 const MOST = 4096;
@@ -23,13 +26,14 @@ export interface Remembered {
   readonly view: View;
   /** Counters as they are now, also outside a transaction: what others wrote since is seen first. */
   counters(keys: readonly string[]): number[];
+  /** A row as it is now, likewise. */
+  row(kind: RowKind, tenant: string, id: string): StoredRow | undefined;
   keepEnd(move: ChainMove, handle: number): void;
   keepCounter(key: string, value: number): void;
   keepVersion(kind: RowKind, tenant: string, id: string, version: number): void;
 }
 
-const endKey = ({ tenant, aggregate, id }: ChainKey): string => [tenant, aggregate, id].join(NAME_END);
-const rowKey = (kind: RowKind, tenant: string, id: string): string => [kind, tenant, id].join(NAME_END);
+const endKey = ({ tenant, aggregate, id }: ChainKey): string => tenant + NAME_END + aggregate + NAME_END + id;
 
 function keep<T>(map: Map<string, T>, key: string, value: T): T {
   if (map.size >= MOST) map.clear();
@@ -37,31 +41,46 @@ function keep<T>(map: Map<string, T>, key: string, value: T): T {
   return value;
 }
 
-export function createRemembered(db: Connection, view: View): Remembered {
+interface Beneath {
+  view: View;
+  redo: Redo;
+  rows: Rows;
+}
+
+export function createRemembered(db: Connection, { view, redo, rows }: Beneath): Remembered {
   const otherWrites = db.prepare('PRAGMA data_version');
   const ends = new Map<string, ChainEnd>();
   const counters = new Map<string, number>();
   const versions = new Map<string, number>();
   let seen: unknown; // the count at the last look
 
-  const undone = (): void => {
+  const forget = (): void => {
     ends.clear();
     counters.clear();
     versions.clear();
+    seen = undefined;
   };
   const begun = (): void => {
     const now = firstColumn(otherWrites.get([]));
-    if (now !== seen) undone();
+    if (now === seen) return;
+    forget();
+    redo.reload();
     seen = now;
   };
-  const counter = (key: string): number => counters.get(key) ?? keep(counters, key, view.counter(key));
+  const counter = (key: string): number =>
+    redo.counter(key) ?? counters.get(key) ?? keep(counters, key, view.counter(key));
   return {
     begun,
-    undone,
+    undone: forget,
     counters(keys) {
       if (keys.length === 0) return [];
       begun();
       return keys.map(counter);
+    },
+    row(kind, tenant, id) {
+      begun();
+      const pending = redo.row(kind, tenant, id);
+      return pending === undefined ? rows.find(kind, tenant, id) : storedRow(pending);
     },
     view: {
       chainEnd(chain) {
@@ -74,6 +93,8 @@ export function createRemembered(db: Connection, view: View): Remembered {
       leaseEpoch: (chain) => view.leaseEpoch(chain),
       counter,
       rowVersion(kind, tenant, id) {
+        const pending = redo.row(kind, tenant, id);
+        if (pending !== undefined) return pending.version;
         const key = rowKey(kind, tenant, id);
         const held = versions.get(key);
         if (held !== undefined) return held;
@@ -85,4 +106,9 @@ export function createRemembered(db: Connection, view: View): Remembered {
     keepCounter: (key, value) => void keep(counters, key, value),
     keepVersion: (kind, tenant, id, version) => void keep(versions, rowKey(kind, tenant, id), version),
   };
+}
+
+/** As a reader gets it: its own copy, so that nobody changes what is yet to be written. */
+function storedRow({ row, version }: PendingRow): StoredRow {
+  return { ...row, body: structuredClone(row.body), version };
 }

@@ -3,12 +3,13 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { Connection } from './connection.ts';
 import { APPLICATION_ID, futureVersion, notOurs } from './file.ts';
 
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 // Each index costs a page or two per commit, so there are few: a scan walks all records in order from its cursor, also
 // that of one type; a list of one principal walks an index that holds the principal, without touching the rows of others;
 // and a list of one ref sorts, because its rows are few and its index then stays untouched when a row changes.
-const TABLES: string = `
+const REDO = 'CREATE TABLE redo (id INTEGER PRIMARY KEY, entry TEXT NOT NULL);';
+const TABLES: string = `${REDO}
 CREATE TABLE chains (
   cid INTEGER PRIMARY KEY, tenant TEXT NOT NULL, aggregate TEXT NOT NULL, id TEXT NOT NULL,
   seq INTEGER NOT NULL, hash TEXT NOT NULL, epoch INTEGER NOT NULL, UNIQUE (tenant, aggregate, id)
@@ -75,6 +76,9 @@ export function ensureSchema(db: Connection, path: string): void {
       db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     } else if (!isOurs(db)) {
       throw notOurs(path);
+    } else if (version === 1) {
+      db.exec(REDO);
+      db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     }
     db.exec('COMMIT');
   } catch (error) {

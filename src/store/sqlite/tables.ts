@@ -20,6 +20,8 @@ import { createLeases } from './leases.ts';
 import type { Leases } from './leases.ts';
 import { createRecords } from './records.ts';
 import type { Records } from './records.ts';
+import { createRedo } from './redo.ts';
+import type { Redo } from './redo.ts';
 import { createRemembered } from './remembered.ts';
 import type { Remembered } from './remembered.ts';
 import { createRows } from './rows.ts';
@@ -38,6 +40,7 @@ export interface Tables {
   timers: Timers;
   blobs: Blobs;
   snapshots: Snapshots;
+  redo: Redo;
   remembered: Remembered;
 }
 
@@ -50,6 +53,7 @@ export function createTables(
   const rows = createRows(db);
   const counters = createCounters(db);
   const leases = createLeases(db);
+  const redo = createRedo(db, rows, counters);
   const view: View = {
     chainEnd: (chain) => chains.end(chain),
     leaseEpoch: (chain) => leases.epoch(chainLeaseKey(chain)),
@@ -62,7 +66,8 @@ export function createTables(
     rows,
     counters,
     leases,
-    remembered: createRemembered(db, view),
+    redo,
+    remembered: createRemembered(db, { view, redo, rows }),
     timers: createTimers(db),
     blobs: createBlobs(db, path, tools.ids),
     snapshots: createSnapshots(db, chains, tools),
@@ -77,12 +82,9 @@ export function createCommitJob(tables: Tables, tools: SealingTools): (commit: C
     if (!planned.ok) return planned;
     const { plan } = planned;
     for (const move of plan.chains) remembered.keepEnd(move, tables.chains.write(move));
-    for (const { row, version } of plan.rows) {
-      tables.rows.write(row, version);
-      remembered.keepVersion(row.kind, row.tenant, row.id, version);
-    }
-    tables.counters.set(plan.counters);
+    for (const { row, version } of plan.rows) remembered.keepVersion(row.kind, row.tenant, row.id, version);
     for (const [key, value] of plan.counters) remembered.keepCounter(key, value);
+    tables.redo.add(plan);
     commit.timers?.forEach((timer) => tables.timers.set(timer));
     commit.cancelTimers?.forEach(({ tenant, id }) => tables.timers.cancel(tenant, id));
     commit.blobs?.forEach((blob) => tables.blobs.write(blob));
