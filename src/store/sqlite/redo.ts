@@ -7,28 +7,27 @@
 //     Whoever asks for a value asks here first; whoever reads the tables at large has the entries settled first.
 // D3  Entries are settled in the order of their commits, in the transaction that takes them out.
 import { RuntimeError } from '../../base/errors.ts';
-import type { Row, RowKind } from '../contract.ts';
+import type { RowKind } from '../contract.ts';
 import type { Plan } from '../plan.ts';
 import type { Connection } from './connection.ts';
 import type { Counters } from './counters.ts';
 import { rowKey } from './row-key.ts';
+import type { RowColumns } from './row-lists.ts';
+import { toColumns } from './rows.ts';
 import type { Rows } from './rows.ts';
 
 // What one settling writes takes a few milliseconds, in which the event loop stands.
 const MOST_PENDING = 64;
 
-/** A row as a commit left it. */
-export interface PendingRow {
-  row: Row;
-  version: number;
+interface Entry {
+  rows: RowColumns[];
+  counters: [string, number][];
 }
-
-type Entry = Pick<Plan, 'rows'> & { counters: [string, number][] };
 
 export interface Redo {
   /** Writes the entry of an accepted plan; settles when many are pending. Inside the writer's transaction (D1). */
   add(plan: Plan): void;
-  row(kind: RowKind, tenant: string, id: string): PendingRow | undefined;
+  row(kind: RowKind, tenant: string, id: string): RowColumns | undefined;
   counter(key: string): number | undefined;
   /** Whether any process has left an entry. */
   isPending(): boolean;
@@ -53,12 +52,12 @@ export function createRedo(db: Connection, rows: Rows, counters: Counters): Redo
   const first = db.prepare('SELECT id FROM redo LIMIT 1');
   const all = db.prepare('SELECT id, entry FROM redo ORDER BY id');
   const remove = db.prepare('DELETE FROM redo');
-  const pendingRows = new Map<string, PendingRow>();
+  const pendingRows = new Map<string, RowColumns>();
   const pendingCounters = new Map<string, number>();
   let pending = 0;
 
   const keep = ({ rows: written, counters: moved }: Entry): void => {
-    for (const each of written) pendingRows.set(rowKey(each.row.kind, each.row.tenant, each.row.id), each);
+    for (const row of written) pendingRows.set(rowKey(row.kind, row.tenant, row.id), row);
     for (const [key, value] of moved) pendingCounters.set(key, value);
     pending++;
   };
@@ -68,7 +67,7 @@ export function createRedo(db: Connection, rows: Rows, counters: Counters): Redo
     pending = 0;
   };
   const settle = (): void => {
-    for (const { row, version } of pendingRows.values()) rows.write(row, version);
+    for (const row of pendingRows.values()) rows.write(row);
     counters.set(pendingCounters);
     remove.run([]);
     forget();
@@ -76,7 +75,8 @@ export function createRedo(db: Connection, rows: Rows, counters: Counters): Redo
   return {
     add(plan) {
       if (plan.rows.length === 0 && plan.counters.size === 0) return;
-      const entry = { rows: plan.rows, counters: [...plan.counters] };
+      const written = plan.rows.map(({ row, version }) => toColumns(row, version));
+      const entry = { rows: written, counters: [...plan.counters] };
       insert.run([JSON.stringify(entry)]);
       keep(entry);
       if (pending >= MOST_PENDING) settle();

@@ -8,8 +8,9 @@ import type { ChainKey, RowKind, StoredRow } from '../contract.ts';
 import type { ChainEnd, ChainMove, View } from '../plan.ts';
 import { firstColumn } from './connection.ts';
 import type { Connection } from './connection.ts';
-import type { PendingRow, Redo } from './redo.ts';
+import type { Redo } from './redo.ts';
 import { rowKey } from './row-key.ts';
+import { toRow } from './rows.ts';
 import type { Rows } from './rows.ts';
 
 // Beyond this a map is emptied; what is used again comes back with one look-up.
@@ -80,7 +81,7 @@ export function createRemembered(db: Connection, { view, redo, rows }: Beneath):
     row(kind, tenant, id) {
       begun();
       const pending = redo.row(kind, tenant, id);
-      return pending === undefined ? rows.find(kind, tenant, id) : storedRow(pending);
+      return pending === undefined ? rows.find(kind, tenant, id) : toRow(pending);
     },
     view: {
       chainEnd(chain) {
@@ -106,9 +107,4 @@ export function createRemembered(db: Connection, { view, redo, rows }: Beneath):
     keepCounter: (key, value) => void keep(counters, key, value),
     keepVersion: (kind, tenant, id, version) => void keep(versions, rowKey(kind, tenant, id), version),
   };
-}
-
-/** As a reader gets it: its own copy, so that nobody changes what is yet to be written. */
-function storedRow({ row, version }: PendingRow): StoredRow {
-  return { ...row, body: structuredClone(row.body), version };
 }

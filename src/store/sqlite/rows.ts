@@ -9,7 +9,7 @@ import type { RowColumns } from './row-lists.ts';
 
 export interface Rows {
   version(kind: RowKind, tenant: string, id: string): number | undefined;
-  write(row: Row, version: number): void;
+  write(columns: RowColumns): void;
   find(kind: RowKind, tenant: string, id: string): StoredRow | undefined;
   list(query: RowQuery): Page<StoredRow>;
 }
@@ -24,7 +24,24 @@ function readBody(columns: RowColumns): JsonObject {
   }
 }
 
-function toRow(columns: RowColumns): StoredRow {
+/** A row as its table holds it. */
+export function toColumns(row: Row, version: number): RowColumns {
+  const { kind, tenant, id, principal, status, ref = null, updatedAt, body } = row;
+  return {
+    kind,
+    tenant,
+    id,
+    principal,
+    status,
+    ref,
+    updated_at: updatedAt,
+    version,
+    body: JSON.stringify(body),
+  };
+}
+
+/** STORE_CORRUPT when the body is not JSON. */
+export function toRow(columns: RowColumns): StoredRow {
   const { kind, tenant, id, principal, status, ref, updated_at: updatedAt, version } = columns;
   const row = { kind, tenant, id, principal, status, updatedAt, body: readBody(columns), version };
   return ref === null ? row : { ...row, ref };
@@ -47,14 +64,13 @@ export function createRows(db: Connection): Rows {
     version(kind, tenant, id) {
       return (findVersion.get([kind, tenant, id]) as { version: number } | undefined)?.version;
     },
-    write({ kind, tenant, id, principal, status, ref = null, updatedAt, body }, version) {
-      const text = JSON.stringify(body);
+    write({ kind, tenant, id, principal, status, ref, updated_at: updatedAt, version, body }) {
       if (version > 1) {
-        const changed = [principal, status, updatedAt, version, text, kind, tenant, id, ref];
+        const changed = [principal, status, updatedAt, version, body, kind, tenant, id, ref];
         if (update.run(changed).changes > 0) return;
         remove.run([kind, tenant, id]);
       }
-      insert.run([kind, tenant, id, principal, status, ref, updatedAt, version, text]);
+      insert.run([kind, tenant, id, principal, status, ref, updatedAt, version, body]);
     },
     find(kind, tenant, id) {
       const columns = find.get([kind, tenant, id]) as RowColumns | undefined;

@@ -1,0 +1,123 @@
+// Owns what the redo log of the SQLite engine promises: what a commit did to rows and counters is seen by everyone at once,
+// in this process and in others, whenever its tables are written.
+import { join } from 'node:path';
+import Database from 'libsql';
+import { expect, test } from 'vitest';
+import { memoryTenantKeys } from '../../src/store/sealing.ts';
+import type { CommitResult, Store } from '../../src/store/contract.ts';
+import { append, row, session } from '../contract/store-words.ts';
+import { testDir, testStore } from './support.ts';
+
+const keys = memoryTenantKeys();
+
+async function step(store: Store, id: string, status = 'open'): Promise<CommitResult> {
+  return store.commit({
+    appends: [append(session(id))],
+    rows: [{ row: row(id, { status }) }],
+    counters: [{ key: 'acme|n', add: 1 }],
+  });
+}
+
+async function ids(store: Store, status: string): Promise<string[]> {
+  const { items } = await store.list({ kind: 'request', tenant: 'acme', status, limit: 200 });
+  return items.map(({ id }) => id);
+}
+
+/** How many entries and rows lie in the file. */
+function inFile(path: string): { entries: number; rows: number } {
+  const db = new Database(path);
+  const count = (table: string): number =>
+    (db.prepare(`SELECT count(*) AS n FROM ${table}`).get([]) as { n: number }).n;
+  const found = { entries: count('redo'), rows: count('read_rows') };
+  db.close();
+  return found;
+}
+
+test('what is pending in one handle is judged, read and listed by another one', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const [one, two] = [await testStore(path, keys), await testStore(path, keys)];
+  await step(one, 'a');
+  expect(inFile(path)).toEqual({ entries: 1, rows: 0 });
+  expect(await two.counter('acme|n')).toBe(1);
+  expect(await two.row('request', 'acme', 'a')).toMatchObject({ version: 1, status: 'open' });
+  expect(await two.commit({ rows: [{ row: row('a'), when: 'absent' }] })).toMatchObject({ refused: 'row' });
+  expect(await two.commit({ guards: [{ key: 'acme|n', is: 0 }] })).toMatchObject({
+    refused: 'guard',
+    value: 1,
+  });
+  await step(two, 'a', 'done');
+  expect(await one.row('request', 'acme', 'a')).toMatchObject({ version: 2, status: 'done' });
+  expect(await ids(one, 'done')).toEqual(['a']);
+  expect(await ids(two, 'open')).toEqual([]);
+  expect(inFile(path)).toEqual({ entries: 0, rows: 1 });
+  expect(await two.counter('acme|n')).toBe(2);
+});
+
+test('two handles that write in turns lose none of each other', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const stores = [await testStore(path, keys), await testStore(path, keys)];
+  for (let n = 0; n < 150; n++) {
+    const store = stores[n % 2]!;
+    await step(store, `r${n % 7}`);
+    if (n % 50 === 49) expect(await ids(store, 'open')).toHaveLength(7);
+  }
+  for (const store of stores) expect(await store.counter('acme|n')).toBe(150);
+  expect(await stores[0]!.row('request', 'acme', 'r0')).toMatchObject({ version: 22 });
+});
+
+test('many commits are settled together, so that the log stays short', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const store = await testStore(path, keys);
+  for (let n = 0; n < 200; n++) await step(store, `r${n}`);
+  const { entries, rows } = inFile(path);
+  expect(entries).toBeLessThan(64);
+  expect(rows).toBeGreaterThan(130);
+});
+
+test('a copy that was taken while entries were pending has all of them', async () => {
+  const dir = testDir();
+  const store = await testStore(join(dir, 'runtime.db'), keys);
+  await step(store, 'a');
+  await store.backup(join(dir, 'copy.db'));
+  const copy = await testStore(join(dir, 'copy.db'), keys);
+  expect(await ids(copy, 'open')).toEqual(['a']);
+  expect(await copy.counter('acme|n')).toBe(1);
+});
+
+test('what a reader got is its own: changing it changes nothing that is yet to be written', async () => {
+  const store = await testStore(join(testDir(), 'runtime.db'), keys);
+  const body = { id: 'a', words: ['kept'] };
+  await store.commit({ rows: [{ row: row('a', { body }) }] });
+  body.words.push('changed by the writer');
+  const read = await store.row('request', 'acme', 'a');
+  (read!.body['words'] as string[]).push('changed by the reader');
+  expect((await store.row('request', 'acme', 'a'))!.body).toEqual({ id: 'a', words: ['kept'] });
+  const { items } = await store.list({ kind: 'request', tenant: 'acme', limit: 10 });
+  expect(items[0]!.body).toEqual({ id: 'a', words: ['kept'] });
+});
+
+test('a file of the version before gets its redo log and keeps what it holds', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const before = await testStore(path, keys);
+  await step(before, 'a');
+  await before.close();
+  const db = new Database(path);
+  db.exec('DROP TABLE redo; PRAGMA user_version = 1;');
+  db.close();
+  const store = await testStore(path, keys);
+  await step(store, 'b');
+  expect((await ids(store, 'open')).sort()).toEqual(['a', 'b']);
+  expect(await store.counter('acme|n')).toBe(2);
+});
+
+test('a damaged entry is said, and nothing is decided without it', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const store = await testStore(path, keys);
+  await step(store, 'a');
+  const other = new Database(path);
+  other.exec("UPDATE redo SET entry = '{'");
+  other.close();
+  await expect(step(store, 'b')).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  await expect(store.counter('acme|n')).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  expect(await store.read(session('a'))).toHaveLength(1);
+});
