@@ -11,6 +11,7 @@ import { createDownstreams } from '../capabilities/downstreams.ts';
 import type { DownstreamOptions, Downstreams } from '../capabilities/downstreams.ts';
 import { createDownstreamExecutor } from '../capabilities/executor.ts';
 import type { PathTokens } from '../capabilities/pin-file.ts';
+import { sessionCompanion } from '../capabilities/sessions/approval-companion.ts';
 import { createLedger } from '../capabilities/sessions/ledger.ts';
 import { LiveSessions } from '../capabilities/sessions/live.ts';
 import { configDrift } from '../config/load.ts';
@@ -126,7 +127,10 @@ function kernelOf(
     config,
     store,
     gate,
-    approvals: createApprovals(store),
+    approvals: createApprovals(
+      store,
+      sessionCompanion(parts.sessions, config.servers, (name, who) => downstreams.poolKey(name, who)),
+    ),
     past: createPasts(store, config),
     directory: pinning.directory,
     executors: [downstream, ...(options.executors ?? [])],

@@ -35,12 +35,19 @@ export interface TokenUse {
   callId?: string;
 }
 
+export type OpenedFor = Omit<CapabilitySubject, 'id' | 'openedAt'>;
+
 export interface Ledger {
-  open(
-    subject: Omit<CapabilitySubject, 'id' | 'openedAt'>,
+  open(subject: OpenedFor, run: ServedRun, liveMs: number): Promise<CapabilitySession>;
+  /**
+   * The part of an approval's commit that opens a session for it, before there is a connection. Given the event that makes
+   * the session wait.
+   */
+  planning(
+    subject: OpenedFor,
     run: ServedRun,
-    liveMs: number,
-  ): Promise<CapabilitySession>;
+    awaited: CapabilityEvent & { type: 'capability_approval_awaited' },
+  ): { id: string; commit: Commit };
   get(tenant: string, id: string): Promise<HeldSession | undefined>;
   /** The newest of this pool key that has not ended. */
   standing(tenant: string, principal: string, poolKey: string): Promise<HeldSession | undefined>;
@@ -113,6 +120,26 @@ function rowWrite(
   };
 }
 
+function opening(
+  subject: CapabilitySubject,
+  events: readonly CapabilityEvent[],
+): { session: CapabilitySession; commit: Commit } {
+  let session: CapabilitySession | undefined;
+  for (const event of events) {
+    const step = transition(session, event);
+    if (!step.ok) throw new RuntimeError('INTERNAL', step.why);
+    session = step.session;
+  }
+  if (session === undefined) throw new RuntimeError('INTERNAL', 'nothing opens it');
+  return {
+    session,
+    commit: {
+      appends: events.map((event) => append(subject, event)),
+      rows: [rowWrite(session, subject.openedAt, 'absent')],
+    },
+  };
+}
+
 function isStatus(text: string): text is CapabilityStatus {
   return (STATUSES as readonly string[]).includes(text);
 }
@@ -132,13 +159,9 @@ class StoreLedger implements Ledger {
     this.#ids = parts.ids;
   }
 
-  async open(
-    given: Omit<CapabilitySubject, 'id' | 'openedAt'>,
-    run: ServedRun,
-    liveMs: number,
-  ): Promise<CapabilitySession> {
+  async open(given: OpenedFor, run: ServedRun, liveMs: number): Promise<CapabilitySession> {
     const at = this.#clock.now();
-    const subject: CapabilitySubject = { ...given, id: this.#ids.next('cap'), openedAt: at };
+    const subject = this.#subject(given, at);
     const event: CapabilityEvent = {
       type: 'capability_session_opened',
       subject,
@@ -146,15 +169,33 @@ class StoreLedger implements Ledger {
       expiresAt: at + liveMs,
       at,
     };
-    const step = transition(undefined, event);
-    if (!step.ok) throw new RuntimeError('INTERNAL', step.why);
-    const done = await this.#store.commit({
-      appends: [append(subject, event)],
-      rows: [rowWrite(step.session, at, 'absent')],
-    });
+    const { session, commit } = opening(subject, [event]);
+    const done = await this.#store.commit(commit);
     if (!done.ok)
       throw new RuntimeError('STORE_UNAVAILABLE', 'The capability session could not be recorded.');
-    return step.session;
+    return session;
+  }
+
+  planning(
+    given: OpenedFor,
+    run: ServedRun,
+    awaited: CapabilityEvent & { type: 'capability_approval_awaited' },
+  ): { id: string; commit: Commit } {
+    const { at, expiresAt } = awaited;
+    const subject = this.#subject(given, at);
+    const event: CapabilityEvent = {
+      type: 'capability_session_opened',
+      subject,
+      run,
+      expiresAt,
+      planned: true,
+      at,
+    };
+    return { id: subject.id, commit: opening(subject, [event, awaited]).commit };
+  }
+
+  #subject(given: OpenedFor, openedAt: number): CapabilitySubject {
+    return { ...given, id: this.#ids.next('cap'), openedAt };
   }
 
   async get(tenant: string, id: string): Promise<HeldSession | undefined> {
