@@ -48,7 +48,7 @@ import { fileTenantKeys } from '../store/sealing.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
 import { CallLines } from './call-lines.ts';
 import { approvalPrompt, deliverApproval, exposedTools } from './approval-desk.ts';
-import { callCapability, callTool } from './calls.ts';
+import { callCapability, callTool, resumeSession } from './calls.ts';
 import type { CallParts } from './calls.ts';
 import type { InspectKind, Inspection, ListPage, ListQuery } from './contract.ts';
 import { explainPolicy } from './explain.ts';
@@ -369,6 +369,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     callTool: (caller, input, io) => callTool(parts, caller, input, io),
     callCapability: (caller, call, io) => callCapability(parts, caller, call, io),
     ...background.work,
+    resumeSession: (caller, input, io) =>
+      resumeSession({ ...parts, work: background.work }, caller, input, io),
     startWorker: () => background.startWorker(),
     managed: pack.managed,
     workflows: () => pack.workflows(),

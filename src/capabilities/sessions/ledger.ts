@@ -27,12 +27,16 @@ export interface HeldSession {
 
 export type Moved = { ok: true; session: CapabilitySession } | { ok: false; why: string };
 
-/** Whose token is shown, and for what. */
-export interface TokenUse {
+/** Whose token is shown. */
+export interface TokenHolder {
   tenant: string;
   principal: string;
-  runId?: string;
-  callId?: string;
+}
+
+/** And for what. */
+export interface TokenUse extends TokenHolder {
+  runId: string;
+  callId: string;
 }
 
 export type OpenedFor = Omit<CapabilitySubject, 'id' | 'openedAt'>;
@@ -59,6 +63,8 @@ export interface Ledger {
   note(key: SessionKey, type: CapabilityNote, evidence: JsonObject): Promise<void>;
   /** A new token; the one before it counts no longer. */
   offer(key: SessionKey, to: Omit<TokenMark, 'digest'>): Promise<string | undefined>;
+  /** The call that a token stands for, spent or not; throws as `spend` does. */
+  callOf(token: string, holder: TokenHolder): Promise<string>;
   /** Y3. Throws NOT_FOUND for a token that is unknown, foreign, spent, late or for something else, all alike. */
   spend(token: string, use: TokenUse): Promise<CapabilitySession>;
 }
@@ -144,7 +150,8 @@ function isStatus(text: string): text is CapabilityStatus {
   return (STATUSES as readonly string[]).includes(text);
 }
 
-function unknownToken(): RuntimeError {
+/** The one answer to every token that does not count. */
+export function unknownToken(): RuntimeError {
   return new RuntimeError('NOT_FOUND', 'There is nothing to resume under this token.');
 }
 
@@ -267,22 +274,26 @@ class StoreLedger implements Ledger {
     return moved.ok ? token : undefined;
   }
 
+  async callOf(token: string, holder: TokenHolder): Promise<string> {
+    return (await this.#marked(token, holder)).callId;
+  }
+
   async spend(token: string, use: TokenUse): Promise<CapabilitySession> {
-    const id = sessionOfToken(token);
-    const held = id === undefined ? undefined : await this.get(use.tenant, id);
-    const mark = held?.session.token;
-    const isFor =
-      held !== undefined &&
-      held.session.subject.principal === use.principal &&
-      mark !== undefined &&
-      (use.runId === undefined || mark.runId === use.runId) &&
-      (use.callId === undefined || mark.callId === use.callId);
-    if (!isFor || id === undefined) throw unknownToken();
+    const { id, runId, callId } = await this.#marked(token, use);
+    if (runId !== use.runId || callId !== use.callId) throw unknownToken();
     const at = this.#clock.now();
     const event: CapabilityEvent = { type: 'capability_session_resumed', digest: tokenDigest(token), at };
     const moved = await this.move({ tenant: use.tenant, id }, event);
     if (!moved.ok) throw unknownToken();
     return moved.session;
+  }
+
+  async #marked(token: string, { tenant, principal }: TokenHolder): Promise<TokenMark & { id: string }> {
+    const id = sessionOfToken(token);
+    const session = id === undefined ? undefined : (await this.get(tenant, id))?.session;
+    const mark = session?.subject.principal === principal ? session.token : undefined;
+    if (id === undefined || mark?.digest !== tokenDigest(token)) throw unknownToken();
+    return { ...mark, id };
   }
 }
 
