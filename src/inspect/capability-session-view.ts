@@ -20,7 +20,7 @@ function openFacts(session: CapabilitySession): JsonObject {
         run_id: one.runId,
         open_until: isoTime(one.openUntil),
       })),
-      ...session.approvals.map((id): JsonObject => ({ kind: 'approval', id })),
+      ...('endedAt' in session ? [] : session.approvals).map((id): JsonObject => ({ kind: 'approval', id })),
     ],
   };
 }

@@ -111,7 +111,7 @@ async function open(deps: KernelDeps, asked: Asked): Promise<Round> {
   if ((await deps.approvals.standing(tenant, call.actionDigest, at)) !== undefined) return again();
 
   const subject = subjectOf(deps, asked, at);
-  const opening = deps.approvals.opening(subject, call.args);
+  const opening = await deps.approvals.opening(subject, call.args, call.capability?.server);
   const noted = waiting({ request: call.request, at }, decision, subject.approvalId, expected(asked));
   const written = await deps.store.commit({
     appends: [...(noted.appends ?? []), ...(opening.appends ?? [])],

@@ -33,10 +33,17 @@ function resultOf(outcome: ToolOutcome): NonNullable<CallAnswer['result']> {
   };
 }
 
+function sessionOf(result: CallResult): string | undefined {
+  if (result.status === 'waiting_approval') return result.approval.subject.capabilitySessionId;
+  return result.capabilitySessionId;
+}
+
 function sessionFacts(
-  { capabilitySessionId, expiry }: CallResult,
+  result: CallResult,
   trackIds: boolean,
 ): Pick<CallAnswer, 'capability_session_id' | 'expiry' | 'resume_token'> {
+  const { expiry } = result;
+  const capabilitySessionId = sessionOf(result);
   const id =
     capabilitySessionId === undefined || !trackIds ? {} : { capability_session_id: capabilitySessionId };
   if (expiry === undefined) return id;

@@ -1,13 +1,15 @@
 // Owns the two ways into the door: the call a turn requested, and a direct capability call.
 import type { Ids } from '../base/ids.ts';
-import { RuntimeError } from '../base/errors.ts';
+import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { CallRequest } from '../kernel/call.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
+import { unknownToken } from '../capabilities/sessions/ledger.ts';
 import type { LiveSessions } from '../capabilities/sessions/live.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Pack } from '../pack/index.ts';
+import type { ManagedWork, ResumeSessionInput, WorkAnswer } from '../pack/managed/surface.ts';
 import { refusedAnswer } from './call-answer.ts';
 import type { CallLines } from './call-lines.ts';
 import type { CallAnswer, CallToolInput, RuntimeIo } from './contract.ts';
@@ -28,13 +30,13 @@ export function canonical(config: RuntimeConfig, tool: string): string {
   return Object.values(config.capabilities).find((one) => one.name === tool)?.id ?? tool;
 }
 
-/** True once a resume token was spent for this very call. Throws NOT_FOUND for any other token. */
-async function spendToken(parts: CallParts, caller: Caller, input: CallToolInput): Promise<boolean> {
-  const { resume_token: token, tool_call_id: callId } = input;
-  if (token === undefined) return false;
-  const { tenant, principal } = caller;
-  await parts.sessions.parts.ledger.spend(token, { tenant, principal, callId });
-  return true;
+/** Spends a resume token for this very call of this very run. Throws NOT_FOUND for any other token. */
+async function spendToken({ sessions }: CallParts, token: string, request: CallRequest): Promise<void> {
+  const { ledger, controls } = sessions.parts;
+  if (!controls.resumeAllowed) throw unknownToken();
+  const { tenant, principal } = request.context.caller;
+  const { runId } = request.context;
+  await ledger.spend(token, { tenant, principal, runId, callId: request.toolCallId });
 }
 
 export async function callTool(
@@ -51,9 +53,52 @@ export async function callTool(
       throw new RuntimeError('NOT_FOUND', `Approval request not found: ${input.approval_id.slice(0, 80)}`);
     }
   }
-  const resumed = await spendToken(parts, caller, input);
-  const request = resumed ? { ...requested.request, resumed } : requested.request;
+  const { resume_token: token } = input;
+  if (token !== undefined) await spendToken(parts, token, requested.request);
+  const request = token === undefined ? requested.request : { ...requested.request, resumed: true };
   return parts.lines.run(request, io, (lineIo) => parts.kernel.call(request, lineIo));
+}
+
+/** The call of this session that a token stands for, once more. A token of another session's call is unknown like any other. */
+async function resumeCall(
+  parts: CallParts,
+  caller: Caller,
+  { session_id, resume_token }: { session_id: string; resume_token: string },
+  io: RuntimeIo,
+): Promise<CallAnswer> {
+  const { tenant, principal } = caller;
+  const tool_call_id = await parts.sessions.parts.ledger.callOf(resume_token, { tenant, principal });
+  try {
+    return await callTool(parts, caller, { session_id, tool_call_id, resume_token }, io);
+  } catch (thrown) {
+    throw asRuntimeError(thrown).code === 'NOT_FOUND' ? unknownToken() : thrown;
+  }
+}
+
+/** With a token its call goes first, so that the session goes on with how that ended. */
+export async function resumeSession(
+  parts: CallParts & { work: Pick<ManagedWork<Caller, RuntimeIo>, 'work' | 'resumeSession'> },
+  caller: Caller,
+  input: ResumeSessionInput,
+  io: RuntimeIo,
+): Promise<WorkAnswer> {
+  const { resume_token, ...rest } = input;
+  if (resume_token === undefined) return parts.work.resumeSession(caller, rest, io);
+  if (input.background === true) {
+    const field = '/resume_token';
+    throw new RuntimeError(
+      'INVALID_INPUT',
+      `${field}: cannot be given to a worker; resume without background`,
+      {
+        field,
+      },
+    );
+  }
+  await parts.work.work(caller, input.session_id);
+  const call = await resumeCall(parts, caller, { session_id: input.session_id, resume_token }, io);
+  const answer = await parts.work.resumeSession(caller, rest, io);
+  // It is under way still, or its connection was lost again.
+  return call.resume_token === undefined ? answer : { ...answer, resume_token: call.resume_token };
 }
 
 export async function callCapability(

@@ -11,6 +11,7 @@ import { createDownstreams } from '../capabilities/downstreams.ts';
 import type { DownstreamOptions, Downstreams } from '../capabilities/downstreams.ts';
 import { createDownstreamExecutor } from '../capabilities/executor.ts';
 import type { PathTokens } from '../capabilities/pin-file.ts';
+import { sessionCompanion } from '../capabilities/sessions/approval-companion.ts';
 import { createLedger } from '../capabilities/sessions/ledger.ts';
 import { LiveSessions } from '../capabilities/sessions/live.ts';
 import { configDrift } from '../config/load.ts';
@@ -47,7 +48,7 @@ import { fileTenantKeys } from '../store/sealing.ts';
 import { openSqliteStore } from '../store/sqlite/open.ts';
 import { CallLines } from './call-lines.ts';
 import { approvalPrompt, deliverApproval, exposedTools } from './approval-desk.ts';
-import { callCapability, callTool } from './calls.ts';
+import { callCapability, callTool, resumeSession } from './calls.ts';
 import type { CallParts } from './calls.ts';
 import type { InspectKind, Inspection, ListPage, ListQuery } from './contract.ts';
 import { explainPolicy } from './explain.ts';
@@ -126,7 +127,10 @@ function kernelOf(
     config,
     store,
     gate,
-    approvals: createApprovals(store),
+    approvals: createApprovals(
+      store,
+      sessionCompanion(parts.sessions, config.servers, (name, who) => downstreams.poolKey(name, who)),
+    ),
     past: createPasts(store, config),
     directory: pinning.directory,
     executors: [downstream, ...(options.executors ?? [])],
@@ -365,6 +369,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     callTool: (caller, input, io) => callTool(parts, caller, input, io),
     callCapability: (caller, call, io) => callCapability(parts, caller, call, io),
     ...background.work,
+    resumeSession: (caller, input, io) =>
+      resumeSession({ ...parts, work: background.work }, caller, input, io),
     startWorker: () => background.startWorker(),
     managed: pack.managed,
     workflows: () => pack.workflows(),

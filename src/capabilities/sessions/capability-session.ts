@@ -70,7 +70,9 @@ export interface TokenMark {
   until: EpochMs;
 }
 
-export type ApprovalMark = 'none' | 'pending' | 'approved' | 'rejected' | 'expired' | 'revoked';
+export type DecidedMark = 'approved' | 'rejected' | 'expired' | 'revoked';
+/** `pending` as long as one approval is open, else how the last one was decided. */
+export type ApprovalMark = 'none' | 'pending' | DecidedMark;
 
 interface Common {
   subject: CapabilitySubject;
@@ -81,7 +83,11 @@ interface Common {
   /** Approvals that calls through this session wait for. */
   approvals: string[];
   approvalState: ApprovalMark;
+  /** Approved last and, as far as this record knows, still to be used. */
+  granted?: string;
   token?: TokenMark;
+  /** It was opened for an approval; there is no connection yet, and whichever process makes one takes it over. */
+  planned?: true;
 }
 
 export type CapabilitySession =
@@ -102,9 +108,16 @@ export type CapabilityEvent =
       subject: CapabilitySubject;
       run: ServedRun;
       expiresAt: EpochMs;
+      planned?: true;
       at: EpochMs;
     }
-  | { type: 'capability_session_used'; run: ServedRun; expiresAt: EpochMs; at: EpochMs }
+  | {
+      type: 'capability_session_connected';
+      instance: string;
+      run: ServedRun;
+      expiresAt: EpochMs;
+      at: EpochMs;
+    }
   | { type: 'capability_input_requested'; input: OpenInput; run: ServedRun; at: EpochMs }
   | { type: 'capability_input_closed'; inputId: string; how: InputEnd; expiresAt: EpochMs; at: EpochMs }
   | {
@@ -114,7 +127,12 @@ export type CapabilityEvent =
       expiresAt: EpochMs;
       at: EpochMs;
     }
-  | { type: 'capability_approval_decided'; approvalId: string; decided: ApprovalMark; at: EpochMs }
+  | {
+      type: 'capability_approval_decided';
+      approvalId: string;
+      decided: DecidedMark;
+      at: EpochMs;
+    }
   | { type: 'capability_resume_offered'; token: TokenMark; at: EpochMs }
   | { type: 'capability_session_resumed'; digest: string; at: EpochMs }
   | { type: 'capability_session_lost'; cause: LossCause; then: 'reinitialize' | 'cancel'; at: EpochMs }

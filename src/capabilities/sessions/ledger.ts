@@ -27,20 +27,31 @@ export interface HeldSession {
 
 export type Moved = { ok: true; session: CapabilitySession } | { ok: false; why: string };
 
-/** Whose token is shown, and for what. */
-export interface TokenUse {
+/** Whose token is shown. */
+export interface TokenHolder {
   tenant: string;
   principal: string;
-  runId?: string;
-  callId?: string;
 }
 
+/** And for what. */
+export interface TokenUse extends TokenHolder {
+  runId: string;
+  callId: string;
+}
+
+export type OpenedFor = Omit<CapabilitySubject, 'id' | 'openedAt'>;
+
 export interface Ledger {
-  open(
-    subject: Omit<CapabilitySubject, 'id' | 'openedAt'>,
+  open(subject: OpenedFor, run: ServedRun, liveMs: number): Promise<CapabilitySession>;
+  /**
+   * The part of an approval's commit that opens a session for it, before there is a connection. Given the event that makes
+   * the session wait.
+   */
+  planning(
+    subject: OpenedFor,
     run: ServedRun,
-    liveMs: number,
-  ): Promise<CapabilitySession>;
+    awaited: CapabilityEvent & { type: 'capability_approval_awaited' },
+  ): { id: string; commit: Commit };
   get(tenant: string, id: string): Promise<HeldSession | undefined>;
   /** The newest of this pool key that has not ended. */
   standing(tenant: string, principal: string, poolKey: string): Promise<HeldSession | undefined>;
@@ -52,6 +63,8 @@ export interface Ledger {
   note(key: SessionKey, type: CapabilityNote, evidence: JsonObject): Promise<void>;
   /** A new token; the one before it counts no longer. */
   offer(key: SessionKey, to: Omit<TokenMark, 'digest'>): Promise<string | undefined>;
+  /** The call that a token stands for, spent or not; throws as `spend` does. */
+  callOf(token: string, holder: TokenHolder): Promise<string>;
   /** Y3. Throws NOT_FOUND for a token that is unknown, foreign, spent, late or for something else, all alike. */
   spend(token: string, use: TokenUse): Promise<CapabilitySession>;
 }
@@ -113,11 +126,32 @@ function rowWrite(
   };
 }
 
+function opening(
+  subject: CapabilitySubject,
+  events: readonly CapabilityEvent[],
+): { session: CapabilitySession; commit: Commit } {
+  let session: CapabilitySession | undefined;
+  for (const event of events) {
+    const step = transition(session, event);
+    if (!step.ok) throw new RuntimeError('INTERNAL', step.why);
+    session = step.session;
+  }
+  if (session === undefined) throw new RuntimeError('INTERNAL', 'nothing opens it');
+  return {
+    session,
+    commit: {
+      appends: events.map((event) => append(subject, event)),
+      rows: [rowWrite(session, subject.openedAt, 'absent')],
+    },
+  };
+}
+
 function isStatus(text: string): text is CapabilityStatus {
   return (STATUSES as readonly string[]).includes(text);
 }
 
-function unknownToken(): RuntimeError {
+/** The one answer to every token that does not count. */
+export function unknownToken(): RuntimeError {
   return new RuntimeError('NOT_FOUND', 'There is nothing to resume under this token.');
 }
 
@@ -132,13 +166,9 @@ class StoreLedger implements Ledger {
     this.#ids = parts.ids;
   }
 
-  async open(
-    given: Omit<CapabilitySubject, 'id' | 'openedAt'>,
-    run: ServedRun,
-    liveMs: number,
-  ): Promise<CapabilitySession> {
+  async open(given: OpenedFor, run: ServedRun, liveMs: number): Promise<CapabilitySession> {
     const at = this.#clock.now();
-    const subject: CapabilitySubject = { ...given, id: this.#ids.next('cap'), openedAt: at };
+    const subject = this.#subject(given, at);
     const event: CapabilityEvent = {
       type: 'capability_session_opened',
       subject,
@@ -146,15 +176,33 @@ class StoreLedger implements Ledger {
       expiresAt: at + liveMs,
       at,
     };
-    const step = transition(undefined, event);
-    if (!step.ok) throw new RuntimeError('INTERNAL', step.why);
-    const done = await this.#store.commit({
-      appends: [append(subject, event)],
-      rows: [rowWrite(step.session, at, 'absent')],
-    });
+    const { session, commit } = opening(subject, [event]);
+    const done = await this.#store.commit(commit);
     if (!done.ok)
       throw new RuntimeError('STORE_UNAVAILABLE', 'The capability session could not be recorded.');
-    return step.session;
+    return session;
+  }
+
+  planning(
+    given: OpenedFor,
+    run: ServedRun,
+    awaited: CapabilityEvent & { type: 'capability_approval_awaited' },
+  ): { id: string; commit: Commit } {
+    const { at, expiresAt } = awaited;
+    const subject = this.#subject(given, at);
+    const event: CapabilityEvent = {
+      type: 'capability_session_opened',
+      subject,
+      run,
+      expiresAt,
+      planned: true,
+      at,
+    };
+    return { id: subject.id, commit: opening(subject, [event, awaited]).commit };
+  }
+
+  #subject(given: OpenedFor, openedAt: number): CapabilitySubject {
+    return { ...given, id: this.#ids.next('cap'), openedAt };
   }
 
   async get(tenant: string, id: string): Promise<HeldSession | undefined> {
@@ -226,22 +274,26 @@ class StoreLedger implements Ledger {
     return moved.ok ? token : undefined;
   }
 
+  async callOf(token: string, holder: TokenHolder): Promise<string> {
+    return (await this.#marked(token, holder)).callId;
+  }
+
   async spend(token: string, use: TokenUse): Promise<CapabilitySession> {
-    const id = sessionOfToken(token);
-    const held = id === undefined ? undefined : await this.get(use.tenant, id);
-    const mark = held?.session.token;
-    const isFor =
-      held !== undefined &&
-      held.session.subject.principal === use.principal &&
-      mark !== undefined &&
-      (use.runId === undefined || mark.runId === use.runId) &&
-      (use.callId === undefined || mark.callId === use.callId);
-    if (!isFor || id === undefined) throw unknownToken();
+    const { id, runId, callId } = await this.#marked(token, use);
+    if (runId !== use.runId || callId !== use.callId) throw unknownToken();
     const at = this.#clock.now();
     const event: CapabilityEvent = { type: 'capability_session_resumed', digest: tokenDigest(token), at };
     const moved = await this.move({ tenant: use.tenant, id }, event);
     if (!moved.ok) throw unknownToken();
     return moved.session;
+  }
+
+  async #marked(token: string, { tenant, principal }: TokenHolder): Promise<TokenMark & { id: string }> {
+    const id = sessionOfToken(token);
+    const session = id === undefined ? undefined : (await this.get(tenant, id))?.session;
+    const mark = session?.subject.principal === principal ? session.token : undefined;
+    if (id === undefined || mark?.digest !== tokenDigest(token)) throw unknownToken();
+    return { ...mark, id };
   }
 }
 

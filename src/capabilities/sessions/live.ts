@@ -4,14 +4,16 @@
 // Z1  A connection that no call used has no record: looking at a list of tools costs none.
 // Z2  A session of a process that is gone is lost, with every question it had open, and is said so before another
 //     continues it.
+// Z3  A session that was opened for an approval has no process until a connection is made for it; that one takes it over.
 import type { Clock } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { CapabilitySessionControls, DownstreamServer } from '../../config/types.ts';
 import type { RunContext } from '../../kernel/identity.ts';
+import type { Commit } from '../../store/contract.ts';
 import type { PoolIdentity } from '../downstreams.ts';
 import type { Session } from '../session.ts';
 import type { CapabilityEvent, CapabilitySession, LossCause, ServedRun } from './capability-session.ts';
-import type { HeldSession, Ledger, SessionKey } from './ledger.ts';
+import type { HeldSession, Ledger, OpenedFor, SessionKey } from './ledger.ts';
 
 export interface LiveParts {
   ledger: Ledger;
@@ -26,11 +28,14 @@ export interface LiveParts {
 }
 
 /** Which connection, for whom, in which run. */
-export interface Use {
+export interface Through {
   server: DownstreamServer;
   who: PoolIdentity;
   poolKey: string;
   run: ServedRun;
+}
+
+export interface Use extends Through {
   /** A person has agreed that a lost session is built anew. */
   mayReinitialize: boolean;
 }
@@ -83,6 +88,26 @@ export class LiveSessions {
     return held?.session.status === 'reinitialize_required';
   }
 
+  /**
+   * The part of an approval's commit that makes the session wait for it: the one that stands, or one that is planned. Undefined
+   * while somebody else moves it: look again.
+   */
+  async awaiting(
+    through: Through,
+    { approvalId, at, until }: { approvalId: string; at: number; until: number },
+  ): Promise<{ id: string; commit: Commit } | undefined> {
+    const { ledger } = this.parts;
+    const { run } = through;
+    const event = { type: 'capability_approval_awaited', approvalId, run, at } as const;
+    const held = await this.#standing(through.who, through.poolKey);
+    if (held === undefined) {
+      return ledger.planning(this.#opened(through), run, { ...event, expiresAt: until });
+    }
+    const { expiresAt, planned } = held.session;
+    const commit = ledger.moving(held, { ...event, expiresAt: planned === true ? until : expiresAt });
+    return commit === undefined ? undefined : { id: held.session.subject.id, commit };
+  }
+
   /** Waits for what is being written. */
   async settled(): Promise<void> {
     await Promise.all(this.#writing);
@@ -93,6 +118,7 @@ export class LiveSessions {
     const { ledger, clock, controls, instance, isAlive } = this.parts;
     const held = await ledger.standing(who.tenant, who.principal, poolKey);
     if (held === undefined || held.session.status === 'reinitialize_required') return held;
+    if (held.session.planned === true) return held; // No process holds it.
     const { subject } = held.session;
     if (subject.instance === instance || (await isAlive(subject.instance))) return held;
     const key = { tenant: who.tenant, id: subject.id };
@@ -116,7 +142,7 @@ export class LiveSessions {
         [LOST_SESSION]: before.session.subject.id,
       });
     }
-    const planned = this.#planned(before);
+    const planned = await this.#connectPlanned(before?.session, use);
     const opened = planned ?? (await this.#record(use, isLost ? before.session : undefined));
     const key = { tenant: use.who.tenant, id: opened.subject.id };
     if (isLost) {
@@ -128,29 +154,33 @@ export class LiveSessions {
     return key;
   }
 
-  /** One that was opened for an approval before there was a connection. */
-  #planned(before: HeldSession | undefined): CapabilitySession | undefined {
-    const isOurs = before?.session.subject.instance === this.parts.instance;
-    return isOurs && before.session.status !== 'reinitialize_required' ? before.session : undefined;
+  /** Z3: one that was opened for an approval before there was a connection, unless another process was first. */
+  async #connectPlanned(
+    before: CapabilitySession | undefined,
+    { run }: Use,
+  ): Promise<CapabilitySession | undefined> {
+    if (before?.planned === undefined) return undefined;
+    const { ledger, clock, instance } = this.parts;
+    const { tenant, id } = before.subject;
+    const at = clock.now();
+    const event: CapabilityEvent = {
+      type: 'capability_session_connected',
+      ...{ instance, run, expiresAt: at + this.liveMs, at },
+    };
+    const moved = await ledger.move({ tenant, id }, event);
+    return moved.ok ? moved.session : undefined;
   }
 
   #record(use: Use, from: CapabilitySession | undefined): Promise<CapabilitySession> {
-    const { ledger, owner, instance, policyDigest } = this.parts;
-    return ledger.open(
-      {
-        tenant: use.who.tenant,
-        principal: use.who.principal,
-        server: use.server.name,
-        transport: use.server.transport,
-        owner,
-        poolKey: use.poolKey,
-        policyDigest,
-        instance,
-        ...(from === undefined ? {} : { reinitializedFrom: from.subject.id }),
-      },
-      use.run,
-      this.liveMs,
-    );
+    const linked = from === undefined ? {} : { reinitializedFrom: from.subject.id };
+    return this.parts.ledger.open({ ...this.#opened(use), ...linked }, use.run, this.liveMs);
+  }
+
+  #opened({ server, who, poolKey }: Through): OpenedFor {
+    const { owner, instance, policyDigest } = this.parts;
+    const { tenant, principal } = who;
+    const { name, transport } = server;
+    return { tenant, principal, server: name, transport, owner, poolKey, policyDigest, instance };
   }
 
   #watch(session: Session, key: SessionKey): void {

@@ -1,8 +1,9 @@
 // Owns how a capability session changes: one pure function over its state and an event, and the fold over events.
 //
-// V1  An ended session never changes again.
+// V1  An ended session stays as it ended; only how an approval of it was decided is still told on it.
 // V2  A lost session goes on only as another session that is linked to it.
 // V3  A resume token counts once, before its time, in the state it was given for.
+// V5  A planned session that waits for no approval any more, and was granted none, ends: nothing will connect it.
 // V4  While the session is open its status says what it waits for: a resume, else an input, else an approval.
 import { ENDED_STATUSES } from './capability-session.ts';
 import type {
@@ -16,7 +17,9 @@ import type {
 export type Step = { ok: true; session: CapabilitySession } | { ok: false; why: string };
 type Open = CapabilitySession & { status: OpenStatus };
 type Lost = CapabilitySession & { status: 'reinitialize_required' };
-type Changed = Omit<Open, 'status' | 'token'> & { token?: Open['token'] | undefined };
+type Ended = CapabilitySession & { status: EndedStatus };
+type Optional = 'token' | 'granted' | 'planned';
+type Changed = Omit<Open, 'status' | Optional> & { [K in Optional]?: Open[K] | undefined };
 
 function refuse(why: string): Step {
   return { ok: false, why };
@@ -36,7 +39,9 @@ function common({
   inputs,
   approvals,
   approvalState,
+  granted,
   token,
+  planned,
 }: Changed): Omit<Open, 'status'> {
   return {
     subject,
@@ -45,7 +50,9 @@ function common({
     inputs,
     approvals,
     approvalState,
+    ...(granted === undefined ? {} : { granted }),
     ...(token === undefined ? {} : { token }),
+    ...(planned === undefined ? {} : { planned }),
   };
 }
 
@@ -59,7 +66,7 @@ function ended(
   facts: { at: number; reason: string; cause?: LossCause; reinitializedAs?: string },
 ): Step {
   const { at, ...rest } = facts;
-  const left = { ...state, inputs: [], approvals: [], token: undefined };
+  const left = { ...state, inputs: [], token: undefined };
   return { ok: true, session: { ...common(left), ...rest, status, endedAt: at } };
 }
 
@@ -92,14 +99,36 @@ function withoutToken(state: Open | Lost, digest: string, at: number): Changed |
   return { ...state, token: undefined };
 }
 
-function decided(
-  state: Open | Lost,
-  event: CapabilityEvent & { type: 'capability_approval_decided' },
-): Changed | undefined {
-  const { approvalId } = event;
-  if (!state.approvals.includes(approvalId)) return undefined;
+type Decided = CapabilityEvent & { type: 'capability_approval_decided' };
+
+/** What was granted may still expire or be taken back. */
+function decided(state: CapabilitySession, { approvalId, decided: mark }: Decided): Changed | undefined {
+  const isTakenBack = state.granted === approvalId && mark !== 'approved';
+  if (!isTakenBack && !state.approvals.includes(approvalId)) return undefined;
   const approvals = state.approvals.filter((id) => id !== approvalId);
-  return { ...state, approvals, approvalState: event.decided };
+  const granted = mark === 'approved' ? approvalId : isTakenBack ? undefined : state.granted;
+  return { ...state, approvals, approvalState: approvals.length > 0 ? 'pending' : mark, granted };
+}
+
+/** V5. */
+function afterDecision(state: Open, event: Decided): Step {
+  const changed = decided(state, event);
+  if (changed === undefined) return refuse('it waits for no such approval');
+  const isNeeded = changed.approvals.length > 0 || changed.granted !== undefined;
+  if (state.planned === undefined || isNeeded) return open(changed);
+  const { at } = event;
+  const left: Open = { ...common(changed), status: state.status };
+  return event.decided === 'expired'
+    ? ended(left, 'expired', { at, cause: 'max_wait', reason: 'its approval expired' })
+    : ended(left, 'canceled', { at, reason: `its approval was ${event.decided}` });
+}
+
+/** V1. */
+function fromEnded(state: Ended, event: CapabilityEvent): Step {
+  const changed = event.type === 'capability_approval_decided' ? decided(state, event) : undefined;
+  if (changed === undefined) return refuse(`it is ${state.status}`);
+  const { granted: _, ...rest } = state;
+  return { ok: true, session: { ...rest, ...common(changed) } };
 }
 
 function within(changed: Changed | undefined, keep: (changed: Changed) => Step, why: string): Step {
@@ -124,11 +153,19 @@ function lost(state: Open, event: CapabilityEvent & { type: 'capability_session_
   };
 }
 
+function connected(
+  state: Open,
+  { instance, run, expiresAt }: CapabilityEvent & { type: 'capability_session_connected' },
+): Step {
+  if (state.planned === undefined) return refuse('it is connected already');
+  return open({ ...state, subject: { ...state.subject, instance }, run, expiresAt, planned: undefined });
+}
+
 function fromOpen(state: Open, event: CapabilityEvent): Step {
   if (isEnding(event)) return ending(state, event);
   switch (event.type) {
-    case 'capability_session_used':
-      return open({ ...state, run: event.run, expiresAt: event.expiresAt });
+    case 'capability_session_connected':
+      return connected(state, event);
     case 'capability_input_requested':
       return open({
         ...state,
@@ -151,7 +188,7 @@ function fromOpen(state: Open, event: CapabilityEvent): Step {
         approvalState: 'pending',
       });
     case 'capability_approval_decided':
-      return within(decided(state, event), open, 'it waits for no such approval');
+      return afterDecision(state, event);
     case 'capability_resume_offered':
       return open({ ...state, token: event.token });
     case 'capability_session_resumed':
@@ -196,7 +233,7 @@ function fromLost(state: Lost, event: CapabilityEvent): Step {
       return within(withoutToken(state, event.digest, event.at), stays, 'the token does not count');
     case 'capability_session_lost':
       return refuse('it is lost already');
-    case 'capability_session_used':
+    case 'capability_session_connected':
     case 'capability_input_requested':
     case 'capability_input_closed':
       return refuse('its connection is gone');
@@ -209,8 +246,8 @@ function fromLost(state: Lost, event: CapabilityEvent): Step {
 export function transition(current: CapabilitySession | undefined, event: CapabilityEvent): Step {
   if (current === undefined) {
     if (event.type !== 'capability_session_opened') return refuse('there is no such session');
-    const { subject, run, expiresAt } = event;
-    return open({ subject, run, expiresAt, inputs: [], approvals: [], approvalState: 'none' });
+    const { subject, run, expiresAt, planned } = event;
+    return open({ subject, run, expiresAt, inputs: [], approvals: [], approvalState: 'none', planned });
   }
   switch (current.status) {
     case 'in_progress':
@@ -223,8 +260,8 @@ export function transition(current: CapabilitySession | undefined, event: Capabi
     case 'completed':
     case 'failed':
     case 'canceled':
-    case 'expired': // V1
-      return refuse(`it is ${current.status}`);
+    case 'expired':
+      return fromEnded(current, event);
   }
 }
 

@@ -4,6 +4,8 @@
 import { sha256 } from '../../base/digest.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { decidedCompanion } from '../../capabilities/sessions/approval-companion.ts';
+import { createLedger } from '../../capabilities/sessions/ledger.ts';
 import { mayKnow, notFound } from '../../inspect/visible.ts';
 import { createApprovals } from '../../kernel/approvals/approvals.ts';
 import type { Approvals, DeliveryOutcome } from '../../kernel/approvals/approvals.ts';
@@ -80,7 +82,8 @@ export async function resolveApproval(context: Context, id: string, options: Res
   const config = await loadTrusted(context);
   const answerer = localAnswerer(config.identity);
   return withStore(context, async (store) => {
-    const approvals = createApprovals(store);
+    const ledger = createLedger({ store, clock: context.clock, ids: context.ids });
+    const approvals = createApprovals(store, decidedCompanion(ledger));
     const held = await approvals.get(answerer.tenant, id, context.clock.now());
     if (held === undefined || !mayKnow(answerer, held.approval.subject)) throw notFound('approval', id);
     if (held.approval.state !== 'pending') {

@@ -61,6 +61,8 @@ export interface ApprovalSubject {
   tool: string;
   capability: string;
   risk: Risk;
+  /** The stateful connection that the call would go through; it moves with this approval. */
+  capabilitySessionId?: string;
   /** Digest of exactly what would run. */
   actionDigest: string;
   policyDigest: string;

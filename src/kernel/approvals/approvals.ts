@@ -1,5 +1,6 @@
 // Owns approvals over the store: open, find, deliver, expire. Spending one is a part of the start commit, made here and
-// committed by the kernel, so that the permission is gone before the effect.
+// committed by the kernel, so that the permission is gone before the effect. Whatever moves with an approval moves in its
+// own commit, or both stay as they were.
 import { sha256 } from '../../base/digest.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { EpochMs } from '../../base/clock.ts';
@@ -15,6 +16,8 @@ import type {
 } from './approval.ts';
 import { asShown, suffices } from './approver.ts';
 import type { Sufficiency } from './approver.ts';
+import { NO_COMPANION, together } from './companion.ts';
+import type { ApprovalCompanion, OpenedSubject } from './companion.ts';
 import { bindingDigest } from './digests.ts';
 import { approvalText } from './prompt.ts';
 import { foldApproval, transition } from './transition.ts';
@@ -37,8 +40,8 @@ export interface Approvals {
   get(tenant: string, approvalId: string, now: EpochMs): Promise<Held | undefined>;
   /** Records every approval whose time has passed as expired, so that rows say what reading one would. */
   settle(tenant: string, now: EpochMs): Promise<void>;
-  /** The commit that opens an approval; the caller adds its own appends. */
-  opening(subject: Omit<ApprovalSubject, 'shownDigest'>, args: JsonObject): Commit;
+  /** The commit that opens an approval of a call on a server, if it is on one; the caller adds its own appends. */
+  opening(subject: OpenedSubject, args: JsonObject, server?: string): Promise<Commit>;
   /** The part of a start commit that spends the approval (A2). Throws APPROVAL_NOT_PENDING if it cannot be spent. */
   spending(held: Held, callId: string, now: EpochMs): Commit;
   /** The part of a commit that takes the approval back; undefined when there is nothing left to take back. */
@@ -54,6 +57,11 @@ export interface Approvals {
   ): Promise<DeliveryOutcome>;
   /** The exact text that was or will be shown. */
   shown(tenant: string, approvalId: string): Promise<string | undefined>;
+}
+
+interface Kept {
+  store: Store;
+  companion: ApprovalCompanion;
 }
 
 // Each round somebody else moved the approval first; a store that refuses for ever must not hold the answer for ever.
@@ -143,7 +151,7 @@ async function read(store: Store, tenant: string, approvalId: string): Promise<H
 /** Reads an approval; one whose time has passed is expired to every reader, and is recorded so, once and by whoever
  * comes first, so expiry needs no timer to hold. */
 async function readAt(
-  store: Store,
+  { store, companion }: Kept,
   tenant: string,
   approvalId: string,
   now: EpochMs,
@@ -152,7 +160,10 @@ async function readAt(
   const late = held === undefined ? undefined : expiry(held, now);
   if (late === undefined) return held;
   // What cannot be recorded now is by the next who comes; a full disk must not stop anybody from looking.
-  const done = await store.commit(late.commit).catch(() => undefined);
+  const done = await companion
+    .moved(late.held.approval.subject, 'expired', now)
+    .then((beside) => store.commit(together(late.commit, beside)))
+    .catch(() => undefined);
   if (done?.ok !== false) return late.held;
   // Somebody else came first, with the same or with an answer in time.
   const newer = await read(store, tenant, approvalId);
@@ -182,19 +193,20 @@ function looksOverdue(row: Row, now: EpochMs): boolean {
   return !(now < (row.status === 'approved' ? (body.use_by ?? 0) : body.subject.answerBy));
 }
 
-async function settle(store: Store, tenant: string, now: EpochMs): Promise<void> {
+async function settle(kept: Kept, tenant: string, now: EpochMs): Promise<void> {
+  const { store } = kept;
   for (const status of ['pending', 'approved'] satisfies ApprovalState[]) {
     let cursor: string | undefined;
     do {
       const from = cursor === undefined ? {} : { cursor };
       const page = await store.list({ kind: 'approval', tenant, status, limit: 200, ...from });
-      for (const row of page.items) if (looksOverdue(row, now)) await readAt(store, tenant, row.id, now);
+      for (const row of page.items) if (looksOverdue(row, now)) await readAt(kept, tenant, row.id, now);
       cursor = page.nextCursor;
     } while (cursor !== undefined);
   }
 }
 
-function opening(partial: Omit<ApprovalSubject, 'shownDigest'>, args: JsonObject): Commit {
+function opening(partial: OpenedSubject, args: JsonObject): Commit {
   const text = approvalText(partial, args);
   const subject: ApprovalSubject = { ...partial, shownDigest: `sha256:${sha256(text)}` };
   const event: ApprovalEvent = { type: 'approval_requested', subject };
@@ -216,41 +228,54 @@ function spending(held: Held, callId: string, now: EpochMs): Commit {
   };
 }
 
+/** What goes with the approval is in its subject, so that later moves find it. */
+async function openingWith(
+  { companion }: Kept,
+  subject: OpenedSubject,
+  { args, server }: { args: JsonObject; server: string | undefined },
+): Promise<Commit> {
+  const beside = server === undefined ? undefined : await companion.opening?.(subject, server);
+  if (beside === undefined) return opening(subject, args);
+  return together(opening({ ...subject, capabilitySessionId: beside.id }, args), beside.commit);
+}
+
 /** Approvals over one store. Holds no state of its own. */
-export function createApprovals(store: Store): Approvals {
+export function createApprovals(store: Store, companion: ApprovalCompanion = NO_COMPANION): Approvals {
+  const kept: Kept = { store, companion };
   return {
-    opening,
+    opening: (subject, args, server) => openingWith(kept, subject, { args, server }),
     spending,
-    get: (tenant, approvalId, now) => readAt(store, tenant, approvalId, now),
-    settle: (tenant, now) => settle(store, tenant, now),
+    get: (tenant, approvalId, now) => readAt(kept, tenant, approvalId, now),
+    settle: (tenant, now) => settle(kept, tenant, now),
     async standing(tenant, digest, now) {
       const page = await store.list({ kind: 'approval', tenant, ref: digest, limit: 5 });
       for (const row of page.items) {
-        const held = await readAt(store, tenant, row.id, now);
+        const held = await readAt(kept, tenant, row.id, now);
         if (held !== undefined && isFor(held, digest) && stillStands(held, now)) return held;
       }
       return undefined;
     },
     async revoking(tenant, approvalId, { reason, at }) {
-      const held = await readAt(store, tenant, approvalId, at);
+      const held = await readAt(kept, tenant, approvalId, at);
       const event: ApprovalEvent = { type: 'approval_revoked', at, reason };
       const step = transition(held?.approval, event);
       if (held === undefined || !step.ok) return undefined;
-      return {
+      const revoked = {
         appends: [append(held.approval.subject, held.seq, event, at)],
         rows: [{ row: toRow(step.approval, at) }],
       };
+      return together(revoked, await companion.moved(held.approval.subject, 'revoked', at));
     },
     async deliver(answerer, approvalId, attempt) {
       // Two answers at once: the loser's compare-and-set fails, it reads again and finds the approval answered.
       for (let round = 0; round < MAX_ROUNDS; round++) {
-        const held = await readAt(store, answerer.tenant, approvalId, attempt.at);
+        const held = await readAt(kept, answerer.tenant, approvalId, attempt.at);
         if (held === undefined) {
           throw new RuntimeError('NOT_FOUND', `Approval request not found: ${approvalId}`, {
             approval_id: approvalId,
           });
         }
-        const outcome = await tryDeliver(store, held, answerer, attempt);
+        const outcome = await tryDeliver(kept, held, answerer, attempt);
         if (outcome !== undefined) return outcome;
       }
       throw new RuntimeError('CONFLICT', undefined, { approval_id: approvalId });
@@ -283,7 +308,7 @@ function answerEvent(
 }
 
 async function tryDeliver(
-  store: Store,
+  { store, companion }: Kept,
   held: Held,
   answerer: Answerer,
   attempt: { delivery: Delivery; actor?: string; at: EpochMs },
@@ -319,10 +344,12 @@ async function tryDeliver(
     if (!step.ok) return { approval, moved: false, why: step.why };
     next = step.approval;
   }
-  const result = await store.commit({
+  const answered = {
     appends: events.map((event, index) => append(approval.subject, seq + index, event, at)),
     rows: [{ row: toRow(next, at) }],
-  });
+  };
+  const beside = next.state === 'pending' ? {} : await companion.moved(next.subject, next.state, at);
+  const result = await store.commit(together(answered, beside));
   if (!result.ok) return undefined;
   return { approval: next, moved: next.state !== 'pending', ...(why === undefined ? {} : { why }) };
 }

@@ -24,6 +24,8 @@ export interface ResumeSessionInput extends Invocation {
   continuation_messages?: TurnMessage[];
   /** Calls with unknown effect that the caller has looked into; the model is told that they are unknown. */
   accept_unknown?: string[];
+  /** Of a call of this session; good once, for that call. It is made before the session goes on. */
+  resume_token?: string;
 }
 
 export interface StartWorkflowInput extends Invocation {
@@ -84,6 +86,8 @@ export interface WorkAnswer {
   scheduled_node_ids?: string[];
   completed_node_ids?: string[];
   error?: LoopError;
+  /** Of a call that was resumed and has not ended yet. */
+  resume_token?: string;
   /** With an error: it is one branch's, and others may still move. */
   goes_on?: true;
 }

@@ -11,7 +11,7 @@ const input: z.ZodType<CallToolInput> = z.strictObject({
   tool_call_id: z.string().min(1).describe('As the turn gave it.'),
   approval_id: z.exactOptional(z.string().min(1)),
   resume_token: z
-    .exactOptional(z.string().min(1).max(200))
+    .exactOptional(z.string().min(1))
     .describe('Of the answer before this one; good once, for this call.'),
 });
 

@@ -17,6 +17,9 @@ const input: z.ZodType<ResumeSessionInput> = z.strictObject({
     .describe(
       'Calls with unknown effect that you have looked into; the model is told that they are unknown.',
     ),
+  resume_token: z
+    .exactOptional(word)
+    .describe('Of a call of this session that lost its connection or waits for an input; good once.'),
   ...INVOCATION,
 });
 
@@ -31,7 +34,8 @@ export const resumeSession: AgentTool = agentTool({
   input,
   output: orError(WORK_ANSWER),
   async run(asked, call) {
-    const here = asked.continuation_messages !== undefined || asked.accept_unknown !== undefined;
+    const { continuation_messages: messages, accept_unknown: accepted, resume_token: token } = asked;
+    const here = [messages, accepted, token].some((one) => one !== undefined);
     const run = (how: typeof asked) => call.runtime.resumeSession(call.caller, how, call.io);
     return workResult(asked, call, { run, here });
   },

@@ -40,6 +40,7 @@ const OPTIONAL = {
   answer_at: list(TEXT),
   node_id: TEXT,
   reason: TEXT,
+  resume_token: TEXT,
   next_wake_at: TEXT,
   scheduled_node_ids: list(TEXT),
   completed_node_ids: list(TEXT),

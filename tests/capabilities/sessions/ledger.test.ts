@@ -134,7 +134,7 @@ test('a newer token takes the place of the older', async () => {
   const offer = { runId: 'run_1', callId: 'call_1', until: clock.now() + 1000 };
   const first = (await ledger.offer(key, offer))!;
   const second = (await ledger.offer(key, offer))!;
-  const use = { tenant: 't', principal: 'p' };
+  const use = { tenant: 't', principal: 'p', runId: 'run_1', callId: 'call_1' };
   await expect(ledger.spend(first, use)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await expect(ledger.spend(second, use)).resolves.toMatchObject({ status: 'in_progress' });
 });

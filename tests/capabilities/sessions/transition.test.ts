@@ -41,7 +41,13 @@ const EVENTS: Record<CapabilityEventType, CapabilityEvent> = {
     expiresAt: 10,
     at: 1,
   },
-  capability_session_used: { type: 'capability_session_used', run: RUN, expiresAt: 20, at: 2 },
+  capability_session_connected: {
+    type: 'capability_session_connected',
+    instance: 'i2',
+    run: RUN,
+    expiresAt: 20,
+    at: 2,
+  },
   capability_input_requested: { type: 'capability_input_requested', input: INPUT, run: RUN, at: 2 },
   capability_input_closed: {
     type: 'capability_input_closed',
@@ -102,7 +108,6 @@ const ENDS = {
 const TABLE: Record<CapabilityStatus, Partial<Record<CapabilityEventType, CapabilityStatus>>> = {
   in_progress: {
     ...ENDS,
-    capability_session_used: 'in_progress',
     capability_input_requested: 'waiting_for_input',
     capability_approval_awaited: 'waiting_for_approval',
     capability_resume_offered: 'resumable',
@@ -110,7 +115,6 @@ const TABLE: Record<CapabilityStatus, Partial<Record<CapabilityEventType, Capabi
   },
   waiting_for_input: {
     ...ENDS,
-    capability_session_used: 'waiting_for_input',
     capability_input_requested: 'waiting_for_input',
     capability_input_closed: 'in_progress',
     capability_approval_awaited: 'waiting_for_input',
@@ -119,7 +123,6 @@ const TABLE: Record<CapabilityStatus, Partial<Record<CapabilityEventType, Capabi
   },
   waiting_for_approval: {
     ...ENDS,
-    capability_session_used: 'waiting_for_approval',
     capability_input_requested: 'waiting_for_input',
     capability_approval_awaited: 'waiting_for_approval',
     capability_approval_decided: 'in_progress',
@@ -128,7 +131,6 @@ const TABLE: Record<CapabilityStatus, Partial<Record<CapabilityEventType, Capabi
   },
   resumable: {
     ...ENDS,
-    capability_session_used: 'resumable',
     capability_input_requested: 'resumable',
     capability_approval_awaited: 'resumable',
     capability_resume_offered: 'resumable',
