@@ -214,3 +214,41 @@ test('while a person thinks, other calls of the same connection go on', async ()
     expect(text(await bench.call('relay:echo', { text: 'after' }))).toBe('after');
   });
 });
+
+test('a call that is canceled while its person thinks leaves the connection to the next', async () => {
+  await withRelay('stdio', { era: 'legacy' }, async (bench) => {
+    const stop = new AbortController();
+    const ask = (): Promise<Reply> => {
+      stop.abort();
+      return new Promise(() => undefined);
+    };
+    const result = await bench.call('relay:ask', {}, { ask, signal: stop.signal });
+    expect(result).toMatchObject({ code: 'CANCELED', sideEffect: 'side_effect_unknown' });
+    expect(text(await bench.call('relay:echo', { text: 'after' }))).toBe('after');
+    expect(JSON.parse(String(text(await bench.call('relay:ask', {}, { ask: declines }))))).toEqual({
+      action: 'decline',
+    });
+  });
+});
+
+async function declines(): Promise<Reply> {
+  return { action: 'decline' };
+}
+
+test('a call whose turn never came was not executed', async () => {
+  await withRelay('stdio', { era: 'legacy' }, async (bench) => {
+    await bench.call('relay:ask', {}, { ask: declines });
+    let answer = (_reply: Reply): void => undefined;
+    let isAsked = false;
+    const ask = (): Promise<Reply> => {
+      isAsked = true;
+      return new Promise((resolve) => (answer = resolve));
+    };
+    const first = bench.call('relay:ask', {}, { ask });
+    await until(() => isAsked);
+    const second = await bench.call('relay:ask', {}, { ask, capability: { timeoutSeconds: 1 } });
+    expect(second).toMatchObject({ code: 'TOOL_TIMEOUT', sideEffect: 'not_executed' });
+    answer({ action: 'decline' });
+    expect(await first).toMatchObject({ kind: 'result' });
+  });
+});

@@ -91,6 +91,19 @@ function build() {
     ),
   );
   server.registerTool(
+    'ask_twice',
+    { description: 'Asks, and once answered asks again.', inputSchema: z.strictObject({}) },
+    async (_args, ctx) => {
+      const ask = (key) =>
+        inputRequired({
+          inputRequests: { [key]: inputRequired.elicit({ message: 'Who are you?', requestedSchema: FORM }) },
+        });
+      const [first, second] = ['q', 'again'].map((key) => inputResponse(ctx.mcpReq.inputResponses, key));
+      if (second.kind === 'elicit') return told(second);
+      return ask(first.kind === 'elicit' ? 'again' : 'q');
+    },
+  );
+  server.registerTool(
     'ask_much',
     { description: 'Asks with a form that is far too large.', inputSchema: z.strictObject({}) },
     asking(() =>
