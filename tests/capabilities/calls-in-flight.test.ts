@@ -34,25 +34,22 @@ function begin(
   return { ended, finish: () => finish(), stop: () => stopper.abort(), hasBegun: () => hasBegun };
 }
 
-test('a question with two calls in flight is nobody’s, and so is one while another waits for its answer', async () => {
+test('a question with two calls in flight is nobody’s, and its tools then run alone', async () => {
   const calls = new CallsInFlight();
-  let answer = (_: unknown): void => undefined;
-  const first = begin(calls, 'a', () => new Promise((resolve) => (answer = resolve)));
-  const second = begin(calls, 'b');
+  const [first, second] = [begin(calls, 'a'), begin(calls, 'b')];
   await tick();
   expect(calls.asker()).toBeUndefined();
+  first.finish();
   second.finish();
   await second.ended;
-  const asked = calls.asker()?.ask({});
-  const third = begin(calls, 'c');
+  const [again, other] = [begin(calls, 'a'), begin(calls, 'b')];
   await tick();
-  expect(third.hasBegun()).toBe(true);
-  expect(calls.asker()).toBeUndefined();
-  answer('yes');
-  third.finish();
-  expect(await asked).toBe('yes');
-  first.finish();
-  expect(await first.ended).toBe('finished');
+  expect([again.hasBegun(), other.hasBegun()]).toEqual([true, false]);
+  again.finish();
+  await again.ended;
+  await tick();
+  expect(other.hasBegun()).toBe(true);
+  other.finish();
 });
 
 test('a call that ends while its person thinks leaves the connection to the others', async () => {
@@ -74,24 +71,26 @@ test('a call that ends while its person thinks leaves the connection to the othe
   other.finish();
 });
 
-test('a tool that asks waits while a person thinks about another question, the other tools do not', async () => {
+test('while a person thinks others go on and are asked, and the answer is the next when it comes', async () => {
   const calls = new CallsInFlight();
   let answer = (_: unknown): void => undefined;
   const first = begin(calls, 'a', () => new Promise((resolve) => (answer = resolve)));
   await tick();
   const asked = calls.asker()?.ask({});
-  const [again, plain] = [begin(calls, 'a'), begin(calls, 'b')];
+  const second = begin(calls, 'a', () => Promise.resolve('of the second'));
   await tick();
-  expect([again.hasBegun(), plain.hasBegun()]).toEqual([false, true]);
-  answer('yes');
+  expect(await calls.asker()?.ask({})).toBe('of the second');
+  const third = begin(calls, 'a');
+  answer('of the first');
   await tick();
-  plain.finish();
-  expect(await asked).toBe('yes');
-  expect(again.hasBegun()).toBe(false);
+  expect(third.hasBegun()).toBe(false);
+  second.finish();
+  expect(await asked).toBe('of the first');
+  expect(third.hasBegun()).toBe(false);
   first.finish();
   await tick();
-  expect(again.hasBegun()).toBe(true);
-  again.finish();
+  expect(third.hasBegun()).toBe(true);
+  third.finish();
 });
 
 test('a call that is ended before its turn has sent nothing, and says so', async () => {

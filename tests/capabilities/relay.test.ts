@@ -1,4 +1,6 @@
 // What a server asks, reports and logs in the middle of a call: over stdio and HTTP, in both eras, on record in order.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
@@ -238,17 +240,16 @@ async function declines(): Promise<Reply> {
 test('a call whose turn never came was not executed', async () => {
   await withRelay('stdio', { era: 'legacy' }, async (bench) => {
     await bench.call('relay:ask', {}, { ask: declines });
-    let answer = (_reply: Reply): void => undefined;
-    let isAsked = false;
-    const ask = (): Promise<Reply> => {
-      isAsked = true;
-      return new Promise((resolve) => (answer = resolve));
-    };
-    const first = bench.call('relay:ask', {}, { ask });
-    await until(() => isAsked);
-    const second = await bench.call('relay:ask', {}, { ask, capability: { timeoutSeconds: 1 } });
+    const stop = new AbortController();
+    const slow = bench.call(
+      'relay:slow',
+      { ms: 60_000, file: join(bench.directory, 'slow') },
+      { signal: stop.signal },
+    );
+    await until(() => existsSync(join(bench.directory, 'slow')));
+    const second = await bench.call('relay:ask', {}, { ask: declines, capability: { timeoutSeconds: 1 } });
     expect(second).toMatchObject({ code: 'TOOL_TIMEOUT', sideEffect: 'not_executed' });
-    answer({ action: 'decline' });
-    expect(await first).toMatchObject({ kind: 'result' });
+    stop.abort();
+    expect(await slow).toMatchObject({ code: 'CANCELED', sideEffect: 'side_effect_unknown' });
   });
 });

@@ -2,7 +2,8 @@
 //
 // F1  A request is of a call only if that call is the only one in flight; any other is nobody's and decides nothing.
 // F2  A tool that was seen to ask runs alone on its connection from then on.
-// F3  While a person thinks, calls of other tools go on; the answer waits until its call is alone again.
+// F3  While a person thinks, which may take long, other calls go on, also such as ask; the answer waits until its call is
+//     alone again, and is then the next.
 // F4  Whoever is in `#running` has a place, and gives it back once; a call that is over takes none.
 import { RuntimeError } from '../../base/errors.ts';
 import { NOT_SENT } from '../transport.ts';
@@ -29,7 +30,7 @@ interface Waiter {
 
 export class CallsInFlight {
   readonly #running = new Set<InFlight>();
-  /** Calls whose question a person thinks about. */
+  /** Calls whose question a person thinks about; each server waits for its answer and asks nothing else for it. */
   readonly #aside = new Set<InFlight>();
   readonly #asking = new Set<string>();
   readonly #waiting: Waiter[] = [];
@@ -49,7 +50,6 @@ export class CallsInFlight {
     } finally {
       this.#aside.delete(entry);
       if (this.#running.delete(entry)) this.#leave();
-      else this.#next();
     }
   }
 
@@ -58,7 +58,7 @@ export class CallsInFlight {
     const calls = [...this.#running];
     for (const { tool } of calls) this.#asking.add(tool);
     const [only, other] = calls;
-    if (only === undefined || other !== undefined || this.#aside.size > 0) return undefined;
+    if (only === undefined || other !== undefined) return undefined;
     return { ask: (params) => this.#askAside(only, params) };
   }
 
@@ -93,7 +93,7 @@ export class CallsInFlight {
 
   #enter(turn: Turn, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(ended());
-    if (this.#mayRun(turn) && !this.#waiting.some((one) => this.#holdsBack(one))) {
+    if (this.#waiting.length === 0 && this.#mayRun(turn)) {
       this.#start(turn);
       return Promise.resolve();
     }
@@ -117,8 +117,7 @@ export class CallsInFlight {
   }
 
   #mayRun(turn: Turn): boolean {
-    if (turn === 'shared') return !this.#isAlone;
-    return this.#places === 0 && (turn === 'again' || this.#aside.size === 0);
+    return turn === 'shared' ? !this.#isAlone : this.#places === 0;
   }
 
   #start(turn: Turn): void {
@@ -132,18 +131,13 @@ export class CallsInFlight {
     this.#next();
   }
 
-  /** In order of arrival, so that one that runs alone is not overtaken for ever, except while a person thinks (F3). */
-  #holdsBack({ turn }: Waiter): boolean {
-    return turn !== 'alone' || this.#aside.size === 0;
-  }
-
+  /** In order of arrival, so that one that runs alone is not overtaken for ever. */
   #next(): void {
-    for (const waiter of [...this.#waiting]) {
-      if (this.#mayRun(waiter.turn)) {
-        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-        this.#start(waiter.turn);
-        waiter.go();
-      } else if (this.#holdsBack(waiter)) return;
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      if (!this.#mayRun(first.turn)) return;
+      this.#waiting.shift();
+      this.#start(first.turn);
+      first.go();
     }
   }
 }
