@@ -147,6 +147,7 @@ function liveDigest(connection: Connection, tool: LiveTool): string {
   return digest;
 }
 
+const UNASKED = 'The server had not been asked yet.';
 const UNCONFINABLE = 'SUBPROCESS_SANDBOX_UNAVAILABLE';
 
 function isUnconfinable(thrown: unknown): boolean {
@@ -189,13 +190,14 @@ async function openSession(
 }
 
 function callFailure(thrown: unknown, session: Session, ended: ErrorCode | undefined): Failure {
+  const isUnsent = thrown instanceof RuntimeError && thrown.details[NOT_SENT] === true;
   if (ended !== undefined) {
-    const text = `${ERRORS[ended].sentence} The server was told to stop.`;
-    return failed(ended, text, 'side_effect_unknown');
+    return isUnsent
+      ? failed(ended, `${ERRORS[ended].sentence} ${UNASKED}`, 'not_executed')
+      : failed(ended, `${ERRORS[ended].sentence} The server was told to stop.`, 'side_effect_unknown');
   }
   if (thrown instanceof RuntimeError) {
     if (isSessionGone(thrown)) return failed(thrown.code, thrown.message, 'not_executed');
-    const isUnsent = thrown.details[NOT_SENT] === true;
     return failed(
       isUnsent ? 'DOWNSTREAM_UNAVAILABLE' : thrown.code,
       thrown.message,
@@ -243,6 +245,7 @@ async function callTool(
       : failure;
   } finally {
     await relay.end();
+    if (relay.waitedOut()) lease.retire('max_wait');
   }
   try {
     const answer = parseToolAnswer(raw, execution.outputBytes, server.maxMessageBytes);
@@ -252,7 +255,10 @@ async function callTool(
       return { ...failed('INVALID_OUTPUT', text, 'side_effect_unknown'), ...through };
     }
     const left = progress.left();
-    const notes = left === 0 ? [] : [`${left} progress messages left out`];
+    const notes = [
+      ...(left === 0 ? [] : [`${left} progress messages left out`]),
+      ...(relay.waitedOut() ? [`capability session ${key.id} ends: max_wait`] : []),
+    ];
     return { kind: 'result', ...answer, ...through, notes };
   } catch (thrown) {
     const { code, message } = asRuntimeError(thrown);
@@ -269,7 +275,7 @@ async function throughLease(execution: Execution, lease: Lease, around: Around):
   } catch (thrown) {
     const ended = ownEnd(deadline, io);
     if (ended !== undefined) {
-      return failed(ended, `${ERRORS[ended].sentence} The server had not been asked yet.`, 'not_executed');
+      return failed(ended, `${ERRORS[ended].sentence} ${UNASKED}`, 'not_executed');
     }
     const lost = lostSession(thrown);
     if (lost !== undefined) return mustAsk(lost, { execution, lease, parts });

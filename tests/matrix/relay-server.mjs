@@ -3,6 +3,7 @@
 //   node relay-server.mjs                       over stdio
 //   node relay-server.mjs --http PORT_FILE      over HTTP on a free port of loopback, written to the file
 //   --stale 400|404                             how a session id that it does not know is answered
+//   --port PORT                                 over HTTP on that port
 import { randomUUID } from 'node:crypto';
 import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -20,7 +21,12 @@ import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { z } from 'zod';
 
 const { values } = parseArgs({
-  options: { http: { type: 'string' }, stale: { type: 'string', default: '404' }, calls: { type: 'string' } },
+  options: {
+    http: { type: 'string' },
+    port: { type: 'string', default: '0' },
+    stale: { type: 'string', default: '404' },
+    calls: { type: 'string' },
+  },
 });
 
 const FORM = {
@@ -91,6 +97,19 @@ function build() {
     ),
   );
   server.registerTool(
+    'ask_twice',
+    { description: 'Asks, and once answered asks again.', inputSchema: z.strictObject({}) },
+    async (_args, ctx) => {
+      const ask = (key) =>
+        inputRequired({
+          inputRequests: { [key]: inputRequired.elicit({ message: 'Who are you?', requestedSchema: FORM }) },
+        });
+      const [first, second] = ['q', 'again'].map((key) => inputResponse(ctx.mcpReq.inputResponses, key));
+      if (second.kind === 'elicit') return told(second);
+      return ask(first.kind === 'elicit' ? 'again' : 'q');
+    },
+  );
+  server.registerTool(
     'ask_much',
     { description: 'Asks with a form that is far too large.', inputSchema: z.strictObject({}) },
     asking(() =>
@@ -142,6 +161,9 @@ function build() {
     modern.notify.toolsChanged();
     return text('changed');
   });
+  server.registerTool('pid', { description: 'Says which process it is.' }, async () =>
+    text(String(process.pid)),
+  );
   server.registerTool('crash', { description: 'Ends the process in the middle of the call.' }, async () => {
     process.exit(7);
   });
@@ -218,7 +240,7 @@ if (values.http === undefined) {
       outgoing.writeHead(500).end(String(error));
     }
   });
-  listener.listen(0, '127.0.0.1', () => {
+  listener.listen(Number(values.port), '127.0.0.1', () => {
     writeFileSync(`${values.http}.new`, String(listener.address().port));
     renameSync(`${values.http}.new`, values.http);
   });

@@ -4,6 +4,7 @@
 // R1  A question is on record before anybody is shown it, and its answer before the server gets it.
 // R2  What the server is given fits the form it asked for; anything else is a cancel.
 // R3  While a question is open the call's deadline stands still; the question's own time does not.
+// R4  All questions of a call together stay open for no longer than a run may wait; then its session ends with it.
 import type { Deadline } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Ids } from '../../base/ids.ts';
@@ -78,6 +79,7 @@ export class CallRelay implements CallEars {
   #cancelFlush: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
   #asked = 0;
+  #waitedMs = 0;
   #logged = 0;
 
   constructor(parts: RelayParts, call: RelayedCall) {
@@ -108,8 +110,9 @@ export class CallRelay implements CallEars {
   async ask(params: unknown): Promise<Record<string, unknown>> {
     const { controls } = this.#parts;
     const parsed = parseQuestion(params, controls.input);
-    if (!parsed.ok || ++this.#asked > controls.input.maxPerCall) {
-      await this.#refused(parsed.ok ? 'it asked more often than it may' : parsed.why);
+    const isTooMuch = parsed.ok && (++this.#asked > controls.input.maxPerCall || this.waitedOut());
+    if (!parsed.ok || isTooMuch) {
+      await this.#refused(parsed.ok ? 'it asked more often, or for longer, than it may' : parsed.why);
       return { action: 'cancel' };
     }
     const goOn = this.#call.deadline.hold();
@@ -118,6 +121,11 @@ export class CallRelay implements CallEars {
     } finally {
       goOn();
     }
+  }
+
+  /** R4. */
+  waitedOut(): boolean {
+    return this.#waitedMs >= this.#parts.maxWaitMs;
   }
 
   /** Withdraws what is open, and waits until everything is on record. */
@@ -152,7 +160,8 @@ export class CallRelay implements CallEars {
     const { reply, how } = await this.#checkedReply(this.#question(open, input), input);
     const content =
       reply.action === 'accept' && reply.content !== undefined ? { content: reply.content } : {};
-    const at = clock.now();
+    const at = how === 'timed_out' ? Math.max(open.openUntil, clock.now()) : clock.now();
+    this.#waitedMs += at - open.askedAt;
     await ledger.move(
       key,
       {
@@ -180,7 +189,7 @@ export class CallRelay implements CallEars {
       runId: execution.context.runId,
       mode: input.mode,
       askedAt,
-      openUntil: askedAt + Math.min(controls.input.openSeconds * 1000, maxWaitMs),
+      openUntil: askedAt + Math.min(controls.input.openSeconds * 1000, maxWaitMs - this.#waitedMs),
     };
   }
 
