@@ -6,8 +6,9 @@ import type { TurnSnapshot } from '../pack/turn/contract.ts';
 
 const SNAPSHOTS_META_KEY = 'agent-runtime/snapshots';
 
-// Nine of these and the last flush make ten in any second.
-const GAP_MS = 125;
+// Nine in any second, and the last flush makes ten. A few may come at once, so that three steps stay three.
+const BURST = 3;
+const GAP_MS = 167;
 // A heartbeat and a step back still have to grow, without running ahead of the real value.
 const SMALLEST_STEP = 1 / 1024;
 
@@ -45,7 +46,9 @@ class Relay implements ProgressRelay {
   readonly #token: string | number;
   readonly #notify: (params: ProgressParams) => Promise<void>;
   readonly #clock: Clock;
-  #last: { value: number; at: number } | undefined;
+  #last: number | undefined;
+  /** When all that was sent would have been due at one each gap. */
+  #paidUntil = 0;
   #latest: Progress | undefined;
   #snapshots: TurnSnapshot[] = [];
   #beats = false;
@@ -81,7 +84,7 @@ class Relay implements ProgressRelay {
 
   #schedule(): void {
     if (this.#ended || this.#cancelTimer !== undefined) return;
-    const wait = this.#last === undefined ? 0 : this.#last.at + GAP_MS - this.#clock.monotonic();
+    const wait = this.#paidUntil - (BURST - 1) * GAP_MS - this.#clock.monotonic();
     if (wait <= 0) {
       void this.#send();
       return;
@@ -108,9 +111,10 @@ class Relay implements ProgressRelay {
     this.#latest = undefined;
     this.#snapshots = [];
     this.#beats = false;
-    const floor = this.#last === undefined ? 0 : this.#last.value + SMALLEST_STEP;
+    const floor = this.#last === undefined ? 0 : this.#last + SMALLEST_STEP;
     const value = Math.max(held.latest?.progress ?? held.snapshots.at(-1)?.sequence ?? floor, floor);
-    this.#last = { value, at: this.#clock.monotonic() };
+    this.#last = value;
+    this.#paidUntil = Math.max(this.#paidUntil, this.#clock.monotonic()) + GAP_MS;
     const message = messageOf(held);
     return {
       progressToken: this.#token,

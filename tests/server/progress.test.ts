@@ -37,6 +37,20 @@ test('at most ten in any second, the latest wins, values only grow', async () =>
   expect(values.every((value, at) => at === 0 || value > values[at - 1]!)).toBe(true);
 });
 
+test('a few steps that come at once are all told', async () => {
+  const { clock, sent, relay: made } = relay();
+  for (const progress of [0, 50, 100]) {
+    made.progress({ progress, total: 100 });
+    clock.advance(50);
+  }
+  await made.end();
+  expect(sent.map(({ progress, at }) => [progress, at])).toEqual([
+    [0, sent[0]?.at],
+    [50, sent[0]!.at + 50],
+    [100, sent[0]!.at + 100],
+  ]);
+});
+
 test('a step back and a heartbeat still grow, and a total that is behind is left out', async () => {
   const { clock, sent, relay: made } = relay();
   made.progress({ progress: 5, total: 5 });
