@@ -1,8 +1,9 @@
 // Owns the tree of commands as data: names, flags, an example each. What a command does is loaded when it runs, so that
 // starting one does not pay for the others.
 import type { Option } from 'commander';
-import { count, option } from './leaf.ts';
+import { collect, count, option } from './leaf.ts';
 import type { Leaf } from './leaf.ts';
+import { INIT_LEAF } from './tree-init.ts';
 import { httpFlags, TOKEN_LEAVES } from './tree-http.ts';
 
 const pinFlags = (): Option[] => [
@@ -21,10 +22,6 @@ const invocationFlags = (): Option[] => [
   option('--max-turns <n>', 'turns of this invocation; then it is suspended').argParser(count),
   option('--background', 'put it into the queue; `serve` and `worker` carry it out'),
 ];
-
-function collect(one: string, all: string[] | undefined): string[] {
-  return [...(all ?? []), one];
-}
 
 const WRAP_NOTES =
   'The command stands after --. Every call asks until the tools have been classed once with --classify; what was accepted ' +
@@ -75,12 +72,7 @@ export const TOP: readonly Leaf[] = [
     ],
     load: async () => (await import('./commands/wrap.ts')).wrap,
   },
-  {
-    name: 'init',
-    summary: 'copy the bundled example into the workspace; nothing that exists is overwritten',
-    example: 'init --workspace ~/project',
-    load: async () => (await import('./commands/init.ts')).init,
-  },
+  INIT_LEAF,
   {
     name: 'demo',
     summary: 'see a governed run, an approval and its evidence',

@@ -28,16 +28,13 @@ export const SANDBOX_FAULTS: Fault[] = [
   fault(
     'a sandbox entry that is everything',
     'servers.yaml',
-    [
-      "    args: ['{module:",
-      "    sandbox_profile: { workspace: { entries: [{ path: /, source: local_dir }] } }\n    args: ['{module:",
-    ],
+    ["path: '{sandbox}', source", 'path: /, source'],
     ['/, source', '/servers/files/sandbox_profile/workspace/entries/0/path', 'is everything on this machine'],
   ),
   fault(
     'a secret for a server whose profile has none',
     'servers.yaml',
-    ['    env_allow: []', '    sandbox_profile: {}\n    env_allow: [SOME_KEY]'],
+    ['    env_allow: []', '    env_allow: [SOME_KEY]'],
     [
       '[SOME_KEY]',
       '/servers/desk/env_allow',
@@ -45,13 +42,13 @@ export const SANDBOX_FAULTS: Fault[] = [
     ],
   ),
   fault(
-    'a promise of a sandbox that no server keeps',
+    'a promise of a sandbox that the server may run without',
     'capabilities.yaml',
     ['    sandboxed: false', '    sandboxed: true'],
     [
       'true\n\n  read_doc',
       '/capabilities/search_docs/sandboxed',
-      'cannot be kept: desk has no sandbox_profile',
+      'cannot be kept: its sandbox_profile says missing: warn, so desk may run without one',
     ],
   ),
 ];

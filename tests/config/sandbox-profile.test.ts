@@ -5,14 +5,17 @@ import { load, refusal } from './fixture.ts';
 
 const forAll = (profile: string) => (text: string) =>
   text.replace('  pause_allowed: true', `  sandbox_profile: ${profile}\n  pause_allowed: true`);
+/** servers.yaml without the profiles that the example gives its servers. */
+const bare = (text: string): string => text.replaceAll(/^ {4}sandbox_profile:\n(?: {6}.*\n)+/gm, '');
 const forDesk = (profile: string) => (text: string) =>
-  text.replace('    env_allow: []', `    sandbox_profile: ${profile}\n    env_allow: []`);
+  bare(text).replace('    env_allow: []', `    sandbox_profile: ${profile}\n    env_allow: []`);
 
 verifies(
   { partial: ['SB-05'] },
   'a profile is filled in with the strictest words, its paths resolved',
   async () => {
     const config = await load({
+      'servers.yaml': bare,
       'runtime-controls.yaml': forAll(
         '{ workspace: { entries: [{ path: "{sandbox}/a", source: local_dir }] } }',
       ),
@@ -47,7 +50,7 @@ test('a server has its own profile, else the one for all, else none', async () =
   };
   expect(await of('{}', '{ permissions: { network: full } }')).toEqual(['full', 'denied']);
   expect(await of('{}', 'none')).toEqual([undefined, 'denied']);
-  expect((await load()).servers['desk']?.sandbox).toBeUndefined();
+  expect((await load({ 'servers.yaml': bare })).servers['desk']?.sandbox).toBeUndefined();
 });
 
 test('without its file system no entry can be written', async () => {
@@ -62,10 +65,12 @@ test('without its file system no entry can be written', async () => {
 test('a changed profile is another policy: what was approved under the old one is asked again', async () => {
   const digests = await Promise.all(
     ['{}', '{ permissions: { network: full } }'].map(
-      async (profile) => (await load({ 'runtime-controls.yaml': forAll(profile) })).policy.digest,
+      async (profile) =>
+        (await load({ 'servers.yaml': bare, 'runtime-controls.yaml': forAll(profile) })).policy.digest,
     ),
   );
-  expect(new Set([...digests, (await load()).policy.digest]).size).toBe(3);
+  const without = (await load({ 'servers.yaml': bare })).policy.digest;
+  expect(new Set([...digests, without, (await load()).policy.digest]).size).toBe(4);
 });
 
 test('sandboxed is kept by a profile that refuses, and by nothing less', async () => {

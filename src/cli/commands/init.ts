@@ -1,10 +1,13 @@
-// Owns `init`: copies the bundled example into the workspace for its person to change. What exists is never touched.
+// Owns `init`: copies the bundled example into the workspace for its person to change. What exists is never touched. With
+// --host it is that host's own file that is changed instead.
 import { constants } from 'node:fs';
 import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { RuntimeError } from '../../base/errors.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
+import type { HostOptions } from '../hosts/install.ts';
 
 const README = `# .agent-runtime
 
@@ -71,7 +74,18 @@ function nextSteps({ workspace }: Context): [command: string, why: string][] {
   ];
 }
 
-export async function init(context: Context): Promise<Exit> {
+export async function init(context: Context, options: HostOptions): Promise<Exit> {
+  if (options.host !== undefined) {
+    const { initHost } = await import('../hosts/install.ts');
+    return initHost(context, options);
+  }
+  if (options.wrap !== undefined || options.undo !== undefined || options.yes !== undefined) {
+    throw new RuntimeError('USAGE', '--wrap, --undo and --yes belong to --host.');
+  }
+  return copyExample(context);
+}
+
+async function copyExample(context: Context): Promise<Exit> {
   const { workspace, packageRoot, print } = context;
   const source = join(packageRoot, 'configs');
   const written: string[] = [];

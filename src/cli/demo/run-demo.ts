@@ -8,7 +8,7 @@ import { systemClock } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import { randomIds } from '../../base/ids.ts';
 import { verifyStore } from '../../inspect/evidence.ts';
-import type { RuntimeHandle } from '../../runtime/options.ts';
+import type { Log, RuntimeHandle } from '../../runtime/options.ts';
 import type { CallAnswer } from '../../runtime/contract.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
@@ -50,6 +50,17 @@ function stageContext(context: Context): Context {
   };
 }
 
+/** What goes otherwise than configured is told once: a server that this machine cannot confine, above all. */
+function warnings(teller: Teller): Log {
+  const told = new Set<string>();
+  return (level, message, { server, reason } = {}) => {
+    const text = [message, server, reason].filter((one) => typeof one === 'string').join(': ');
+    if ((level !== 'warn' && level !== 'error') || told.has(text)) return;
+    told.add(text);
+    teller.note(`warning: ${text}`);
+  };
+}
+
 async function openStage(context: Context, teller: Teller, settings: DemoSettings): Promise<Stage> {
   const config = await loadTrusted(context);
   const { createRuntime } = await import('../../runtime/runtime.ts');
@@ -62,6 +73,7 @@ async function openStage(context: Context, teller: Teller, settings: DemoSetting
     env,
     clock: systemClock,
     ids: randomIds,
+    log: warnings(teller),
   });
   return { context, teller, runtime, settings };
 }

@@ -125,10 +125,11 @@ function registerTickets(server: McpServer, desk: Desk): void {
 }
 
 const { values } = parseArgs({ options: { db: { type: 'string' } } });
-const defaultFile = join(tmpdir(), `agent-runtime-desk-${userInfo().username}.db`);
+// In a sandbox there is nobody to be named after, and always a --db.
+const defaultFile = (): string => join(tmpdir(), `agent-runtime-desk-${userInfo().username}.db`);
 // The file is this user's only, wherever it lies.
 process.umask(0o077);
-const desk = openDesk(values.db ?? process.env['DESK_DB'] ?? defaultFile);
+const desk = openDesk(values.db ?? process.env['DESK_DB'] ?? defaultFile());
 serveStdio(() => {
   const server = new McpServer({ name: 'support-desk', version: '1.0.0' });
   registerDocuments(server, desk);
