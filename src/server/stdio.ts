@@ -1,15 +1,18 @@
 // Owns one stdio connection from the first byte to the last: guard, era, server, and an orderly end. Standard output
 // carries JSON-RPC and nothing else.
 import type { Readable, Writable } from 'node:stream';
+import type { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { Clock } from '../base/clock.ts';
 import { DEFAULT_JSON_LIMITS } from '../base/json.ts';
-import type { ServerParts } from './connection.ts';
+import type { Era, ServerParts } from './connection.ts';
 import { createConnection } from './create-connection.ts';
 import { LineGuard } from './line-guard.ts';
 import { createMcpServer } from './mcp-server.ts';
 import type { StateKeys } from './request-state.ts';
+import { ListeningTransport } from './stdio-listening.ts';
 import { StdioPipes } from './stdio-transport.ts';
+import { createTold } from './stdio-told.ts';
 
 const DEFAULT_GRACE_MS = 2000;
 // Not waited for: these end when the connection does.
@@ -51,14 +54,21 @@ export async function serveRuntimeStdio(input: ServeStdioInput): Promise<StdioSe
   const pipes = new StdioPipes(input, guard, ({ code, message }) => {
     log('warn', 'a line was refused', { code, message });
   });
-  const handle = serveStdio(({ era }) => createMcpServer(connection, era), {
-    transport: pipes,
+  const told = createTold(connection);
+  const serverOf = (era: Era): McpServer => {
+    const server = createMcpServer(told.connection, era);
+    told.tell(server); // the last one made is the one that serves
+    return server;
+  };
+  const handle = serveStdio(({ era }) => serverOf(era), {
+    transport: new ListeningTransport(pipes, told.subscribed),
     onerror: (error) => log('debug', 'connection', { error }),
   });
 
   async function finish(): Promise<void> {
     const grace = options.graceMs ?? DEFAULT_GRACE_MS;
     await pipes.ended;
+    told.close();
     // A script that writes its requests and closes the pipe still gets its lists; calls are aborted.
     await within(clock, grace, pipes.answeredAllBut(LONG_LIVED));
     await handle.close();
