@@ -174,7 +174,6 @@ async function call(client: Client, { method, params }: CallRequest, options: Ca
     const asked = { method, params: { ...params, ...more } };
     const result: unknown = await oneRound(client, asked, options).catch((thrown: unknown) => {
       throw round === 0 ? thrown : heardBefore(thrown);
-      },
     });
     if (!isObject(result) || result['resultType'] !== 'input_required') return result;
     const { inputRequests, requestState } = result;

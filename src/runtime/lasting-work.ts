@@ -65,9 +65,10 @@ export function lastingWork(parts: LastingParts): LastingWork {
     sweep = startSweep({
       ...{ store, clock, queue, ...log },
       tenants: tenantsOf(config),
-      async recover({ tenant, principal, id }) {
+      async recover({ tenant, principal, id, kind }) {
         const caller = callerOf(tenant, principal);
-        return caller !== undefined && managed.recover(caller, id);
+        if (caller === undefined) return false;
+        return kind === 'workflow' ? (await workflows()).recover(caller, id) : managed.recover(caller, id);
       },
     });
     return startWorker({ store, clock, queue, runs, instance: instance.id, isAlive, maxRunning, ...log });

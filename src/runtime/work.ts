@@ -83,7 +83,19 @@ async function workflowView(parts: WorkParts, caller: Caller, result: WorkflowRe
   const approvals = result.waiting_nodes.flatMap((one) =>
     one.needs === 'approval' ? [one.pending_request_id] : [],
   );
-  return workflowAnswer(result, await factsOf(parts, row, approvals));
+  const { turn_count: turnCount, tool_call_count: toolCallCount } = result;
+  return workflowAnswer(result, { ...(await factsOf(parts, row, approvals)), turnCount, toolCallCount });
+}
+
+/** The row of a workflow has no counts: they are those of the sessions of its nodes. */
+async function counted(
+  parts: WorkParts,
+  caller: Caller,
+  row: StoredRow,
+): Promise<Partial<Pick<WorkFacts, 'turnCount' | 'toolCallCount'>>> {
+  if (kindOfRow(row) !== 'workflow') return {};
+  const { turn_count, tool_call_count } = await (await parts.workflows()).inspect(caller, row.id);
+  return { turnCount: turn_count, toolCallCount: tool_call_count };
 }
 
 /** Where work stands, from its records and its place in the queue. */
@@ -94,7 +106,12 @@ async function look(parts: WorkParts, caller: Caller, id: string): Promise<WorkA
   if (isTaken) {
     const queued = await parts.queue.status(caller, id);
     const status = entry.state.at === 'queued' ? 'queued' : 'active';
-    return underWay(id, status, await factsOf(parts, row, []), queued);
+    return underWay(
+      id,
+      status,
+      { ...(await factsOf(parts, row, [])), ...(await counted(parts, caller, row)) },
+      queued,
+    );
   }
   if (kindOfRow(row) === 'workflow') {
     return workflowView(parts, caller, await (await parts.workflows()).inspect(caller, id));

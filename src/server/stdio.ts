@@ -5,14 +5,14 @@ import type { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { Clock } from '../base/clock.ts';
 import { DEFAULT_JSON_LIMITS } from '../base/json.ts';
-import type { Connection, ServerParts } from './connection.ts';
+import type { Era, ServerParts } from './connection.ts';
 import { createConnection } from './create-connection.ts';
-import { createUpdates } from './http/updates.ts';
 import { LineGuard } from './line-guard.ts';
 import { createMcpServer } from './mcp-server.ts';
-import { ConnectionSubscriptions } from './reads/watching.ts';
 import type { StateKeys } from './request-state.ts';
+import { ListeningTransport } from './stdio-listening.ts';
 import { StdioPipes } from './stdio-transport.ts';
+import { createTold } from './stdio-told.ts';
 
 const DEFAULT_GRACE_MS = 2000;
 // Not waited for: these end when the connection does.
@@ -39,19 +39,6 @@ async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise
   cancel();
 }
 
-/** Only where some server tells of changes: our own resources alone are looked at over HTTP only. */
-function subscriptionsOf(
-  connection: Connection,
-  tell: (uri: string) => Promise<void> | undefined,
-): ConnectionSubscriptions | undefined {
-  const { reads, runtime, clock, log } = connection;
-  if (!reads.offered.updates) return undefined;
-  const updates = createUpdates(clock, runtime.config.runtime.http.updateIntervalMs, log);
-  return new ConnectionSubscriptions(connection, updates, (uri) => {
-    tell(uri)?.catch((error: unknown) => log('debug', 'an update was not delivered', { error }));
-  });
-}
-
 /**
  * Serves one client over two pipes, in the era it opens with. Rejects with CONFIGURATION_ERROR when two tools would share
  * a name; nothing has been read by then.
@@ -67,18 +54,21 @@ export async function serveRuntimeStdio(input: ServeStdioInput): Promise<StdioSe
   const pipes = new StdioPipes(input, guard, ({ code, message }) => {
     log('warn', 'a line was refused', { code, message });
   });
-  const subscriptions = subscriptionsOf(connection, (uri) => server?.server.sendResourceUpdated({ uri }));
-  const served: Connection = { ...connection, ...(subscriptions === undefined ? {} : { subscriptions }) };
-  let server: McpServer | undefined;
-  const handle = serveStdio(({ era }) => (server = createMcpServer(served, era)), {
-    transport: pipes,
+  const told = createTold(connection);
+  const serverOf = (era: Era): McpServer => {
+    const server = createMcpServer(told.connection, era);
+    told.tell(server); // the last one made is the one that serves
+    return server;
+  };
+  const handle = serveStdio(({ era }) => serverOf(era), {
+    transport: new ListeningTransport(pipes, told.subscribed),
     onerror: (error) => log('debug', 'connection', { error }),
   });
 
   async function finish(): Promise<void> {
     const grace = options.graceMs ?? DEFAULT_GRACE_MS;
     await pipes.ended;
-    subscriptions?.close();
+    told.close();
     // A script that writes its requests and closes the pipe still gets its lists; calls are aborted.
     await within(clock, grace, pipes.answeredAllBut(LONG_LIVED));
     await handle.close();

@@ -264,6 +264,11 @@ describe('an effect that nobody knows of', () => {
         code: 'INVALID_INPUT',
         details: { field: '/acceptUnknown' },
       });
+      const nothing = [undefined] as unknown as string[];
+      await expect(other.managed.run(CALLER, id, { acceptUnknown: nothing }, IO)).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        details: { field: '/acceptUnknown/0' },
+      });
       const done = await other.resume(id, { acceptUnknown: [callId] });
       expect(done).toMatchObject({ kind: 'completed', status: 'completed' });
       expect(done.messages.find((one) => one.role === 'tool')?.content).toContain('side_effect_unknown');

@@ -12,6 +12,7 @@ import { createMemoryStore } from '../../src/store/memory/memory-store.ts';
 import { createFakeSessions } from '../workflows/fake-sessions.ts';
 import type { FakeSession, FakeSessions } from '../workflows/fake-sessions.ts';
 import { CALLER, createTestHolds } from '../workflows/rig.ts';
+import { expectedOf } from './expected.ts';
 import { answerOf, dependenciesOf, sayingsOf, workflowOf } from './graphs.ts';
 import type { GraphSpec } from './graphs.ts';
 
@@ -233,7 +234,22 @@ function checkUndone(graph: GraphSpec, { result, records }: Told): void {
   if (undone.join() !== toUndo.reverse().join()) fail(`undone: ${undone.join()}, expected ${toUndo.join()}`);
 }
 
+/** It came to what its description alone says: which nodes ran, which were left out, and how it ended. */
+function checkExpected(graph: GraphSpec, { result, sessions }: Told): void {
+  const { kind, statuses } = expectedOf(graph);
+  if (result.kind !== kind) fail(`it ended as ${result.kind}, expected ${kind}`);
+  if (kind === 'error' && graph.policy !== 'continue') return;
+  const ran = new Set(sessions.map(({ node }) => node));
+  result.nodes.forEach(({ node_id: name, status }, at) => {
+    const expected = statuses[at] ?? 'missing';
+    if (status !== expected) fail(`${name} is ${status}, expected ${expected}`);
+    if (ran.has(name) !== (expected !== 'skipped'))
+      fail(`${name} is ${status} and its session says otherwise`);
+  });
+}
+
 export function checkTold(graph: GraphSpec, told: Told): void {
+  checkExpected(graph, told);
   checkRecords(told);
   checkInputs(graph, told);
   checkOnce(told);

@@ -37,6 +37,8 @@ const WORKFLOW = {
   over: false,
   nodes: [],
   completed_node_ids: ['a'],
+  turn_count: 5,
+  tool_call_count: 4,
 };
 
 describe('the answer', () => {

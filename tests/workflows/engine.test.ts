@@ -50,7 +50,11 @@ describe('a workflow', () => {
       expect(await rig.records('wf')).toEqual(
         expect.arrayContaining(['join_ready b', 'join_ready c', 'join_ready d']),
       );
-      expect(rig.progress).toEqual(['1 a: thinking', '2 b: thinking', '3 c: thinking', '4 d: thinking']);
+      const of = (id: string): string[] => rig.progress.flatMap((one) => one.split(` ${id}: `)[1] ?? []);
+      for (const id of ['a', 'b', 'c', 'd']) expect(of(id)).toEqual(['started', 'thinking', 'completed']);
+      expect(rig.progress.map((one) => Number(one.split(' ')[0]))).toEqual(
+        rig.progress.map((_one, at) => at + 1),
+      );
     },
   );
 

@@ -86,7 +86,8 @@ const MOVES: Record<NodeState['at'], Record<string, string>> = {
 
 function liveWith(node: NodeState): LiveWorkflow & { status: 'live' } {
   const nodes = new Map([['a', node]]);
-  return { status: 'live', seq: 7, nodes, failedNode: undefined, cancelReason: undefined, end: undefined };
+  const common = { failedNode: undefined, cancelReason: undefined, interrupted: undefined, end: undefined };
+  return { status: 'live', seq: 7, nodes, sessions: [], ...common };
 }
 
 describe('a node', () => {
@@ -119,6 +120,7 @@ describe('a workflow', () => {
     ...Object.values(EVENTS),
     { type: 'workflow_started', nodes: ['b'] },
     { type: 'workflow_resumed' },
+    { type: 'workflow_interrupted', reason: 'x' },
     { type: 'cancel_requested', reason: 'x' },
     { type: 'workflow_completed' },
     { type: 'workflow_failed', nodeId: 'a', error },

@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { asRuntimeError } from '../../base/errors.ts';
 import { isObject } from '../../base/json.ts';
 import type { Store, StoredRow } from '../../store/contract.ts';
+import type { BackgroundKind } from './entry.ts';
 import type { Queue } from './queue.ts';
 
 export interface SweepDeps {
@@ -11,8 +12,8 @@ export interface SweepDeps {
   clock: Clock;
   queue: Queue;
   tenants: readonly string[];
-  /** Suspends a session whose process has gone; false when it is not so. */
-  recover(run: { tenant: string; principal: string; id: string }): Promise<boolean>;
+  /** Suspends a session or workflow whose process has gone; false when it is not so. */
+  recover(run: { tenant: string; principal: string; id: string; kind: BackgroundKind }): Promise<boolean>;
   log?: (level: 'info' | 'warn', message: string, facts: Record<string, unknown>) => void;
 }
 
@@ -35,9 +36,14 @@ async function* underWay({ store }: SweepDeps, tenant: string): AsyncGenerator<S
   } while (cursor !== undefined);
 }
 
-/** A session of its own: neither a node's, which its workflow carries on, nor one that the queue gives out again. */
+function kindOf({ body }: StoredRow): BackgroundKind {
+  return body.kind === 'workflow' ? 'workflow' : 'session';
+}
+
+/** Work of its own: neither the session of a node, which its workflow carries on, nor one that the queue gives out again. */
 async function isOnItsOwn({ queue }: SweepDeps, row: StoredRow): Promise<boolean> {
-  if (row.body.managed !== true || isObject(row.body.parent)) return false;
+  const isManaged = row.body.managed === true || kindOf(row) === 'workflow';
+  if (!isManaged || isObject(row.body.parent)) return false;
   const entry = await queue.find(row.tenant, row.id);
   return entry === undefined || entry.state.at === 'ended';
 }
@@ -46,7 +52,8 @@ async function sweepTenant(deps: SweepDeps, tenant: string): Promise<string[]> {
   const found: string[] = [];
   for await (const row of underWay(deps, tenant)) {
     const { id, principal } = row;
-    if (!(await isOnItsOwn(deps, row)) || !(await deps.recover({ tenant, principal, id }))) continue;
+    if (!(await isOnItsOwn(deps, row)) || !(await deps.recover({ tenant, principal, id, kind: kindOf(row) })))
+      continue;
     found.push(id);
     deps.log?.('warn', 'a run whose process has gone was suspended; resume it', { session_id: id });
   }

@@ -25,6 +25,13 @@ function refuse(field: string, why: string): never {
   throw new RuntimeError('INVALID_INPUT', `${field}: ${why}`, { field });
 }
 
+/** A caller in JavaScript may hand over anything. */
+function acceptedOf(given: readonly unknown[]): string[] {
+  const wrong = given.findIndex((id) => typeof id !== 'string' || id === '');
+  if (wrong >= 0) refuse(`/acceptUnknown/${wrong}`, 'must be the id of a call');
+  return [...new Set(given as readonly string[])];
+}
+
 /** Throws INVALID_INPUT with `details.field`. */
 export function parseAsked(how: RunManaged): Asked {
   const { maxTurns = DEFAULT_MAX_TURNS, continuationMessages, acceptUnknown = [], reason = 'resumed' } = how;
@@ -38,7 +45,7 @@ export function parseAsked(how: RunManaged): Asked {
       `/continuationMessages/${stranger}/role`,
       'a session that goes on takes user and tool messages only',
     );
-  return { maxTurns, messages, accepted: [...new Set(acceptUnknown)], reason };
+  return { maxTurns, messages, accepted: acceptedOf(acceptUnknown), reason };
 }
 
 /** Only a call whose effect is really unknown can be taken note of; anything else is a mistake worth hearing of. */

@@ -4,12 +4,14 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Store } from '../../store/contract.ts';
 import { objectAt, objectsAt } from '../records.ts';
+import { unreadableHere } from '../sessions/sessions.ts';
 import type { HeldSession } from '../sessions/sessions.ts';
 import type { TurnInput, TurnMessage } from '../turn/contract.ts';
 
 async function sealedAt(store: Store, held: HeldSession, seq: number): Promise<JsonObject> {
   const sealed = await store.unseal(held.chain, seq);
   if (sealed.state === 'present') return sealed.value as JsonObject;
+  if (sealed.state === 'unreadable') throw unreadableHere(held.state.facts.id);
   throw new RuntimeError(
     'NOT_FOUND',
     'The stored input of this session has been erased; start a new session.',

@@ -73,6 +73,15 @@ export function sessionNotFound(id: string): RuntimeError {
   return new RuntimeError('NOT_FOUND', `Session not found: ${id.slice(0, 80)}`, { kind: 'session' });
 }
 
+/** What lies there is whole as far as anybody can tell, and this process has not the key to it. */
+export function unreadableHere(id: string): RuntimeError {
+  return new RuntimeError(
+    'STORE_UNAVAILABLE',
+    `What was sealed of ${id.slice(0, 80)} cannot be read with the keys of this state directory; use the one that it was written with.`,
+    { session_id: id },
+  );
+}
+
 function keyOf(chain: ChainKey): string {
   return `${encodeURIComponent(chain.tenant)}/${encodeURIComponent(chain.id)}`;
 }

@@ -42,6 +42,8 @@ function toldOf(event: WorkflowEvent): Told | undefined {
       return { kind: 'created' };
     case 'workflow_resumed':
       return { kind: 'resumed' };
+    case 'workflow_interrupted':
+      return { kind: 'suspended', reason: event.reason };
     case 'workflow_failed':
       return { kind: 'error', reason: event.error.message, node_id: event.nodeId };
     case 'workflow_completed':

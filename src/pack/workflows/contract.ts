@@ -54,6 +54,9 @@ export type WorkflowResult = {
   nodes: { node_id: string; status: NodeStatus }[];
   waiting_nodes: WaitingNode[];
   completed_node_ids: string[];
+  /** Over the sessions of all nodes, every attempt and iteration of them. */
+  turn_count: number;
+  tool_call_count: number;
 } & (
   | { kind: 'completed' }
   | { kind: 'scheduled'; next_wake_at: string; scheduled_node_ids: string[] }
@@ -66,7 +69,10 @@ export type WorkflowResult = {
 export interface StartWorkflow {
   /** Untrusted; refused as INVALID_INPUT with every problem in `details.problems`. */
   workflow: unknown;
-  /** Absent: the definition's, or a new one. The same id with the same definition goes on; with another it is a CONFLICT. */
+  /**
+   * Absent: the definition's, or a new one. The same id with the same definition goes on with all that can move by itself;
+   * what was suspended waits for `resume`. With another definition it is a CONFLICT.
+   */
   sessionId?: string;
   maxTurnsPerInvocation?: number;
   /** Its place in the queue, taken in the commit that records it. */
@@ -96,6 +102,8 @@ export interface Workflows {
   cancel(caller: Caller, sessionId: string, reason: string): Promise<{ status: WorkflowStatus }>;
   /** What a due timer asks for. Fires what is due by the clock, once; for one that ended there is nothing to do. */
   wake(tenant: string, payload: JsonObject, io: TurnIo): Promise<WorkflowResult | undefined>;
+  /** Records that the process which ran it has gone, where nobody holds it; false when that is not so. */
+  recover(caller: Caller, sessionId: string): Promise<boolean>;
   /** Where it stands, without moving it. */
   inspect(caller: Caller, sessionId: string): Promise<WorkflowResult>;
   continuations(caller: Caller, sessionId: string): Promise<Continuation[]>;

@@ -11,6 +11,7 @@ import type { NodeEvent, SkipReason, WorkflowEvent } from './state.ts';
 export const WORKFLOW_RECORDS = [
   'workflow_started',
   'workflow_resumed',
+  'workflow_interrupted',
   'node_ready',
   'join_ready',
   'node_scheduled',
@@ -74,6 +75,7 @@ export function evidenceOf(event: Drafted): JsonObject {
     case 'workflow_resumed':
     case 'workflow_completed':
       return {};
+    case 'workflow_interrupted':
     case 'cancel_requested':
     case 'workflow_canceled':
       return { reason: event.reason };
@@ -161,6 +163,7 @@ export function eventOf(type: string, evidence: JsonObject | undefined): Workflo
     case 'workflow_resumed':
     case 'workflow_completed':
       return { type };
+    case 'workflow_interrupted':
     case 'cancel_requested':
     case 'workflow_canceled':
       return { type, reason };

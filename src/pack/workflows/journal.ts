@@ -12,7 +12,7 @@ import type { Caller } from '../../kernel/identity.ts';
 import type { Append, ChainKey, Commit, RowWrite, Store, StoredRecord } from '../../store/contract.ts';
 import { textAt } from '../records.ts';
 import { readable } from '../sessions/session-events.ts';
-import { sessionChainOf, sessionNotFound } from '../sessions/sessions.ts';
+import { sessionChainOf, sessionNotFound, unreadableHere } from '../sessions/sessions.ts';
 import type { WakePayload, WorkflowDeps, WorkflowFacts } from './contract.ts';
 import type { WorkflowDefinition } from './definition.ts';
 import { eventOf, evidenceOf, sealedObject } from './events.ts';
@@ -23,7 +23,7 @@ import type { LiveWorkflow, NodeState, WorkflowState } from './state.ts';
 
 const PAGE = 200;
 const SNAPSHOT_EVERY = 200;
-const SNAPSHOT_VERSION = 1;
+const SNAPSHOT_VERSION = 2;
 export const WAKE = 'workflow_wake';
 
 /** A workflow as it was read; `hash` is that of the record at `state.seq`. */
@@ -56,7 +56,7 @@ function stateFrom(saved: JsonValue): WorkflowState | undefined {
   if (!isObject(saved)) return undefined;
   const { v, state, nodes } = saved;
   if (v !== SNAPSHOT_VERSION || !isObject(state) || !Array.isArray(nodes)) return undefined;
-  const known = { failedNode: undefined, cancelReason: undefined, end: undefined };
+  const known = { failedNode: undefined, cancelReason: undefined, interrupted: undefined, end: undefined };
   const live = { ...known, ...state, nodes: new Map(nodes as [string, NodeState][]) };
   return live as unknown as WorkflowState;
 }
@@ -95,6 +95,7 @@ async function readStart(
 ): Promise<Pick<HeldWorkflow, 'facts' | 'definition'>> {
   const sealed = await store.unseal(chain, 1);
   const { evidence, at } = readable(first);
+  if (sealed.state === 'unreadable') throw unreadableHere(chain.id);
   const value = sealed.state === 'present' ? sealedObject(sealed.value) : {};
   const caller = callerFrom(value);
   if (caller === undefined || evidence === undefined || !isObject(value.definition)) {

@@ -27,9 +27,10 @@ export function nodeStatus(node: NodeState): NodeStatus {
   }
 }
 
-/** Ended: how it ended. Before: waiting for approval, then an error, then suspended, then scheduled, then active. */
+/** Ended: how it ended. Before: left by its process, waiting for approval, then an error, then suspended, then scheduled, then active. */
 export function statusOf(state: LiveWorkflow): WorkflowStatus {
   if (state.end !== undefined) return state.end.as;
+  if (state.interrupted !== undefined) return 'suspended';
   const found = new Set([...state.nodes.values()].map(nodeStatus));
   if (found.has('waiting_approval')) return 'waiting_approval';
   if (found.has('error')) return 'error';
@@ -59,17 +60,32 @@ function completedIds(state: LiveWorkflow): string[] {
   return [...state.nodes].filter(([, node]) => node.at === 'completed').map(([id]) => id);
 }
 
-type ToolOf = (node: string) => RequestedTool;
+/** What the state alone does not say. */
+export interface Known {
+  /** The call that a waiting node asked for. */
+  toolOf: (node: string) => RequestedTool;
+  turnCount: number;
+  toolCallCount: number;
+}
 
 type Common = Pick<
   WorkflowResult,
-  'session_id' | 'run_id' | 'agent_id' | 'status' | 'over' | 'nodes' | 'waiting_nodes' | 'completed_node_ids'
+  | 'session_id'
+  | 'run_id'
+  | 'agent_id'
+  | 'status'
+  | 'over'
+  | 'nodes'
+  | 'waiting_nodes'
+  | 'completed_node_ids'
+  | 'turn_count'
+  | 'tool_call_count'
 >;
 
 const LEFT = 'The invocation ended before the node did; resume goes on with it.';
 
-/** What a caller is told. `toolOf` knows the call that a waiting node asked for. */
-export function resultOf(facts: WorkflowFacts, state: LiveWorkflow, toolOf: ToolOf): WorkflowResult {
+/** What a caller is told. */
+export function resultOf(facts: WorkflowFacts, state: LiveWorkflow, known: Known): WorkflowResult {
   const waiting = [...state.nodes].flatMap(([node, one]) => waitingNode(node, one));
   const status = statusOf(state);
   const common = {
@@ -81,8 +97,10 @@ export function resultOf(facts: WorkflowFacts, state: LiveWorkflow, toolOf: Tool
     nodes: [...state.nodes].map(([node, one]) => ({ node_id: node, status: nodeStatus(one) })),
     waiting_nodes: waiting,
     completed_node_ids: completedIds(state),
+    turn_count: known.turnCount,
+    tool_call_count: known.toolCallCount,
   };
-  return state.end === undefined ? openResult(state, common, toolOf) : endResult(state.end, common);
+  return state.end === undefined ? openResult(state, common, known) : endResult(state.end, common);
 }
 
 function endResult(end: WorkflowEnd, common: Common): WorkflowResult {
@@ -96,7 +114,7 @@ function endResult(end: WorkflowEnd, common: Common): WorkflowResult {
   }
 }
 
-function openResult(state: LiveWorkflow, common: Common, toolOf: ToolOf): WorkflowResult {
+function openResult(state: LiveWorkflow, common: Common, { toolOf }: Known): WorkflowResult {
   const { status, waiting_nodes: waiting } = common;
   const asking = waiting.find((one) => one.needs === 'approval');
   if (asking !== undefined) {
@@ -122,5 +140,5 @@ function openResult(state: LiveWorkflow, common: Common, toolOf: ToolOf): Workfl
     return { ...common, kind: 'scheduled', next_wake_at: first, scheduled_node_ids: ids };
   }
   const open = [...state.nodes].find(([, node]) => !isEnded(node))?.[0] ?? 'workflow';
-  return { ...common, kind: 'suspended', node_id: open, reason: LEFT };
+  return { ...common, kind: 'suspended', node_id: open, reason: state.interrupted ?? LEFT };
 }

@@ -88,6 +88,7 @@ async function record(run: Run, drafts: readonly WorkflowDraft[]): Promise<void>
   for (const { event } of drafts) {
     if (event.type === 'node_started' || event.type === 'compensation_started')
       run.fresh.add(event.sessionId);
+    if ('node' in event) run.branches.tell(event);
   }
 }
 
@@ -295,6 +296,12 @@ function retriableOf(state: LiveWorkflow, { reason }: Invocation): Set<string> {
   return new Set(reason === 'resumed' ? ids : []);
 }
 
+/** What was left by its process shows as under way again before anything of it runs. */
+async function takeUp(run: Run): Promise<void> {
+  const isSaid = run.how.reason === 'resumed'; // by `record` itself
+  await record(run, isSaid ? [] : [{ event: { type: 'workflow_resumed' } }]);
+}
+
 export interface InvokeInput {
   held: HeldWorkflow;
   how: Invocation;
@@ -338,6 +345,7 @@ export async function invoke(deps: WorkflowDeps, { held, how, io, onWake }: Invo
     box.wake = () => run.wake();
     onWake?.(box.wake);
     try {
+      if (held.state.interrupted !== undefined && held.state.end === undefined) await takeUp(run);
       while (await step(run)) if (hold.signal.aborted) throw lost(held);
     } finally {
       await finish(run);

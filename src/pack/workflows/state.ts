@@ -55,6 +55,10 @@ export interface LiveWorkflow {
   /** The first node that failed for good. */
   failedNode: string | undefined;
   cancelReason: string | undefined;
+  /** The process that ran it has gone, and nobody has carried it on since. */
+  interrupted: string | undefined;
+  /** Every session that was named for it, in the order of their names. */
+  sessions: readonly string[];
   end: WorkflowEnd | undefined;
 }
 
@@ -85,6 +89,7 @@ export type NodeEvent = { node: string } & (
 export type WorkflowEvent =
   | { type: 'workflow_started'; nodes: readonly string[] }
   | { type: 'workflow_resumed' }
+  | { type: 'workflow_interrupted'; reason: string }
   | NodeEvent
   | { type: 'cancel_requested'; reason: string }
   | { type: 'workflow_completed' }
@@ -253,7 +258,9 @@ function moveOne(state: LiveWorkflow, event: NodeEvent, seq: number): LiveWorkfl
   if (moved === undefined) return undefined;
   const nodes = new Map(state.nodes).set(event.node, moved);
   const failedNode = state.failedNode ?? (event.type === 'node_failed' ? event.node : undefined);
-  return { ...state, nodes, failedNode };
+  const isNamed = event.type === 'node_started' || event.type === 'compensation_started';
+  const sessions = isNamed ? [...state.sessions, event.sessionId] : state.sessions;
+  return { ...state, nodes, failedNode, sessions };
 }
 
 function moveLive(state: LiveWorkflow, event: WorkflowEvent, seq: number): LiveWorkflow | undefined {
@@ -264,6 +271,8 @@ function moveLive(state: LiveWorkflow, event: WorkflowEvent, seq: number): LiveW
     case 'passed':
     case 'workflow_resumed':
       return state;
+    case 'workflow_interrupted':
+      return state.interrupted === undefined ? { ...state, interrupted: event.reason } : undefined;
     case 'cancel_requested':
       return state.cancelReason === undefined ? { ...state, cancelReason: event.reason } : undefined;
     case 'workflow_completed':
@@ -275,6 +284,11 @@ function moveLive(state: LiveWorkflow, event: WorkflowEvent, seq: number): LiveW
   }
 }
 
+/** Whatever else happens to it, somebody carries it on. */
+function goingOn(state: LiveWorkflow): LiveWorkflow {
+  return state.interrupted === undefined ? state : { ...state, interrupted: undefined };
+}
+
 export type Applied = { ok: true; state: WorkflowState } | { ok: false; refused: string };
 
 /** The state after one more event at `seq`, or why it cannot be (W2). Never throws. */
@@ -283,11 +297,11 @@ export function apply(state: WorkflowState, event: WorkflowEvent, { seq }: At): 
   if (state.status === 'absent') {
     if (event.type !== 'workflow_started') return { ok: false, refused: `${event.type} before the start` };
     const nodes = new Map(event.nodes.map((id): [string, NodeState] => [id, { at: 'pending' }]));
-    const common = { failedNode: undefined, cancelReason: undefined, end: undefined };
-    return { ok: true, state: { status: 'live', seq, nodes, ...common } };
+    const common = { failedNode: undefined, cancelReason: undefined, interrupted: undefined, end: undefined };
+    return { ok: true, state: { status: 'live', seq, nodes, sessions: [], ...common } };
   }
   if (state.end !== undefined) return { ok: false, refused: `${event.type} after the end` };
-  const moved = moveLive(state, event, seq);
+  const moved = moveLive(event.type === 'workflow_interrupted' ? state : goingOn(state), event, seq);
   if (moved !== undefined) return { ok: true, state: { ...moved, status: 'live', seq } };
   const of = 'node' in event ? ` of ${event.node} in ${state.nodes.get(event.node)?.at ?? 'no state'}` : '';
   return { ok: false, refused: `${event.type}${of}` };

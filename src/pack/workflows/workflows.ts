@@ -20,6 +20,8 @@ import { resultOf, statusOf } from './result.ts';
 import { cancelNode, invoke } from './run.ts';
 import type { Invocation } from './run.ts';
 import { readTools } from './sealed.ts';
+import { countsOf } from './counts.ts';
+import { recoverWorkflow } from './recover.ts';
 import { ABSENT, fold } from './state.ts';
 
 interface Room {
@@ -33,7 +35,9 @@ function keyOf(held: HeldWorkflow): string {
 }
 
 async function tell({ deps }: Room, held: HeldWorkflow): Promise<WorkflowResult> {
-  return resultOf(held.facts, held.state, await readTools(deps.store, held.chain, held.state));
+  const { chain, facts, state } = held;
+  const toolOf = await readTools(deps.store, chain, state);
+  return resultOf(facts, state, { toolOf, ...(await countsOf(deps.store, chain.tenant, state)) });
 }
 
 async function carryOn(room: Room, held: HeldWorkflow, how: Invocation, io: TurnIo): Promise<WorkflowResult> {
@@ -215,6 +219,7 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
       return { status: statusOf(held.state) };
     },
     wake: (tenant, payload, io) => wake(room, tenant, payload, io),
+    recover: async (caller, id) => recoverWorkflow(deps, await load(caller, id)),
     inspect: async (caller, id) => tell(room, await load(caller, id)),
     continuations: async (caller, id) => continuationsOf(deps.store, (await load(caller, id)).chain),
     async graph(caller, id) {

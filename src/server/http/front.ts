@@ -21,8 +21,8 @@ import { createSessions } from './sessions.ts';
 import type { Session, Sessions } from './sessions.ts';
 import { createTokenClient } from './token-client.ts';
 import type { TokenClient } from './token-client.ts';
-import { createUpdates } from './updates.ts';
-import type { Updates } from './updates.ts';
+import { createUpdates } from '../updates.ts';
+import type { Updates } from '../updates.ts';
 
 export interface FrontParts extends Omit<ServerParts, 'caller'> {
   tokens: TokenVerifier;

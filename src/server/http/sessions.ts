@@ -13,8 +13,8 @@ import { createMcpServer } from '../mcp-server.ts';
 import { refusal } from './guard.ts';
 import type { Refusal } from './guard.ts';
 import type { Principal } from './principal.ts';
-import { Subscribed } from './subscribed.ts';
-import type { Updates } from './updates.ts';
+import { Subscribed } from '../subscribed.ts';
+import type { Updates } from '../updates.ts';
 
 export interface SessionOwner {
   /** Of the credential (S1). */
@@ -67,7 +67,7 @@ async function open(
 ): Promise<Session> {
   const { connection, principal } = owner;
   const transport = newTransport(id);
-  const subscribed = new Subscribed({ connection, principal, updates }, (uri) => {
+  const subscribed = new Subscribed({ connection, places: principal, updates }, (uri) => {
     server.server.sendResourceUpdated({ uri }).catch((error: unknown) => {
       connection.log('debug', 'an update was not delivered', { error });
     });

@@ -1,22 +1,17 @@
 // Owns everything that hangs on one token: its connection, its own handler of the modern era, and what its streams are
 // told about. Two tokens share nothing here, so nothing of one can be delivered to the other.
 import { createMcpHandler, InMemoryServerEventBus } from '@modelcontextprotocol/server';
-import type { JSONRPCMessage, JSONRPCRequest, McpHttpHandler } from '@modelcontextprotocol/server';
-import { isObject } from '../../base/json.ts';
+import type { JSONRPCRequest, McpHttpHandler } from '@modelcontextprotocol/server';
 import type { Connection, ServerParts } from '../connection.ts';
 import { createConnection } from '../create-connection.ts';
+import { narrowed } from '../listening.ts';
+import type { Listening } from '../listening.ts';
 import { createMcpServer } from '../mcp-server.ts';
 import type { StateKeys } from '../request-state.ts';
 import type { Credential } from './credentials.ts';
 import type { Principal } from './principal.ts';
-import { Subscribed } from './subscribed.ts';
-import type { Updates } from './updates.ts';
-
-/** One `subscriptions/listen`, with what it may not see taken out. */
-export interface Listening {
-  message: JSONRPCMessage;
-  end(): void;
-}
+import { Subscribed } from '../subscribed.ts';
+import type { Updates } from '../updates.ts';
 
 export interface TokenClient {
   readonly id: string;
@@ -35,18 +30,6 @@ export interface TokenClientParts {
   principal: Principal;
   updates: Updates;
   maxStreams: number;
-}
-
-/** `resourceSubscriptions` as asked for; undefined when there is none, or none that is a list of texts. */
-function askedUris(message: JSONRPCRequest): string[] | undefined {
-  const filter = message.params?.notifications;
-  const uris = isObject(filter) ? filter.resourceSubscriptions : undefined;
-  return Array.isArray(uris) && uris.every((uri) => typeof uri === 'string') ? [...new Set(uris)] : undefined;
-}
-
-function withUris(message: JSONRPCRequest, uris: string[]): JSONRPCRequest {
-  const notifications = { ...(message.params?.notifications as object), resourceSubscriptions: uris };
-  return { ...message, params: { ...message.params, notifications } };
 }
 
 /** Lists that change are told to every stream of the modern era. */
@@ -83,7 +66,7 @@ export function createTokenClient(credential: Credential, of: TokenClientParts):
     maxSubscriptions: of.maxStreams,
     onerror: (error) => log('debug', 'request', { error }),
   });
-  const subscribed = new Subscribed({ connection, principal, updates }, (uri) => {
+  const subscribed = new Subscribed({ connection, places: principal, updates }, (uri) => {
     modern.notify.resourceUpdated(uri);
   });
   const stopListening = announceTo(modern, shared);
@@ -96,20 +79,12 @@ export function createTokenClient(credential: Credential, of: TokenClientParts):
     async listen(message) {
       const leave = principal.enter('streams');
       if (leave === undefined) return undefined;
-      const uris = askedUris(message);
-      const kept: string[] = [];
-      for (const uri of uris ?? []) {
-        // Foreign, unknown and malformed are left out alike.
-        await subscribed.add(uri).then(
-          () => kept.push(uri),
-          () => undefined,
-        );
-      }
+      const listening = await narrowed(message, subscribed);
       return {
-        message: uris === undefined ? message : withUris(message, kept),
+        message: listening.message,
         end: () => {
           leave();
-          for (const uri of kept.splice(0)) subscribed.remove(uri);
+          listening.end();
         },
       };
     },

@@ -6,14 +6,12 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { readArgs } from '../../kernel/catalog/reads.ts';
 import type { CallAnswer } from '../../runtime/contract.ts';
-import type { Connection, Subscriptions } from '../connection.ts';
-import type { Updates } from '../http/updates.ts';
+import type { Connection } from '../connection.ts';
+import type { Updates } from '../updates.ts';
 import { isOwnResource, readResource } from '../resources.ts';
 import { callSentence } from '../results.ts';
 
 const METHOD = 'resources/subscribe';
-// Of one connection that has no other bound; each keeps a connection to its server open.
-const MOST = 200;
 
 export interface Watching {
   uri: string;
@@ -65,49 +63,4 @@ export function watchResource(
   if (reads.offered.updates && !isOwnResource(uri)) return watchGoverned(connection, watching);
   const read = (): ReturnType<typeof readResource> => readResource(runtime, caller, uri);
   return updates.watch({ uri, read, notify: () => notify(uri), onEnd });
-}
-
-/** The subscriptions of a connection with one client, until it ends. */
-export class ConnectionSubscriptions implements Subscriptions {
-  readonly #connection: WatchingConnection;
-  readonly #updates: Updates;
-  readonly #notify: (uri: string) => void;
-  readonly #stops = new Map<string, Promise<() => void>>();
-
-  constructor(connection: WatchingConnection, updates: Updates, notify: (uri: string) => void) {
-    this.#connection = connection;
-    this.#updates = updates;
-    this.#notify = notify;
-  }
-
-  async subscribe(uri: string): Promise<void> {
-    const known = this.#stops.get(uri);
-    if (known === undefined && this.#stops.size >= MOST) {
-      throw new RuntimeError('LIMIT_EXCEEDED', 'Too many subscriptions are open.');
-    }
-    const onEnd = (): void => this.unsubscribe(uri);
-    const stop =
-      known ?? watchResource(this.#connection, this.#updates, { uri, notify: this.#notify, onEnd });
-    this.#stops.set(uri, stop);
-    try {
-      await stop;
-    } catch (thrown) {
-      if (this.#stops.get(uri) === stop) this.#stops.delete(uri);
-      throw thrown;
-    }
-  }
-
-  unsubscribe(uri: string): void {
-    const stop = this.#stops.get(uri);
-    this.#stops.delete(uri);
-    stop?.then(
-      (end) => end(),
-      () => undefined,
-    );
-  }
-
-  close(): void {
-    for (const uri of [...this.#stops.keys()]) this.unsubscribe(uri);
-    this.#updates.close();
-  }
 }

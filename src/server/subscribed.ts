@@ -1,10 +1,15 @@
-// Owns which resources one session or one token's streams are told about: each read as the caller before it counts, each
-// once however often it is asked for, all within the principal's bound.
-import { RuntimeError } from '../../base/errors.ts';
-import type { Connection } from '../connection.ts';
-import { watchResource } from '../reads/watching.ts';
-import type { Principal } from './principal.ts';
+// Owns which resources one connection, session or token is told about: each read as the caller before it counts, each once
+// however often it is asked for, all within a bound.
+import { RuntimeError } from '../base/errors.ts';
+import type { Connection } from './connection.ts';
+import { watchResource } from './reads/watching.ts';
 import type { Updates } from './updates.ts';
+
+/** Where subscriptions are counted; met by a principal over HTTP. */
+export interface SubscriptionPlaces {
+  /** Takes one place; undefined when all are taken. What is returned gives it back. */
+  enter(what: 'subscriptions'): (() => void) | undefined;
+}
 
 interface Held {
   askers: number;
@@ -14,16 +19,16 @@ interface Held {
 export class Subscribed {
   readonly #held = new Map<string, Held>();
   readonly #connection: Connection;
-  readonly #principal: Principal;
+  readonly #places: SubscriptionPlaces;
   readonly #updates: Updates;
   readonly #notify: (uri: string) => void;
 
   constructor(
-    of: { connection: Connection; principal: Principal; updates: Updates },
+    of: { connection: Connection; places: SubscriptionPlaces; updates: Updates },
     notify: (uri: string) => void,
   ) {
     this.#connection = of.connection;
-    this.#principal = of.principal;
+    this.#places = of.places;
     this.#updates = of.updates;
     this.#notify = notify;
   }
@@ -39,7 +44,7 @@ export class Subscribed {
       known.askers += 1;
       return;
     }
-    const leave = this.#principal.enter('subscriptions');
+    const leave = this.#places.enter('subscriptions');
     if (leave === undefined) throw new RuntimeError('LIMIT_EXCEEDED', 'Too many subscriptions are open.');
     const held: Held = { askers: 1, end: leave };
     this.#held.set(uri, held);

@@ -5,11 +5,11 @@
 //     subscription ends.
 // U2  One look at a time, however many wait; a slow store makes notices late, never many.
 import type { ReadResourceResult } from '@modelcontextprotocol/server';
-import { digestJson } from '../../base/digest.ts';
-import { RuntimeError } from '../../base/errors.ts';
-import { checkJson } from '../../base/json.ts';
-import type { Clock } from '../../base/clock.ts';
-import type { ServerLog } from '../connection.ts';
+import { digestJson } from '../base/digest.ts';
+import { RuntimeError } from '../base/errors.ts';
+import { checkJson } from '../base/json.ts';
+import type { Clock } from '../base/clock.ts';
+import type { ServerLog } from './connection.ts';
 
 export interface Watched {
   uri: string;

@@ -1,0 +1,40 @@
+// Owns one `subscriptions/listen` before anything answers it: each resource that it names is read as its caller, and what
+// may not be read is taken out. Foreign, unknown and malformed are taken out alike.
+import type { JSONRPCRequest } from '@modelcontextprotocol/server';
+import { isObject } from '../base/json.ts';
+import type { Subscribed } from './subscribed.ts';
+
+/** What is left of the request, held until `end`. */
+export interface Listening {
+  message: JSONRPCRequest;
+  end(): void;
+}
+
+/** `resourceSubscriptions` as asked for; undefined when there is none, or none that is a list of texts. */
+function askedUris(message: JSONRPCRequest): string[] | undefined {
+  const filter = message.params?.notifications;
+  const uris = isObject(filter) ? filter.resourceSubscriptions : undefined;
+  return Array.isArray(uris) && uris.every((uri) => typeof uri === 'string') ? [...new Set(uris)] : undefined;
+}
+
+function withUris(message: JSONRPCRequest, uris: string[]): JSONRPCRequest {
+  const notifications = { ...(message.params?.notifications as object), resourceSubscriptions: uris };
+  return { ...message, params: { ...message.params, notifications } };
+}
+
+export async function narrowed(message: JSONRPCRequest, subscribed: Subscribed): Promise<Listening> {
+  const uris = askedUris(message);
+  const kept: string[] = [];
+  for (const uri of uris ?? []) {
+    await subscribed.add(uri).then(
+      () => kept.push(uri),
+      () => undefined,
+    );
+  }
+  return {
+    message: uris === undefined ? message : withUris(message, [...kept]),
+    end: () => {
+      for (const uri of kept.splice(0)) subscribed.remove(uri);
+    },
+  };
+}
