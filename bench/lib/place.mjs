@@ -9,6 +9,7 @@ import { loadConfig } from '../../dist/index.js';
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '');
 export const MAIN = join(ROOT, 'dist/cli/main.js');
 export const PROBE = join(ROOT, 'dist/testing/servers/probe.js');
+export const RAW = join(ROOT, 'bench/floor/raw-server.mjs');
 export const DOWNSTREAM = join(ROOT, 'bench/floor/downstream.mjs');
 
 const MOST = 1_000_000;
