@@ -21,6 +21,7 @@ writeFileSync(controls, short);
 await prepare(place);
 const open = await openRuntime({ place });
 const seen = new Set();
+let opened = 0;
 
 /** Of processes that are gone since the list was read, nothing. */
 function parentOf(pid) {
@@ -39,20 +40,21 @@ async function call(at) {
   const caller = { ...CALLER, principal: `os:${at}` };
   const answer = await open.runtime.callCapability(
     caller,
-    { tool: 'probe:echo', args: { text: `${at} ${seen.size}` } },
+    { tool: 'probe:echo', args: { text: `${at} ${opened}` } },
     ownIo(),
   );
   const { status, capability_session_id: id } = answer;
   if (status !== 'done') throw new Error(`a call is ${status}: ${JSON.stringify(answer).slice(0, 500)}`);
   if (seen.has(id)) throw new Error(`${id} was not opened anew`);
   seen.add(id);
+  opened++;
 }
 
 const commands = {
   /** Each of the principals opens a session; how many were opened so far. */
   async open({ from, count }) {
     await throughput(count, IN_FLIGHT, (at) => call(from + at));
-    return seen.size;
+    return opened;
   },
   /** Resolves when every child has gone, which the idle limit alone makes it do. */
   async idle() {
@@ -62,6 +64,7 @@ const commands = {
     return 0;
   },
   async held() {
+    seen.clear();
     for (let round = 0; round < 4; round++) {
       globalThis.gc();
       await turn();
