@@ -17,6 +17,10 @@ const QUICK = {
   'cold-start': { rounds: 1, warmup: 0, idleMs: 0 },
   'list-10k': { rounds: 1, warmup: 0, lists: 3, sessions: 400 },
   'http-front': { rounds: 1, warmup: 0, requests: 8, burst: 128 },
+  'sessions-1k': { rounds: 1, warmup: 1, sessions: 2 },
+  'gateway-stdio': { rounds: 1, warmup: 0, calls: 8, install: false },
+  relay: { rounds: 1, warmup: 0, reports: 8 },
+  'gateway-http': { rounds: 1, warmup: 0, calls: 8, install: false },
 };
 const names = Object.keys(QUICK);
 
@@ -30,7 +34,8 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-function print({ figure, value, unit, floor, ratio, rounds }) {
+function print({ figure, absent, value, unit, floor, ratio, rounds }) {
+  if (absent !== undefined) return console.log(`${figure.padEnd(26)} ${absent}`);
   const shown = [`${value} ${unit}`.padEnd(16), `floor ${floor}`.padEnd(16), `ratio ${ratio}`.padEnd(14)];
   console.log(`${figure.padEnd(26)} ${shown.join(' ')} ${rounds} rounds`);
 }

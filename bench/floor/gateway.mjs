@@ -1,11 +1,14 @@
 // The floor of a governed call: a gateway written by hand for one principal and one tool. An allow list, an intent committed
 // before the call and its result after it; the two commits hold what the product's hold (ledger.mjs).
-// With `--plain`: two chained rows and nothing else (chain.mjs). With `--pass-through`: nothing but forwarding.
-//   node gateway.mjs <journal.db> [--plain | --pass-through] -- <downstream program and arguments>
+// With `--plain`: two chained rows and nothing else (chain.mjs). With `--pass-through`: nothing but forwarding. With `--http`:
+// served over HTTP, after its port is printed.
+//   node gateway.mjs <journal.db> [--plain | --pass-through] [--http] -- <downstream program and arguments>
 import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
-import { McpServer } from '@modelcontextprotocol/server';
+import { toNodeHandler } from '@modelcontextprotocol/node';
+import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { openChain } from './chain.mjs';
 import { openLedger } from './ledger.mjs';
@@ -13,8 +16,7 @@ import { openLedger } from './ledger.mjs';
 const [path, ...rest] = process.argv.slice(2);
 const split = rest.indexOf('--');
 const flags = rest.slice(0, split);
-const passThrough = flags.includes('--pass-through');
-const plain = flags.includes('--plain');
+const [passThrough, plain] = ['--pass-through', '--plain'].map((flag) => flags.includes(flag));
 const [command, ...args] = rest.slice(split + 1);
 
 const ALLOWED = new Set(['echo']);
@@ -102,10 +104,17 @@ async function recordedCall(params) {
 
 const handle = passThrough ? forward : plain ? plainCall : recordedCall;
 
-serveStdio(() => {
+function build() {
   const server = new McpServer({ name: 'gateway', version: '1.0.0' }, { capabilities: { tools: {} } });
   server.server.setRequestHandler('tools/list', () => ({ tools: listed.tools }));
   server.server.setRequestHandler('tools/call', ({ params }) => handle(params));
   return server;
-});
-process.stdin.on('close', () => process.exit(0));
+}
+
+if (flags.includes('--http')) {
+  const server = createServer(toNodeHandler(createMcpHandler(build)));
+  server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+} else {
+  serveStdio(build);
+  process.stdin.on('close', () => process.exit(0));
+}

@@ -1,17 +1,26 @@
-// Owns the client side of a measured server: the SDK's own client over stdio, with the same era for every variant.
-import { Client } from '@modelcontextprotocol/client';
+// Owns the client side of a measured server: the SDK's own client, over stdio or HTTP, of the modern era unless a gateway of
+// others has to say which it speaks.
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
-/** `node <args>` as a server, and a connected client. Standard error is dropped: the logs are not the figure. */
-export async function connect(args, { cwd, env = {} } = {}) {
-  const client = new Client(
-    { name: 'bench', version: '1.0.0' },
-    { capabilities: {}, versionNegotiation: { mode: { pin: '2026-07-28' } } },
-  );
-  await client.connect(
-    new StdioClientTransport({ command: process.execPath, args, cwd, env, stderr: 'ignore' }),
-  );
+const MODERN = { pin: '2026-07-28' };
+
+async function open(transport, mode) {
+  const info = { name: 'bench', version: '1.0.0' };
+  const client = new Client(info, { capabilities: {}, versionNegotiation: { mode } });
+  await client.connect(transport);
   return client;
+}
+
+/** `node <args>` as a server, and a connected client. Standard error is dropped: the logs are not the figure. */
+export function connect(args, { cwd, env = {}, mode = MODERN } = {}) {
+  const command = process.execPath;
+  return open(new StdioClientTransport({ command, args, cwd, env, stderr: 'ignore' }), mode);
+}
+
+export function connectHttp(url, { token, mode = MODERN } = {}) {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return open(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }), mode);
 }
 
 // 200 bytes, and never the same twice: an equal call would be counted as a cycle.

@@ -44,14 +44,19 @@ export async function interleave(rounds, warmup, variants) {
   return values;
 }
 
-/** One line of the report; a value that is no time, size or rate means that nothing was measured. The ratio is the median of the rounds' own ratios, so that a slow minute hits both sides. */
-export function figure(name, unit, values, floors) {
+const short = (value) => Number(value.toPrecision(4));
+
+function assertMeasured(name, unit, values, floors) {
   for (const value of [...values, ...floors]) {
     if (!(value > 0 && value < Infinity)) throw new Error(`${name}: a round measured ${value} ${unit}`);
   }
   if (values.length === 0 || values.length !== floors.length) throw new Error(`${name}: rounds are missing`);
+}
+
+/** One line of the report; a value that is no time, size or rate means that nothing was measured. The ratio is the median of the rounds' own ratios, so that a slow minute hits both sides. */
+export function figure(name, unit, values, floors) {
+  assertMeasured(name, unit, values, floors);
   const ratios = values.map((value, round) => value / floors[round]);
-  const short = (value) => Number(value.toPrecision(4));
   return {
     figure: name,
     value: short(median(values)),
@@ -59,5 +64,25 @@ export function figure(name, unit, values, floors) {
     floor: short(median(floors)),
     ratio: short(median(ratios)),
     rounds: values.length,
+  };
+}
+
+/**
+ * What two ways add to their direct ones of the same rounds: `ours` and `floor` are pairs of a way's values and its direct
+ * way's. Differences of a round are small beside its noise, so the ratio is that of the medians.
+ */
+export function added(name, unit, ours, floor) {
+  const medianOf = ({ values, direct }) => {
+    assertMeasured(name, unit, values, direct);
+    return median(values.map((value, round) => value - direct[round]));
+  };
+  const [value, bare] = [medianOf(ours), medianOf(floor)];
+  return {
+    figure: name,
+    value: short(value),
+    unit,
+    floor: short(bare),
+    ratio: short(value / bare),
+    rounds: ours.values.length,
   };
 }

@@ -9,6 +9,8 @@ import { loadConfig } from '../../dist/index.js';
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '');
 export const MAIN = join(ROOT, 'dist/cli/main.js');
 export const PROBE = join(ROOT, 'dist/testing/servers/probe.js');
+export const RAW = join(ROOT, 'bench/floor/raw-server.mjs');
+export const DOWNSTREAM = join(ROOT, 'bench/floor/downstream.mjs');
 
 const MOST = 1_000_000;
 
@@ -26,14 +28,14 @@ function echo(over) {
 }
 
 /** JSON is YAML, so the files are written as such. */
-function documents({ capabilities, rules }) {
+function documents({ capabilities, rules, server }) {
   const tools = Object.keys(capabilities);
   const agent = { id: 'bench', display_name: 'Bench', owner_team: 'bench', runtime_principal: 'svc-bench' };
   return {
     'agent.yaml': { agent, approved_capabilities: tools },
     'capabilities.yaml': { capabilities },
     'servers.yaml': {
-      servers: { probe: { transport: 'stdio', command: 'node', args: [PROBE] } },
+      servers: { probe: { transport: 'stdio', command: 'node', ...server } },
     },
     'policy.yaml': {
       policy: {
@@ -87,7 +89,11 @@ const CAPABILITIES = {
   }),
 };
 
-export function makePlace({ capabilities = CAPABILITIES, rules = [DENY_RULE] } = {}) {
+export function makePlace({
+  capabilities = CAPABILITIES,
+  rules = [DENY_RULE],
+  server = { args: [PROBE] },
+} = {}) {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'bench-')));
   const place = {
     root,
@@ -99,7 +105,7 @@ export function makePlace({ capabilities = CAPABILITIES, rules = [DENY_RULE] } =
   };
   mkdirSync(place.workspace);
   cpSync(join(ROOT, 'configs'), place.configs, { recursive: true });
-  for (const [name, document] of Object.entries(documents({ capabilities, rules }))) {
+  for (const [name, document] of Object.entries(documents({ capabilities, rules, server }))) {
     writeFileSync(join(place.configs, name), JSON.stringify(document));
   }
   return place;

@@ -52,8 +52,7 @@ function provider(model) {
   });
 }
 
-export async function openRuntime({ model = stubModel, tool = stubTool().tool, rules } = {}) {
-  const place = makePlace(rules === undefined ? {} : { rules });
+export async function openRuntime({ model = stubModel, tool = stubTool().tool, place = makePlace() } = {}) {
   const runtime = await createRuntime({
     config: await loadPlace(place),
     workspace: place.workspace,

@@ -3,16 +3,18 @@
 import { createInterface } from 'node:readline';
 import { openRead } from '../floor/read.mjs';
 import { median, throughput, timeEach } from './measure.mjs';
+import { makePlace } from './place.mjs';
 import { CALLER, ownIo, openRuntime } from './runtime.mjs';
 
 const IN_FLIGHT = 16;
 const MB = 1_048_576;
 
-const open = await openRuntime({
+const place = makePlace({
   rules: [
     { id: 'ask', tools: ['look'], decision: 'approval_required', reason: 'A person is to look at it.' },
   ],
 });
+const open = await openRuntime({ place });
 const ids = [];
 
 async function sleeper() {

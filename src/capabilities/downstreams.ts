@@ -188,7 +188,7 @@ class Pool implements Downstreams {
     if (idleMs === undefined) return;
     pooled.cancelIdle();
     pooled.cancelIdle = clock.after(idleMs, () => {
-      if (pooled.users === 0) void pooled.connection.release('idle');
+      void this.#endUnused(pooled);
     });
   }
 
@@ -206,7 +206,20 @@ class Pool implements Downstreams {
       });
     }
     oldest.cancelIdle();
-    void oldest.connection.release('idle');
+    void this.#endUnused(oldest);
+  }
+
+  /** Forgotten with its child: principals come and go. One that is not to be tried again yet is remembered for that. */
+  async #endUnused(pooled: Pooled): Promise<void> {
+    const { connection, poolKey } = pooled;
+    if (pooled.users > 0) return;
+    await connection.release('idle');
+    const state = connection.state();
+    const isHeldBack = state.state === 'failed' && this.#options.clock.monotonic() < state.until;
+    if (pooled.users > 0 || connection.isOpen() || isHeldBack) return;
+    if (this.#pooled.get(poolKey) === pooled) this.#pooled.delete(poolKey);
+    // Whoever still looks through it starts no child that nobody ends.
+    await connection.close();
   }
 }
 

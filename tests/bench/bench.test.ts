@@ -8,6 +8,11 @@ const SCRIPT = fileURLToPath(new URL('../../scripts/bench.mjs', import.meta.url)
 const MEASURE = new URL('../../bench/lib/measure.mjs', import.meta.url).href;
 const LONG = 240_000;
 
+/** A line for each gateway of others; one that was not installed before is absent, and says so. */
+function gateways(name: string): string[] {
+  return [name, ...['mcp-proxy', 'supergateway', 'mcp-remote'].map((peer) => `${name}-${peer}`)];
+}
+
 const FIGURES: Readonly<Record<string, readonly string[]>> = {
   'governed-call': [
     'governed-call',
@@ -27,6 +32,12 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
   'cold-start': process.platform === 'linux' ? ['cold-start', 'cold-start-rss'] : ['cold-start'],
   'list-10k': ['list-10k'],
   'http-front': ['http-front', 'http-front-64'],
+  relay: ['relay'],
+  // Children and descriptors are counted where the system lists them.
+  'sessions-1k':
+    process.platform === 'linux' ? ['sessions-1k', 'sessions-1k-rss', 'sessions-1k-descriptors'] : [],
+  'gateway-stdio': gateways('gateway-stdio'),
+  'gateway-http': gateways('gateway-http'),
 };
 
 async function node(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
@@ -47,13 +58,21 @@ test.each(Object.entries(FIGURES))(
     const lines = out
       .trim()
       .split('\n')
+      .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(lines.map(({ figure }) => figure)).toEqual(figures);
+    expect(lines.map(({ figure }) => figure).toSorted()).toEqual(figures.toSorted());
     for (const line of lines) {
+      if ('absent' in line) {
+        expect(line['absent']).toMatch(/could not be had/);
+        expect(figures.indexOf(String(line['figure']))).toBeGreaterThan(0);
+        continue;
+      }
       expect(Object.keys(line)).toEqual(['figure', 'value', 'unit', 'floor', 'ratio', 'rounds']);
-      expect(line.unit).toMatch(/^(?:ms|us|MB|bytes|calls\/s)$/);
+      expect(line.unit).toMatch(/^(?:ms|us|MB|bytes|calls\/s|count)$/);
       expect(line.rounds).toBe(1);
-      for (const key of ['value', 'floor', 'ratio']) expect(line[key]).toSatisfy((n) => Number(n) > 0);
+      // What is added to another time may be less than nothing in a round.
+      const least = name.startsWith('gateway-') ? -Infinity : 0;
+      for (const key of ['value', 'floor', 'ratio']) expect(line[key]).toSatisfy((n) => Number(n) > least);
     }
   },
   LONG,

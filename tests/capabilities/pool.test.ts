@@ -1,0 +1,71 @@
+// What the pool keeps of those who came once: nothing, as soon as their connections have idled out.
+import { expect, test } from 'vitest';
+import { createFakeClock } from '../../src/testing/index.ts';
+import { createBench, freshSignal, probe, until } from './fixtures.ts';
+import type { Bench } from './fixtures.ts';
+
+const IDLE_MS = 1000;
+
+async function use(bench: Bench, principal: string): Promise<void> {
+  const lease = bench.downstreams.lease('probe', { tenant: 't', principal });
+  await lease?.connection.session(freshSignal());
+  lease?.end();
+}
+
+test('a connection that idled out is forgotten with its child, one in use is not', async () => {
+  const clock = createFakeClock();
+  const bench = createBench([probe()], process.env, clock, {}, { idleMs: IDLE_MS });
+  try {
+    await Promise.all(['ann', 'ben'].map((principal) => use(bench, principal)));
+    const kept = bench.downstreams.lease('probe', { tenant: 't', principal: 'cid' });
+    await kept?.connection.session(freshSignal());
+    expect(bench.downstreams.all()).toHaveLength(3);
+    clock.advance(IDLE_MS);
+    await until(() => bench.downstreams.all().length === 1);
+    expect(bench.sandbox.live()).toBe(1);
+    expect(bench.downstreams.all()).toEqual([kept?.connection]);
+    kept?.end();
+    clock.advance(IDLE_MS);
+    await until(() => bench.downstreams.all().length === 0);
+    await use(bench, 'ann');
+    expect(bench.sandbox.live()).toBe(1);
+  } finally {
+    await bench.end();
+  }
+});
+
+test('who looks through a forgotten connection starts no child', async () => {
+  const clock = createFakeClock();
+  const bench = createBench([probe()], process.env, clock, {}, { idleMs: IDLE_MS });
+  try {
+    await use(bench, 'ann');
+    const looked = bench.downstreams.connection('probe');
+    clock.advance(IDLE_MS);
+    await until(() => bench.downstreams.all().length === 0);
+    await expect(looked?.session(freshSignal())).rejects.toMatchObject({ code: 'DOWNSTREAM_UNAVAILABLE' });
+    expect(bench.sandbox.live()).toBe(0);
+  } finally {
+    await bench.end();
+  }
+});
+
+test('a server that is not to be tried again yet is remembered for that', async () => {
+  const clock = createFakeClock();
+  const bench = createBench([probe({}, '--no-start')], process.env, clock, {}, { idleMs: 1 });
+  const fail = async (): Promise<void> => {
+    const lease = bench.downstreams.lease('probe', { tenant: 't', principal: 'ann' });
+    await expect(lease?.connection.session(freshSignal())).rejects.toThrow(/cannot be used/);
+    lease?.end();
+  };
+  try {
+    await fail();
+    await fail();
+    clock.advance(1);
+    await new Promise(setImmediate);
+    await expect(
+      bench.downstreams.lease('probe', { tenant: 't', principal: 'ann' })?.connection.session(freshSignal()),
+    ).rejects.toThrow(/not started again/);
+  } finally {
+    await bench.end();
+  }
+});
