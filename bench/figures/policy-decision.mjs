@@ -70,7 +70,7 @@ function micros(count, work) {
   return ((performance.now() - begun) * 1000) / count;
 }
 
-export async function run({ rounds = 25, warmup = 10, decisions = 2000 } = {}) {
+export async function run({ rounds = 40, warmup = 60, decisions = 2000 } = {}) {
   const place = makePlace(configured());
   try {
     const config = await loadPlace(place);

@@ -16,7 +16,7 @@ export interface RuleContext {
   readonly scope: EffectiveScope | undefined;
   readonly found: Verdicted[];
   /** A configured rule that is taken as absent, to explain what it changes. */
-  readonly without?: string;
+  readonly without: string | undefined;
 }
 
 const shown = (text: string): string => showCut(text, 120);

@@ -17,6 +17,7 @@ export function checkUrls({ plan, input, tool, scope, found }: RuleContext, leav
   const network = tool?.capability.networkAccess === 'none' ? undefined : scope?.scope.network;
   const inForce = (host: string): boolean => network === undefined || containsHost(network, host);
   const offences = urlOffences(leaves, plan.urls, tool?.urls ?? UNKNOWN_TOOL, inForce);
+  if (offences.length === 0) return;
   for (const { pointer, why, url, host } of offences.slice(0, MOST_LISTED)) {
     found.push(
       deny('url_allowlist', `the URL at ${showCut(pointer, 200)} ${why}`, {

@@ -6,6 +6,8 @@ import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Capability } from '../../config/types.ts';
 import { CEL_LIMITS, celShape, isAffordable, MAX_EXPRESSION_LENGTH } from './cel-cost.ts';
 import { CelPast, registerPast } from './cel-past.ts';
+import { isOrdinary, plainTest } from './cel-plain.ts';
+import type { PlainTest } from './cel-plain.ts';
 import type { DecisionInput } from './decision.ts';
 
 type CelValue = null | boolean | number | bigint | string | CelValue[] | { [key: string]: CelValue };
@@ -106,12 +108,17 @@ export class CelInput {
   #session: CelSession | undefined;
   #history: CelHistory | undefined;
   #past: CelPast | undefined;
+  #isOrdinary: boolean | undefined;
   constructor(input: DecisionInput, tool: CelTool) {
     this.#input = input;
     this.tool = tool;
   }
   get rawArgs(): JsonObject {
     return this.#input.args;
+  }
+  /** Whether plain tests may be asked. */
+  get isOrdinary(): boolean {
+    return (this.#isOrdinary ??= isOrdinary(this.#input.args));
   }
   get args(): Record<string, CelValue> {
     return (this.#args ??= celObject(this.#input.args));
@@ -202,6 +209,15 @@ function refuseError(ruleId: string, error: unknown): never {
   );
 }
 
+/** What a throw means, the interpreter says: beside a `false`, it can mean nothing. */
+function askPlain(plain: PlainTest, input: CelInput): boolean | undefined {
+  try {
+    return input.isOrdinary ? plain(input) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Compiles one `when`; throws CONFIGURATION_ERROR naming rule and position. */
 export function compileCel(ruleId: string, expression: string): CompiledCel {
   if (expression.length > MAX_EXPRESSION_LENGTH) {
@@ -221,8 +237,11 @@ export function compileCel(ruleId: string, expression: string): CompiledCel {
   if (checked.type !== 'bool' && checked.type !== 'dyn') {
     refuseRule(ruleId, `gives ${checked.type ?? 'no type'}, not a bool`, 0);
   }
+  const plain = plainTest(parsed.ast);
   const answer = (input: CelInput): CelAnswer => {
     try {
+      const known = plain === undefined ? undefined : askPlain(plain, input);
+      if (known !== undefined) return known;
       if (!isAffordable(shape, input.rawArgs))
         return { problem: 'the arguments are too large to evaluate it' };
       const given: unknown = parsed(input);

@@ -146,9 +146,8 @@ function contextOf(plan: Plan, input: DecisionInput, without: Verdicted | undefi
   const tool = plan.tools.get(input.tool);
   const { lane, task } = input.session;
   const scope = tool === undefined ? undefined : plan.scopes.effective(input.tool, lane, task);
-  const base = { plan, input, tool, scope, found: [] };
   const rule = without?.ruleId === 'capability_rule' ? without.aliases[0] : undefined;
-  return rule === undefined ? base : { ...base, without: rule };
+  return { plan, input, tool, scope, found: [], without: rule };
 }
 
 function decideCall(plan: Plan, schemas: SchemaCache, input: DecisionInput, without?: Verdicted): Decision {
@@ -204,7 +203,7 @@ function precheckOf(plan: Plan, who: { caller: Caller; agentId: string }): Verdi
   try {
     const found: Verdicted[] = [];
     const input = { ...who } as DecisionInput;
-    checkPrecheck({ plan, input, tool: undefined, scope: undefined, found });
+    checkPrecheck({ plan, input, tool: undefined, scope: undefined, found, without: undefined });
     const ok = { aliases: ['run_010'] };
     return found[0] ?? verdict('allow', 'run_precheck', 'run_context_valid', ok);
   } catch (error) {

@@ -65,6 +65,22 @@ function isFree({ tool }: RuleContext, kind: string): boolean {
   return kind === 'effects' && tool?.capability.mode === 'read';
 }
 
+function isUsedUp(used: number, max: number | undefined): boolean {
+  return !isCount(used) || (max !== undefined && (!isCount(max) || used >= max));
+}
+
+/** The common answer, in one look; what is used up is then named by kind. */
+function isWithin(usage: Usage, budget: Budget): boolean {
+  return !(
+    isUsedUp(usage.iterations, budget.maxIterations) ||
+    isUsedUp(usage.tokens, budget.maxTokens) ||
+    isUsedUp(usage.calls, budget.maxCalls) ||
+    isUsedUp(usage.costUsd, budget.maxCostUsd) ||
+    isUsedUp(usage.effects, budget.maxEffects) ||
+    isUsedUp(usage.wallSeconds, budget.maxWallSeconds)
+  );
+}
+
 function checkOwner(context: RuleContext, owner: Owner, usage: Usage | undefined, budget: Budget): void {
   if (usage === undefined) {
     context.found.push(
@@ -76,6 +92,7 @@ function checkOwner(context: RuleContext, owner: Owner, usage: Usage | undefined
     );
     return;
   }
+  if (isWithin(usage, budget)) return;
   for (const kind of KINDS) {
     const used = usage[kind.of];
     const max = budget[kind.max];

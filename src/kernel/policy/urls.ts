@@ -151,9 +151,11 @@ export function urlOffences(
   inForce: (host: string) => boolean = () => true,
 ): UrlOffence[] {
   const found: UrlOffence[] = [];
+  const { declared, usesNetwork } = tool;
   for (const leaf of leaves) {
-    const isNamed = leaf.underUrlKey || tool.declared.some((tokens) => isBeneath(leaf.trail, tokens));
-    if (!isNamed && !(tool.usesNetwork && looksLikeUrl(leaf.text))) continue;
+    const isNamed =
+      leaf.underUrlKey || (declared.length > 0 && declared.some((tokens) => isBeneath(leaf.trail, tokens)));
+    if (!isNamed && !(usesNetwork && looksLikeUrl(leaf.text))) continue;
     const wrong = judge(leaf, allowed) ?? beyondScope(leaf, inForce);
     if (wrong !== undefined) found.push(wrong);
   }

@@ -83,7 +83,7 @@ function inOrder(a: Verdicted, b: Verdicted): number {
 function decisionFrom(lead: Verdicted, others: Verdicted[], frame: Frame): Decision {
   const { verdict: kind, ruleId, layer, reason, onDeny } = lead;
   // Verdicts of configured rules are shared between decisions and therefore frozen, attributes too.
-  const aliases = lead.aliases.slice();
+  const aliases = [...lead.aliases];
   const { attributes } = lead;
   const reasons = [reason];
   for (const other of others) if (other !== lead) reasons.push(other.reason);

@@ -46,46 +46,62 @@ interface Frame {
   underUrlKey: boolean;
 }
 
-function pushChildren(stack: Frame[], frame: Frame, container: JsonValue[] | JsonObject): void {
+interface Walk {
+  readonly leaves: Leaf[];
+  /** What is still to be looked at, the next one last. */
+  readonly stack: Frame[];
+  /** Values met so far. */
+  seen: number;
+}
+
+/** A text is a leaf at once, unless something of the same container, from `begin` on, stands before it. */
+function addChild({ leaves, stack }: Walk, begin: number, frame: Frame): void {
+  const { value, trail, key, underUrlKey } = frame;
+  if (typeof value === 'string' && stack.length === begin)
+    leaves.push({ text: value, trail, key, underUrlKey });
+  else stack.push(frame);
+}
+
+function addChildren(walk: Walk, frame: Frame, container: JsonValue[] | JsonObject): void {
+  const { stack } = walk;
+  const begin = stack.length;
+  const { trail: parent } = frame;
   if (Array.isArray(container)) {
-    for (let at = container.length - 1; at >= 0; at--) {
+    const { key, underUrlKey } = frame;
+    walk.seen += container.length;
+    for (let at = 0; at < container.length; at++) {
       const value = container[at] ?? null;
-      stack.push({
-        value,
-        trail: { parent: frame.trail, name: at },
-        key: frame.key,
-        underUrlKey: frame.underUrlKey,
-      });
+      addChild(walk, begin, { value, trail: { parent, name: at }, key, underUrlKey });
     }
-    return;
+  } else {
+    for (const key of Object.keys(container)) {
+      const value = container[key];
+      if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) continue;
+      walk.seen += 1;
+      const underUrlKey = frame.underUrlKey || isUrlKey(key);
+      addChild(walk, begin, { value, trail: { parent, name: key }, key, underUrlKey });
+    }
   }
-  // Last first: the stack gives them back in order of appearance.
-  const keys = Object.keys(container);
-  for (let at = keys.length - 1; at >= 0; at--) {
-    const key = keys[at] ?? '';
-    const value = container[key];
-    if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) continue;
-    const underUrlKey = frame.underUrlKey || isUrlKey(key);
-    stack.push({ value, trail: { parent: frame.trail, name: key }, key, underUrlKey });
+  if (walk.seen > MAX_NODES) throw new RuntimeError('INVALID_INPUT', 'the arguments are no checked JSON');
+  // The stack gives back the last first.
+  for (let low = begin, high = stack.length - 1; low < high; low++, high--) {
+    const one = stack[low] as Frame;
+    stack[low] = stack[high] as Frame;
+    stack[high] = one;
   }
 }
 
-/** Every string in the arguments. Throws when they are no checked JSON. */
+/** Every string in the arguments, in order of appearance. Throws when they are no checked JSON. */
 export function stringLeaves(args: JsonObject): Leaf[] {
-  const leaves: Leaf[] = [];
-  const stack: Frame[] = [];
-  pushChildren(stack, { value: args, trail: undefined, key: '', underUrlKey: false }, args);
-  let seen = 0;
-  for (let frame = stack.pop(); frame !== undefined; frame = stack.pop()) {
-    if (++seen > MAX_NODES) throw new RuntimeError('INVALID_INPUT', 'the arguments are no checked JSON');
-    const { value } = frame;
-    if (typeof value === 'string') {
-      leaves.push({ text: value, trail: frame.trail, key: frame.key, underUrlKey: frame.underUrlKey });
-    } else if (typeof value === 'object' && value !== null) {
-      pushChildren(stack, frame, value);
-    }
+  const walk: Walk = { leaves: [], stack: [], seen: 0 };
+  addChildren(walk, { value: args, trail: undefined, key: '', underUrlKey: false }, args);
+  while (walk.stack.length > 0) {
+    const frame = walk.stack.pop() as Frame;
+    const { value, trail, key, underUrlKey } = frame;
+    if (typeof value === 'string') walk.leaves.push({ text: value, trail, key, underUrlKey });
+    else if (typeof value === 'object' && value !== null) addChildren(walk, frame, value);
   }
-  return leaves;
+  return walk.leaves;
 }
 
 /** JSON pointer of a trail. */
