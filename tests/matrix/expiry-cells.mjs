@@ -189,6 +189,15 @@ function killedInCall(policy, server, cause, kill, revive = async () => undefine
   };
 }
 
+/** Whichever is recorded first, the loss or the end of the call: the question is named as lost, or withdrawn. */
+async function assertQuestionLost(session, loss, call) {
+  const { timeline } = await recordOf(session, call.capability_session_id);
+  const closed = timeline.filter(({ type }) => type === 'capability_input_closed').at(-1);
+  const ids = (loss.lost_inputs ?? []).map((one) => one.tool_call_id);
+  if (closed === undefined) assert.deepEqual(ids, [call.tool_call_id]);
+  else assert.deepEqual([closed.how, closed.call_id], ['withdrawn', call.tool_call_id]);
+}
+
 /** While a person thinks: the question is lost with it, and the record names it. */
 function killedInQuestion(policy, server, cause, kill, revive = async () => undefined) {
   return async (session) => {
@@ -205,11 +214,7 @@ function killedInQuestion(policy, server, cause, kill, revive = async () => unde
     const call = callOf(await calling);
     assertUnknown(call);
     const lostId = call.capability_session_id;
-    const { lost_inputs: lost } = await lossOf(session, lostId, cause);
-    assert.deepEqual(
-      lost.map((one) => one.tool_call_id),
-      [call.tool_call_id],
-    );
+    await assertQuestionLost(session, await lossOf(session, lostId, cause), call);
     await revive();
     const how = await soon(() => goesOn(policy, { session, client, server, lostId }));
     await client.close();
@@ -231,7 +236,7 @@ async function killHost(session, { kind, call, ask }) {
   await eventually('the tool began', async () => (await session.effects(call)).includes('began'));
   await eventually('the question is shown', async () => shown);
   const [open] = await sessionsOf(session, ask);
-  assert.equal(open.capability_session_status, 'waiting_for_input');
+  assert.equal(open.waits_for.length, 1);
   if (kind === undefined) process.kill(victim.pid, 'SIGKILL');
   else await killHttpServer(session.place);
   const at = performance.now();
