@@ -111,6 +111,7 @@ const WRITES = {
 function relayCapability(way, tool) {
   const over = {
     transport: way.transport === 'http' ? 'mcp_http' : 'mcp_stdio',
+    ...(tool === 'ask' && way.asksIn !== undefined ? { mode: way.asksIn } : {}),
     ...(tool === 'slow' ? { ...WRITES, path_arguments: [{ pointer: '/file', access: 'write' }] } : {}),
   };
   return [`${way.name}_${tool}`.replaceAll('-', '_'), capabilityOf(way.name, tool, over)];

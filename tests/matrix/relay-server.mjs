@@ -3,7 +3,10 @@
 //   node relay-server.mjs                       over stdio
 //   node relay-server.mjs --http PORT_FILE      over HTTP on a free port of loopback, written to the file
 //   --stale 400|404                             how a session id that it does not know is answered
+//   --calls FILE                                where the tool echo writes its texts
+//   --lingers                                   starts a child that does not end with it
 //   --port PORT                                 over HTTP on that port
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -26,6 +29,7 @@ const { values } = parseArgs({
     port: { type: 'string', default: '0' },
     stale: { type: 'string', default: '404' },
     calls: { type: 'string' },
+    lingers: { type: 'boolean', default: false },
   },
 });
 
@@ -220,6 +224,9 @@ async function toWeb(incoming) {
   return new Request(url, { method: incoming.method, headers, body: Buffer.concat(chunks) });
 }
 
+if (values.lingers) {
+  spawn(process.execPath, ['-e', 'setInterval(() => 0, 1000)', values.calls ?? ''], { stdio: 'ignore' });
+}
 if (values.http === undefined) {
   serveStdio(build);
 } else {
