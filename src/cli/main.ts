@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Owns the process of a command: its streams, its environment, its exit code. Waits for nothing heavy itself.
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { createPrinter } from './print.ts';
 import type { Printer } from './print.ts';
 
@@ -20,17 +21,31 @@ function printer(json: boolean): Printer {
   return createPrinter({ json, color, write, writeError: (text) => process.stderr.write(text) });
 }
 
-/** What `serve` will need; loading it does nothing. Whoever needs it imports it again, and is told if it cannot load. */
-const SERVING: readonly (() => Promise<unknown>)[] = [
-  () => import('./commands/serve.ts'),
-  () => import('../runtime/runtime.ts'),
-  () => import('../server/index.ts'),
-  () => import('yaml'),
-];
+/**
+ * What `serve` will need. Read at once and without waiting for each file, which is a third cheaper than importing;
+ * whoever needs a module imports it again, and is told if it cannot load.
+ */
+const SERVING = [
+  './program.js',
+  './commands/serve.js',
+  '../runtime/runtime.js',
+  '../server/stdio.js',
+] as const;
+
+function readAhead(modules: readonly string[]): void {
+  const { require_module: isAble } = process.features as { require_module?: boolean };
+  if (isAble !== true) return;
+  const read = createRequire(import.meta.url);
+  try {
+    for (const module of modules) read(module);
+  } catch {
+    // The import that follows says what is wrong.
+  }
+}
 
 const argv = process.argv.slice(2);
-// A host waits for its server: the modules are read all at once, while the command line is still being looked at.
-if (argv[0] === 'serve') for (const load of SERVING) load().catch(() => undefined);
+// A host waits for its server.
+if (argv[0] === 'serve') readAhead(SERVING);
 const { runCli } = await import('./program.ts');
 // The server watches its own pipes.
 if (argv[0] !== 'serve') process.stdout.on('error', leaveQuietly);

@@ -26,7 +26,7 @@ function text(pattern: RegExp, what: string): z.ZodString {
 
 /** One line that people read. */
 export const label: z.ZodString = text(/^\S(?:[^\r\n]{0,498}\S)?$/, 'one line of at most 500 characters');
-export const prose: z.ZodString = z.string().min(1).max(4000);
+export const prose: z.ZodString = z.string().check(z.minLength(1), z.maxLength(4000));
 export const toolName: z.ZodString = text(
   /^[A-Za-z0-9][A-Za-z0-9_./:-]{0,96}$/,
   'the name of a capability or a canonical id such as desk:search_docs',
@@ -60,9 +60,14 @@ export const names: z.ZodArray<z.ZodString> = z.array(plainId).max(100);
 /** A list of tools as people name them. */
 export const toolNames: z.ZodArray<z.ZodString> = z.array(toolName).max(2000);
 
-/** Whole number within bounds. */
+const WHOLES = new Map<string, z.ZodInt>();
+
+/** Whole number within bounds; one schema for each pair of bounds, made with both at once, since making is what costs. */
 export function whole(least: number, most: number): z.ZodInt {
-  return z.int().min(least).max(most);
+  const key = `${least}..${most}`;
+  const made = WHOLES.get(key) ?? z.int().check(z.gte(least), z.lte(most));
+  WHOLES.set(key, made);
+  return made;
 }
 
 /** `principal`, `other`, `role:<name>`; a bare word is a role. */

@@ -46,7 +46,7 @@ function onStop(stop: (signal: NodeJS.Signals) => void): void {
 }
 
 export async function serveStdio({ context, config, runtime, options, log }: Serving): Promise<Served> {
-  const { serveRuntimeStdio } = await import('../../server/index.ts');
+  const { serveRuntimeStdio } = await import('../../server/stdio.ts');
   const { clock, ids, workspace } = context;
   const server = await serveRuntimeStdio({
     runtime,
@@ -65,7 +65,7 @@ export async function serveStdio({ context, config, runtime, options, log }: Ser
 }
 
 async function serveHttp(serving: Serving, tokens: Tokens, at: ServeOptions): Promise<Served> {
-  const { serveRuntimeHttp } = await import('../../server/index.ts');
+  const { serveRuntimeHttp } = await import('../../server/http/serve.ts');
   const { context, config, runtime, options, log } = serving;
   const { clock, ids, workspace } = context;
   const { host, port, path } = at;
@@ -150,7 +150,10 @@ export async function serve(context: Context, given: ServeOptions): Promise<Exit
   takeStdout();
   const { log, settled } = createLog(isLevel(logLevel) ? logLevel : 'info');
   // Loaded while the configuration is read; nothing of it is used before the configuration is trusted.
-  const rooms = Promise.all([import('../../runtime/runtime.ts'), import('../../server/index.ts')]);
+  const rooms = Promise.all([
+    import('../../runtime/runtime.ts'),
+    http === true ? import('../../server/http/serve.ts') : import('../../server/stdio.ts'),
+  ]);
   const config = await loadTrusted(context);
   await rooms;
   const tokens = http === true ? await (await import('../tokens.ts')).openTokens(context, config) : undefined;
