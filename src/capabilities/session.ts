@@ -19,6 +19,7 @@ import { resolveValues } from './environment.ts';
 import type { Link } from './link.ts';
 import { CallsInFlight } from './relay/calls-in-flight.ts';
 import type { CallEars } from './relay/calls-in-flight.ts';
+import { answerNeeds } from './relay/server-requests.ts';
 import type { RequestPolicy } from './relay/server-requests.ts';
 import type { LossCause } from './sessions/capability-session.ts';
 import { createToolListing } from './tool-listing.ts';
@@ -35,7 +36,7 @@ export interface SessionDeps {
   /** Told after every list that a server gave, the first included: the moment to compare it with the pins. */
   onListed?: (server: string, list: LiveList) => void;
   /** What servers may ask for; absent: nothing. */
-  policy?: { elicitation: boolean; roots: RequestPolicy['roots'] };
+  policy?: Omit<RequestPolicy, 'onRefused'>;
 }
 
 export interface CallOptions extends CallEars {
@@ -111,24 +112,13 @@ const unchecked = {
   },
 };
 
-/** What a modern server needs before it goes on: its questions answered, each under its own key. */
-async function answerAll(
-  requests: Record<string, unknown>,
-  options: CallOptions,
-): Promise<Record<string, unknown>> {
-  const out: Record<string, unknown> = {};
-  // One after the other: a person is asked one thing at a time, in the server's order.
-  for (const [key, request] of Object.entries(requests)) {
-    if (!isObject(request) || request['method'] !== 'elicitation/create') {
-      throw new RuntimeError('POLICY_DENIED', 'the server needs something that is refused here');
-    }
-    out[key] = await options.ask(request['params']);
-  }
-  return out;
-}
-
 /** One call with all the rounds that its questions take. */
-async function callTool(client: Client, params: JsonObject, options: CallOptions): Promise<unknown> {
+async function callTool(
+  client: Client,
+  params: JsonObject,
+  options: CallOptions,
+  policy: RequestPolicy,
+): Promise<unknown> {
   let more: Record<string, unknown> = {};
   for (let round = 0; round < MAX_INPUT_ROUNDS; round++) {
     const result: unknown = await client.request(
@@ -150,7 +140,9 @@ async function callTool(client: Client, params: JsonObject, options: CallOptions
     if (!isObject(result) || result['resultType'] !== 'input_required') return result;
     const { inputRequests, requestState } = result;
     more = {
-      ...(isObject(inputRequests) ? { inputResponses: await answerAll(inputRequests, options) } : {}),
+      ...(isObject(inputRequests)
+        ? { inputResponses: await answerNeeds(inputRequests, options, policy) }
+        : {}),
       ...(requestState === undefined ? {} : { requestState }),
     };
   }
@@ -237,6 +229,7 @@ function listingOf(server: DownstreamServer, deps: SessionDeps, client: Client, 
 function requestPolicy({ policy }: SessionDeps, onRefused: (refusal: Refusal) => void): RequestPolicy {
   return {
     elicitation: policy?.elicitation ?? false,
+    sampling: policy?.sampling ?? false,
     roots: policy?.roots,
     onRefused: (method, why) => onRefused({ method, why }),
   };
@@ -252,12 +245,13 @@ async function open(
   let closing: CloseReason | undefined;
   const calls = new CallsInFlight();
   const refusals = new Refusals();
+  const requests = requestPolicy(deps, (refusal) => refusals.add(refusal));
   const client = await createClient({
     server,
     clientVersion: deps.clientVersion,
     era,
     calls,
-    requests: requestPolicy(deps, (refusal) => refusals.add(refusal)),
+    requests,
     onStray: () => {
       strays++;
     },
@@ -283,7 +277,7 @@ async function open(
     tools: (until) => listing.current(until),
     listed: () => listing.last(),
     call: (params, options) =>
-      calls.run(toolOf(params), options.signal, options, () => callTool(client, params, options)),
+      calls.run(toolOf(params), options.signal, options, () => callTool(client, params, options, requests)),
     onRefusal: (listener) => refusals.listen(listener),
     fault: () => link.fault(),
     loss: () => link.loss(),

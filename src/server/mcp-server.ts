@@ -11,8 +11,16 @@ import type {
 import { RuntimeError } from '../base/errors.ts';
 import type { LogLine } from '../kernel/execution/executor.ts';
 import type { Connection, Era } from './connection.ts';
-import { errorResult, invalidParams, readFailure, toolFailure, unknownTool } from './errors.ts';
-import { RequestAsker, returnedReplies } from './ask.ts';
+import {
+  errorResult,
+  invalidParams,
+  missingCapability,
+  readFailure,
+  toolFailure,
+  unknownTool,
+} from './errors.ts';
+import { answerable, RequestAsker, returnedReplies } from './ask.ts';
+import type { Answerable } from './ask.ts';
 import type { Round } from './gate.ts';
 import { relayProgress } from './progress.ts';
 import { promptText, PROMPTS } from './prompts.ts';
@@ -30,10 +38,8 @@ A call that needs a person's approval answers approval_required with an approval
 agent:execute-turn asks the model; agent:call-tool runs what the model asked for. agent:get-health says what is wrong.
 side_effect_unknown means: look at the system concerned before repeating anything.`;
 
-interface ClientView {
+interface ClientView extends Answerable {
   name?: string;
-  elicitsForms: boolean;
-  elicitsUrls: boolean;
   /** This request says that its client takes a task as an answer. */
   takesTasks: boolean;
 }
@@ -49,13 +55,9 @@ function clientView(server: McpServer, ctx: ServerContext, era: Era): ClientView
     ? (envelope?.[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities | undefined)
     : // eslint-disable-next-line @typescript-eslint/no-deprecated -- the only source on a legacy connection
       server.server.getClientCapabilities();
-  const elicitation = capabilities?.elicitation;
   return {
     ...(info === undefined ? {} : { name: info.name }),
-    // A bare declaration is older than the modes and means forms.
-    elicitsForms:
-      elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined),
-    elicitsUrls: elicitation?.url !== undefined,
+    ...answerable(capabilities ?? {}),
     takesTasks: modern && Object.hasOwn(capabilities?.extensions ?? {}, TASKS_EXTENSION),
   };
 }
@@ -107,7 +109,7 @@ async function runTool(
   const round: Round = { ...request, beat: () => relay.beat(), asker };
   const idempotencyKey = ctx.mcpReq._meta?.[IDEMPOTENCY_META_KEY];
   try {
-    return await entry.run(params.arguments, {
+    const result = await entry.run(params.arguments, {
       runtime,
       caller,
       io: {
@@ -122,6 +124,9 @@ async function runTool(
       ...(asTask ? { task: createTaskResult } : {}),
       ...(typeof idempotencyKey === 'string' ? { idempotencyKey } : {}),
     });
+    // The younger protocol has a word for it; the record of the call is complete either way.
+    if (request.era === 'modern' && asker.lacksSampling()) throw missingCapability({ sampling: {} });
+    return result;
   } finally {
     await relay.end();
   }

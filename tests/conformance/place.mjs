@@ -69,6 +69,12 @@ function changes(url, era, tools) {
         workspace: { default_decision: 'deny', scopes: [], rules: [] },
       },
     }),
+    'runtime-controls.yaml': ({ runtime_controls: raw }) => ({
+      runtime_controls: {
+        ...raw,
+        capability_sessions: { ...raw.capability_sessions, sampling: 'client', roots: 'client' },
+      },
+    }),
     'runtime.yaml': ({ runtime }) => ({
       runtime: { ...runtime, gateway: { intent: 'conformance' } },
       agent_runtime: {

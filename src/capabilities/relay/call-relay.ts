@@ -2,7 +2,7 @@
 // record in the order in which it came, and before it is passed on or answered.
 //
 // R1  A question is on record before anybody is shown it, and its answer before the server gets it.
-// R2  What the server is given fits the form it asked for; anything else is a cancel.
+// R2  What the server is given fits what it asked for; anything else is a cancel, or a refusal where there is no cancel.
 // R3  While a question is open the call's deadline stands still; the question's own time does not.
 import type { Deadline } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -24,9 +24,10 @@ import type { SchemaCache } from '../../kernel/policy/arg-schema.ts';
 import type { InputEnd, OpenInput } from '../sessions/capability-session.ts';
 import type { Ledger, SessionKey } from '../sessions/ledger.ts';
 import { servedRun } from '../sessions/live.ts';
+import { RuntimeError } from '../../base/errors.ts';
 import type { CallEars } from './calls-in-flight.ts';
-import { parseQuestion, replyFault } from './question.ts';
-import type { AskedInput } from './question.ts';
+import { parseNeed, replyFault, resultFor } from './question.ts';
+import type { AskedInput, Need } from './question.ts';
 
 export interface RelayParts {
   ledger: Ledger;
@@ -65,11 +66,6 @@ function endOf(reply: Reply): InputEnd {
   return reply.why ?? 'canceled';
 }
 
-/** As the protocol has it; what else we know of a reply is not the server's to hear. */
-function wireReply({ action, ...rest }: Reply): Record<string, unknown> {
-  return 'content' in rest ? { action, content: rest.content } : { action };
-}
-
 export class CallRelay implements CallEars {
   readonly #parts: RelayParts;
   readonly #call: RelayedCall;
@@ -104,20 +100,46 @@ export class CallRelay implements CallEars {
     this.#call.io.log?.(line);
   }
 
-  /** Never rejects but for a store that cannot record. */
-  async ask(params: unknown): Promise<Record<string, unknown>> {
-    const { controls } = this.#parts;
-    const parsed = parseQuestion(params, controls.input);
-    if (!parsed.ok || ++this.#asked > controls.input.maxPerCall) {
-      await this.#refused(parsed.ok ? 'it asked more often than it may' : parsed.why);
-      return { action: 'cancel' };
-    }
+  /**
+   * The results for the server's requests, in order; `needs` are `Need`s. All of them are shown together. Rejects where a
+   * refusal is the only answer, and for a store that cannot record.
+   */
+  async ask(needs: unknown): Promise<Record<string, unknown>[]> {
     const goOn = this.#call.deadline.hold();
     try {
-      return wireReply(await this.#askRecorded(parsed.input));
+      const asked: { need: Need; open: OpenInput | undefined; input: AskedInput | undefined }[] = [];
+      for (const need of needs as readonly Need[]) {
+        const input = await this.#judged(need);
+        asked.push({ need, input, open: input === undefined ? undefined : await this.#opened(input) });
+      }
+      return await Promise.all(
+        asked.map(async ({ need, input, open }) => {
+          const reply: Reply =
+            input === undefined || open === undefined
+              ? { action: 'cancel' }
+              : await this.#askRecorded(open, input);
+          return this.#result(need, input, reply);
+        }),
+      );
     } finally {
       goOn();
     }
+  }
+
+  /** Undefined, with a record of it, for what is not asked. */
+  async #judged(need: Need): Promise<AskedInput | undefined> {
+    const { input: bounds } = this.#parts.controls;
+    const parsed = parseNeed(need, bounds);
+    if (parsed.ok && ++this.#asked <= bounds.maxPerCall) return parsed.input;
+    await this.#refused(need.method, parsed.ok ? 'it asked more often than it may' : parsed.why);
+    return undefined;
+  }
+
+  #result({ method }: Need, input: AskedInput | undefined, reply: Reply): Record<string, unknown> {
+    const result = input === undefined ? undefined : resultFor(input, reply);
+    if (result !== undefined) return result;
+    if (method === 'elicitation/create') return { action: 'cancel' };
+    throw new RuntimeError('POLICY_DENIED', `${method} has no answer: nobody gave one`);
   }
 
   /** Withdraws what is open, and waits until everything is on record. */
@@ -127,28 +149,33 @@ export class CallRelay implements CallEars {
     await this.#writing;
   }
 
-  async #refused(why: string): Promise<void> {
-    const method = 'elicitation/create';
+  async #refused(method: string, why: string): Promise<void> {
     const facts = { method, why, call_id: this.#call.execution.callId };
     await this.#parts.ledger.note(this.#call.key, 'capability_request_refused', facts);
   }
 
-  /** R1. */
-  async #askRecorded(input: AskedInput): Promise<Reply> {
-    const { ledger, clock, redactor, controls } = this.#parts;
+  /** R1. Undefined when the session takes no question any more. */
+  async #opened(input: AskedInput): Promise<OpenInput | undefined> {
+    const { ledger, redactor } = this.#parts;
     const { execution, key } = this.#call;
     this.#flush();
     await this.#writing;
     const open = this.#opening(input);
-    const shown = input.mode === 'form' ? { schema: input.schema } : { url: withoutQuery(input.url) };
-    const evidence = redactor.object({ message: input.message, ...shown, call_id: execution.callId }).value;
+    const { message } = input;
+    const evidence = redactor.object({ message, ...shownOf(input), call_id: execution.callId }).value;
     const run = servedRun(execution.context);
     const asked = await ledger.move(
       key,
       { type: 'capability_input_requested', input: open, run, at: open.askedAt },
       { evidence: { ...evidence, run_id: run.runId }, sealed: { ...input } as unknown as JsonValue },
     );
-    if (!asked.ok) return { action: 'cancel', why: 'not_shown' };
+    return asked.ok ? open : undefined;
+  }
+
+  /** R1. */
+  async #askRecorded(open: OpenInput, input: AskedInput): Promise<Reply> {
+    const { ledger, clock, redactor, controls } = this.#parts;
+    const { execution, key } = this.#call;
     const { reply, how } = await this.#checkedReply(this.#question(open, input), input);
     const content =
       reply.action === 'accept' && reply.content !== undefined ? { content: reply.content } : {};
@@ -258,6 +285,20 @@ export class CallRelay implements CallEars {
       .then(() => ledger.note(key, 'capability_progress_reported', of))
       // What could not be recorded is said by the store itself; the call's own end still has to be.
       .catch(() => undefined);
+  }
+}
+
+/** What evidence says of a question beside its message. */
+function shownOf(input: AskedInput): JsonObject {
+  switch (input.mode) {
+    case 'form':
+      return { schema: input.schema };
+    case 'url':
+      return { url: withoutQuery(input.url) };
+    case 'sampling':
+      return { params: input.params };
+    case 'roots':
+      return {};
   }
 }
 
