@@ -20,6 +20,7 @@ export interface ClientParts {
 
 const MODERN_REVISION = '2026-07-28';
 const MAX_PROBE_MS = 3000;
+const HEARD = { autoRefresh: false, debounceMs: 0, onChanged: (): void => undefined };
 
 function negotiation(era: Era, startMs: number): NonNullable<ClientOptions['versionNegotiation']> {
   if (era === 'legacy') return { mode: 'legacy' };
@@ -41,8 +42,8 @@ export async function createClient(parts: ClientParts): Promise<Client> {
       },
       inputRequired: { autoFulfill: false },
       versionNegotiation: negotiation(parts.era, server.startTimeoutSeconds * 1000),
-      // For the modern protocol this opens the subscription; the notification itself is handled by the session.
-      listChanged: { tools: { autoRefresh: false, debounceMs: 0, onChanged: () => undefined } },
+      // For the modern protocol this opens the subscription; the notifications themselves are handled by the session.
+      listChanged: { tools: HEARD, resources: HEARD, prompts: HEARD },
     },
   );
   client.onerror = parts.onStray;

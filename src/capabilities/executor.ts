@@ -5,14 +5,17 @@
 // X2: a call goes out only to the very definition it was decided on.
 // X3: the deadline is absolute: neither the start of the server nor progress moves it.
 // X4: a result that is not what its tool promised is a failure, and its effect may have happened all the same.
+// X5: a read goes out only if what it reads is what was decided on.
 import { startDeadline } from '../base/abort.ts';
 import type { Deadline } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { sha256 } from '../base/digest.ts';
 import { asRuntimeError, ERRORS, RuntimeError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
+import { isObject } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import { showCut } from '../base/text.ts';
+import { isReadMethod, readParams } from '../kernel/catalog/reads.ts';
 import type { CallIo, Execution, ExecutionResult, Executor, Progress } from '../kernel/execution/executor.ts';
 import { SchemaCache } from '../kernel/policy/arg-schema.ts';
 import type { Ids } from '../base/ids.ts';
@@ -25,9 +28,9 @@ import { pinDigest } from './pin-file.ts';
 import type { LiveTool } from './definitions.ts';
 import { CallRelay } from './relay/call-relay.ts';
 import type { RelayParts } from './relay/call-relay.ts';
-import { parseToolAnswer } from './result.ts';
+import { parseReadAnswer, parseToolAnswer } from './result.ts';
 import type { ToolAnswer } from './result.ts';
-import type { Session } from './session.ts';
+import type { CallOptions, CallRequest, Session } from './session.ts';
 import type { SessionKey } from './sessions/ledger.ts';
 import { servedRun } from './sessions/live.ts';
 import type { LiveSessions, Use } from './sessions/live.ts';
@@ -70,15 +73,24 @@ function traceparent({ context, callId }: Execution): string | undefined {
   return `00-${context.traceId}-${sha256(callId).slice(0, 16)}-01`;
 }
 
-function callParams(execution: Execution): JsonObject {
-  const { capability, args, idempotencyKey } = execution;
+function callMeta(execution: Execution): JsonObject {
+  const { capability, idempotencyKey } = execution;
   const trace = traceparent(execution);
   const hasOwnArgument = capability.idempotency.argument !== undefined;
-  const meta: JsonObject = {
+  return {
     ...(trace === undefined ? {} : { traceparent: trace }),
     ...(idempotencyKey === undefined || hasOwnArgument ? {} : { [IDEMPOTENCY_META]: idempotencyKey }),
   };
-  return { name: capability.tool, arguments: args, _meta: meta };
+}
+
+/** Undefined for the arguments of a read that are not what they say (X5). */
+function callRequest(execution: Execution): CallRequest | undefined {
+  const { capability, args } = execution;
+  const { tool } = capability;
+  const _meta = callMeta(execution);
+  if (!isReadMethod(tool)) return { method: 'tools/call', params: { name: tool, arguments: args, _meta } };
+  const params = readParams(tool, args);
+  return params === undefined ? undefined : { method: tool, params: { ...params, _meta } };
 }
 
 interface ProgressGate {
@@ -188,7 +200,21 @@ async function openSession(
   return failed('SUBPROCESS_PROTOCOL_ERROR', text, 'not_executed');
 }
 
-function callFailure(thrown: unknown, session: Session, ended: ErrorCode | undefined): Failure {
+// What servers say of a resource that there is not: the older protocol's own code, and the newer's.
+const NO_SUCH_RESOURCE: ReadonlySet<unknown> = new Set([-32002, -32602]);
+
+/** What a server's own error to a read means: that there is no such thing, or that it cannot be asked for so. */
+function readErrorCode({ method }: CallRequest, thrown: unknown): ErrorCode {
+  const code: unknown = isObject(thrown) ? thrown['code'] : undefined;
+  if (method === 'resources/read' && NO_SUCH_RESOURCE.has(code)) return 'NOT_FOUND';
+  return method !== 'tools/call' && code === -32602 ? 'INVALID_INPUT' : 'TOOL_EXECUTION_FAILED';
+}
+
+function callFailure(
+  thrown: unknown,
+  { session, request }: { session: Session; request: CallRequest },
+  ended: ErrorCode | undefined,
+): Failure {
   if (ended !== undefined) {
     const text = `${ERRORS[ended].sentence} The server was told to stop.`;
     return failed(ended, text, 'side_effect_unknown');
@@ -205,7 +231,25 @@ function callFailure(thrown: unknown, session: Session, ended: ErrorCode | undef
   const fault = session.fault();
   if (fault !== undefined) return failed(fault.code, fault.message, 'side_effect_unknown');
   const text = thrown instanceof Error ? thrown.message : 'no reason given';
-  return failed('TOOL_EXECUTION_FAILED', `the server answered with an error: ${text}`, 'side_effect_unknown');
+  const code = readErrorCode(request, thrown);
+  return failed(code, `the server answered with an error: ${text}`, 'side_effect_unknown');
+}
+
+const NOT_WHAT_IT_SAYS = 'The arguments do not name what is to be read, or name beside it another place.';
+
+async function send(session: Session, request: CallRequest, options: CallOptions): Promise<unknown> {
+  const { uri } = request.params;
+  if (request.method !== 'resources/subscribe' || typeof uri !== 'string')
+    return session.call(request, options);
+  await session.reads.subscribe(uri, options.signal);
+  return {};
+}
+
+function parseAnswer(raw: unknown, { capability, outputBytes }: Execution, messageBytes: number): ToolAnswer {
+  const method = capability.tool;
+  return isReadMethod(method)
+    ? parseReadAnswer(raw, { method, outputBytes, messageBytes })
+    : parseToolAnswer(raw, outputBytes, messageBytes);
 }
 
 interface Around {
@@ -221,19 +265,21 @@ async function callTool(
   { io, deadline, parts }: Around,
 ): Promise<ExecutionResult> {
   const { server } = lease.connection;
+  const request = callRequest(execution);
+  if (request === undefined) return failed('INVALID_INPUT', NOT_WHAT_IT_SAYS, 'not_executed');
   const relay = new CallRelay(parts.relay, { key, execution, io, deadline, server: server.name });
   const progress = progressGate((one) => relay.progress(one));
   const through = { capabilitySessionId: key.id };
   let raw: unknown;
   try {
-    raw = await session.call(callParams(execution), {
+    raw = await send(session, request, {
       signal: deadline.signal,
       onProgress: progress.take,
       ask: (params) => relay.ask(params),
       log: (params) => relay.log(params),
     });
   } catch (thrown) {
-    const failure = { ...callFailure(thrown, session, ownEnd(deadline, io)), ...through };
+    const failure = { ...callFailure(thrown, { session, request }, ownEnd(deadline, io)), ...through };
     return isSessionGone(thrown)
       ? await afterLoss(
           failure,
@@ -245,7 +291,7 @@ async function callTool(
     await relay.end();
   }
   try {
-    const answer = parseToolAnswer(raw, execution.outputBytes, server.maxMessageBytes);
+    const answer = parseAnswer(raw, execution, server.maxMessageBytes);
     const broken = fault(answer);
     if (broken !== undefined) {
       const text = `${execution.capability.id} answered, but ${broken}. What it did is done: look before repeating it.`;

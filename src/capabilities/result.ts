@@ -3,6 +3,7 @@
 import { checkJson, isObject } from '../base/json.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import { RuntimeError } from '../base/errors.ts';
+import type { ReadMethod } from '../kernel/catalog/reads.ts';
 import type { ContentBlock } from '../kernel/execution/executor.ts';
 
 export interface ToolAnswer {
@@ -18,7 +19,7 @@ function refuse(why: string): never {
 }
 
 /** The object without `_meta` keys of the protocol itself; what else a server put there stays. */
-function stripMeta(value: JsonObject): JsonObject {
+export function stripMeta(value: JsonObject): JsonObject {
   const meta = value['_meta'];
   if (!isObject(meta)) return value;
   const kept = Object.entries(meta).filter(([key]) => !key.startsWith(PROTOCOL_META));
@@ -35,6 +36,47 @@ function contentBlock(value: JsonValue): ContentBlock {
     : block) as unknown as ContentBlock;
 }
 
+function assertSize(kept: JsonObject, outputBytes: number): void {
+  const bytes = Buffer.byteLength(JSON.stringify(kept));
+  if (bytes <= outputBytes) return;
+  const text = `the tool answered with ${bytes} bytes; ${outputBytes} are allowed`;
+  throw new RuntimeError('OUTPUT_TOO_LARGE', text, { bytes, allowed: outputBytes });
+}
+
+// Of the answer's transport, not of what was read.
+const HOP_KEYS: ReadonlySet<string> = new Set(['resultType', 'ttlMs', 'cacheScope']);
+const READ_KEYS: Readonly<Record<ReadMethod, string | undefined>> = {
+  'resources/read': 'contents',
+  'resources/subscribe': undefined,
+  'prompts/get': 'messages',
+  'completion/complete': 'completion',
+};
+
+function strippedPart(value: JsonValue): JsonValue {
+  if (!isObject(value)) return value;
+  const part = stripMeta(value);
+  const { content } = part;
+  return isObject(content) ? { ...part, content: contentBlock(content) } : part;
+}
+
+/** What a server answered to a read, whole, as structured content. Throws as `parseToolAnswer` does. */
+export function parseReadAnswer(
+  raw: unknown,
+  { method, outputBytes, messageBytes }: { method: ReadMethod; outputBytes: number; messageBytes: number },
+): ToolAnswer {
+  const value = checkJson(raw, { maxDepth: 64, maxBytes: messageBytes });
+  const key = READ_KEYS[method];
+  const body = isObject(value) && key !== undefined ? value[key] : {};
+  if (!isObject(value) || !(Array.isArray(body) || isObject(body))) refuse(`it has no ${key ?? 'body'}`);
+  const kept = Object.entries(stripMeta(value)).filter(([name]) => !HOP_KEYS.has(name));
+  const structured: JsonObject = {
+    ...Object.fromEntries<JsonValue>(kept),
+    ...(key === undefined ? {} : { [key]: Array.isArray(body) ? body.map(strippedPart) : body }),
+  };
+  assertSize(structured, outputBytes);
+  return { content: [], structured, isError: false };
+}
+
 /** Throws SUBPROCESS_PROTOCOL_ERROR, INVALID_INPUT (not JSON that we accept) or OUTPUT_TOO_LARGE. */
 export function parseToolAnswer(raw: unknown, outputBytes: number, messageBytes: number): ToolAnswer {
   const value = checkJson(raw, { maxDepth: 64, maxBytes: messageBytes });
@@ -47,16 +89,6 @@ export function parseToolAnswer(raw: unknown, outputBytes: number, messageBytes:
   if (typeof isError !== 'boolean') refuse('its isError is neither true nor false');
   const content = blocks.map(contentBlock);
   const kept = structured === undefined ? { content } : { content, structured: structured };
-  const bytes = Buffer.byteLength(JSON.stringify(kept));
-  if (bytes > outputBytes) {
-    throw new RuntimeError(
-      'OUTPUT_TOO_LARGE',
-      `the tool answered with ${bytes} bytes; ${outputBytes} are allowed`,
-      {
-        bytes,
-        allowed: outputBytes,
-      },
-    );
-  }
+  assertSize(kept, outputBytes);
   return { ...kept, isError };
 }

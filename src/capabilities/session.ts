@@ -17,6 +17,8 @@ import { parseToolList } from './definitions.ts';
 import type { LiveList } from './definitions.ts';
 import { resolveValues } from './environment.ts';
 import type { Link } from './link.ts';
+import { hasTools, withReads } from './reads/offers.ts';
+import { SessionReads } from './reads/session-reads.ts';
 import { CallsInFlight } from './relay/calls-in-flight.ts';
 import type { CallEars } from './relay/calls-in-flight.ts';
 import { answerNeeds } from './relay/server-requests.ts';
@@ -42,6 +44,12 @@ export interface SessionDeps {
 export interface CallOptions extends CallEars {
   signal: AbortSignal;
   onProgress: (progress: Progress) => void;
+}
+
+/** `tools/call`, or a read that may take rounds of questions like one. */
+export interface CallRequest {
+  method: string;
+  params: JsonObject;
 }
 
 /** What a server wanted and did not get. */
@@ -79,7 +87,9 @@ export interface Session {
   /** The last list that it gave. */
   listed(): LiveList;
   /** The server's result as it came, unchecked. */
-  call(params: JsonObject, options: CallOptions): Promise<unknown>;
+  call(request: CallRequest, options: CallOptions): Promise<unknown>;
+  /** Its lists of resources and prompts, and what it says about them. */
+  readonly reads: SessionReads;
   /** Who hears what the server asked for and did not get. */
   onRefusal(listener: (refusal: Refusal) => void): void;
   /** Set as soon as a bound was broken or the connection ended. */
@@ -113,30 +123,26 @@ const unchecked = {
 };
 
 /** One call with all the rounds that its questions take. */
-async function callTool(
+async function call(
   client: Client,
-  params: JsonObject,
+  { method, params }: CallRequest,
   options: CallOptions,
   policy: RequestPolicy,
 ): Promise<unknown> {
   let more: Record<string, unknown> = {};
   for (let round = 0; round < MAX_INPUT_ROUNDS; round++) {
-    const result: unknown = await client.request(
-      { method: 'tools/call', params: { ...params, ...more } },
-      unchecked,
-      {
-        signal: options.signal,
-        timeout: NO_TIMEOUT_MS,
-        allowInputRequired: true,
-        onprogress: ({ progress, total, message }) => {
-          options.onProgress({
-            progress,
-            ...(total === undefined ? {} : { total }),
-            ...(message === undefined ? {} : { message }),
-          });
-        },
+    const result: unknown = await client.request({ method, params: { ...params, ...more } }, unchecked, {
+      signal: options.signal,
+      timeout: NO_TIMEOUT_MS,
+      allowInputRequired: true,
+      onprogress: ({ progress, total, message }) => {
+        options.onProgress({
+          progress,
+          ...(total === undefined ? {} : { total }),
+          ...(message === undefined ? {} : { message }),
+        });
       },
-    );
+    });
     if (!isObject(result) || result['resultType'] !== 'input_required') return result;
     const { inputRequests, requestState } = result;
     more = {
@@ -151,6 +157,8 @@ async function callTool(
 
 /** All pages, within the caps on pages and tools. */
 async function listTools(client: Client, server: DownstreamServer, signal: AbortSignal): Promise<LiveList> {
+  const offers = client.getServerCapabilities() ?? {};
+  if (!hasTools(offers)) return withReads({ tools: [], refused: [] }, offers);
   const entries: unknown[] = [];
   let cursor: string | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
@@ -174,7 +182,7 @@ async function listTools(client: Client, server: DownstreamServer, signal: Abort
       );
     }
     const next = result['nextCursor'];
-    if (typeof next !== 'string') return parseToolList(entries);
+    if (typeof next !== 'string') return withReads(parseToolList(entries), offers);
     cursor = next;
   }
   throw new RuntimeError(
@@ -226,6 +234,15 @@ function listingOf(server: DownstreamServer, deps: SessionDeps, client: Client, 
   return listing;
 }
 
+function readsOf(server: DownstreamServer, deps: SessionDeps, client: Client, link: Link): SessionReads {
+  const limitMs = server.startTimeoutSeconds * 1000;
+  const reads = new SessionReads({ client, server: server.name, clock: deps.clock, limitMs });
+  void link.ended.then(() => {
+    reads.end();
+  });
+  return reads;
+}
+
 function requestPolicy({ policy }: SessionDeps, onRefused: (refusal: Refusal) => void): RequestPolicy {
   return {
     elicitation: policy?.elicitation ?? false,
@@ -258,10 +275,12 @@ async function open(
   });
   const link = await startLink(server, deps);
   const listing = listingOf(server, deps, client, link);
+  const reads = readsOf(server, deps, client, link);
   const onAbort = (): void => void link.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     await connect(client, link, listing, signal);
+    reads.hear();
   } catch (thrown) {
     const fault = link.fault();
     await link.destroy();
@@ -276,8 +295,9 @@ async function open(
     oddities: () => strays + link.garbage(),
     tools: (until) => listing.current(until),
     listed: () => listing.last(),
-    call: (params, options) =>
-      calls.run(toolOf(params), options.signal, options, () => callTool(client, params, options, requests)),
+    call: (request, options) =>
+      calls.run(calledOf(request), options.signal, options, () => call(client, request, options, requests)),
+    reads,
     onRefusal: (listener) => refusals.listen(listener),
     fault: () => link.fault(),
     loss: () => link.loss(),
@@ -290,7 +310,8 @@ async function open(
   };
 }
 
-function toolOf({ name }: JsonObject): string {
+function calledOf({ method, params: { name } }: CallRequest): string {
+  if (method !== 'tools/call') return method;
   return typeof name === 'string' ? name : '';
 }
 

@@ -2,6 +2,7 @@
 // and the answers that come back.
 import { mayKnow, notFound } from '../inspect/visible.ts';
 import type { Answerer, ApprovalState, Delivery } from '../kernel/approvals/approval.ts';
+import { isRead } from '../kernel/catalog/reads.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { RuntimeConfig } from '../config/types.ts';
@@ -48,7 +49,7 @@ export async function approvalPrompt(
   };
 }
 
-/** The exposed capabilities that policy leaves reachable for this caller, by id. */
+/** The exposed tools that policy leaves reachable for this caller, by id; reads are offered as what they are. */
 export async function exposedTools(
   parts: { config: RuntimeConfig; kernel: Kernel; pack: Pack },
   caller: Caller,
@@ -58,7 +59,10 @@ export async function exposedTools(
   const { context, session } = await pack.directView(caller);
   const reachable = await kernel.tools(context, session);
   return reachable
-    .filter(({ definition }) => config.capabilities[definition.id]?.expose === true)
+    .filter(({ definition }) => {
+      const capability = config.capabilities[definition.id];
+      return capability?.expose === true && !isRead(capability);
+    })
     .map(({ definition, approvalRequired }) => ({ ...definition, approval_required: approvalRequired }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 }

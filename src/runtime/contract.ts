@@ -13,6 +13,7 @@ import type {
   SideEffect,
   ToolDefinition,
 } from '../kernel/execution/executor.ts';
+import type { ReadMethod } from '../kernel/catalog/reads.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { ManagedSessions } from '../pack/managed/contract.ts';
 import type { ManagedWork } from '../pack/managed/surface.ts';
@@ -165,6 +166,37 @@ export interface Inspect {
   getHealth(caller: Caller): Promise<Health>;
 }
 
+export type ListedReads = 'resources' | 'resourceTemplates' | 'prompts';
+
+/** Which reads the catalog exposes at all. */
+export interface ReadsOffered {
+  resources: boolean;
+  updates: boolean;
+  prompts: boolean;
+  completions: boolean;
+}
+
+/** Resources and prompts of governed servers: what there is to read. Reading is `callCapability`. */
+export interface GovernedReads {
+  readonly offered: ReadsOffered;
+  /** The servers of which this caller may reach the read, in the configuration's order. */
+  servers(caller: Caller, method: ReadMethod): Promise<string[]>;
+  /** As the servers list them; a server that cannot be asked has none. */
+  list(
+    caller: Caller,
+    kind: ListedReads,
+    signal: AbortSignal,
+  ): Promise<{ server: string; items: JsonObject[] }[]>;
+  /** Tells of changes of a resource that a governed `resources/subscribe` of this caller has asked for; ends with it. */
+  watch(
+    caller: Caller,
+    what: { server: string; uri: string; signal: AbortSignal },
+    notify: (uri: string) => void,
+  ): Promise<() => void>;
+  /** A server told this caller's connection that a list changed. */
+  onListChanged(caller: Caller, listener: (kind: 'resources' | 'prompts') => void): () => void;
+}
+
 export interface Runtime extends Inspect, ManagedWork<Caller, RuntimeIo> {
   readonly config: RuntimeConfig;
   executeTurn(caller: Caller, input: TurnInput, io: RuntimeIo): Promise<TurnOutput | TurnFailure>;
@@ -176,7 +208,8 @@ export interface Runtime extends Inspect, ManagedWork<Caller, RuntimeIo> {
     call: { tool: string; args: unknown; idempotencyKey?: string; callId?: string },
     io: RuntimeIo,
   ): Promise<CallAnswer>;
-  /** The exposed capabilities this caller may reach, in fixed order. */
+  readonly reads: GovernedReads;
+  /** The exposed tools this caller may reach, in fixed order. */
   exposedTools(caller: Caller): Promise<GovernedTool[]>;
   /** What to show for a pending approval of this caller's call; NOT_FOUND if foreign or ended. */
   approvalPrompt(caller: Caller, approvalId: string): Promise<ApprovalPrompt>;

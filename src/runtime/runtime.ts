@@ -57,6 +57,7 @@ import type { LastingWork } from './lasting-work.ts';
 import { assertPackIsPinned } from './pack-manifest.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
+import { createGovernedReads } from './reads.ts';
 import { workspaceRecorder } from './workspace-record.ts';
 
 const VERSION = '0.1.0';
@@ -378,6 +379,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     },
     explainPolicy: (caller, call) => explainPolicy(parts, caller, call),
     exposedTools: (caller) => exposedTools(parts, caller),
+    reads: createGovernedReads(parts),
     approvalPrompt: (caller, id) => approvalPrompt(kernel, caller, id),
     async deliverApproval(answerer, id, delivery, actor) {
       const done = await deliverApproval(kernel, answerer, id, { delivery, actor });

@@ -4,6 +4,7 @@ import type { Ids } from '../base/ids.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Runtime } from '../runtime/contract.ts';
 import type { Gate } from './gate.ts';
+import type { ReadTable } from './reads/read-table.ts';
 import type { RequestStates } from './request-state.ts';
 import type { NameMode } from './tool-names.ts';
 import type { ToolTable } from './tool-table.ts';
@@ -48,6 +49,7 @@ export interface ServerParts {
 
 export interface Connection extends ServerParts {
   table: ToolTable;
+  reads: ReadTable;
   gate: Gate;
   states: RequestStates;
   /** Absent: updates of resources are not offered. */

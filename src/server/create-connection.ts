@@ -1,6 +1,7 @@
 // Owns the joining of what one client's requests share.
 import type { Connection, ServerParts } from './connection.ts';
 import { ApprovalGate } from './gate.ts';
+import { ReadTable } from './reads/read-table.ts';
 import { createRequestStates } from './request-state.ts';
 import type { StateKeys } from './request-state.ts';
 import { createToolTable } from './tool-table.ts';
@@ -17,6 +18,7 @@ export function createConnection(
     states,
     gate: new ApprovalGate(parts, states),
     table: createToolTable(runtime, caller, options.tools),
+    reads: new ReadTable(runtime, caller, options.tools),
     inFlight,
   };
 }

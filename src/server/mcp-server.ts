@@ -6,43 +6,27 @@ import type {
   ClientCapabilities,
   Implementation,
   ListToolsResult,
+  ServerCapabilities,
   ServerContext,
 } from '@modelcontextprotocol/server';
-import { RuntimeError } from '../base/errors.ts';
-import type { LogLine } from '../kernel/execution/executor.ts';
+import { answerable } from './ask.ts';
 import type { Connection, Era } from './connection.ts';
-import {
-  errorResult,
-  invalidParams,
-  missingCapability,
-  readFailure,
-  toolFailure,
-  unknownTool,
-} from './errors.ts';
-import { answerable, RequestAsker, returnedReplies } from './ask.ts';
-import type { Answerable } from './ask.ts';
-import type { Round } from './gate.ts';
-import { relayProgress } from './progress.ts';
-import { promptText, PROMPTS } from './prompts.ts';
-import { readResource, RESOURCES, TEMPLATES } from './resources.ts';
+import { toolFailure, unknownTool } from './errors.ts';
+import { page } from './pages.ts';
+import { serveReads } from './reads/serve-reads.ts';
+import { inFlight, openRound } from './round.ts';
+import type { ClientRequest, ClientView } from './round.ts';
 import { listedName } from './tool-names.ts';
 import { createTaskResult, TASKS_EXTENSION } from './tasks/task-view.ts';
 import { serveTasks } from './tasks/tasks.ts';
 import type { ToolResult } from './tools/tool.ts';
 
-const PAGE = 100;
 const IDEMPOTENCY_META_KEY = 'agent-runtime/idempotency-key';
 
 const INSTRUCTIONS = `Every model turn and every tool call here passes one policy gate and is recorded.
 A call that needs a person's approval answers approval_required with an approval id and where to answer it; repeat the same call over the same connection afterwards. No tool here answers an approval.
 agent:execute-turn asks the model; agent:call-tool runs what the model asked for. agent:get-health says what is wrong.
 side_effect_unknown means: look at the system concerned before repeating anything.`;
-
-interface ClientView extends Answerable {
-  name?: string;
-  /** This request says that its client takes a task as an answer. */
-  takesTasks: boolean;
-}
 
 function clientView(server: McpServer, ctx: ServerContext, era: Era): ClientView {
   const envelope = ctx.mcpReq.envelope as Record<string, unknown> | undefined;
@@ -68,97 +52,56 @@ async function listTools(
   cursor: string | undefined,
 ): Promise<ListToolsResult> {
   const { entries } = await connection.table.current();
-  let from = 0;
-  if (cursor !== undefined) {
-    const after = Buffer.from(cursor, 'base64url').toString();
-    from = entries.findIndex((entry) => entry.id === after) + 1;
-    if (from === 0) throw invalidParams('Unknown cursor; list from the start again');
-  }
-  const page = entries.slice(from, from + PAGE);
-  const last = page.at(-1);
+  const { items, nextCursor } = page(entries, ({ id }) => id, cursor);
   const mode = connection.options.toolNames;
   return {
-    tools: page.map((entry) => ({ name: listedName(entry.id, mode, clientName), ...entry.definition })),
-    ...(last === undefined || from + PAGE >= entries.length
-      ? {}
-      : { nextCursor: Buffer.from(last.id).toString('base64url') }),
+    tools: items.map((entry) => ({ name: listedName(entry.id, mode, clientName), ...entry.definition })),
+    ...nextCursor,
   };
 }
 
 async function runTool(
   connection: Connection,
   params: CallToolRequest['params'],
-  request: Omit<Round, 'beat' | 'client'> & { client: ClientView },
+  request: ClientRequest,
 ): Promise<ToolResult> {
-  const { runtime, caller, clock, gate } = connection;
+  const { runtime, caller, gate } = connection;
   const { ctx, client } = request;
   const { background } = runtime.config.runtime;
   const asTask = client.takesTasks && background.enabled;
   const offered = await connection.table.current();
   const entry = offered.find(params.name);
   if (entry === undefined) throw unknownTool(params.name);
-  const relay = relayProgress(
-    ctx.mcpReq._meta?.progressToken,
-    (progress) => ctx.mcpReq.notify({ method: 'notifications/progress', params: { ...progress } }),
-    clock,
-  );
-  const asker = new RequestAsker(
-    { ...request, clock, waitMs: runtime.config.runtime.elicitationWaitMs, beat: () => relay.beat() },
-    returnedReplies(ctx, request.era),
-  );
-  const round: Round = { ...request, beat: () => relay.beat(), asker };
+  const { round, io, assertLent, end } = openRound(connection, request);
   const idempotencyKey = ctx.mcpReq._meta?.[IDEMPOTENCY_META_KEY];
   try {
     const result = await entry.run(params.arguments, {
       runtime,
       caller,
-      io: {
-        signal: ctx.mcpReq.signal,
-        progress: (progress) => relay.progress(progress),
-        snapshot: (snapshot) => relay.snapshot(snapshot),
-        ask: (question, withdrawn) => asker.ask(question, withdrawn),
-        log: (line) => void relayLog(ctx, line),
-      },
+      io,
       governed: (call) => gate.governed(call, round),
       canonicalId: (name) => offered.find(name)?.id,
       ...(asTask ? { task: createTaskResult } : {}),
       ...(typeof idempotencyKey === 'string' ? { idempotencyKey } : {}),
     });
-    // The younger protocol has a word for it; the record of the call is complete either way.
-    if (request.era === 'modern' && asker.lacksSampling()) throw missingCapability({ sampling: {} });
+    assertLent();
     return result;
   } finally {
-    await relay.end();
+    await end();
   }
 }
 
-/** Lines of a server, at the level that the client asked for; one that hears none is told none. */
-async function relayLog(ctx: ServerContext, { level, logger, data }: LogLine): Promise<void> {
-  // The client may be gone; its call learns that from its signal.
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- servers of both eras still send them
-  await ctx.mcpReq.log(level as Parameters<typeof ctx.mcpReq.log>[0], data, logger).catch(() => undefined);
-}
-
-/** Runs one `tools/call` within the bound, and keeps it known until it has ended. */
+/** One `tools/call` within the bound. */
 async function callTool(
   connection: Connection,
   params: CallToolRequest['params'],
-  request: Omit<Round, 'beat' | 'client'> & { client: ClientView },
+  request: ClientRequest,
 ): Promise<ToolResult> {
-  const { inFlight, runtime, log } = connection;
-  const most = runtime.config.runtime.maxCallsInFlight;
-  if (inFlight.size >= most) {
-    return errorResult(new RuntimeError('TOO_BUSY', undefined, { in_flight: inFlight.size, most }).view());
+  try {
+    return await inFlight(connection, () => runTool(connection, params, request));
+  } catch (thrown) {
+    return toolFailure(thrown, connection.log);
   }
-  const running = runTool(connection, params, request).catch((thrown: unknown) => toolFailure(thrown, log));
-  // Errors are the caller's to see; here only the end counts.
-  const ended = running.then(
-    () => undefined,
-    () => undefined,
-  );
-  inFlight.add(ended);
-  void ended.then(() => inFlight.delete(ended));
-  return running;
 }
 
 function serveTools(server: McpServer, connection: Connection, era: Era): void {
@@ -170,43 +113,42 @@ function serveTools(server: McpServer, connection: Connection, era: Era): void {
   );
 }
 
-function serveReads(server: McpServer, connection: Connection): void {
-  const { runtime, caller, log } = connection;
-  server.server.setRequestHandler('resources/list', () => ({ resources: RESOURCES }));
-  server.server.setRequestHandler('resources/templates/list', () => ({ resourceTemplates: TEMPLATES }));
-  server.server.setRequestHandler('resources/read', async ({ params }) => {
-    try {
-      return await readResource(runtime, caller, params.uri);
-    } catch (thrown) {
-      throw readFailure(thrown, params.uri, log);
-    }
+/** Tells the client of every list that changed, until the connection ends. */
+function announceLists(server: McpServer, { runtime, caller, reads, table, log }: Connection): void {
+  const tell = (sent: Promise<void>): void => {
+    sent.catch((error: unknown) => log('debug', 'a changed list was not announced', { error }));
+  };
+  const lists = {
+    resources: () => tell(server.server.sendResourceListChanged()),
+    prompts: () => tell(server.server.sendPromptListChanged()),
+  };
+  const { offered } = reads;
+  const stopTools = runtime.onToolsChanged(() => {
+    table.forget();
+    tell(server.server.sendToolListChanged());
+    // What may be read hangs on the same pins.
+    if (offered.resources) lists.resources();
+    if (offered.prompts) lists.prompts();
   });
-  const { subscriptions } = connection;
-  if (subscriptions !== undefined) {
-    server.server.setRequestHandler('resources/subscribe', async ({ params }) => {
-      try {
-        await subscriptions.subscribe(params.uri);
-      } catch (thrown) {
-        throw readFailure(thrown, params.uri, log);
-      }
-      return {};
-    });
-    server.server.setRequestHandler('resources/unsubscribe', ({ params }) => {
-      subscriptions.unsubscribe(params.uri);
-      return {};
-    });
-  }
-  server.server.setRequestHandler('prompts/list', () => ({ prompts: PROMPTS }));
-  server.server.setRequestHandler('prompts/get', ({ params }) => promptText(params.name, params.arguments));
+  const stopReads = reads.isOpen
+    ? runtime.reads.onListChanged(caller, (kind) => {
+        if (offered[kind]) lists[kind]();
+      })
+    : () => undefined;
+  server.server.onclose = () => {
+    stopTools();
+    stopReads();
+  };
 }
 
-function announceTools(server: McpServer, { runtime, table, log }: Connection): void {
-  server.server.onclose = runtime.onToolsChanged(() => {
-    table.forget();
-    server.server.sendToolListChanged().catch((error: unknown) => {
-      log('debug', 'a changed tool list was not announced', { error });
-    });
-  });
+/** As a server without governed reads has them, where there are none. */
+function readCapabilities({ subscriptions, reads: { offered } }: Connection): ServerCapabilities {
+  const changes = (has: boolean): { listChanged?: true } => (has ? { listChanged: true } : {});
+  return {
+    resources: { ...(subscriptions === undefined ? {} : { subscribe: true }), ...changes(offered.resources) },
+    prompts: changes(offered.prompts),
+    ...(offered.completions ? { completions: {} } : {}),
+  };
 }
 
 /** A server for one era of one connection. Cheap: the SDK may build one for a probe and throw it away. */
@@ -215,6 +157,8 @@ export function createMcpServer(connection: Connection, era: Era): McpServer {
   const day = 86_400_000;
   const isModern = era === 'modern';
   const fixed = { ttlMs: day, cacheScope: 'private' } as const;
+  const changing = { ttlMs: 10_000, cacheScope: 'private' } as const;
+  const { offered } = connection.reads;
   const server = new McpServer(
     { name: 'agent-runtime', title: 'Agent Runtime', version: options.version },
     {
@@ -222,27 +166,26 @@ export function createMcpServer(connection: Connection, era: Era): McpServer {
       capabilities: {
         tools: { listChanged: true },
         logging: {},
-        resources: connection.subscriptions === undefined ? {} : { subscribe: true },
-        prompts: {},
+        ...readCapabilities(connection),
         ...(isModern ? { extensions: { [TASKS_EXTENSION]: {} } } : {}),
       },
       // The shim would swallow how a question was not answered; the gate asks legacy clients itself.
       inputRequired: { legacyShim: false },
       requestState: { verify: (text, ctx) => states.verify(text, ctx) },
       cacheHints: {
-        'tools/list': { ttlMs: 10_000, cacheScope: 'private' },
-        'resources/list': fixed,
-        'resources/templates/list': fixed,
-        'prompts/list': fixed,
+        'tools/list': changing,
+        'resources/list': offered.resources ? changing : fixed,
+        'resources/templates/list': offered.resources ? changing : fixed,
+        'prompts/list': offered.prompts ? changing : fixed,
         'resources/read': { ttlMs: 0, cacheScope: 'private' },
         'server/discover': { ttlMs: 10_000, cacheScope: 'private' },
       },
     },
   );
   serveTools(server, connection, era);
-  serveReads(server, connection);
+  serveReads(server, connection, (ctx) => ({ era, ctx, client: clientView(server, ctx, era) }));
   if (isModern) serveTasks(server, connection, (ctx) => clientView(server, ctx, era));
-  if (connection.perRequest !== true) announceTools(server, connection);
+  if (connection.perRequest !== true) announceLists(server, connection);
   server.server.onerror = (error) => {
     // A state that was not ours is worth a look; the client is told nothing but that it is invalid.
     log(error.message.startsWith('requestState') ? 'warn' : 'debug', 'protocol', { error });

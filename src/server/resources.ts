@@ -72,6 +72,11 @@ async function contentOf(runtime: Runtime, caller: Caller, uri: string): Promise
   return runtime.inspect(caller, kind, id);
 }
 
+/** Ours, whether there is one of that name or not. */
+export function isOwnResource(uri: string): boolean {
+  return /^agent:/i.test(uri);
+}
+
 export async function readResource(
   runtime: Runtime,
   caller: Caller,

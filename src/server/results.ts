@@ -42,7 +42,7 @@ function waitingSentence(answer: CallAnswer): string {
   return `${why} Approval ${approval_id} can be answered until ${answer_by} at: ${where}. Then repeat the same call over the same connection.`;
 }
 
-function callSentence(answer: CallAnswer): string {
+export function callSentence(answer: CallAnswer): string {
   const { tool, status, decision, error, side_effect_status: effect } = answer;
   switch (status) {
     case 'done':

@@ -1,13 +1,16 @@
 // Owns one stdio connection from the first byte to the last: guard, era, server, and an orderly end. Standard output
 // carries JSON-RPC and nothing else.
 import type { Readable, Writable } from 'node:stream';
+import type { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { Clock } from '../base/clock.ts';
 import { DEFAULT_JSON_LIMITS } from '../base/json.ts';
-import type { ServerParts } from './connection.ts';
+import type { Connection, ServerParts } from './connection.ts';
 import { createConnection } from './create-connection.ts';
+import { createUpdates } from './http/updates.ts';
 import { LineGuard } from './line-guard.ts';
 import { createMcpServer } from './mcp-server.ts';
+import { ConnectionSubscriptions } from './reads/watching.ts';
 import type { StateKeys } from './request-state.ts';
 import { StdioPipes } from './stdio-transport.ts';
 
@@ -36,6 +39,19 @@ async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise
   cancel();
 }
 
+/** Only where some server tells of changes: our own resources alone are looked at over HTTP only. */
+function subscriptionsOf(
+  connection: Connection,
+  tell: (uri: string) => Promise<void> | undefined,
+): ConnectionSubscriptions | undefined {
+  const { reads, runtime, clock, log } = connection;
+  if (!reads.offered.updates) return undefined;
+  const updates = createUpdates(clock, runtime.config.runtime.http.updateIntervalMs, log);
+  return new ConnectionSubscriptions(connection, updates, (uri) => {
+    tell(uri)?.catch((error: unknown) => log('debug', 'an update was not delivered', { error }));
+  });
+}
+
 /**
  * Serves one client over two pipes, in the era it opens with. Rejects with CONFIGURATION_ERROR when two tools would share
  * a name; nothing has been read by then.
@@ -51,7 +67,10 @@ export async function serveRuntimeStdio(input: ServeStdioInput): Promise<StdioSe
   const pipes = new StdioPipes(input, guard, ({ code, message }) => {
     log('warn', 'a line was refused', { code, message });
   });
-  const handle = serveStdio(({ era }) => createMcpServer(connection, era), {
+  const subscriptions = subscriptionsOf(connection, (uri) => server?.server.sendResourceUpdated({ uri }));
+  const served: Connection = { ...connection, ...(subscriptions === undefined ? {} : { subscriptions }) };
+  let server: McpServer | undefined;
+  const handle = serveStdio(({ era }) => (server = createMcpServer(served, era)), {
     transport: pipes,
     onerror: (error) => log('debug', 'connection', { error }),
   });
@@ -59,6 +78,7 @@ export async function serveRuntimeStdio(input: ServeStdioInput): Promise<StdioSe
   async function finish(): Promise<void> {
     const grace = options.graceMs ?? DEFAULT_GRACE_MS;
     await pipes.ended;
+    subscriptions?.close();
     // A script that writes its requests and closes the pipe still gets its lists; calls are aborted.
     await within(clock, grace, pipes.answeredAllBut(LONG_LIVED));
     await handle.close();

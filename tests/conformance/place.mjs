@@ -6,9 +6,9 @@ import { createServer } from 'node:net';
 import { capabilityOf, command, MAIN, openPlaces } from '../matrix/place.mjs';
 import { eventually } from '../matrix/session.mjs';
 
-// The gateway puts it before each tool.
+// The gateway puts it before each tool and prompt.
 const SERVER = 'test';
-const READS = [];
+const READS = ['resources/read', 'resources/subscribe', 'prompts/get', 'completion/complete'];
 
 function freePort() {
   return new Promise((resolve, reject) => {

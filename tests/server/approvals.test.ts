@@ -6,6 +6,7 @@ import { LineGuard } from '../../src/server/line-guard.ts';
 import { createMcpServer } from '../../src/server/mcp-server.ts';
 import { createRequestStates } from '../../src/server/request-state.ts';
 import { StdioPipes } from '../../src/server/stdio-transport.ts';
+import { ReadTable } from '../../src/server/reads/read-table.ts';
 import { createToolTable } from '../../src/server/tool-table.ts';
 import { createFakeClock } from '../../src/testing/fake-clock.ts';
 import { verifies } from '../e2e/verifies.ts';
@@ -283,6 +284,7 @@ test('the shim of the SDK is off: an input_required that reached a legacy connec
       ...parts,
       states: createRequestStates({ current: KEY }, CALLER, clock),
       table: createToolTable(runtime, CALLER, 'gateway'),
+      reads: new ReadTable(runtime, CALLER, 'gateway'),
       gate: { governed: async () => ({ kind: 'ask', result: ask }), close: async () => undefined },
       inFlight: new Set(),
     },

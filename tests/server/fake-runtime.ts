@@ -57,6 +57,13 @@ export class FakeRuntime implements Runtime {
     runtime: { elicitationWaitMs: 25_000, maxCallsInFlight: 8, maxLineBytes: 64 * 1024 },
   } as unknown as RuntimeConfig;
   readonly managed = {} as Runtime['managed'];
+  reads: Runtime['reads'] = {
+    offered: { resources: false, updates: false, prompts: false, completions: false },
+    servers: async () => [],
+    list: async () => [],
+    watch: () => Promise.reject(new RuntimeError('NOT_FOUND')),
+    onListChanged: () => () => undefined,
+  };
   tools: GovernedTool[] = [
     governedTool('files:read'),
     governedTool('files:write', { approval_required: true }),

@@ -59,7 +59,20 @@ const READS_OF_KNOWN: Readonly<Record<string, readonly string[]>> = {
     'get_file_info',
     'list_allowed_directories',
   ],
-  'server-memory': ['read_graph', 'search_nodes', 'open_nodes'],
+  'server-memory': ['read_graph', 'search_nodes', 'open_nodes', 'resources/read', 'resources/subscribe'],
+  'server-everything': [
+    'echo',
+    'get-annotated-message',
+    'get-resource-links',
+    'get-resource-reference',
+    'get-structured-content',
+    'get-sum',
+    'get-tiny-image',
+    'completion/complete',
+    'prompts/get',
+    'resources/read',
+    'resources/subscribe',
+  ],
 };
 
 /** A read that stays on this machine, by the tool's own word. */

@@ -3,6 +3,7 @@
 import type { JsonObject } from '../../base/json.ts';
 import { digestJson } from '../../base/digest.ts';
 import type { ToolPin } from '../../capabilities/pin-file.ts';
+import { isReadMethod } from '../../kernel/catalog/reads.ts';
 import type { ToolClass } from './classes.ts';
 import type { WrapTarget } from './target.ts';
 
@@ -18,7 +19,9 @@ function catalogName(tool: string): string {
 }
 
 function capability(target: WrapTarget, tool: string, pin: ToolPin, asClass: ToolClass): JsonObject {
-  const isRead = asClass === 'allow' && pin.definition.annotations?.['readOnlyHint'] === true;
+  const saysRead = asClass === 'allow' && pin.definition.annotations?.['readOnlyHint'] === true;
+  // What the protocol itself makes a read changes nothing, whether it asks or not.
+  const isRead = saysRead || isReadMethod(tool);
   return {
     owner: 'wrapped',
     mode: isRead ? 'read' : 'write',

@@ -2,6 +2,7 @@
 // everything about a tool that no call can change.
 import { RuntimeError } from '../../base/errors.ts';
 import type { Capability, Intent, PolicyLayer, PolicyRule, RuntimeConfig } from '../../config/types.ts';
+import { namesItsPlace } from '../catalog/reads.ts';
 import { compileScopeLayers } from '../scopes/effective.ts';
 import type { ScopeLayers } from '../scopes/effective.ts';
 import { pathSegments } from '../scopes/pattern.ts';
@@ -160,7 +161,8 @@ function compileTool(config: RuntimeConfig, capability: Capability, compile: Com
     paths: pathRules(capability),
     urls: {
       declared: capability.urlArguments.map(parsePointer),
-      usesNetwork: capability.networkAccess !== 'none',
+      // A read's address stands as its `url`; the name beside it is the server's own.
+      usesNetwork: capability.networkAccess !== 'none' && !namesItsPlace(capability),
     },
     roles,
     looksBack: asksPast || roles.some(({ role }) => role !== 'content'),

@@ -2,7 +2,7 @@
 // once however often it is asked for, all within the principal's bound.
 import { RuntimeError } from '../../base/errors.ts';
 import type { Connection } from '../connection.ts';
-import { readResource } from '../resources.ts';
+import { watchResource } from '../reads/watching.ts';
 import type { Principal } from './principal.ts';
 import type { Updates } from './updates.ts';
 
@@ -75,11 +75,9 @@ export class Subscribed {
   }
 
   #watch(uri: string): Promise<() => void> {
-    const { runtime, caller } = this.#connection;
-    return this.#updates.watch({
+    return watchResource(this.#connection, this.#updates, {
       uri,
-      read: () => readResource(runtime, caller, uri),
-      notify: () => this.#notify(uri),
+      notify: (changed) => this.#notify(changed),
       onEnd: () => this.#drop(uri),
     });
   }

@@ -49,9 +49,28 @@ function withUris(message: JSONRPCRequest, uris: string[]): JSONRPCRequest {
   return { ...message, params: { ...message.params, notifications } };
 }
 
+/** Lists that change are told to every stream of the modern era. */
+function announceTo({ notify }: McpHttpHandler, { runtime, caller, table, reads }: Connection): () => void {
+  const { offered } = reads;
+  const lists = { resources: () => notify.resourcesChanged(), prompts: () => notify.promptsChanged() };
+  const stopTools = runtime.onToolsChanged(() => {
+    table.forget();
+    notify.toolsChanged();
+    if (offered.resources) lists.resources();
+    if (offered.prompts) lists.prompts();
+  });
+  const stopReads = runtime.reads.onListChanged(caller, (kind) => {
+    if (offered[kind]) lists[kind]();
+  });
+  return () => {
+    stopTools();
+    stopReads();
+  };
+}
+
 export function createTokenClient(credential: Credential, of: TokenClientParts): TokenClient {
   const { principal, updates, parts } = of;
-  const { runtime, log } = parts;
+  const { log } = parts;
   const { id, caller } = credential;
   const shared = createConnection({ ...parts, caller }, of.stateKeys, principal.inFlight);
   // Never called: a modern client listens instead. Its presence says that there are updates.
@@ -67,10 +86,7 @@ export function createTokenClient(credential: Credential, of: TokenClientParts):
   const subscribed = new Subscribed({ connection, principal, updates }, (uri) => {
     modern.notify.resourceUpdated(uri);
   });
-  const stopListening = runtime.onToolsChanged(() => {
-    shared.table.forget();
-    modern.notify.toolsChanged();
-  });
+  const stopListening = announceTo(modern, shared);
   return {
     id,
     // A session's server announces changed tools itself.
