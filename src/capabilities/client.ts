@@ -37,6 +37,7 @@ export async function createClient(parts: ClientParts): Promise<Client> {
     {
       capabilities: {
         ...(requests.elicitation ? { elicitation: { form: {}, url: {} } } : {}),
+        ...(requests.sampling ? { sampling: {} } : {}),
         ...(requests.roots === undefined ? {} : { roots: {} }),
       },
       inputRequired: { autoFulfill: false },

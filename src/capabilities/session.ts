@@ -22,6 +22,7 @@ import { hasTools, withReads } from './reads/offers.ts';
 import { SessionReads } from './reads/session-reads.ts';
 import { CallsInFlight } from './relay/calls-in-flight.ts';
 import type { CallEars } from './relay/calls-in-flight.ts';
+import { answerNeeds } from './relay/server-requests.ts';
 import type { RequestPolicy } from './relay/server-requests.ts';
 import type { LossCause } from './sessions/capability-session.ts';
 import { createToolListing } from './tool-listing.ts';
@@ -38,7 +39,7 @@ export interface SessionDeps {
   /** Told after every list that a server gave, the first included: the moment to compare it with the pins. */
   onListed?: (server: string, list: LiveList) => void;
   /** What servers may ask for; absent: nothing. */
-  policy?: { elicitation: boolean; roots: RequestPolicy['roots'] };
+  policy?: Omit<RequestPolicy, 'onRefused'>;
 }
 
 export interface CallOptions extends CallEars {
@@ -125,22 +126,6 @@ const unchecked = {
   },
 };
 
-/** What a modern server needs before it goes on: its questions answered, each under its own key. */
-async function answerAll(
-  requests: Record<string, unknown>,
-  options: CallOptions,
-): Promise<Record<string, unknown>> {
-  const out: Record<string, unknown> = {};
-  // One after the other: a person is asked one thing at a time, in the server's order.
-  for (const [key, request] of Object.entries(requests)) {
-    if (!isObject(request) || request['method'] !== 'elicitation/create') {
-      throw new RuntimeError('POLICY_DENIED', 'the server needs something that is refused here');
-    }
-    out[key] = await options.ask(request['params']);
-  }
-  return out;
-}
-
 async function oneRound(
   client: Client,
   asked: { method: string; params: Record<string, unknown> },
@@ -168,7 +153,12 @@ function heardBefore(thrown: unknown): unknown {
 }
 
 /** One call with all the rounds that its questions take. */
-async function call(client: Client, { method, params }: CallRequest, options: CallOptions): Promise<unknown> {
+async function call(
+  client: Client,
+  { method, params }: CallRequest,
+  options: CallOptions,
+  policy: RequestPolicy,
+): Promise<unknown> {
   let more: Record<string, unknown> = {};
   for (let round = 0; round < MAX_INPUT_ROUNDS; round++) {
     const asked = { method, params: { ...params, ...more } };
@@ -178,7 +168,9 @@ async function call(client: Client, { method, params }: CallRequest, options: Ca
     if (!isObject(result) || result['resultType'] !== 'input_required') return result;
     const { inputRequests, requestState } = result;
     more = {
-      ...(isObject(inputRequests) ? { inputResponses: await answerAll(inputRequests, options) } : {}),
+      ...(isObject(inputRequests)
+        ? { inputResponses: await answerNeeds(inputRequests, options, policy) }
+        : {}),
       ...(requestState === undefined ? {} : { requestState }),
     };
   }
@@ -275,6 +267,7 @@ function readsOf(server: DownstreamServer, deps: SessionDeps, client: Client, li
 function requestPolicy({ policy }: SessionDeps, onRefused: (refusal: Refusal) => void): RequestPolicy {
   return {
     elicitation: policy?.elicitation ?? false,
+    sampling: policy?.sampling ?? false,
     roots: policy?.roots,
     onRefused: (method, why) => onRefused({ method, why }),
   };
@@ -290,12 +283,13 @@ async function open(
   let closing: CloseReason | undefined;
   const calls = new CallsInFlight();
   const refusals = new Refusals();
+  const requests = requestPolicy(deps, (refusal) => refusals.add(refusal));
   const client = await createClient({
     server,
     clientVersion: deps.clientVersion,
     era,
     calls,
-    requests: requestPolicy(deps, (refusal) => refusals.add(refusal)),
+    requests,
     onStray: () => {
       strays++;
     },
@@ -323,7 +317,7 @@ async function open(
     tools: (until) => listing.current(until),
     listed: () => listing.last(),
     call: (request, options) =>
-      calls.run(calledOf(request), options.signal, options, () => call(client, request, options)),
+      calls.run(calledOf(request), options.signal, options, () => call(client, request, options, requests)),
     reads,
     onRefusal: (listener) => refusals.listen(listener),
     fault: () => link.fault(),

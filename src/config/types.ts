@@ -320,8 +320,10 @@ export interface CapabilitySessionControls {
   /** Connections that one process holds open at a time, over all servers and principals. */
   maxOpen: number;
   input: InputBounds;
-  /** What a server that asks for roots is told. */
-  roots: 'refuse' | 'sandbox';
+  /** What a server that asks for roots is told: nothing, our sandbox, or what the client of the call tells. */
+  roots: 'refuse' | 'sandbox' | 'client';
+  /** What becomes of a server's question to a model: refused, or put to the client of the call. */
+  sampling: 'refuse' | 'client';
 }
 
 /** Bounds of what a server may ask a person, and of the answer. */

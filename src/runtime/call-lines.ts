@@ -180,7 +180,8 @@ function inputTicket(question: Question): InputTicket {
     server: question.server,
     mode: question.mode,
     message: question.message,
-    ...(question.mode === 'form' ? { requested_schema: question.schema } : { url: question.url }),
+    ...(question.mode === 'form' ? { requested_schema: question.schema } : {}),
+    ...(question.mode === 'url' ? { url: question.url } : {}),
     answer_by: isoTime(question.openUntil),
   };
 }

@@ -61,7 +61,7 @@ export interface ApprovalTicket {
 export interface InputTicket {
   input_id: string;
   server: string;
-  mode: 'form' | 'url';
+  mode: 'form' | 'url' | 'sampling' | 'roots';
   message: string;
   requested_schema?: JsonObject;
   url?: string;

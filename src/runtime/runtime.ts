@@ -225,7 +225,11 @@ function poolOptions({
     policyDigest: policy.digest,
     idleMs: sessions.idleSeconds * 1000,
     maxOpen: sessions.maxOpen,
-    policy: { elicitation: sessions.elicitation, roots: sessions.roots === 'sandbox' ? [root] : undefined },
+    policy: {
+      elicitation: sessions.elicitation,
+      sampling: sessions.sampling === 'client',
+      roots: { refuse: undefined, sandbox: [root], client: 'client' as const }[sessions.roots],
+    },
   };
 }
 

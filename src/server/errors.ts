@@ -1,7 +1,12 @@
 // Owns the step from our errors to the wire: a name that no tool has is a protocol error, everything else a tool result
 // that says code, sentence, remedy and whether a retry can help. A stack never leaves; it goes to the log.
-import { ProtocolError, ProtocolErrorCode, ResourceNotFoundError } from '@modelcontextprotocol/server';
-import type { CallToolResult } from '@modelcontextprotocol/server';
+import {
+  MissingRequiredClientCapabilityError,
+  ProtocolError,
+  ProtocolErrorCode,
+  ResourceNotFoundError,
+} from '@modelcontextprotocol/server';
+import type { CallToolResult, ClientCapabilities } from '@modelcontextprotocol/server';
 import { asRuntimeError } from '../base/errors.ts';
 import type { ErrorView } from '../base/errors.ts';
 import { showCut } from '../base/text.ts';
@@ -14,6 +19,10 @@ export function unknownTool(name: string): ProtocolError {
 
 export function invalidParams(message: string): ProtocolError {
   return new ProtocolError(ProtocolErrorCode.InvalidParams, message);
+}
+
+export function missingCapability(requiredCapabilities: ClientCapabilities): ProtocolError {
+  return new MissingRequiredClientCapabilityError({ requiredCapabilities });
 }
 
 /** The error as a text that a person or a model can act on. */

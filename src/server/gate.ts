@@ -69,7 +69,7 @@ export class ApprovalGate implements Gate {
     if (returned !== undefined) {
       this.#spend(call, returned);
       // The answer itself came to the asker of this request; the call that waits for it takes it from there.
-      return 'input_id' in returned
+      return 'inputs' in returned
         ? this.#told(call, round, await call.run(returned.tool_call_id))
         : this.#onReturn(call, round, returned);
     }
@@ -97,7 +97,7 @@ export class ApprovalGate implements Gate {
 
   /** G3. */
   #spend(call: GovernedCall, state: GateState): void {
-    const of = 'input_id' in state ? { input_id: state.input_id } : { approval_id: state.approval_id };
+    const of = 'inputs' in state ? { input_id: state.inputs[0]?.id } : { approval_id: state.approval_id };
     if (state.call_digest !== callDigest(call)) {
       throw new RuntimeError('INVALID_INPUT', 'The answer belongs to a call with other arguments.', {
         field: '/requestState',
@@ -115,19 +115,20 @@ export class ApprovalGate implements Gate {
     answer: CallAnswer,
     note: { note?: string } = {},
   ): Promise<GateOutcome> {
-    const question = round.asker?.open();
-    if (answer.status !== 'input_required' || question === undefined)
+    const questions = round.asker?.open() ?? [];
+    if (answer.status !== 'input_required' || questions.length === 0) {
       return { kind: 'answer', answer, ...note };
+    }
     const { clock, ids } = this.#parts;
     const state: InputState = {
-      input_id: question.id,
+      inputs: questions.map(({ key, question }) => ({ key, id: question.id })),
       call_digest: callDigest(call),
       tool_call_id: answer.tool_call_id,
       nonce: Buffer.from(ids.bytes(16)).toString('base64url'),
       shown_at: clock.now(),
     };
     const requestState = await this.#states.mint(state, round.ctx);
-    return { kind: 'ask', result: askResult(question, requestState) };
+    return { kind: 'ask', result: askResult(questions, requestState) };
   }
 
   async #onReturn(call: GovernedCall, round: Round, state: AskedState): Promise<GateOutcome> {

@@ -9,6 +9,7 @@ import type {
   ServerCapabilities,
   ServerContext,
 } from '@modelcontextprotocol/server';
+import { answerable } from './ask.ts';
 import type { Connection, Era } from './connection.ts';
 import { toolFailure, unknownTool } from './errors.ts';
 import { page } from './pages.ts';
@@ -38,13 +39,9 @@ function clientView(server: McpServer, ctx: ServerContext, era: Era): ClientView
     ? (envelope?.[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities | undefined)
     : // eslint-disable-next-line @typescript-eslint/no-deprecated -- the only source on a legacy connection
       server.server.getClientCapabilities();
-  const elicitation = capabilities?.elicitation;
   return {
     ...(info === undefined ? {} : { name: info.name }),
-    // A bare declaration is older than the modes and means forms.
-    elicitsForms:
-      elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined),
-    elicitsUrls: elicitation?.url !== undefined,
+    ...answerable(capabilities ?? {}),
     takesTasks: modern && Object.hasOwn(capabilities?.extensions ?? {}, TASKS_EXTENSION),
   };
 }
@@ -75,10 +72,10 @@ async function runTool(
   const offered = await connection.table.current();
   const entry = offered.find(params.name);
   if (entry === undefined) throw unknownTool(params.name);
-  const { round, io, end } = openRound(connection, request);
+  const { round, io, assertLent, end } = openRound(connection, request);
   const idempotencyKey = ctx.mcpReq._meta?.[IDEMPOTENCY_META_KEY];
   try {
-    return await entry.run(params.arguments, {
+    const result = await entry.run(params.arguments, {
       runtime,
       caller,
       io,
@@ -87,6 +84,8 @@ async function runTool(
       ...(asTask ? { task: createTaskResult } : {}),
       ...(typeof idempotencyKey === 'string' ? { idempotencyKey } : {}),
     });
+    assertLent();
+    return result;
   } finally {
     await end();
   }

@@ -7,9 +7,9 @@ import type { Clock } from '../base/clock.ts';
 import { parseWith } from '../base/parse.ts';
 import type { Caller } from '../kernel/identity.ts';
 
-/** What is kept about a question of a server: which call it holds up, and which question was shown. */
+/** What is kept about questions of a server: which call they hold up, and which question was shown under which key. */
 export interface InputState {
-  input_id: string;
+  inputs: { key: string; id: string }[];
   call_digest: string;
   tool_call_id: string;
   nonce: string;
@@ -37,7 +37,7 @@ const askedState: z.ZodType<AskedState> = z.strictObject({
 });
 
 const inputState: z.ZodType<InputState> = z.strictObject({
-  input_id: z.string(),
+  inputs: z.array(z.strictObject({ key: z.string(), id: z.string() })),
   call_digest: z.string(),
   tool_call_id: z.string(),
   nonce: z.string(),

@@ -5,14 +5,14 @@ import { RuntimeError } from '../base/errors.ts';
 import type { LogLine } from '../kernel/execution/executor.ts';
 import type { RuntimeIo } from '../runtime/contract.ts';
 import { RequestAsker, returnedReplies } from './ask.ts';
+import type { Answerable } from './ask.ts';
 import type { Connection, Era } from './connection.ts';
+import { missingCapability } from './errors.ts';
 import type { Round } from './gate.ts';
 import { relayProgress } from './progress.ts';
 
-export interface ClientView {
+export interface ClientView extends Answerable {
   name?: string;
-  elicitsForms: boolean;
-  elicitsUrls: boolean;
   /** This request says that its client takes a task as an answer. */
   takesTasks: boolean;
 }
@@ -26,6 +26,11 @@ export interface ClientRequest {
 export interface OpenRound {
   round: Round;
   io: RuntimeIo;
+  /**
+   * Throws the younger protocol's word for a call that needed what its client does not lend; the record of the call is
+   * complete either way.
+   */
+  readonly assertLent: () => void;
   /** Sends the progress that is held back; afterwards nothing is sent. */
   readonly end: () => Promise<void>;
 }
@@ -56,6 +61,9 @@ export function openRound({ runtime, clock }: Connection, request: ClientRequest
       snapshot: (snapshot) => relay.snapshot(snapshot),
       ask: (question, withdrawn) => asker.ask(question, withdrawn),
       log: (line) => void relayLog(ctx, line),
+    },
+    assertLent: () => {
+      if (request.era === 'modern' && asker.lacksSampling()) throw missingCapability({ sampling: {} });
     },
     end: () => relay.end(),
   };

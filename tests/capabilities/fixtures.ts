@@ -182,7 +182,11 @@ export function createBench(
     clock,
     clientVersion: '0.0.0',
     ...pool,
-    policy: { elicitation: true, roots: undefined },
+    policy: {
+      elicitation: true,
+      sampling: over.sampling === 'client',
+      roots: over.roots === 'client' ? 'client' : undefined,
+    },
     onListed: (name) => listed.push(name),
     onStderr: (name, line) => stderr.push(`${name}: ${line}`),
   });

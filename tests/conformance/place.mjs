@@ -6,9 +6,9 @@ import { createServer } from 'node:net';
 import { capabilityOf, command, MAIN, openPlaces } from '../matrix/place.mjs';
 import { eventually } from '../matrix/session.mjs';
 
-// The gateway puts it before each tool.
+// The gateway puts it before each tool and prompt.
 const SERVER = 'test';
-const READS = [];
+const READS = ['resources/read', 'resources/subscribe', 'prompts/get', 'completion/complete'];
 
 function freePort() {
   return new Promise((resolve, reject) => {
@@ -67,6 +67,12 @@ function changes(url, era, tools) {
         cycle_detection: { ...policy.cycle_detection, max_repeats: 1000 },
         capabilities: Object.fromEntries(names.map((name) => [name, { decision: 'allow' }])),
         workspace: { default_decision: 'deny', scopes: [], rules: [] },
+      },
+    }),
+    'runtime-controls.yaml': ({ runtime_controls: raw }) => ({
+      runtime_controls: {
+        ...raw,
+        capability_sessions: { ...raw.capability_sessions, sampling: 'client', roots: 'client' },
       },
     }),
     'runtime.yaml': ({ runtime }) => ({

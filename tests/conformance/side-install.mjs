@@ -47,7 +47,7 @@ function nodeBinary() {
 }
 
 /**
- * The SDK's server as its file says, and one whose tools have lost the `test_` that our gateway puts before them, because
+ * The SDK's server as its file says, and one whose tools and prompts have lost the `test_` that our gateway puts before them, because
  * it is the name of the server there. Nothing else differs, so what fails behind us and not beside us is ours.
  */
 async function writeServers() {
@@ -63,9 +63,9 @@ async function writeServers() {
   return { direct, behind };
 }
 
-/** Each tool registered under `test_…` loses that prefix. */
+/** Each tool and prompt registered under `test_…` loses that prefix. */
 export function withoutPrefix(text) {
-  return text.replaceAll(/(registerTool\(\s*')test_/g, '$1');
+  return text.replaceAll(/(register(?:Tool|Prompt)\(\s*')test_/g, '$1');
 }
 
 /** Installs once; `say` hears of it. */

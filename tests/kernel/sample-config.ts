@@ -147,6 +147,7 @@ export function sampleConfig(
           maxPerCall: 8,
         },
         roots: 'refuse',
+        sampling: 'refuse',
       },
     },
   };

@@ -2,7 +2,7 @@
 // record in the order in which it came, and before it is passed on or answered.
 //
 // R1  A question is on record before anybody is shown it, and its answer before the server gets it.
-// R2  What the server is given fits the form it asked for; anything else is a cancel.
+// R2  What the server is given fits what it asked for; anything else is a cancel, or a refusal where there is no cancel.
 // R3  While a question is open the call's deadline stands still; the question's own time does not.
 // R4  All questions of a call together stay open for no longer than a run may wait; then its session ends with it.
 import type { Deadline } from '../../base/abort.ts';
@@ -25,9 +25,10 @@ import type { SchemaCache } from '../../kernel/policy/arg-schema.ts';
 import type { InputEnd, OpenInput } from '../sessions/capability-session.ts';
 import type { Ledger, SessionKey } from '../sessions/ledger.ts';
 import { servedRun } from '../sessions/live.ts';
+import { RuntimeError } from '../../base/errors.ts';
 import type { CallEars } from './calls-in-flight.ts';
-import { parseQuestion, replyFault } from './question.ts';
-import type { AskedInput } from './question.ts';
+import { parseNeed, replyFault, resultFor } from './question.ts';
+import type { AskedInput, Need } from './question.ts';
 
 export interface RelayParts {
   ledger: Ledger;
@@ -66,11 +67,6 @@ function endOf(reply: Reply): InputEnd {
   return reply.why ?? 'canceled';
 }
 
-/** As the protocol has it; what else we know of a reply is not the server's to hear. */
-function wireReply({ action, ...rest }: Reply): Record<string, unknown> {
-  return 'content' in rest ? { action, content: rest.content } : { action };
-}
-
 export class CallRelay implements CallEars {
   readonly #parts: RelayParts;
   readonly #call: RelayedCall;
@@ -80,6 +76,7 @@ export class CallRelay implements CallEars {
   #writing: Promise<void> = Promise.resolve();
   #asked = 0;
   #waitedMs = 0;
+  #answeredAt = 0;
   #logged = 0;
 
   constructor(parts: RelayParts, call: RelayedCall) {
@@ -106,19 +103,30 @@ export class CallRelay implements CallEars {
     this.#call.io.log?.(line);
   }
 
-  /** Never rejects but for a store that cannot record. */
-  async ask(params: unknown): Promise<Record<string, unknown>> {
-    const { controls } = this.#parts;
-    const parsed = parseQuestion(params, controls.input);
-    const isTooMuch = parsed.ok && (++this.#asked > controls.input.maxPerCall || this.waitedOut());
-    if (!parsed.ok || isTooMuch) {
-      await this.#refused(parsed.ok ? 'it asked more often, or for longer, than it may' : parsed.why);
-      return { action: 'cancel' };
-    }
+  /**
+   * The results for the server's requests, in order; `needs` are `Need`s. All of them are shown together. Rejects where a
+   * refusal is the only answer, and for a store that cannot record.
+   */
+  async ask(needs: unknown): Promise<Record<string, unknown>[]> {
     const goOn = this.#call.deadline.hold();
+    const began = this.#parts.clock.now();
     try {
-      return wireReply(await this.#askRecorded(parsed.input));
+      const asked: { need: Need; open: OpenInput | undefined; input: AskedInput | undefined }[] = [];
+      for (const need of needs as readonly Need[]) {
+        const input = await this.#judged(need);
+        asked.push({ need, input, open: input === undefined ? undefined : await this.#opened(input) });
+      }
+      return await Promise.all(
+        asked.map(async ({ need, input, open }) => {
+          const reply: Reply =
+            input === undefined || open === undefined
+              ? { action: 'cancel' }
+              : await this.#askRecorded(open, input);
+          return this.#result(need, input, reply);
+        }),
+      );
     } finally {
+      this.#waitedMs += Math.max(0, this.#answeredAt - began);
       goOn();
     }
   }
@@ -128,6 +136,26 @@ export class CallRelay implements CallEars {
     return this.#waitedMs >= this.#parts.maxWaitMs;
   }
 
+  /** Undefined, with a record of it, for what is not asked. */
+  async #judged(need: Need): Promise<AskedInput | undefined> {
+    const { input: bounds } = this.#parts.controls;
+    const parsed = parseNeed(need, bounds);
+    const isTooMuch = parsed.ok && (++this.#asked > bounds.maxPerCall || this.waitedOut());
+    if (parsed.ok && !isTooMuch) return parsed.input;
+    await this.#refused(
+      need.method,
+      parsed.ok ? 'it asked more often, or for longer, than it may' : parsed.why,
+    );
+    return undefined;
+  }
+
+  #result({ method }: Need, input: AskedInput | undefined, reply: Reply): Record<string, unknown> {
+    const result = input === undefined ? undefined : resultFor(input, reply);
+    if (result !== undefined) return result;
+    if (method === 'elicitation/create') return { action: 'cancel' };
+    throw new RuntimeError('POLICY_DENIED', `${method} has no answer: nobody gave one`);
+  }
+
   /** Withdraws what is open, and waits until everything is on record. */
   async end(): Promise<void> {
     if (this.#asked > 0) this.#over.abort(); // an abort costs more than the rest of a call's end
@@ -135,33 +163,38 @@ export class CallRelay implements CallEars {
     await this.#writing;
   }
 
-  async #refused(why: string): Promise<void> {
-    const method = 'elicitation/create';
+  async #refused(method: string, why: string): Promise<void> {
     const facts = { method, why, call_id: this.#call.execution.callId };
     await this.#parts.ledger.note(this.#call.key, 'capability_request_refused', facts);
   }
 
-  /** R1. */
-  async #askRecorded(input: AskedInput): Promise<Reply> {
-    const { ledger, clock, redactor, controls } = this.#parts;
+  /** R1. Undefined when the session takes no question any more. */
+  async #opened(input: AskedInput): Promise<OpenInput | undefined> {
+    const { ledger, redactor } = this.#parts;
     const { execution, key } = this.#call;
     this.#flush();
     await this.#writing;
     const open = this.#opening(input);
-    const shown = input.mode === 'form' ? { schema: input.schema } : { url: withoutQuery(input.url) };
-    const evidence = redactor.object({ message: input.message, ...shown, call_id: execution.callId }).value;
+    const { message } = input;
+    const evidence = redactor.object({ message, ...shownOf(input), call_id: execution.callId }).value;
     const run = servedRun(execution.context);
     const asked = await ledger.move(
       key,
       { type: 'capability_input_requested', input: open, run, at: open.askedAt },
       { evidence: { ...evidence, run_id: run.runId }, sealed: { ...input } as unknown as JsonValue },
     );
-    if (!asked.ok) return { action: 'cancel', why: 'not_shown' };
+    return asked.ok ? open : undefined;
+  }
+
+  /** R1. */
+  async #askRecorded(open: OpenInput, input: AskedInput): Promise<Reply> {
+    const { ledger, clock, redactor, controls } = this.#parts;
+    const { execution, key } = this.#call;
     const { reply, how } = await this.#checkedReply(this.#question(open, input), input);
     const content =
       reply.action === 'accept' && reply.content !== undefined ? { content: reply.content } : {};
     const at = how === 'timed_out' ? Math.max(open.openUntil, clock.now()) : clock.now();
-    this.#waitedMs += at - open.askedAt;
+    this.#answeredAt = Math.max(this.#answeredAt, at);
     await ledger.move(
       key,
       {
@@ -267,6 +300,20 @@ export class CallRelay implements CallEars {
       .then(() => ledger.note(key, 'capability_progress_reported', of))
       // What could not be recorded is said by the store itself; the call's own end still has to be.
       .catch(() => undefined);
+  }
+}
+
+/** What evidence says of a question beside its message. */
+function shownOf(input: AskedInput): JsonObject {
+  switch (input.mode) {
+    case 'form':
+      return { schema: input.schema };
+    case 'url':
+      return { url: withoutQuery(input.url) };
+    case 'sampling':
+      return { params: input.params };
+    case 'roots':
+      return {};
   }
 }
 

@@ -57,7 +57,7 @@ export interface OpenInput {
   inputId: string;
   callId: string;
   runId: string;
-  mode: 'form' | 'url';
+  mode: 'form' | 'url' | 'sampling' | 'roots';
   askedAt: EpochMs;
   openUntil: EpochMs;
 }

@@ -44,9 +44,15 @@ const capabilitySessions = closed({
     max_per_call: whole(1, 100).default(8),
   }).prefault({}),
   roots: z
-    .enum(['refuse', 'sandbox'])
+    .enum(['refuse', 'sandbox', 'client'])
     .default('refuse')
-    .describe('What a server that asks for roots is told.'),
+    .describe('What a server that asks for roots is told. client: what the client of the call tells us.'),
+  sampling: z
+    .enum(['refuse', 'client'])
+    .default('refuse')
+    .describe(
+      'client: a server may put questions to the model of the client, which pays for it and sees them.',
+    ),
 });
 
 const schema = closed({
@@ -108,6 +114,7 @@ function buildSessions(raw: z.output<typeof capabilitySessions>): CapabilitySess
       maxPerCall: elicitation.max_per_call,
     },
     roots: raw.roots,
+    sampling: raw.sampling,
   };
 }
 

@@ -101,16 +101,18 @@ async function runOnce(
 function heldWhileAsking(io: CallIo, deadline: Deadline, at: { clock: Clock; until: number }): CallIo {
   const { ask } = io;
   if (ask === undefined) return { ...io, signal: deadline.signal };
+  // Questions may be open together; time counts once.
+  let [open, since] = [0, 0];
   return {
     ...io,
     signal: deadline.signal,
     ask: async (question, withdrawn) => {
-      const since = at.clock.monotonic();
+      if (open++ === 0) since = at.clock.monotonic();
       const goOn = deadline.hold();
       try {
         return await ask(question, withdrawn);
       } finally {
-        at.until += at.clock.monotonic() - since;
+        if (--open === 0) at.until += at.clock.monotonic() - since;
         goOn();
       }
     },

@@ -12,16 +12,27 @@ export interface Progress {
   message?: string;
 }
 
-/** What a server asks of the person behind a call, in the middle of it; untrusted, but within our bounds. */
+/**
+ * What a server asks for in the middle of a call, of the person behind it or of the client: its model, its roots.
+ * Untrusted, but within our bounds.
+ */
 export type Question = {
   id: string;
+  /** The server's own name for it, where it has one. */
+  key?: string;
   capabilitySessionId: string;
   server: string;
   message: string;
   openUntil: EpochMs;
-} & ({ mode: 'form'; schema: JsonObject } | { mode: 'url'; url: string; elicitationId: string });
+} & (
+  | { mode: 'form'; schema: JsonObject }
+  | { mode: 'url'; url: string; elicitationId: string }
+  | { mode: 'sampling'; params: JsonObject }
+  | { mode: 'roots' }
+);
 
 export type Reply =
+  /** Of a form its fields; of the client's model or roots its result. */
   | { action: 'accept'; content?: JsonObject }
   | { action: 'decline' }
   /** not_shown: nobody was asked. */

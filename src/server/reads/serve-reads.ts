@@ -14,6 +14,7 @@ import { ResourceNotFoundError } from '@modelcontextprotocol/server';
 import { showCut } from '../../base/text.ts';
 import { readArgs } from '../../kernel/catalog/reads.ts';
 import type { ReadMethod } from '../../kernel/catalog/reads.ts';
+import { answerable } from '../ask.ts';
 import type { Connection } from '../connection.ts';
 import { invalidParams, readFailure } from '../errors.ts';
 import { page } from '../pages.ts';
@@ -61,6 +62,7 @@ async function governedRead(
         open.round,
       ),
     );
+    open.assertLent();
     return outcome.kind === 'ask' ? outcome.result : readResult(outcome.answer, outcome.note, uri);
   } catch (thrown) {
     throw readFailure(thrown, uri ?? tool, log);
@@ -156,7 +158,7 @@ function serveCompletion(server: McpServer, connection: Connection, requested: R
     // The protocol has no way to ask in the middle of a completion: one that has to be asked about is refused.
     const quiet = {
       ...requested(ctx),
-      client: { elicitsForms: false, elicitsUrls: false, takesTasks: false },
+      client: { ...answerable({}), takesTasks: false },
     };
     return (await governedRead(connection, quiet, read)) as CompleteResult;
   });

@@ -38,7 +38,7 @@ const output = closed(
       {
         input_id: TEXT,
         server: TEXT,
-        mode: oneOf('form', 'url'),
+        mode: oneOf('form', 'url', 'sampling', 'roots'),
         message: TEXT,
         requested_schema: OPEN,
         url: TEXT,
