@@ -355,6 +355,15 @@ async function closeAll(parts: Parts, background: LastingWork): Promise<void> {
   if (options.store === undefined) await store.close();
 }
 
+async function rebuildSnapshot(
+  { pack, copyFiles }: Parts,
+  caller: Caller,
+  id: string,
+): Promise<{ file: string }> {
+  await pack.managed.rebuildSnapshot(caller, id);
+  return { file: copyFiles.pathOf(id) };
+}
+
 /** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
 export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
   const parts = await joinRooms(options);
@@ -379,10 +388,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     startWorker: () => background.startWorker(),
     managed: pack.managed,
     workflows: () => pack.workflows(),
-    async rebuildSnapshot(caller, sessionId) {
-      await pack.managed.rebuildSnapshot(caller, sessionId);
-      return { file: parts.copyFiles.pathOf(sessionId) };
-    },
+    rebuildSnapshot: (caller, id) => rebuildSnapshot(parts, caller, id),
     explainPolicy: (caller, call) => explainPolicy(parts, caller, call),
     exposedTools: (caller) => exposedTools(parts, caller),
     reads: createGovernedReads(parts),
