@@ -27,6 +27,8 @@ export interface Lease {
   readonly poolKey: string;
   /** Must be called when the call is over. */
   end(): void;
+  /** Whether nobody else uses the connection now. */
+  isOnly(): boolean;
   /** Whether nobody else uses the connection, once it was ended. */
   isLast(): boolean;
 }
@@ -123,6 +125,7 @@ class Pool implements Downstreams {
       connection: pooled.connection,
       who,
       poolKey: pooled.poolKey,
+      isOnly: () => pooled.users === 1,
       isLast: () => pooled.users === 0,
       end: () => {
         if (isOver) return;

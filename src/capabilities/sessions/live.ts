@@ -49,6 +49,7 @@ export const LOST_SESSION = 'lost_session';
 
 function causeOf(session: Session): LossCause {
   if (session.closedBecause() === 'idle') return 'idle_limit';
+  if (session.closedBecause() === 'replaced') return 'resume_policy';
   return session.loss() ?? 'connection_lost';
 }
 
@@ -204,7 +205,8 @@ export class LiveSessions {
       await ledger.move(key, { type: 'capability_session_completed', reason: 'closed in good order', at });
       return;
     }
-    const then = controls.onExpiry === 'cancel' ? 'cancel' : 'reinitialize';
+    const isCanceled = controls.onExpiry === 'cancel' && why !== 'replaced';
+    const then = isCanceled ? 'cancel' : 'reinitialize';
     const event: CapabilityEvent = { type: 'capability_session_lost', cause: causeOf(session), then, at };
     await ledger.move(key, event, { evidence: { signal_owner: controls.expirySignalOwner } });
   }
