@@ -64,15 +64,15 @@ test.each([
 });
 
 test.each([
-  [true, 2, 1],
-  [false, 0, 0],
-])('allow_progress_events %s', async (progress, heard, recorded) => {
+  [true, 2],
+  [false, 0],
+])('allow_progress_events %s', async (progress, heard) => {
   await withControls({ progress }, async (bench) => {
     const steps: Progress[] = [];
     await bench.call('relay:progress', { steps: 2 }, { progress: (step) => steps.push(step) });
     expect(steps).toHaveLength(heard);
     const notes = (await records(bench)).filter((one) => one.startsWith('capability_progress_reported'));
-    expect(notes).toHaveLength(recorded);
+    expect(notes.length > 0).toBe(progress);
   });
 });
 

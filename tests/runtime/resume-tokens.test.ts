@@ -106,7 +106,7 @@ test('its time is over', async () => {
   const [row] = await rig.sessions();
   const key = row?.subject as unknown as { tenant: string; id: string };
   const call = (await rig.runtime.store.row('request', CALLER.tenant, handle.tool_call_id))!;
-  const mark = { runId: String(call.body.run_id), callId: handle.tool_call_id };
+  const mark = { runId: call.body.run_id as string, callId: handle.tool_call_id };
   const late = await ledgerOf(rig).offer(key, { ...mark, until: systemClock.now() });
   expect(await shown(rig, { ...handle, resume_token: late ?? '' })).toMatchObject(NO_SUCH);
   const timely = await ledgerOf(rig).offer(key, { ...mark, until: systemClock.now() + 60_000 });

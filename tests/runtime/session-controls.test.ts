@@ -10,6 +10,15 @@ import { agree, call, pinRig } from './pins-rig.ts';
 import { controlled, relayRig, textOf } from './relay-rig.ts';
 import { APPROVE, CALLER, IO, open, PERSON, place, configFor, ticket } from './rig.ts';
 
+/** What another part of the process still has to write. */
+async function seen(look: () => Promise<boolean>): Promise<void> {
+  for (let round = 0; round < 1000; round++) {
+    if (await look()) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error('it was never seen');
+}
+
 async function records(runtime: RuntimeHandle): Promise<{ type: string; facts: JsonObject }[]> {
   const { store } = runtime;
   const { tenant } = CALLER;
@@ -68,7 +77,7 @@ test('capability_session_owner and expiry_signal_owner are who is named', async 
 test('idle_seconds: an unused connection is ended, and the next call says which it continues', async () => {
   const rig = await relayRig({ idleSeconds: 0.05 });
   const first = await rig.run(await rig.ask('relay:echo', { text: 'a' }));
-  for (;;) if ((await rig.sessions())[0]?.status === 'reinitialize_required') break;
+  await seen(async () => (await rig.sessions())[0]?.status === 'reinitialize_required');
   const second = await rig.run(await rig.ask('relay:echo', { text: 'b' }));
   const { state } = await rig.runtime.inspect(
     CALLER,
@@ -120,9 +129,8 @@ test("an old server's requests for a model and for roots are refused, each on re
     (await records(runtime))
       .filter(({ type }) => type === 'capability_request_refused')
       .map(({ facts }) => ({ method: facts.method ?? '', why: facts.why ?? '' }));
-  let found: JsonObject[] = [];
-  while (found.length < 2) found = await refused();
-  expect(found).toEqual([
+  await seen(async () => (await refused()).length === 2);
+  expect(await refused()).toEqual([
     { method: 'roots/list', why: 'no roots are told here' },
     { method: 'sampling/createMessage', why: 'no model is lent to servers' },
   ]);
