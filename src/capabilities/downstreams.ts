@@ -10,6 +10,7 @@ import type { DownstreamServer } from '../config/types.ts';
 import type { Era } from './client.ts';
 import { createConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
+import type { ConnectionState } from './state.ts';
 import { serverIdentity } from './pin-file.ts';
 import type { PathTokens, ServerIdentity } from './pin-file.ts';
 import type { CloseReason, SessionDeps } from './session.ts';
@@ -29,8 +30,16 @@ export interface Lease {
   end(): void;
   /** Ends the connection once nobody uses it any longer. */
   retire(why: CloseReason): void;
+  /** Whether nobody else uses the connection now. */
+  isOnly(): boolean;
   /** Whether nobody else uses the connection, once it was ended. */
   isLast(): boolean;
+}
+
+export interface ServerStanding {
+  state: 'not started here' | ConnectionState['state'];
+  /** Why the last start or connection failed, where none has come up since. */
+  failure?: string;
 }
 
 export interface Downstreams {
@@ -38,6 +47,8 @@ export interface Downstreams {
   connection(server: string): Connection | undefined;
   /** Undefined for an unknown server. Throws TOO_BUSY when every connection that is open is in use (Q2). */
   lease(server: string, who: PoolIdentity): Lease | undefined;
+  /** How the server stands in this process: one that serves anybody serves. Starts nothing. */
+  standing(server: string): ServerStanding;
   poolKey(server: string, who: PoolIdentity): string | undefined;
   all(): readonly Connection[];
   /** Ends every connection and waits until all are gone. */
@@ -109,6 +120,17 @@ class Pool implements Downstreams {
     return known?.connection ?? this.#of(server, NOBODY)?.connection;
   }
 
+  standing(server: string): ServerStanding {
+    const states = [...this.#pooled.values()]
+      .filter(({ connection }) => connection.server.name === server)
+      .map(({ connection }) => connection.state());
+    const up = states.find(({ state }) => state === 'ready' || state === 'starting');
+    if (up !== undefined) return { state: up.state };
+    const failed = states.find((one) => one.state === 'failed');
+    if (failed !== undefined) return { state: failed.state, failure: failed.reason };
+    return { state: states[0]?.state ?? 'not started here' };
+  }
+
   poolKey(server: string, { tenant, principal }: PoolIdentity): string | undefined {
     const identity = this.#identities.get(server);
     if (identity === undefined) return undefined;
@@ -127,6 +149,7 @@ class Pool implements Downstreams {
       connection: pooled.connection,
       who,
       poolKey: pooled.poolKey,
+      isOnly: () => pooled.users === 1,
       isLast: () => pooled.users === 0,
       retire: (why) => {
         pooled.retires = why;

@@ -35,6 +35,7 @@ import type { SessionKey } from './sessions/ledger.ts';
 import { servedRun } from './sessions/live.ts';
 import type { LiveSessions, Use } from './sessions/live.ts';
 import { NOT_SENT } from './transport.ts';
+import { untilAborted } from './until-aborted.ts';
 
 export interface DownstreamExecutorOptions {
   downstreams: Downstreams;
@@ -313,10 +314,19 @@ async function callTool(
   }
 }
 
+/** By `resume_policy`; the others that use the connection keep it. */
+async function reinitialize(lease: Lease, signal: AbortSignal, { sessions }: ExecutorParts): Promise<void> {
+  const { resumePolicy } = sessions.parts.controls;
+  if (resumePolicy === 'always_reinitialize' && lease.isOnly()) {
+    await untilAborted(lease.connection.release('replaced'), signal);
+  }
+}
+
 async function throughLease(execution: Execution, lease: Lease, around: Around): Promise<ExecutionResult> {
   const { io, deadline, parts } = around;
   let opened: Opened | Failure;
   try {
+    if (execution.resumes === true) await reinitialize(lease, deadline.signal, parts);
     opened = await openSession(execution, lease, deadline.signal, parts);
   } catch (thrown) {
     const ended = ownEnd(deadline, io);

@@ -282,8 +282,6 @@ export interface MemoryConfig {
 
 /** runtime-controls.yaml; the keys whose effect this version has. */
 export interface RuntimeControls {
-  contractVersion: string;
-  pauseAllowed: boolean;
   resumeAllowed: boolean;
   backgroundModeAllowed: boolean;
   maxWaitSeconds: number;

@@ -6,14 +6,39 @@ import type { Capability, RuntimeConfig } from '../config/types.ts';
 import { suggestRoles } from '../kernel/catalog/roles.ts';
 import type { ToolDefinition, ToolDirectory } from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
+import type { PinState } from '../kernel/policy/decision.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { InspectionView } from './inspect.ts';
 import type { Listing } from './lists.ts';
 import { checkedLimit, notFound } from './visible.ts';
 import type { PageQuery } from './visible.ts';
 
-function view(config: RuntimeConfig, directory: ToolDirectory, capability: Capability): JsonObject {
-  const pin = directory.definition(capability.id)?.pin ?? { state: 'unpinned' as const };
+export interface Listed {
+  config: RuntimeConfig;
+  directory: ToolDirectory;
+  /** Absent where this process starts no servers. */
+  standing?: Standing;
+}
+
+/** How a server stands in this process; `failure`: why it cannot be used. */
+export type Standing = (server: string) => { state: string; failure?: string };
+
+/** Undefined where a call would reach the tool, as far as is known without starting anything. */
+function unavailable(
+  capability: Capability,
+  pin: PinState,
+  standing: Standing | undefined,
+): string | undefined {
+  const { server } = capability;
+  if (pin.state === 'quarantined') return `it is quarantined: ${pin.reason}`;
+  if (pin.state === 'unpinned') return 'nobody has agreed to its definition yet';
+  const failure = server === undefined ? undefined : standing?.(server).failure;
+  return failure === undefined ? undefined : `the server ${server ?? ''} is down: ${failure}`;
+}
+
+function view({ config, directory, standing }: Listed, capability: Capability): JsonObject {
+  const pin: PinState = directory.definition(capability.id)?.pin ?? { state: 'unpinned' };
+  const why = unavailable(capability, pin, standing);
   return {
     name: capability.name,
     id: capability.id,
@@ -32,6 +57,8 @@ function view(config: RuntimeConfig, directory: ToolDirectory, capability: Capab
     timeout_seconds: capability.timeoutSeconds,
     expose: capability.expose,
     in_inventory: config.agent.approvedCapabilities.includes(capability.id),
+    available: why === undefined,
+    ...(why === undefined ? {} : { unavailable_because: why }),
     pin: pin.state,
     ...('digest' in pin ? { pin_digest: pin.digest } : {}),
     ...('reason' in pin ? { pin_reason: pin.reason } : {}),
@@ -39,14 +66,14 @@ function view(config: RuntimeConfig, directory: ToolDirectory, capability: Capab
 }
 
 /** All configured capabilities by id. */
-function capabilityViews(config: RuntimeConfig, directory: ToolDirectory): JsonObject[] {
-  return Object.values(config.capabilities)
+function capabilityViews(parts: Listed): JsonObject[] {
+  return Object.values(parts.config.capabilities)
     .sort((a, b) => (a.id < b.id ? -1 : 1))
-    .map((capability) => view(config, directory, capability));
+    .map((capability) => view(parts, capability));
 }
 
 /** A page of the catalog by id; `status` is the state of the pin. Throws INVALID_INPUT. */
-export function capabilityPage(config: RuntimeConfig, directory: ToolDirectory, query: PageQuery): Listing {
+export function capabilityPage(parts: Listed, query: PageQuery): Listing {
   const { filter = {}, cursor } = query;
   const limit = checkedLimit(query.limit);
   if (filter.session_id !== undefined) {
@@ -54,7 +81,7 @@ export function capabilityPage(config: RuntimeConfig, directory: ToolDirectory, 
       field: '/filter/session_id',
     });
   }
-  const kept = capabilityViews(config, directory)
+  const kept = capabilityViews(parts)
     .filter((one) => filter.status === undefined || one.pin === filter.status)
     .filter((one) => filter.tool === undefined || one.id === filter.tool || one.name === filter.tool)
     .filter((one) => cursor === undefined || (one.id as string) > cursor);
@@ -63,12 +90,8 @@ export function capabilityPage(config: RuntimeConfig, directory: ToolDirectory, 
   return { items, ...(kept.length > limit && typeof last === 'string' ? { next_cursor: last } : {}) };
 }
 
-export interface CatalogParts {
-  config: RuntimeConfig;
-  directory: ToolDirectory;
+export interface CatalogParts extends Listed {
   gate: Gate;
-  /** How the server is in this process; absent where none is started. */
-  serverState?: (server: string) => string | undefined;
 }
 
 /** The roles of arguments; where the catalog gives none, what their names and formats suggest. */
@@ -140,16 +163,17 @@ function policyView({ config, directory, gate }: CatalogParts, caller: Caller, i
   };
 }
 
-function serverView({ config, serverState }: CatalogParts, server: string | undefined): JsonObject | null {
+function serverView({ config, standing }: CatalogParts, server: string | undefined): JsonObject | null {
   const known = server === undefined ? undefined : config.servers[server];
   if (server === undefined || known === undefined) return null;
-  return { name: server, transport: known.transport, state: serverState?.(server) ?? 'not started here' };
+  const { state = 'not started here', failure } = standing?.(server) ?? {};
+  return { name: server, transport: known.transport, state, ...(failure === undefined ? {} : { failure }) };
 }
 
-function catalogView({ config, directory }: CatalogParts, found: Found): JsonObject {
+function catalogView(parts: CatalogParts, found: Found): JsonObject {
   const { capability, definition, id } = found;
   if (capability === undefined) return { id, in_catalog: false, pin: definition?.pin.state ?? 'unpinned' };
-  return { ...view(config, directory, capability), in_catalog: true, scopes: capability.scopes };
+  return { ...view(parts, capability), in_catalog: true, scopes: capability.scopes };
 }
 
 interface Found {

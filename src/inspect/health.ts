@@ -25,6 +25,8 @@ export interface HealthDeps {
   /** Whether the process that holds a call still gives signs of life. */
   isAlive: (instance: string) => Promise<boolean>;
   drift: () => Promise<'same' | 'changed' | 'unreadable'>;
+  /** Why a server cannot be used, as this process found; absent where it starts none. */
+  failureOf?: (server: string) => string | undefined;
 }
 
 function ok(check: string, detail: string): Check {
@@ -144,6 +146,23 @@ async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
   ];
 }
 
+/** One that is down takes no other with it; it is tried again by itself. */
+async function servers({ config, failureOf }: HealthDeps): Promise<Check[]> {
+  if (failureOf === undefined) return [];
+  return Object.keys(config.servers).flatMap((name): Check[] => {
+    const failure = failureOf(name);
+    if (failure === undefined) return [];
+    return [
+      {
+        check: 'servers',
+        status: 'warn',
+        detail: `${name} is down: ${failure}`,
+        action: `Repair what the reason names. Its next call starts it again; \`agent-runtime capabilities show TOOL\` says how it stands.`,
+      },
+    ];
+  });
+}
+
 /** The calls in progress whose process is gone: nobody will ever finish them. */
 async function orphans({ store, isAlive }: HealthDeps, caller: Caller): Promise<StoredRow[]> {
   const rows = await rowsWith(store, { kind: 'request', ...ownRows(caller), status: 'in_progress' });
@@ -226,6 +245,7 @@ export async function health(
     ['approvals', () => approvals(deps, caller)],
     ['effects', () => effects(deps, caller)],
     ['tools', () => pins(deps)],
+    ['servers', () => servers(deps)],
     ['models', () => credentials(deps)],
   ];
   const checks: Check[] = [];

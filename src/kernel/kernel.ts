@@ -190,6 +190,7 @@ async function runAdmitted(deps: KernelDeps, admitted: Admitted, io: CallIo): Pr
       ...(admitted.reserved.key === undefined ? {} : { idempotencyKey: admitted.reserved.key.id }),
       ...(pin.state === 'pinned' ? { pinDigest: pin.digest } : {}),
       ...(admitted.held === undefined ? {} : { reinitializes: true }),
+      ...(admitted.held !== undefined || call.request.resumed === true ? { resumes: true } : {}),
     },
     io,
     { retry: deps.config.policy.retry, clock: deps.clock },

@@ -319,12 +319,13 @@ function inspectionOf(parts: Parts): { healthDeps: HealthDeps; catalog: CatalogP
     hasEnv: (name: string) => (options.env[name] ?? '') !== '',
     isAlive: (instance: string) => parts.instance.isAlive(instance),
     drift: () => configDrift(config),
+    failureOf: (server: string) => parts.downstreams.standing(server).failure,
   };
   const catalog: CatalogParts = {
     config,
     directory: pinning.directory,
     gate,
-    serverState: (server) => parts.downstreams.connection(server)?.state().state,
+    standing: (server) => parts.downstreams.standing(server),
   };
   return { healthDeps, catalog };
 }
@@ -407,7 +408,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     listCapabilitySessions: (caller, query) => list('capability_session', caller, query),
     async listCapabilities(_caller, query) {
       await pinning.refresh();
-      return capabilityPage(config, pinning.directory, query);
+      return capabilityPage(catalog, query);
     },
     async inspect(caller, kind, id) {
       return withWork(background.work, caller, await inspectOne(parts, catalog, caller, { kind, id }));

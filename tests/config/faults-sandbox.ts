@@ -7,8 +7,8 @@ export const SANDBOX_FAULTS: Fault[] = [
     'a sandbox profile with a network that nothing could filter',
     'runtime-controls.yaml',
     [
-      '  pause_allowed: true',
-      '  sandbox_profile: { permissions: { network: allowlist } }\n  pause_allowed: true',
+      '  background_mode_allowed: true',
+      '  sandbox_profile: { permissions: { network: allowlist } }\n  background_mode_allowed: true',
     ],
     ['allowlist', '/runtime_controls/sandbox_profile/permissions/network', 'must be "denied" or "full"'],
   ),
@@ -16,8 +16,8 @@ export const SANDBOX_FAULTS: Fault[] = [
     'a snapshot of a home that is not kept',
     'runtime-controls.yaml',
     [
-      '  pause_allowed: true',
-      '  sandbox_profile: { state: { snapshot: required_on_completion } }\n  pause_allowed: true',
+      '  background_mode_allowed: true',
+      '  sandbox_profile: { state: { snapshot: required_on_completion } }\n  background_mode_allowed: true',
     ],
     [
       'required_on_completion',

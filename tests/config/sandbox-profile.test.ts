@@ -4,7 +4,10 @@ import { verifies } from '../e2e/verifies.ts';
 import { load, refusal } from './fixture.ts';
 
 const forAll = (profile: string) => (text: string) =>
-  text.replace('  pause_allowed: true', `  sandbox_profile: ${profile}\n  pause_allowed: true`);
+  text.replace(
+    '  background_mode_allowed: true',
+    `  sandbox_profile: ${profile}\n  background_mode_allowed: true`,
+  );
 /** servers.yaml without the profiles that the example gives its servers. */
 const bare = (text: string): string => text.replaceAll(/^ {4}sandbox_profile:\n(?: {6}.*\n)+/gm, '');
 const forDesk = (profile: string) => (text: string) =>

@@ -109,8 +109,6 @@ export function workerConfig(root) {
       useWithinSeconds: 86_400,
     },
     controls: {
-      contractVersion: 'capability-contract-v5',
-      pauseAllowed: true,
       resumeAllowed: true,
       backgroundModeAllowed: true,
       maxWaitSeconds: 86_400,

@@ -120,8 +120,6 @@ export function sampleConfig(
       useWithinSeconds: 300,
     },
     controls: {
-      contractVersion: 'capability-contract-v5',
-      pauseAllowed: true,
       resumeAllowed: true,
       backgroundModeAllowed: true,
       maxWaitSeconds: 1800,

@@ -148,7 +148,8 @@ verifies(
     expect(expired.status).toBe('expired');
     const resume_token = expired.resume_token ?? '';
 
-    const elsewhere = await rig.ask('relay:echo', { text: 'x' });
+    rig.model.next(says('hello'));
+    const elsewhere = await rig.runtime.startSession(CALLER, { execute_turn_input: { messages } }, IO);
     const resume = (id: string, token: string, caller = CALLER): Promise<unknown> =>
       refusalOf(rig.runtime.resumeSession(caller, { session_id: id, resume_token: token }, IO));
     const unknown = `cap_${'0'.repeat(26)}.${'A'.repeat(43)}`;

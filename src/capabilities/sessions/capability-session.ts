@@ -23,7 +23,14 @@ export const STATUSES: readonly CapabilityStatus[] = [
 
 /** Why a connection is no longer there. */
 export type LossCause =
-  'http_404' | 'http_400_stale' | 'child_ended' | 'connection_lost' | 'idle_limit' | 'max_wait' | 'host_gone';
+  | 'http_404'
+  | 'http_400_stale'
+  | 'child_ended'
+  | 'connection_lost'
+  | 'idle_limit'
+  | 'max_wait'
+  | 'host_gone'
+  | 'resume_policy';
 
 /** The run that the session serves; the latest one. */
 export interface ServedRun {

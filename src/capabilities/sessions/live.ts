@@ -51,6 +51,7 @@ function causeOf(session: Session): LossCause {
   const why = session.closedBecause();
   if (why === 'idle') return 'idle_limit';
   if (why === 'max_wait') return 'max_wait';
+  if (why === 'replaced') return 'resume_policy';
   return session.loss() ?? 'connection_lost';
 }
 
@@ -206,7 +207,8 @@ export class LiveSessions {
       await ledger.move(key, { type: 'capability_session_completed', reason: 'closed in good order', at });
       return;
     }
-    const then = controls.onExpiry === 'cancel' ? 'cancel' : 'reinitialize';
+    const isCanceled = controls.onExpiry === 'cancel' && why !== 'replaced';
+    const then = isCanceled ? 'cancel' : 'reinitialize';
     const event: CapabilityEvent = { type: 'capability_session_lost', cause: causeOf(session), then, at };
     await ledger.move(key, event, { evidence: { signal_owner: controls.expirySignalOwner } });
   }

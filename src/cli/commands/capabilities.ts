@@ -14,12 +14,21 @@ import { readDirectory } from '../pins.ts';
 import { cell, facts, listTable } from '../print.ts';
 import { loadAny, loadTrusted } from '../trusted-config.ts';
 
-const COLUMNS = ['id', 'mode', 'risk_tier', 'approval_required', 'in_inventory', 'pin', 'owner'] as const;
+const COLUMNS = [
+  'id',
+  'mode',
+  'risk_tier',
+  'approval_required',
+  'in_inventory',
+  'pin',
+  'owner',
+  'unavailable_because',
+] as const;
 
 export async function listCapabilities(context: Context): Promise<Exit> {
   const config = await loadAny(context);
   const directory = await readDirectory(context, config, {});
-  const { items } = capabilityPage(config, directory, { limit: 200 });
+  const { items } = capabilityPage({ config, directory }, { limit: 200 });
   await context.print.result({ items }, () =>
     listTable(
       COLUMNS.map((name) => name.replaceAll('_', ' ')),

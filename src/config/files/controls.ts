@@ -1,6 +1,6 @@
 // Owns runtime-controls.yaml: what operators may do with a run, and what happens to one that waits too long.
 import { z } from 'zod';
-import { closed, label, plainId, whole } from '../shape.ts';
+import { closed, plainId, refused, whole } from '../shape.ts';
 import type { CapabilitySessionControls, RuntimeControls, SandboxProfile } from '../types.ts';
 import { defineFile } from './file.ts';
 import type { ConfigFile } from './file.ts';
@@ -20,7 +20,10 @@ const capabilitySessions = closed({
   allow_elicitation: z.boolean().default(true).describe('Servers may ask the person behind a call.'),
   resume_policy: z
     .enum(['resume_existing_session_if_valid', 'always_reinitialize'])
-    .default('resume_existing_session_if_valid'),
+    .default('resume_existing_session_if_valid')
+    .describe(
+      'always_reinitialize: a call that goes on after a person or with a token gets a new connection, unless others use the one.',
+    ),
   on_session_expiry: z
     .enum(['reinitialize_or_cancel', 'cancel'])
     .default('reinitialize_or_cancel')
@@ -57,8 +60,10 @@ const capabilitySessions = closed({
 
 const schema = closed({
   runtime_controls: closed({
-    contract_version: label.default('capability-contract-v5').describe('Shown in every inspection.'),
-    pause_allowed: z.boolean().default(true),
+    contract_version: refused('contract_version has no effect: there is one contract, that of this version'),
+    pause_allowed: refused(
+      'pause_allowed has no effect: a run that waits for a person has to pause; approvals say which do',
+    ),
     resume_allowed: z.boolean().default(true),
     background_mode_allowed: z.boolean().default(true),
     max_wait_seconds: whole(1, 31_536_000).default(1800),
@@ -128,8 +133,6 @@ export const controlsFile: ConfigFile<ControlsPart> = defineFile(
   false,
   schema,
   ({ runtime_controls: raw }) => ({
-    contractVersion: raw.contract_version,
-    pauseAllowed: raw.pause_allowed,
     resumeAllowed: raw.resume_allowed,
     backgroundModeAllowed: raw.background_mode_allowed,
     maxWaitSeconds: raw.max_wait_seconds,

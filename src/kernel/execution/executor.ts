@@ -68,6 +68,8 @@ export interface Execution {
   outputBytes: number;
   /** A person has agreed that a lost connection is built anew for this call. */
   reinitializes?: boolean;
+  /** It goes on after it had to wait for a person, or with a resume token. */
+  resumes?: boolean;
 }
 
 export type SideEffect = 'not_executed' | 'applied' | 'side_effect_unknown' | 'partial_side_effect';
