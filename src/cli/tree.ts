@@ -3,6 +3,7 @@
 import type { Option } from 'commander';
 import { collect, count, option } from './leaf.ts';
 import type { Leaf } from './leaf.ts';
+import { EVIDENCE_LEAVES } from './tree-evidence.ts';
 import { INIT_LEAF } from './tree-init.ts';
 import { httpFlags, TOKEN_LEAVES } from './tree-http.ts';
 
@@ -297,6 +298,17 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
           return (context, _options, id = '') => snapshotSession(context, id);
         },
       },
+      {
+        name: 'erase <id>',
+        summary: 'erase everything that was said in a session or workflow, and its readable copy',
+        example: 'sessions erase ses_0123456789 --yes',
+        notes: 'The records stay and verify, and say that they were erased. Without --yes nothing is erased.',
+        options: [option('--reason <text>', 'kept with the erasure'), option('--yes', 'erase it')],
+        load: async () => {
+          const { eraseSession } = await import('./commands/retention.ts');
+          return (context, options, id = '') => eraseSession(context, id, options);
+        },
+      },
     ],
   },
   workflows: {
@@ -383,35 +395,7 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
       },
     ],
   },
-  evidence: {
-    summary: 'prove what happened',
-    leaves: [
-      {
-        name: 'verify',
-        summary: 'check every record of the journal, or of an export, and name the first bad one',
-        example: 'evidence verify --anchor heads.json',
-        notes: 'Without an anchor nobody can see whether the end is missing: completeness is then unknown.',
-        options: [
-          option('--anchor <file>', 'heads saved before (or the manifest of an export)'),
-          option('--save-head <file>', 'save the heads of what verified'),
-          option('--file <export>', 'verify this evidence.jsonl instead of the journal'),
-        ],
-        load: async () => (await import('./commands/evidence.ts')).verifyEvidence,
-      },
-      {
-        name: 'export',
-        summary: 'write the records of a session, with its approvals, and a manifest',
-        example: 'evidence export --session ses_0123456789 --out evidence/',
-        notes: 'A run is exported with its whole session: only whole chains can be checked.',
-        options: [
-          option('--session <id>', 'the session'),
-          option('--run <id>', 'the run; exports its session'),
-          option('--out <dir>', 'a new or empty folder').makeOptionMandatory(),
-        ],
-        load: async () => (await import('./commands/evidence.ts')).exportEvidence,
-      },
-    ],
-  },
+  evidence: { summary: 'prove what happened', leaves: EVIDENCE_LEAVES },
   tokens: { summary: 'the tokens of callers over HTTP', leaves: TOKEN_LEAVES },
 };
 

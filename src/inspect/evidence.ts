@@ -1,6 +1,8 @@
 // Owns reading evidence out of a store: verification of all chains, and the records of one session or run for export.
 import { RuntimeError } from '../base/errors.ts';
 import type { Aggregate, ChainKey, Head, Store, StoredRecord } from '../store/contract.ts';
+import { readSegment } from './segments.ts';
+import type { ClosedSegment } from './segments.ts';
 import { Verifier } from './verify.ts';
 import type { Verdict } from './verify.ts';
 
@@ -14,10 +16,12 @@ export async function* chainRecords(
   store: ChainSource,
   chain: ChainKey,
 ): AsyncGenerator<StoredRecord, void, undefined> {
-  for (let from = 1; ; from += PAGE) {
+  let from = 1;
+  for (;;) {
     const page = await store.read(chain, from, PAGE);
     yield* page;
     if (page.length < PAGE) return;
+    from = (page.at(-1)?.header.seq ?? 0) + 1; // the first ones may have been removed
   }
 }
 
@@ -45,12 +49,32 @@ async function verifyChain(store: ChainSource, head: Head, verifier: Verifier): 
     verifier.unreadable(head.chain, seen + 1, 'unreadable');
     return;
   }
-  if (seen < head.seq) verifier.unreadable(head.chain, seen + 1, 'missing');
+  verifier.ended(head);
 }
 
-/** Judges every chain of a store (V1, V2). */
-export async function verifyStore(store: ChainSource, anchor?: readonly Head[]): Promise<Verdict> {
-  const verifier = new Verifier(anchor);
+/** What the workspace chains vouch for. One that cannot be read to its end vouches for what came before the damage. */
+async function segmentsIn(store: ChainSource, publicKeys: readonly string[]): Promise<ClosedSegment[]> {
+  const found: ClosedSegment[] = [];
+  for await (const head of allChains(store, { aggregate: 'workspace' })) {
+    try {
+      for await (const record of chainRecords(store, head.chain)) {
+        const segment = readSegment(record, publicKeys);
+        if (segment !== undefined) found.push(segment);
+      }
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || error.code !== 'STORE_CORRUPT') throw error;
+    }
+  }
+  return found;
+}
+
+/** Judges every chain of a store (V1, V2, V3). */
+export async function verifyStore(
+  store: ChainSource,
+  anchor?: readonly Head[],
+  publicKeys: readonly string[] = [],
+): Promise<Verdict> {
+  const verifier = new Verifier(anchor, await segmentsIn(store, publicKeys));
   for await (const head of allChains(store, {})) await verifyChain(store, head, verifier);
   return verifier.verdict();
 }

@@ -34,9 +34,10 @@ async function records(
   keep: (one: StoredRecord) => boolean,
 ): Promise<StoredRecord[]> {
   const kept: StoredRecord[] = [];
-  for (let from = 1; kept.length < MAX_LINES; from += PAGE) {
+  for (let from = 1; kept.length < MAX_LINES;) {
     const page = await store.read(chain, from, PAGE);
     kept.push(...page.filter(keep));
+    from = (page.at(-1)?.header.seq ?? 0) + 1;
     if (page.length < PAGE) break;
   }
   return kept.slice(0, MAX_LINES);

@@ -9,6 +9,8 @@
 // S5  Stored bytes are the hashed bytes.
 // S6  A guard that does not hold, a counter past its max, or a row not at its expected version refuses the whole commit
 //     and says which.
+// S7  The beginning of a chain can be removed, in one commit with the record that vouches for it; what is left still has
+//     its seqs and hashes. Nothing else removes a record.
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { EpochMs } from '../base/clock.ts';
 
@@ -20,6 +22,9 @@ export interface ChainKey {
   aggregate: Aggregate;
   id: string;
 }
+
+/** The type of the record that vouches for a removal (S7), on the tenant's workspace chain; never erased. */
+export const SEGMENT_TYPE = 'segment_closed';
 
 /** The key of the lease that fences a chain: an append with `when.epoch` is judged against this lease (S3). */
 export function chainLeaseKey(chain: ChainKey): string {
@@ -75,7 +80,8 @@ export type RowKind =
   | 'grant'
   | 'process'
   | 'run'
-  | 'queue';
+  | 'queue'
+  | 'segment';
 
 /** A read-model row: a document with an indexed status, owner and time; re-derivable from the chains. */
 export interface Row {
@@ -192,12 +198,22 @@ export interface Store {
   /** S1-S6. A refusal is a value; a rejection means the commit did not happen. */
   commit(commit: Commit): Promise<CommitResult>;
   head(chain: ChainKey): Promise<Head | undefined>;
-  /** Records of one chain in order, from seq `from` (1-based, inclusive). */
+  /** Records of one chain in order, from seq `from` (1-based, inclusive); removed ones (S7) are passed over. */
   read(chain: ChainKey, from?: number, limit?: number): Promise<StoredRecord[]>;
   /** The sealed payload of one record, decrypted. */
   unseal(chain: ChainKey, seq: number): Promise<Payload<JsonValue>>;
   /** Erases payloads (S4) and records it on the workspace chain of the tenant. */
   erase(chain: ChainKey, seqs: number[] | 'all', at: EpochMs, reason: string): Promise<void>;
+  /**
+   * S7: removes the records of a chain up to `upTo`, with their payloads and its snapshot, in one transaction with `closing`.
+   * False: the chain has no such record, or `closing` was refused; nothing has changed.
+   */
+  retire(
+    chain: ChainKey,
+    upTo: { seq: number; hash: string },
+    at: EpochMs,
+    closing: Commit,
+  ): Promise<boolean>;
   /** Records of one type (or all) over all chains of a tenant, in position order after the cursor. */
   scan(query: { tenant?: string; type?: string; after?: number; limit: number }): Promise<StoredRecord[]>;
   /** Chains of a tenant (or all). */

@@ -1,10 +1,13 @@
 // Owns what an erasure says about itself: the record on the tenant's workspace chain (S4).
 import type { EpochMs } from '../base/clock.ts';
 import { RuntimeError } from '../base/errors.ts';
+import { SEGMENT_TYPE } from './contract.ts';
 import type { Append, ChainKey } from './contract.ts';
 
-/** Records of this type are never erased: they are what tells an erased payload from a stolen one. */
-export const ERASED_TYPE = 'payload_erased';
+const ERASED_TYPE = 'payload_erased';
+
+/** Records of these types are never erased: they are what tells an erased payload, or a removed record, from a stolen one. */
+export const LASTING_TYPES: readonly string[] = [ERASED_TYPE, SEGMENT_TYPE];
 
 export interface Erasure {
   chain: ChainKey;

@@ -90,7 +90,7 @@ export function memoryTenantKeys(ids: Ids = randomIds): DestroyableKeys {
 }
 
 /** Writes a whole new file under `path` unless one is there; of several writers exactly one wins. */
-function createOnce(path: string, bytes: Uint8Array, ids: Ids): void {
+export function createOnce(path: string, bytes: Uint8Array, ids: Ids): void {
   const draft = `${path}.${Buffer.from(ids.bytes(8)).toString('hex')}`;
   const handle = openSync(draft, 'wx', 0o600);
   try {

@@ -1,10 +1,74 @@
 // Owns the part of the store suite about what is held for a time or by somebody: leases, timers, peers, backup, closing.
 import { describe, expect, test } from 'vitest';
-import type { Lease } from '../../src/store/contract.ts';
+import { SEGMENT_TYPE } from '../../src/store/contract.ts';
+import type { ChainKey, Commit, Lease } from '../../src/store/contract.ts';
 import type { Bench } from './store-suite.ts';
 import { addMany, append, AT, numbers, session, verdict } from './store-words.ts';
 
 export function holdSuite(bench: Bench): void {
+  describe('removed beginnings', () => {
+    const closing = (chain: ChainKey): Commit => ({
+      appends: [append({ ...chain, aggregate: 'workspace', id: 'workspace' }, { type: SEGMENT_TYPE })],
+    });
+
+    test('go with what vouches for them, and what is left keeps its seqs, hashes and end', async () => {
+      const store = await bench.open();
+      const chain = session('long');
+      await addMany(store, chain, 6);
+      const whole = await store.read(chain);
+      await store.saveSnapshot(chain, 4, whole[3]!.hash, { n: 4 });
+      const head = await store.head(chain);
+      const upTo = { seq: 4, hash: whole[3]!.hash };
+      expect(await store.retire(chain, upTo, AT, closing(chain))).toBe(true);
+      expect(numbers(await store.read(chain))).toEqual([5, 6]);
+      expect(numbers(await store.read(chain, 3, 1))).toEqual([5]);
+      expect(numbers(await store.read(chain, 6))).toEqual([6]);
+      expect(await store.read(chain)).toEqual(whole.slice(4));
+      expect(await store.head(chain)).toEqual(head);
+      expect(await store.snapshot(chain)).toBeUndefined();
+      expect((await store.scan({ type: 'call_started', limit: 9 })).map(({ header }) => header.seq)).toEqual([
+        5, 6,
+      ]);
+      await addMany(store, chain, 1);
+      expect((await store.read(chain)).map(({ header }) => header.seq)).toEqual([5, 6, 7]);
+      expect((await store.report()).damage).toEqual([]);
+      const last = (await store.head(chain))!;
+      expect(await store.retire(chain, last, AT, closing(chain))).toBe(true);
+      expect(await store.read(chain)).toEqual([]);
+      expect((await store.head(chain))?.seq).toBe(7);
+      await addMany(store, chain, 1);
+      expect((await store.read(chain)).map(({ header }) => header.seq)).toEqual([8]);
+    });
+
+    test('nothing is removed by a wrong hash, without the word for it, or from the chain that holds such words', async () => {
+      const store = await bench.open();
+      const chain = session('kept');
+      await addMany(store, chain, 2);
+      const [first] = await store.read(chain);
+      const upTo = { seq: 1, hash: first!.hash };
+      expect(await store.retire(chain, { seq: 2, hash: first!.hash }, AT, closing(chain))).toBe(false);
+      expect(await store.retire(chain, { seq: 9, hash: first!.hash }, AT, closing(chain))).toBe(false);
+      const refused = { ...closing(chain), guards: [{ key: 'acme|g', is: 1 }] };
+      expect(await store.retire(chain, upTo, AT, refused)).toBe(false);
+      expect(numbers(await store.read(chain))).toEqual([1, 2]);
+      const workspace: ChainKey = { ...chain, aggregate: 'workspace', id: 'workspace' };
+      await addMany(store, workspace, 1);
+      const [word] = await store.read(workspace);
+      const how = { seq: 1, hash: word!.hash };
+      await expect(store.retire(workspace, how, AT, {})).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    });
+
+    test('what vouches for them is never erased', async () => {
+      const store = await bench.open();
+      const chain = session('gone');
+      await addMany(store, chain, 1);
+      await store.retire(chain, (await store.head(chain))!, AT, closing(chain));
+      const workspace: ChainKey = { ...chain, aggregate: 'workspace', id: 'workspace' };
+      await expect(store.erase(workspace, 'all', AT, 'x')).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+      expect((await store.read(workspace))[0]?.evidence.state).toBe('present');
+    });
+  });
+
   describe('leases', () => {
     test('the epoch rises with each owner, a renewal keeps it, the held lease is shown to others', async () => {
       const store = await bench.open();

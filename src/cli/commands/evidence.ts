@@ -1,10 +1,11 @@
 // Owns `evidence verify` and `evidence export`. Verifying needs neither keys nor configuration.
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { readLine } from '../../inspect/export-line.ts';
 import { verifyStore } from '../../inspect/evidence.ts';
+import { keyIdOf } from '../../inspect/segments.ts';
 import { chainName, Verifier } from '../../inspect/verify.ts';
 import type { Verdict } from '../../inspect/verify.ts';
 import type { ChainKey, Head } from '../../store/contract.ts';
@@ -16,12 +17,14 @@ import { exportStory } from '../export.ts';
 import { readHeads, saveHeads } from '../heads.ts';
 import { readJournal, withStore } from '../open-store.ts';
 import { cell } from '../print.ts';
+import { signingPublicKey } from '../../store/signing-key.ts';
 import { loadAny } from '../trusted-config.ts';
 
 export interface VerifyOptions extends CommonOptions {
   anchor?: string;
   saveHead?: string;
   file?: string;
+  publicKey?: string;
 }
 
 // One record with its evidence; a larger line is none of ours.
@@ -57,6 +60,7 @@ function report(source: string, verdict: Verdict): JsonObject {
     chains: verdict.chains,
     records: verdict.records,
     erased: verdict.erased,
+    removed: verdict.removed,
     completeness: verdict.completeness,
     bad: verdict.bad.map(({ chain, seq, fault }) => ({ chain: chainName(chain), seq, fault })),
     missing: verdict.missing.map(({ chain, have, anchored }) => ({
@@ -76,17 +80,44 @@ function reportText(verdict: Verdict): string {
       ({ chain, have, anchored }) =>
         `MISSING  ${cell(chainName(chain), 400)}: ends at ${have}, the saved head is ${anchored}`,
     ),
-    `${verdict.ok ? 'ok' : 'NOT ok'}: ${verdict.records} records in ${verdict.chains} chains, ${verdict.erased} erased`,
+    `${verdict.ok ? 'ok' : 'NOT ok'}: ${verdict.records} records in ${verdict.chains} chains, ${verdict.erased} erased, ${verdict.removed} more removed under signed segments`,
     `completeness: ${verdict.completeness}${verdict.completeness === 'unknown' ? ' (give --anchor with a saved head to see whether the end is missing)' : ''}`,
   ];
   return lines.join('\n');
+}
+
+/** Segments count that this state directory signed, or the key that is given. */
+async function publicKeys(
+  { stateDirectory }: Context,
+  { publicKey: path }: VerifyOptions,
+): Promise<string[]> {
+  const own = signingPublicKey(stateDirectory);
+  if (path === undefined) return own === undefined ? [] : [own];
+  const given = await readFile(path, 'utf8').catch(() => {
+    throw new RuntimeError('NOT_FOUND', `There is no public key at ${path}.`, { file: path });
+  });
+  try {
+    keyIdOf(given);
+  } catch {
+    throw new RuntimeError('INVALID_INPUT', `${path} holds no public key as PEM.`, { file: path });
+  }
+  return own === undefined ? [given] : [own, given];
+}
+
+async function verifyJournal(
+  context: Context,
+  options: VerifyOptions,
+  anchor: readonly Head[] | undefined,
+): Promise<Verdict> {
+  const keys = await publicKeys(context, options);
+  return readJournal(context, (chains) => verifyStore(chains, anchor, keys));
 }
 
 export async function verifyEvidence(context: Context, options: VerifyOptions): Promise<Exit> {
   const anchor = options.anchor === undefined ? undefined : await readHeads(options.anchor);
   const verdict =
     options.file === undefined
-      ? await readJournal(context, (chains) => verifyStore(chains, anchor))
+      ? await verifyJournal(context, options, anchor)
       : await verifyFile(options.file, anchor);
   const { saveHead } = options;
   if (saveHead !== undefined && verdict.ok) {

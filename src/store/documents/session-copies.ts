@@ -1,5 +1,6 @@
 // Owns the files `.agent-runtime/workflow/<session>.json`: readable copies of sessions, one closed and versioned schema,
 // written whole and atomically. They are for people; no program reads one back.
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
@@ -50,6 +51,8 @@ export interface SessionCopyFiles {
   pathOf(sessionId: string): string;
   /** Replaces the copy as a whole; what somebody wrote into it is not looked at. */
   write(sessionId: string, document: JsonObject): Promise<void>;
+  /** Nothing happens where there is none. */
+  remove(sessionId: string): Promise<void>;
 }
 
 /** The copies of a workspace, in `directory`. An id reaches a path only encoded. */
@@ -61,5 +64,6 @@ export function sessionCopyFiles(directory: string): SessionCopyFiles {
       const checked = parseWith(schema, document, 'INVALID_OUTPUT');
       await openDocument({ path: pathOf(sessionId), schema, empty: checked }).replace(checked);
     },
+    remove: (sessionId) => rm(pathOf(sessionId), { force: true }),
   };
 }

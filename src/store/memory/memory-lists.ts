@@ -54,7 +54,7 @@ export function listChains(state: MemoryState, query: Parameters<Store['chains']
 export function scanRecords(state: MemoryState, query: Parameters<Store['scan']>[0]): StoredRecord[] {
   checkLimit(query.limit, LARGEST_SCAN);
   return state.records
-    .filter(({ position }) => position > (query.after ?? 0))
+    .filter(({ removed, position }) => removed !== true && position > (query.after ?? 0))
     .filter(({ chain }) => query.tenant === undefined || chain.tenant === query.tenant)
     .filter(({ type }) => query.type === undefined || type === query.type)
     .slice(0, query.limit)

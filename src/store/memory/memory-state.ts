@@ -8,13 +8,17 @@ import type { StoredForm } from '../stored-record.ts';
 export interface MemoryForm extends StoredForm {
   chain: ChainKey;
   type: string;
+  removed?: true;
   sealed: Uint8Array | null;
 }
 
 export interface MemoryChain {
   chain: ChainKey;
   end: ChainEnd;
+  /** Those after `removed`, in order. */
   forms: MemoryForm[];
+  /** How many records were removed from its beginning. */
+  removed: number;
   snapshot?: { seq: number; hash: string; text: string };
 }
 
@@ -78,7 +82,7 @@ export function viewOf(state: MemoryState): View {
 function writeMove(state: MemoryState, { chain, end, records }: ChainMove): void {
   let held = chainOf(state, chain);
   if (held === undefined) {
-    held = { chain: { ...chain }, end, forms: [] };
+    held = { chain: { ...chain }, end, forms: [], removed: 0 };
     state.chains.set(chainLeaseKey(chain), held);
   }
   held.end = { ...end, handle: held.end.handle === 0 ? state.chains.size : held.end.handle };

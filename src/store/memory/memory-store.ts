@@ -6,13 +6,15 @@ import { canonicalJson } from '../../base/json.ts';
 import type { JsonValue } from '../../base/json.ts';
 import type { ChainKey, Commit, CommitResult, Payload, Store, TenantKeys } from '../contract.ts';
 import { checkPart } from '../cursor.ts';
-import { ERASED_TYPE, erasureRecord } from '../erasure.ts';
+import { erasureRecord, LASTING_TYPES } from '../erasure.ts';
 import type { Erasure } from '../erasure.ts';
 import { claimLease, releaseLease } from '../lease.ts';
 import { checkCommit, checkName } from '../names.ts';
 import { planCommit, resultOf } from '../plan.ts';
 import { memoryTenantKeys } from '../sealing.ts';
 import type { SealingTools } from '../sealing.ts';
+import { retirementCommit } from '../segment.ts';
+import type { Retirement } from '../segment.ts';
 import { readHeader, readRecord, readSealed } from '../stored-record.ts';
 import { createWaiters } from '../waiters.ts';
 import type { Waiters } from '../waiters.ts';
@@ -48,7 +50,7 @@ function erase(room: Room, erasure: Omit<Erasure, 'seqs'> & { seqs: number[] | '
   const held = chainOf(room.state, erasure.chain);
   if (held === undefined) throw new RuntimeError('NOT_FOUND');
   const targets = held.forms
-    .filter(({ type }) => type !== ERASED_TYPE)
+    .filter(({ type }) => !LASTING_TYPES.includes(type))
     .filter(({ seq }) => erasure.seqs === 'all' || erasure.seqs.includes(seq));
   const record = erasureRecord({ ...erasure, seqs: targets.map(({ seq }) => seq) });
   for (const form of targets) Object.assign(form, { salt: null, evidence: null, sealed: null });
@@ -57,19 +59,38 @@ function erase(room: Room, erasure: Omit<Erasure, 'seqs'> & { seqs: number[] | '
 }
 
 function openSealed(room: Room, chain: ChainKey, seq: number): Payload<JsonValue> {
-  const form = chainOf(room.state, chain)?.forms[seq - 1];
+  const held = chainOf(room.state, chain);
+  const form = held?.forms[seq - 1 - held.removed];
   const header = form && readHeader(chain, form).header;
   if (header?.sealed === undefined) throw new RuntimeError('NOT_FOUND');
   return readSealed(header, form?.sealed, room.tools.keys.sealingKey(chain.tenant));
 }
 
-type WritingFace = Pick<Store, 'commit' | 'erase' | 'saveSnapshot' | 'claim' | 'release' | 'claimTimers'>;
+/** S7 */
+function retire(room: Room, retirement: Retirement): boolean {
+  room.open();
+  const { chain, upTo } = retirement;
+  const held = chainOf(room.state, chain);
+  const last = held?.forms[upTo.seq - 1 - held.removed];
+  if (held === undefined || last?.hash !== upTo.hash) return false;
+  if (!runCommit(room, retirementCommit(retirement)).ok) return false;
+  for (const form of held.forms.splice(0, upTo.seq - held.removed)) form.removed = true;
+  held.removed = upTo.seq;
+  delete held.snapshot;
+  return true;
+}
+
+type WritingFace = Pick<
+  Store,
+  'commit' | 'erase' | 'retire' | 'saveSnapshot' | 'claim' | 'release' | 'claimTimers'
+>;
 
 function writingFace(room: Room): WritingFace {
   const { state, open } = room;
   return {
     commit: async (commit) => runCommit(room, commit),
     erase: async (chain, seqs, at, reason) => erase(room, { chain, seqs, at, reason }),
+    retire: async (chain, upTo, at, closing) => retire(room, { chain, upTo, at, closing }),
     async saveSnapshot(chain, seq, hash, value) {
       open();
       const held = chainOf(state, chain);
@@ -112,10 +133,9 @@ function readingFace(room: Room): Omit<Store, keyof WritingFace | 'close'> {
     read: (chain, from = 1, limit) =>
       ask(() => {
         checkPart(from, limit);
-        const forms = chainOf(state, chain)?.forms ?? [];
-        return forms
-          .slice(from - 1, from - 1 + (limit ?? forms.length))
-          .map((form) => readRecord(chain, form));
+        const { forms = [], removed = 0 } = chainOf(state, chain) ?? {};
+        const first = Math.max(0, from - 1 - removed);
+        return forms.slice(first, first + (limit ?? forms.length)).map((form) => readRecord(chain, form));
       }),
     unseal: (chain, seq) => ask(() => openSealed(room, chain, seq)),
     scan: (query) => ask(() => scanRecords(state, query)),

@@ -19,7 +19,7 @@ import { answer, storeError, whenFree } from './faults.ts';
 import { inspectFile, preparePath } from './file.ts';
 import { createFlush } from './flush.ts';
 import { configure, ensureSchema, SCHEMA_VERSION } from './schema.ts';
-import { createCommitJob, createTables, erase } from './tables.ts';
+import { createCommitJob, createTables, erase, retire } from './tables.ts';
 import type { Tables } from './tables.ts';
 import { createWriter } from './writer.ts';
 import type { Writer } from './writer.ts';
@@ -108,7 +108,7 @@ function createRoom(db: Connection, options: SqliteOptions, isClosed: () => bool
 
 type WritingFace = Pick<
   Store,
-  'commit' | 'erase' | 'saveSnapshot' | 'claim' | 'release' | 'claimTimers' | 'report'
+  'commit' | 'erase' | 'retire' | 'saveSnapshot' | 'claim' | 'release' | 'claimTimers' | 'report'
 >;
 
 function writingFace(room: Room): WritingFace {
@@ -134,6 +134,15 @@ function writingFace(room: Room): WritingFace {
       waiters.wake();
       // The erased bytes still lie in the log until it is copied back; a busy file does that later.
       await answer('erase', () => db.pragma('wal_checkpoint(TRUNCATE)')).catch(() => undefined);
+    },
+    async retire(chain, upTo, at, closing) {
+      checkCommit(closing);
+      const isDone = await writer.write('retire', () =>
+        retire(tables, { chain, upTo, at, closing }, runCommit),
+      );
+      waiters.wake();
+      await answer('retire', () => db.pragma('wal_checkpoint(TRUNCATE)')).catch(() => undefined);
+      return isDone;
     },
     saveSnapshot: (chain, seq, hash, state) =>
       writer.write('snapshot', () => {

@@ -4,6 +4,7 @@ import { CHAIN_START } from '../chain.ts';
 import type { ChainPoint } from '../chain.ts';
 import type { ChainKey, StoredRecord } from '../contract.ts';
 import type { DamageLog } from '../damage.ts';
+import { removedUpTo, segmentRowId } from '../segment.ts';
 import { damaged, readHeader, readRecord } from '../stored-record.ts';
 import type { StoredForm } from '../stored-record.ts';
 import type { Chains } from './chains.ts';
@@ -27,10 +28,13 @@ export interface Records {
   /** The header and the sealed bytes of one record; undefined when there is no such record. */
   sealed(chain: ChainKey, seq: number): SealedRecord | undefined;
   scan(query: ScanQuery): StoredRecord[];
-  /** Seqs of a chain whose type is not `except`, rising. */
-  seqs(chain: ChainKey, except: string): number[];
+  /** Seqs of a chain whose type is none of `except`, rising. */
+  seqs(chain: ChainKey, except: readonly string[]): number[];
   /** Takes payload, salt and sealed bytes away from records of a chain. */
   erase(chain: ChainKey, seqs: number[]): void;
+  /** Removes the records of a chain up to this one; false when it has no such record. */
+  has(chain: ChainKey, point: ChainPoint): boolean;
+  remove(chain: ChainKey, upTo: number): void;
 }
 
 interface Tools {
@@ -78,7 +82,26 @@ function checkPlace(chain: ChainKey, record: StoredRecord, before: Before, damag
   }
 }
 
+/** Where the kept records of a chain begin, by the note of its removal (S7); asked only when one is missing. */
+function createRemoved(db: Connection): (chain: ChainKey) => ChainPoint | undefined {
+  const find = db.prepare("SELECT body FROM read_rows WHERE kind = 'segment' AND tenant = ? AND id = ?");
+  return (chain) => {
+    const found = find.get([chain.tenant, segmentRowId(chain)]) as { body: string } | undefined;
+    try {
+      return found && removedUpTo(JSON.parse(found.body));
+    } catch {
+      return undefined;
+    }
+  };
+}
+
 function createReader({ db, chains, damage }: Tools): Records['read'] {
+  const removed = createRemoved(db);
+  /** What the first record read has to follow when it is not the one asked for. */
+  const passed = (chain: ChainKey, before: Before, first: number): Before => {
+    const cut = first === before.seq + 1 ? undefined : removed(chain);
+    return cut !== undefined && cut.seq > before.seq && first === cut.seq + 1 ? cut : before;
+  };
   const readFrom = db.prepare(
     `SELECT ${COLUMNS} FROM records r WHERE r.cid = ? AND r.seq >= ? ORDER BY r.seq LIMIT ?`,
   );
@@ -87,7 +110,9 @@ function createReader({ db, chains, damage }: Tools): Records['read'] {
     if (end === undefined) return [];
     const records: StoredRecord[] = [];
     let before: Before = from === 1 ? CHAIN_START : { seq: from - 1 };
-    for (const form of readFrom.all([end.handle, from, limit]) as StoredForm[]) {
+    const forms = readFrom.all([end.handle, from, limit]) as StoredForm[];
+    before = passed(chain, before, forms[0]?.seq ?? end.seq + 1);
+    for (const form of forms) {
       const record = decode(chain, form, damage);
       checkPlace(chain, record, before, damage);
       before = { seq: record.header.seq, hash: record.hash };
@@ -143,7 +168,9 @@ function createScanner({ db, damage }: Tools): Records['scan'] {
 export function createRecords(tools: Tools): Records {
   const { db, chains } = tools;
   const readSealed = db.prepare('SELECT seq, header, hash, sealed FROM records WHERE cid = ? AND seq = ?');
-  const listSeqs = db.prepare('SELECT seq FROM records WHERE cid = ? AND type <> ? ORDER BY seq');
+  const listSeqs = db.prepare('SELECT seq, type FROM records WHERE cid = ? ORDER BY seq');
+  const hashAt = db.prepare('SELECT hash FROM records WHERE cid = ? AND seq = ?');
+  const removeTo = db.prepare('DELETE FROM records WHERE cid = ? AND seq <= ?');
   const blank = db.prepare(
     'UPDATE records SET salt = NULL, evidence = NULL, sealed = NULL WHERE cid = ? AND seq = ?',
   );
@@ -161,10 +188,17 @@ export function createRecords(tools: Tools): Records {
       return { header, sealed: asBytes(form.sealed) };
     },
     seqs: (chain, except) =>
-      (listSeqs.all([handleOf(chain), except]) as { seq: number }[]).map(({ seq }) => seq),
+      (listSeqs.all([handleOf(chain)]) as { seq: number; type: string }[])
+        .filter(({ type }) => !except.includes(type))
+        .map(({ seq }) => seq),
     erase(chain, seqs) {
       const handle = handleOf(chain);
       for (const seq of seqs) blank.run([handle, seq]);
     },
+    has(chain, { seq, hash }) {
+      const found = hashAt.get([handleOf(chain), seq]) as { hash: string } | undefined;
+      return found?.hash === hash;
+    },
+    remove: (chain, upTo) => void removeTo.run([handleOf(chain), upTo]),
   };
 }

@@ -4,11 +4,13 @@ import { RuntimeError } from '../../base/errors.ts';
 import { chainLeaseKey } from '../contract.ts';
 import type { ChainKey, Commit, CommitResult } from '../contract.ts';
 import type { DamageLog } from '../damage.ts';
-import { ERASED_TYPE, erasureRecord } from '../erasure.ts';
+import { erasureRecord, LASTING_TYPES } from '../erasure.ts';
 import type { Erasure } from '../erasure.ts';
 import { planCommit, resultOf } from '../plan.ts';
 import type { View } from '../plan.ts';
 import type { SealingTools } from '../sealing.ts';
+import { retirementCommit } from '../segment.ts';
+import type { Retirement } from '../segment.ts';
 import { createBlobs } from './blobs.ts';
 import type { Blobs } from './blobs.ts';
 import { createChains } from './chains.ts';
@@ -94,7 +96,7 @@ export function createCommitJob(tables: Tables, tools: SealingTools): (commit: C
 
 /** The seqs that an erasure would touch: existing ones that are not themselves records of an erasure. */
 function targets(tables: Tables, chain: ChainKey, seqs: number[] | 'all'): number[] {
-  const present = tables.records.seqs(chain, ERASED_TYPE);
+  const present = tables.records.seqs(chain, LASTING_TYPES);
   if (seqs === 'all') return present;
   const wanted = new Set(seqs);
   return present.filter((seq) => wanted.has(seq));
@@ -113,4 +115,18 @@ export function erase(
   tables.records.erase(chain, seqs);
   tables.snapshots.remove(chain); // folded from what is now gone
   commit({ appends: [record] });
+}
+
+/** The job of a removal (S7): what vouches for it is written first; refused, nothing is removed. */
+export function retire(
+  tables: Tables,
+  retirement: Retirement,
+  commit: (commit: Commit) => CommitResult,
+): boolean {
+  const { chain, upTo } = retirement;
+  const closing = retirementCommit(retirement);
+  if (!tables.records.has(chain, upTo) || !commit(closing).ok) return false;
+  tables.records.remove(chain, upTo.seq);
+  tables.snapshots.remove(chain);
+  return true;
 }

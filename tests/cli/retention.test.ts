@@ -1,0 +1,127 @@
+// Shows what an operator takes out of the journal for good: payloads with every readable copy, and whole chains under a
+// signed segment, from which `evidence verify` goes on and without which it names the damage.
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import Database from 'libsql';
+import { expect, test } from 'vitest';
+import { sessionCopyFiles } from '../../src/store/documents/session-copies.ts';
+import { verifies } from '../e2e/verifies.ts';
+import { SESSION } from '../kernel/rig.ts';
+import { journal, json, place, run } from './harness.ts';
+import type { Place } from './harness.ts';
+
+/** A journal whose one session has ended, with a readable copy, and nobody at it. */
+async function ended(): Promise<Place & { copy: string; database: string }> {
+  const at = await place();
+  const { store } = await journal(at);
+  const { version: _version, ...row } = (await store.row('session', 'local', SESSION))!;
+  await store.commit({ rows: [{ row: { ...row, status: 'completed' } }] });
+  await store.close();
+  const state = join(at.workspace, '.agent-runtime');
+  const copy = sessionCopyFiles(join(state, 'workflow')).pathOf(SESSION);
+  await mkdir(join(state, 'workflow'), { recursive: true });
+  await writeFile(copy, '{"messages":["a secret"]}');
+  return { ...at, copy, database: join(state, 'runtime.db') };
+}
+
+function change(path: string, ...statements: string[]): void {
+  const db = new Database(path);
+  for (const statement of statements) db.prepare(statement).run([]);
+  db.close();
+}
+
+const LONG = 60_000;
+
+const OF_SESSION = `cid = (SELECT cid FROM chains WHERE aggregate = 'session' AND id = '${SESSION}')`;
+
+verifies(
+  { partial: ['QB-06'] },
+  'ended work is removed under signed segments, and verification goes on from them',
+  async () => {
+    const at = await ended();
+    const head = join(at.state, 'head.json');
+    const before = await json(at, ['evidence', 'verify', '--save-head', head]);
+    expect(await json(at, ['evidence', 'remove', '--older-than', '1'])).toMatchObject({ items: [] });
+    const asked = await json(at, ['evidence', 'remove', '--session', SESSION]);
+    expect(asked).toMatchObject({ removed: false, items: [{ id: SESSION, status: 'completed' }] });
+    expect((await json(at, ['evidence', 'verify'])).records).toBe(before.records);
+    expect(existsSync(at.copy)).toBe(true);
+
+    const done = await json(at, ['evidence', 'remove', '--session', SESSION, '--yes']);
+    expect(done).toMatchObject({ removed: true, sessions: 1, chains: 2 });
+    expect(existsSync(at.copy)).toBe(false);
+    const after = await json(at, ['evidence', 'verify', '--anchor', head]);
+    expect(after).toMatchObject({ ok: true, completeness: 'verified', removed: done.records });
+    expect(after.records).toBe(Number(before.records) - Number(done.records) + 2);
+    const { items } = await json(at, ['sessions', 'list']);
+    expect(items).toMatchObject([{ session_id: SESSION, status: 'removed' }]);
+    expect((await run(at, ['evidence', 'remove', '--session', SESSION, '--yes'])).code).toBe(5);
+    const elsewhere = { ...at, state: join(at.state, '..', 'other') };
+    const unknown = await json(elsewhere, ['evidence', 'verify'], 1);
+    expect(JSON.stringify(unknown.bad)).toContain('segment unknown_key');
+    const key = join(at.workspace, 'key.pem');
+    await writeFile(key, (await run(at, ['evidence', 'key'])).out);
+    await json(elsewhere, ['evidence', 'verify', '--public-key', key]);
+    await writeFile(key, 'no key');
+    expect((await run(elsewhere, ['evidence', 'verify', '--public-key', key])).code).toBe(2);
+  },
+  LONG,
+);
+
+test(
+  'records that are gone without a segment, or under one that was made up, are damage',
+  async () => {
+    const at = await ended();
+    change(at.database, `DELETE FROM records WHERE ${OF_SESSION} AND seq <= 2`);
+    const cut = await json(at, ['evidence', 'verify'], 1);
+    expect(cut.bad).toContainEqual(expect.objectContaining({ chain: `local/session/${SESSION}`, seq: 1 }));
+    const hash = `(SELECT json_extract(header, '$.prev') FROM records WHERE ${OF_SESSION} AND seq = 3)`;
+    const body = `json_object('through', 2, 'hash', ${hash})`;
+    change(
+      at.database,
+      `INSERT INTO read_rows VALUES ('segment', 'local', 'session/${SESSION}', 'workspace', 'closed', NULL, 0, 1, ${body})`,
+    );
+    const forged = await json(at, ['evidence', 'verify'], 1);
+    expect(forged.bad).toEqual([{ chain: `local/session/${SESSION}`, seq: 1, fault: 'missing' }]);
+  },
+  LONG,
+);
+
+test(
+  'work that goes on is not removed, and a damaged chain is not signed for',
+  async () => {
+    const at = await place();
+    const { store } = await journal(at);
+    await store.close();
+    expect((await run(at, ['evidence', 'remove', '--session', SESSION, '--yes'])).code).toBe(5);
+    expect((await run(at, ['evidence', 'remove'])).code).toBe(2);
+    const broken = await ended();
+    change(broken.database, `UPDATE records SET evidence = '{"n":1}' WHERE ${OF_SESSION} AND seq = 1`);
+    const refused = await run(broken, ['evidence', 'remove', '--session', SESSION, '--yes']);
+    expect(refused.err).toContain('damaged');
+    const verdict = await json(broken, ['evidence', 'verify'], 1);
+    expect(JSON.stringify(verdict.bad)).toContain(`local/session/${SESSION}`);
+  },
+  LONG,
+);
+
+verifies(
+  { partial: ['QB-06'] },
+  'erasing a session takes every word of it and its readable copy, and the records still verify',
+  async () => {
+    const at = await ended();
+    expect(await json(at, ['sessions', 'erase', SESSION])).toMatchObject({ erased: false });
+    expect(existsSync(at.copy)).toBe(true);
+    const done = await json(at, ['sessions', 'erase', SESSION, '--yes', '--reason', 'asked for']);
+    expect(done).toMatchObject({ erased: true, sessions: 1, chains: 2 });
+    expect(existsSync(at.copy)).toBe(false);
+    expect(await json(at, ['evidence', 'verify'])).toMatchObject({
+      ok: true,
+      erased: done.records,
+      removed: 0,
+    });
+    expect((await run(at, ['sessions', 'erase', 'ses_x', '--yes'])).code).toBe(4);
+  },
+  LONG,
+);
