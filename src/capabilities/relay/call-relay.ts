@@ -110,9 +110,9 @@ export class CallRelay implements CallEars {
   async ask(params: unknown): Promise<Record<string, unknown>> {
     const { controls } = this.#parts;
     const parsed = parseQuestion(params, controls.input);
-    const isTooMuch = parsed.ok && (++this.#asked > controls.input.maxPerCall || this.waitedOut());
-    if (!parsed.ok || isTooMuch) {
-      await this.#refused(parsed.ok ? 'it asked more often, or for longer, than it may' : parsed.why);
+    const why = parsed.ok ? await this.#unaskable(parsed.input) : parsed.why;
+    if (!parsed.ok || why !== undefined) {
+      await this.#refused(why ?? '');
       return { action: 'cancel' };
     }
     const goOn = this.#call.deadline.hold();
@@ -126,6 +126,17 @@ export class CallRelay implements CallEars {
   /** R4. */
   waitedOut(): boolean {
     return this.#waitedMs >= this.#parts.maxWaitMs;
+  }
+
+  /** Why a question within its own bounds is put to nobody. */
+  async #unaskable(input: AskedInput): Promise<string | undefined> {
+    const { controls, schemas } = this.#parts;
+    if (++this.#asked > controls.input.maxPerCall || this.waitedOut())
+      return 'it asked more often, or for longer, than it may';
+    if (input.mode === 'url') return undefined;
+    // A person would answer in vain.
+    const prepared = await schemas.prepare(input.schema);
+    return 'refused' in prepared ? `its form cannot be checked: ${prepared.refused}` : undefined;
   }
 
   /** Withdraws what is open, and waits until everything is on record. */
