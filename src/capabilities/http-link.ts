@@ -46,6 +46,12 @@ function causeCode(thrown: unknown): unknown {
   return cause instanceof Error && 'code' in cause ? cause.code : undefined;
 }
 
+/** Whether an answer comes on the stream; one for the server's own messages may be cut by whoever stands between. */
+function isAwaited(init: RequestInit | undefined): boolean {
+  const isListening = typeof init?.body === 'string' && init.body.includes('"subscriptions/listen"');
+  return init?.method === 'POST' && !isListening;
+}
+
 class HttpLink implements Link {
   readonly ended: Promise<RuntimeError>;
   readonly #server: DownstreamServer;
@@ -151,8 +157,7 @@ class HttpLink implements Link {
         end(new RuntimeError('SUBPROCESS_PROTOCOL_ERROR', `${name} ${why}`, { server: name }));
       },
       onCut: () => {
-        // A stream for the server's own messages is asked for again.
-        if (init?.method !== 'POST' || init.signal?.aborted === true) return;
+        if (!isAwaited(init) || init?.signal?.aborted === true) return;
         const why = `${name} cut its answer short`;
         end(new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', why, { server: name }));
       },

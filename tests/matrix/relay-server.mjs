@@ -183,7 +183,9 @@ async function legacy(request, body) {
   const known = id === null ? undefined : sessions.get(id);
   if (known !== undefined) return known.handleRequest(request, { parsedBody: body });
   if (id !== null) {
-    const error = { jsonrpc: '2.0', error: { code: -32001, message: 'No valid session ID' }, id: null };
+    // Only for the 400 does the text tell what is meant.
+    const message = values.stale === '400' ? 'No valid session ID' : 'Not found';
+    const error = { jsonrpc: '2.0', error: { code: -32001, message }, id: null };
     return Response.json(error, { status: Number(values.stale) });
   }
   const transport = new WebStandardStreamableHTTPServerTransport({

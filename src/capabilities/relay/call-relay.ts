@@ -136,16 +136,24 @@ export class CallRelay implements CallEars {
     return this.#waitedMs >= this.#parts.maxWaitMs;
   }
 
+  /** Why a question within its own bounds is put to nobody. */
+  async #unaskable(input: AskedInput): Promise<string | undefined> {
+    const { controls, schemas } = this.#parts;
+    if (++this.#asked > controls.input.maxPerCall || this.waitedOut())
+      return 'it asked more often, or for longer, than it may';
+    if (input.mode !== 'form') return undefined;
+    // A person would answer in vain.
+    const prepared = await schemas.prepare(input.schema);
+    return 'refused' in prepared ? `its form cannot be checked: ${prepared.refused}` : undefined;
+  }
+
   /** Undefined, with a record of it, for what is not asked. */
   async #judged(need: Need): Promise<AskedInput | undefined> {
     const { input: bounds } = this.#parts.controls;
     const parsed = parseNeed(need, bounds);
-    const isTooMuch = parsed.ok && (++this.#asked > bounds.maxPerCall || this.waitedOut());
-    if (parsed.ok && !isTooMuch) return parsed.input;
-    await this.#refused(
-      need.method,
-      parsed.ok ? 'it asked more often, or for longer, than it may' : parsed.why,
-    );
+    const why = parsed.ok ? await this.#unaskable(parsed.input) : parsed.why;
+    if (parsed.ok && why === undefined) return parsed.input;
+    await this.#refused(need.method, why ?? '');
     return undefined;
   }
 
