@@ -24,3 +24,8 @@ export function option(flags: string, description: string): Option {
 export function count(text: string): number {
   return /^[0-9]{1,6}$/.test(text) ? Number(text) : Number.NaN;
 }
+
+/** For a flag that may be given more than once. */
+export function collect(one: string, all: string[] | undefined): string[] {
+  return [...(all ?? []), one];
+}

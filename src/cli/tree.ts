@@ -4,6 +4,7 @@ import type { Option } from 'commander';
 import { count, option } from './leaf.ts';
 import type { Leaf } from './leaf.ts';
 import { httpFlags, TOKEN_LEAVES } from './tree-http.ts';
+import { WRAP_LEAF } from './tree-wrap.ts';
 
 const pinFlags = (): Option[] => [
   option('--lock <file>', 'pin file to read tool definitions from (default: .agent-runtime/tools.lock.json)'),
@@ -21,14 +22,6 @@ const invocationFlags = (): Option[] => [
   option('--max-turns <n>', 'turns of this invocation; then it is suspended').argParser(count),
   option('--background', 'put it into the queue; `serve` and `worker` carry it out'),
 ];
-
-function collect(one: string, all: string[] | undefined): string[] {
-  return [...(all ?? []), one];
-}
-
-const WRAP_NOTES =
-  'The command stands after --. Every call asks until the tools have been classed once with --classify; what was accepted ' +
-  'holds for exactly the definition that was seen. A tool that changes is quarantined until it is classed again.';
 
 export const TOP: readonly Leaf[] = [
   {
@@ -50,31 +43,7 @@ export const TOP: readonly Leaf[] = [
     ],
     load: async () => (await import('./commands/serve.ts')).serve,
   },
-  {
-    name: 'wrap <command...>',
-    summary: 'put an existing MCP server behind the runtime, with no configuration file',
-    example: 'wrap -- npx -y @modelcontextprotocol/server-filesystem ~/docs',
-    notes: WRAP_NOTES,
-    options: [
-      option('--name <name>', 'what the tools go by, as <name>:<tool> (default: from the command)'),
-      option(
-        '--root <dir>',
-        'the folder that paths must lie in (default: a folder of the command, else here)',
-      ),
-      option('--allow-host <host>', 'a host that URLs may name; repeatable').argParser(collect),
-      option('--pass-env <name>', 'a variable that the server gets; repeatable').argParser(collect),
-      option('--classify', 'look at the tools and say which may run without asking; serves nothing'),
-      option('--yes', 'with --classify: take what is suggested'),
-      option('--trust-annotations', "take a tool's own word that it only reads, where nobody has classed it"),
-      option('--tool-names <mode>', 'spelling of the names')
-        .choices(['auto', 'canonical', 'portable'])
-        .default('auto'),
-      option('--log-level <level>', 'least level to log')
-        .choices(['debug', 'info', 'warn', 'error'])
-        .default('info'),
-    ],
-    load: async () => (await import('./commands/wrap.ts')).wrap,
-  },
+  WRAP_LEAF,
   {
     name: 'init',
     summary: 'copy the bundled example into the workspace; nothing that exists is overwritten',
