@@ -158,7 +158,7 @@ async function accepts(
   seen: PinResult,
   { yes }: WrapOptions,
 ): Promise<boolean> {
-  const shown = [`${target.name} as it is now:`, ...seen.diff.map((line) => `  ${cell(line, 400)}`)].join(
+  const shown = [`${target.name} as it is now:`, ...seen.diff.map((line) => `  ${cell(line, 2000)}`)].join(
     '\n',
   );
   const { confirm, findTerminal, showOn } = await import('../terminal.ts');
