@@ -44,11 +44,11 @@ async function inspectorClient(place, say) {
       const all = [
         launcher,
         '--cli',
-        '--connect-timeout',
-        '50000',
         process.execPath,
         ...place.command,
         ...words,
+        '--connect-timeout',
+        '50000',
       ];
       execFile(node, all, { env: place.env, cwd: place.cwd }, (error, out, err) => {
         try {
