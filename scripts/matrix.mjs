@@ -58,6 +58,10 @@ if (which === 'relay' || which === 'expiry') {
   const { runExpiry, runRelay } = await import('./matrix-relay.mjs');
   process.exit(await (which === 'relay' ? runRelay(others) : runExpiry(others)));
 }
+if (which === 'wrap') {
+  const { runWrap } = await import('./matrix-wrap.mjs');
+  process.exit(await runWrap(others));
+}
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'boolean' }, client: { type: 'string' }, cells: { type: 'string' } },

@@ -31,6 +31,31 @@ function shown(text: string | undefined): string {
   return showCut(text ?? '', MAX_CHARS);
 }
 
+// So much of what stayed is shown on either side of what changed.
+const CONTEXT = 40;
+
+/** Where two texts part, and where they meet again, counted from their ends. */
+function parted(a: string, b: string): { from: number; end: number } {
+  const most = Math.min(a.length, b.length);
+  let from = 0;
+  while (from < most && a[from] === b[from]) from++;
+  let end = 0;
+  while (end < most - from && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
+  return { from, end };
+}
+
+/** Both texts where they differ: a change far behind the beginning must not look like none. */
+function differing(was: string, is: string): string {
+  if (was.length <= MAX_CHARS && is.length <= MAX_CHARS) return `${shown(was)} → ${shown(is)}`;
+  const { from, end } = parted(was, is);
+  const part = (text: string): string => {
+    const [start, stop] = [Math.max(0, from - CONTEXT), Math.min(text.length, text.length - end + CONTEXT)];
+    const middle = text.slice(start, stop);
+    return `${start > 0 ? '…' : ''}${shown(middle)}${stop < text.length ? '…' : ''}`;
+  };
+  return `${part(was)} → ${part(is)}`;
+}
+
 /** `/description: "old" → "new"`; the empty list for equal definitions. */
 export function diffDefinitions(before: LiveTool, after: LiveTool): string[] {
   const old = leaves(before as unknown as JsonValue);
@@ -43,7 +68,7 @@ export function diffDefinitions(before: LiveTool, after: LiveTool): string[] {
     const where = showCut(path, MAX_CHARS);
     if (was === undefined) lines.push(`${where}: added ${shown(is)}`);
     else if (is === undefined) lines.push(`${where}: removed ${shown(was)}`);
-    else lines.push(`${where}: ${shown(was)} → ${shown(is)}`);
+    else lines.push(`${where}: ${differing(was, is)}`);
   }
   if (lines.length <= MAX_LINES) return lines;
   return [...lines.slice(0, MAX_LINES), `(${lines.length - MAX_LINES} more changes)`];

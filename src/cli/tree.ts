@@ -1,11 +1,12 @@
 // Owns the tree of commands as data: names, flags, an example each. What a command does is loaded when it runs, so that
 // starting one does not pay for the others.
 import type { Option } from 'commander';
-import { collect, count, option } from './leaf.ts';
+import { count, option } from './leaf.ts';
 import type { Leaf } from './leaf.ts';
 import { EVIDENCE_LEAVES } from './tree-evidence.ts';
 import { INIT_LEAF } from './tree-init.ts';
 import { httpFlags, TOKEN_LEAVES } from './tree-http.ts';
+import { WRAP_LEAF } from './tree-wrap.ts';
 
 const pinFlags = (): Option[] => [
   option('--lock <file>', 'pin file to read tool definitions from (default: .agent-runtime/tools.lock.json)'),
@@ -23,10 +24,6 @@ const invocationFlags = (): Option[] => [
   option('--max-turns <n>', 'turns of this invocation; then it is suspended').argParser(count),
   option('--background', 'put it into the queue; `serve` and `worker` carry it out'),
 ];
-
-const WRAP_NOTES =
-  'The command stands after --. Every call asks until the tools have been classed once with --classify; what was accepted ' +
-  'holds for exactly the definition that was seen. A tool that changes is quarantined until it is classed again.';
 
 export const TOP: readonly Leaf[] = [
   {
@@ -48,31 +45,7 @@ export const TOP: readonly Leaf[] = [
     ],
     load: async () => (await import('./commands/serve.ts')).serve,
   },
-  {
-    name: 'wrap <command...>',
-    summary: 'put an existing MCP server behind the runtime, with no configuration file',
-    example: 'wrap -- npx -y @modelcontextprotocol/server-filesystem ~/docs',
-    notes: WRAP_NOTES,
-    options: [
-      option('--name <name>', 'what the tools go by, as <name>:<tool> (default: from the command)'),
-      option(
-        '--root <dir>',
-        'the folder that paths must lie in (default: a folder of the command, else here)',
-      ),
-      option('--allow-host <host>', 'a host that URLs may name; repeatable').argParser(collect),
-      option('--pass-env <name>', 'a variable that the server gets; repeatable').argParser(collect),
-      option('--classify', 'look at the tools and say which may run without asking; serves nothing'),
-      option('--yes', 'with --classify: take what is suggested'),
-      option('--trust-annotations', "take a tool's own word that it only reads, where nobody has classed it"),
-      option('--tool-names <mode>', 'spelling of the names')
-        .choices(['auto', 'canonical', 'portable'])
-        .default('auto'),
-      option('--log-level <level>', 'least level to log')
-        .choices(['debug', 'info', 'warn', 'error'])
-        .default('info'),
-    ],
-    load: async () => (await import('./commands/wrap.ts')).wrap,
-  },
+  WRAP_LEAF,
   INIT_LEAF,
   {
     name: 'demo',

@@ -1,4 +1,4 @@
-// Owns `wrap`: an existing MCP server behind the runtime with no configuration file. Its tools are pinned as they are at the
+// Owns `wrap`: an existing MCP server, a program or an address, behind the runtime with no configuration file. Its tools are pinned as they are at the
 // first start; each call asks a person until the tools have been classed once.
 import { digestJson } from '../../base/digest.ts';
 import { RuntimeError } from '../../base/errors.ts';
@@ -158,7 +158,7 @@ async function accepts(
   seen: PinResult,
   { yes }: WrapOptions,
 ): Promise<boolean> {
-  const shown = [`${target.name} as it is now:`, ...seen.diff.map((line) => `  ${cell(line, 400)}`)].join(
+  const shown = [`${target.name} as it is now:`, ...seen.diff.map((line) => `  ${cell(line, 2000)}`)].join(
     '\n',
   );
   const { confirm, findTerminal, showOn } = await import('../terminal.ts');
@@ -216,7 +216,7 @@ export async function wrap(context: Context, options: WrapOptions, command: unkn
     throw new RuntimeError('USAGE', '--log-level must be debug, info, warn or error.');
   }
   assertStateOutside(context);
-  const target = wrapTarget(command as string[], options, context.workspace);
+  const target = wrapTarget(command as string[], options, context);
   const classes = openClasses(context, target);
   if (options.classify === true) {
     const { log, settled } = createLog('warn');

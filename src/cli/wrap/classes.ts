@@ -81,13 +81,16 @@ function saysHarmless({ definition }: ToolPin): boolean {
   return hints['readOnlyHint'] === true && hints['openWorldHint'] === false;
 }
 
-function isKnownRead(target: WrapTarget, tool: string): boolean {
-  const line = [target.command, ...target.args].join(' ');
+function isKnownRead({ way }: WrapTarget, tool: string): boolean {
+  if (way.transport === 'http') return false;
+  const line = [way.command, ...way.args].join(' ');
   return Object.entries(READS_OF_KNOWN).some(([word, reads]) => line.includes(word) && reads.includes(tool));
 }
 
+/** What a server on another machine reads may go anywhere from there, whatever it says of itself. */
 export function suggestion(target: WrapTarget, tool: string, pin: ToolPin): ToolClass {
-  return saysHarmless(pin) || isKnownRead(target, tool) ? 'allow' : 'ask';
+  const isHere = target.way.transport === 'stdio';
+  return (isHere && saysHarmless(pin)) || isKnownRead(target, tool) ? 'allow' : 'ask';
 }
 
 /** What holds for each pinned tool; `trustAnnotations` takes the word of a tool that nobody has classed. */

@@ -25,7 +25,7 @@ function capability(target: WrapTarget, tool: string, pin: ToolPin, asClass: Too
   return {
     owner: 'wrapped',
     mode: isRead ? 'read' : 'write',
-    transport: 'mcp_stdio',
+    transport: target.way.transport === 'http' ? 'mcp_http' : 'mcp_stdio',
     server: target.name,
     tool,
     timeout_seconds: 60,
@@ -49,11 +49,25 @@ function network({ hosts }: WrapTarget): JsonObject {
   return hosts.length === 0 ? { type, posture: 'off' } : { type, posture: 'allowlist', entries: hosts };
 }
 
+/** As it is reached where that is the wrapped server itself, else over https. */
+function originIn({ way }: WrapTarget): (host: string) => string {
+  const own = way.transport === 'http' ? new URL(way.url) : undefined;
+  return (host) => (host === own?.host ? own.origin : `https://${host}`);
+}
+
+function server({ way }: WrapTarget): JsonObject {
+  if (way.transport === 'http') {
+    const headers = Object.entries(way.headers).map(([name, one]) => [name, { ...one }] as const);
+    return { transport: 'http', url: way.url, headers: Object.fromEntries(headers) };
+  }
+  return { transport: 'stdio', command: way.command, args: way.args, env_allow: way.env };
+}
+
 function policy(target: WrapTarget, names: string[], decisions: JsonObject): JsonObject {
   return {
     version: 'wrap/1',
     tool_registry: { allowed: names, denied: [] },
-    url_allowlist: target.hosts.map((host) => `https://${host}`),
+    url_allowlist: target.hosts.map(originIn(target)),
     sandbox: { path_template: target.root },
     arg_schema_enforcement: 'strict',
     loop_budget: { max_iterations: CALLS, max_tokens: CALLS },
@@ -86,11 +100,10 @@ export function wrapDocuments(
     owner_team: 'wrapped',
     runtime_principal: 'svc-wrapped',
   };
-  const server = { transport: 'stdio', command: target.command, args: target.args, env_allow: target.env };
   return {
     'agent.yaml': { agent, approved_capabilities: names },
     'capabilities.yaml': { capabilities: Object.fromEntries(tools.map(({ name, entry }) => [name, entry])) },
-    'servers.yaml': { servers: { [target.name]: server } },
+    'servers.yaml': { servers: { [target.name]: server(target) } },
     'policy.yaml': {
       policy: policy(
         target,

@@ -1,27 +1,41 @@
-// Owns what is wrapped: the program as it was typed, the name its tools go by, and the hosts and folder it may reach.
+// Owns what is wrapped: the program or address as it was typed, the name its tools go by, and the hosts and folder it may reach.
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, isAbsolute, resolve } from 'node:path';
 import { digestJson } from '../../base/digest.ts';
 import { RuntimeError } from '../../base/errors.ts';
+import type { JsonObject } from '../../base/json.ts';
+import { hostWord, remoteOf } from './remote.ts';
+import type { Remote, RemoteFlags } from './remote.ts';
 
-export interface WrapFlags {
+export interface WrapFlags extends RemoteFlags {
+  url?: string;
   name?: string;
   root?: string;
   allowHost?: string[];
   passEnv?: string[];
 }
 
-export interface WrapTarget {
-  name: string;
+/** A program on this machine. `env`: names copied from our environment. */
+export interface Program {
+  transport: 'stdio';
   command: string;
   args: string[];
+  env: string[];
+}
+
+export interface WrapTarget {
+  name: string;
+  way: Program | Remote;
   /** The folder that paths in arguments must lie in. */
   root: string;
   hosts: string[];
-  /** Names copied from our environment. */
-  env: string[];
-  /** Of the program, its arguments and its name: what was accepted for one program holds for no other. */
+  /** Of the program with its arguments, or the address, and its name: what was accepted for one holds for no other. */
   key: string;
+}
+
+export interface Surroundings {
+  workspace: string;
+  env: Readonly<Record<string, string | undefined>>;
 }
 
 // What programs need to start at all; no secret goes by these names.
@@ -66,29 +80,59 @@ function rootOf(flag: string | undefined, args: readonly string[], workspace: st
   return (named === undefined ? undefined : folder(named)) ?? workspace;
 }
 
-/** Throws USAGE for a command that is missing and a name that cannot be one. */
-export function wrapTarget(words: readonly string[], flags: WrapFlags, workspace: string): WrapTarget {
+function nameFor(given: string | undefined, found: string): string {
+  const name = given ?? found;
+  if (NAME.test(name) && name !== RESERVED) return name;
+  throw new RuntimeError(
+    'USAGE',
+    '--name must be small letters, digits and -, begin with a letter, and not be `agent`.',
+  );
+}
+
+function keyOf(facts: JsonObject): string {
+  return digestJson(facts).slice('sha256:'.length, 'sha256:'.length + 32);
+}
+
+function remoteTarget(url: string, flags: WrapFlags, { workspace, env }: Surroundings): WrapTarget {
+  if (flags.passEnv !== undefined) {
+    throw new RuntimeError('USAGE', '--pass-env is for a program; headers take theirs by --header-env.');
+  }
+  const way = remoteOf(url, flags, env);
+  const name = nameFor(flags.name, plainName(hostWord(way.url)) ?? 'wrapped');
+  const { hostname, port } = new URL(way.url);
+  const own = port === '' ? hostname : `${hostname}:${port}`;
+  return {
+    name,
+    way,
+    root: rootOf(flags.root, [], workspace),
+    hosts: [...new Set([own, ...(flags.allowHost ?? [])])],
+    key: keyOf({ name, url: way.url }),
+  };
+}
+
+/** Throws USAGE for a command that is missing, a name that cannot be one, and flags that do not go together. */
+export function wrapTarget(words: readonly string[], flags: WrapFlags, around: Surroundings): WrapTarget {
   const [command, ...args] = words;
+  if (flags.url !== undefined) {
+    if (command === undefined) return remoteTarget(flags.url, flags, around);
+    throw new RuntimeError('USAGE', 'Wrap a program or a --url, not both.');
+  }
   if (command === undefined) {
     throw new RuntimeError(
       'USAGE',
-      'Name the server to wrap after --, e.g. `agent-runtime wrap -- node server.js`.',
+      'Name the server to wrap after --, e.g. `agent-runtime wrap -- node server.js`, or its --url.',
     );
   }
-  const name = flags.name ?? nameOf(words);
-  if (!NAME.test(name) || name === RESERVED) {
-    throw new RuntimeError(
-      'USAGE',
-      '--name must be small letters, digits and -, begin with a letter, and not be `agent`.',
-    );
+  if (flags.headerEnv !== undefined || flags.bearerEnv !== undefined) {
+    throw new RuntimeError('USAGE', 'Headers are for a --url; a program takes its variables by --pass-env.');
   }
+  const name = nameFor(flags.name, nameOf(words));
+  const env = [...new Set([...ALWAYS, ...(flags.passEnv ?? [])])];
   return {
     name,
-    command,
-    args,
-    root: rootOf(flags.root, args, workspace),
+    way: { transport: 'stdio', command, args, env },
+    root: rootOf(flags.root, args, around.workspace),
     hosts: flags.allowHost ?? [],
-    env: [...new Set([...ALWAYS, ...(flags.passEnv ?? [])])],
-    key: digestJson({ name, command, args }).slice('sha256:'.length, 'sha256:'.length + 32),
+    key: keyOf({ name, command, args }),
   };
 }

@@ -103,10 +103,10 @@ serveStdio(() => {
   }));
   server.registerTool('poke', { description: 'pokes' }, async () => {
     extra += 1;
-    await server.server.sendResourceListChanged();
-    await server.server.sendPromptListChanged();
     await server.server.sendResourceUpdated({ uri: 'note://full' });
     await server.server.sendResourceUpdated({ uri: 'note://1' });
+    await server.server.sendResourceListChanged();
+    await server.server.sendPromptListChanged();
     return { content: [{ type: 'text', text: 'poked' }] };
   });
   return server;

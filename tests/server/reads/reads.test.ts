@@ -136,7 +136,10 @@ describe('governed reads', () => {
       expect(await client.read('note://3')).toBe('content of note://3');
       expect(await client.prompts()).toContain('notes:greet');
       expect(await client.prompt('notes:greet', { who: 'Bo' })).toBe('hello Bo');
-      await expect(client.read('note://gone')).rejects.toMatchObject({ code: -32602 });
+      await expect(client.read('note://gone')).rejects.toMatchObject({
+        code: -32602,
+        data: { uri: 'note://gone' },
+      });
     });
   }
 
@@ -153,6 +156,18 @@ describe('governed reads', () => {
     expect((await client.request(2, 'prompts/get', { name: 'greet' })).error?.code).toBe(-32602);
     expect((await client.request(3, 'completion/complete', {})).error?.code).toBe(-32601);
     expect(await recorded(runtime)).toEqual([]);
+  });
+
+  test('that policy denies are listed for nobody; the others of the same server are', async () => {
+    const runtime = await readsRuntime({ denied: ['notes:resources/read'] });
+    const client = await raw(runtime);
+    expect(await listed(client, 'resources/list', 'resources')).toHaveLength(2);
+    expect((await listed(client, 'prompts/list', 'prompts')).at(-1)).toMatchObject({ name: 'notes:greet' });
+    expect((await client.request(1, 'resources/read', { uri: 'note://7' })).error?.code).toBe(-32602);
+    const { signal } = new AbortController();
+    const args = { resource: 'note://7' };
+    const answer = await runtime.callCapability(CALLER, { tool: 'notes:resources/read', args }, { signal });
+    expect([answer.status, await recorded(runtime)]).toEqual(['denied', ['notes:resources/read denied']]);
   });
 
   test('that policy wants a person for are asked about, and answered once approved', async () => {

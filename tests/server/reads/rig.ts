@@ -25,6 +25,8 @@ export interface ReadsOptions {
   /** By method; what is absent is not in the catalog. */
   reads?: Record<string, Partial<Capability>>;
   servers?: string[];
+  /** Ids that the registry denies. */
+  denied?: string[];
 }
 
 function allRead(): Record<string, Partial<Capability>> {
@@ -32,7 +34,7 @@ function allRead(): Record<string, Partial<Capability>> {
 }
 
 export async function readsRuntime(options: ReadsOptions = {}): Promise<RuntimeHandle> {
-  const { era = 'legacy', reads = allRead(), servers = ['notes'] } = options;
+  const { era = 'legacy', reads = allRead(), servers = ['notes'], denied = [] } = options;
   const at = await place();
   const base = configFor(at);
   const entries = servers.flatMap((name) => [
@@ -49,7 +51,7 @@ export async function readsRuntime(options: ReadsOptions = {}): Promise<RuntimeH
     agent: { ...base.agent, approvedCapabilities: ids },
     policy: {
       ...base.policy,
-      registry: { allowed: ids, denied: [] },
+      registry: { allowed: ids, denied },
       cycle: { maxRepeats: 1000, windowSeconds: 1 },
     },
   };
