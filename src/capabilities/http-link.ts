@@ -14,7 +14,7 @@ import { resolveValues } from './environment.ts';
 import { guardedBody } from './http-body.ts';
 import type { Link } from './link.ts';
 import type { LossCause } from './sessions/capability-session.ts';
-import { NOT_SENT } from './transport.ts';
+import { NOT_SENT, SESSION_GONE } from './transport.ts';
 
 interface HttpDeps {
   clock: Clock;
@@ -31,9 +31,6 @@ const UNSENT: ReadonlySet<unknown> = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
 ]);
-
-/** Marks a failure of which it is certain that nothing ran. */
-export const SESSION_GONE = 'session_gone';
 
 function causeCode(thrown: unknown): unknown {
   const cause: unknown = thrown instanceof Error ? thrown.cause : undefined;
