@@ -7,11 +7,11 @@ import { ERRORS, RuntimeError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Execution, ExecutionResult, Expiry } from '../kernel/execution/executor.ts';
 import type { Lease } from './downstreams.ts';
-import { SESSION_GONE } from './http-link.ts';
 import type { Session } from './session.ts';
 import type { SessionKey } from './sessions/ledger.ts';
 import { LOST_SESSION } from './sessions/live.ts';
 import type { LiveSessions, Use } from './sessions/live.ts';
+import { SESSION_GONE } from './transport.ts';
 
 type Failure = Extract<ExecutionResult, { kind: 'failed' }>;
 

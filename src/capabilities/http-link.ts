@@ -16,7 +16,7 @@ import { resolveValues } from './environment.ts';
 import { guardedBody, textOf } from './http-body.ts';
 import type { Link } from './link.ts';
 import type { LossCause } from './sessions/capability-session.ts';
-import { NOT_SENT } from './transport.ts';
+import { NOT_SENT, SESSION_GONE } from './transport.ts';
 
 interface HttpDeps {
   clock: Clock;
@@ -37,9 +37,6 @@ const UNSENT: ReadonlySet<unknown> = new Set([
 // A server that hangs up on its own stream says when to come back; it is believed within these.
 const REST_MS = 1000;
 const LONGEST_REST_MS = 30_000;
-
-/** Marks a failure of which it is certain that nothing ran. */
-export const SESSION_GONE = 'session_gone';
 
 function causeCode(thrown: unknown): unknown {
   const cause: unknown = thrown instanceof Error ? thrown.cause : undefined;

@@ -27,6 +27,8 @@ const NEWLINE = 0x0a;
 
 /** What the executor needs to know of a failed send: nothing of it reached the child. */
 export const NOT_SENT = 'not_sent';
+/** Marks a failure by which a session is lost, and of which it is certain that nothing ran. */
+export const SESSION_GONE = 'session_gone';
 
 function exitText(exit: Exit): string {
   return exit.signal === null ? `with code ${exit.code ?? 'unknown'}` : `by ${exit.signal}`;

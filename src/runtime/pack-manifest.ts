@@ -5,8 +5,10 @@ import { runtimeFile } from '../config/files/runtime.ts';
 import { KERNEL_RECORDS } from '../kernel/evidence/records.ts';
 import { RULE_ORDER } from '../kernel/policy/decision.ts';
 import { createGate } from '../kernel/policy/gate.ts';
-import { CONFIG_KEY, createManifest, createPack, MANIFEST_PIN, verifyManifest } from '../pack/index.ts';
-import type { Manifest } from '../pack/index.ts';
+import { CONFIG_KEY, createManifest, verifyManifest } from '../pack/manifest.ts';
+import type { Manifest } from '../pack/manifest.ts';
+import { MANIFEST_PIN } from '../pack/manifest-pin.ts';
+import { createPack } from '../pack/pack.ts';
 
 function packConfigSchema(): JsonObject {
   const properties = runtimeFile.jsonSchema()['properties'] as Record<string, JsonObject>;
