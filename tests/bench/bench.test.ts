@@ -64,7 +64,7 @@ test.each(Object.entries(FIGURES))(
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(lines.map(({ figure }) => figure).toSorted()).toEqual(figures.toSorted());
+    expect(lines.map(({ figure }) => figure)).toEqual(figures);
     for (const line of lines) {
       if ('absent' in line) {
         expect(line['absent']).toMatch(/could not be had: nothing is installed/);
