@@ -17,7 +17,7 @@ const QUICK = {
   'cold-start': { rounds: 1, warmup: 0, idleMs: 0 },
   'list-10k': { rounds: 1, warmup: 0, lists: 3, sessions: 400 },
   'http-front': { rounds: 1, warmup: 0, requests: 8, burst: 128 },
-  'sessions-1k': { rounds: 1, warmup: 1, sessions: 2 },
+  'sessions-1k': { rounds: 1, warmup: 1, sessions: 2, settleMs: 0 },
   'gateway-stdio': { rounds: 1, warmup: 0, calls: 8, install: false },
   relay: { rounds: 1, warmup: 0, reports: 8 },
   'gateway-http': { rounds: 1, warmup: 0, calls: 8, install: false },

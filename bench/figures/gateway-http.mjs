@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { connectHttp } from '../lib/clients.mjs';
 import { GATEWAY, measureGateways, served } from '../lib/gateways.mjs';
-import { DOWNSTREAM, makePlace } from '../lib/place.mjs';
+import { DOWNSTREAM, makePlace, ofNode } from '../lib/place.mjs';
 import { serveHttp } from '../lib/served.mjs';
 
 async function ours(place) {
@@ -13,7 +13,7 @@ async function ours(place) {
 }
 
 export async function run({ rounds = 15, warmup = 3, calls = 100, install = true } = {}) {
-  const place = makePlace({ server: { args: [DOWNSTREAM] } });
+  const place = makePlace({ server: ofNode(DOWNSTREAM) });
   const journal = join(place.root, 'floor.db');
   const open = async (options) => {
     const overHttp = await served([DOWNSTREAM, '--http'], options);

@@ -43,8 +43,8 @@ export const PEER_NAMES = Object.keys(PEERS);
 function installed(name, { version, install }) {
   const folder = join(CACHE, `${name}@${version}`);
   const manifest = join(folder, 'node_modules', name, 'package.json');
+  if (!install) throw new Error('nothing is installed in a quick run');
   if (!existsSync(manifest)) {
-    if (!install) throw new Error('it is not installed');
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
     const quiet = [

@@ -27,6 +27,9 @@ function echo(over) {
   };
 }
 
+/** A server over stdio, as servers.yaml has it. */
+export const ofNode = (file) => ({ transport: 'stdio', command: 'node', args: [file] });
+
 /** JSON is YAML, so the files are written as such. */
 function documents({ capabilities, rules, server }) {
   const tools = Object.keys(capabilities);
@@ -34,9 +37,7 @@ function documents({ capabilities, rules, server }) {
   return {
     'agent.yaml': { agent, approved_capabilities: tools },
     'capabilities.yaml': { capabilities },
-    'servers.yaml': {
-      servers: { probe: { transport: 'stdio', command: 'node', ...server } },
-    },
+    'servers.yaml': { servers: { probe: server } },
     'policy.yaml': {
       policy: {
         version: 'bench/1',
@@ -76,7 +77,7 @@ const DENY_RULE = {
 };
 
 /** The tool `echo` of the probe server, and of our own process under the name `look`. */
-const CAPABILITIES = {
+export const CAPABILITIES = {
   echo: echo({ transport: 'mcp_stdio', server: 'probe' }),
   look: echo({
     transport: 'in_process',
@@ -89,11 +90,7 @@ const CAPABILITIES = {
   }),
 };
 
-export function makePlace({
-  capabilities = CAPABILITIES,
-  rules = [DENY_RULE],
-  server = { args: [PROBE] },
-} = {}) {
+export function makePlace({ capabilities = CAPABILITIES, rules = [DENY_RULE], server = ofNode(PROBE) } = {}) {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'bench-')));
   const place = {
     root,
