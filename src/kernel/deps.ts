@@ -18,6 +18,8 @@ export interface KernelDeps {
   /** What a session's own chain says of its past, read from its verified records; absent: rules that ask for it deny. */
   past?: (session: ChainKey) => Promise<Past | NoPast>;
   directory: ToolDirectory;
+  /** Looks again at which grants of delegation still stand. Absent: those of the configuration do. */
+  refreshGrants?: () => Promise<void>;
   executors: readonly Executor[];
   redactor: Redactor;
   clock: Clock;

@@ -31,6 +31,7 @@ import type { Receipt, Start } from './evidence/receipts.ts';
 import type { Decision } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import type { PreparedCall } from './prepare.ts';
+import { withdrawApproval } from './withdrawn.ts';
 
 // Each round another writer won a race on this very call, approval or key; more than a few means something is wrong.
 const MAX_ROUNDS = 8;
@@ -79,6 +80,7 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   const prepared = await prepareCall(deps, request, args);
   if (!prepared.ok) return refuse(deps, { request, args }, prepared.decision, known.rowVersion);
   const { call } = prepared;
+  await withdrawApproval(deps, call);
   const decision = await orAskToReinitialize(deps, call, withoutSecrets(deps, deps.gate.decide(call.input)));
   if (decision.verdict === 'deny') return refuse(deps, call, decision, known.rowVersion);
 

@@ -13,6 +13,7 @@ import type { KernelDeps } from './deps.ts';
 import { sessionChain } from './evidence/receipts.ts';
 import type { ToolDefinition } from './execution/executor.ts';
 import type { Decision, DecisionInput, PinState } from './policy/decision.ts';
+import { authorityOf } from './policy/authority.ts';
 import { resolvePaths } from './policy/resolve-paths.ts';
 
 export interface PreparedCall {
@@ -29,6 +30,8 @@ export interface PreparedCall {
   /** The count of freezes and revocations when everything here was read. */
   controls: number;
   readonly actionDigest: string;
+  /** The grant of its delegation is gone: the digest that it had before. */
+  readonly grantedDigest?: string | undefined;
 }
 
 function pinText(pin: PinState): string {
@@ -122,14 +125,18 @@ function countedOf({ context: { caller }, session }: CallRequest): CountedSessio
 }
 
 /** Everything that decides what happens. */
-function actionOf(request: CallRequest, args: JsonObject, pin: PinState, policyDigest: string): Action {
+function actionOf(
+  { request, args, policyDigest }: { request: CallRequest; args: JsonObject; policyDigest: string },
+  pin: PinState,
+  isRevoked: boolean,
+): Action {
   const { context, session, tool } = request;
   return {
     tenant: context.caller.tenant,
     principal: context.caller.principal,
     actor: session.actor,
     agent: context.agentId,
-    delegation: context.delegation,
+    delegation: isRevoked ? { ...context.delegation, revoked: true } : context.delegation,
     session: session.id,
     tool,
     args,
@@ -137,6 +144,10 @@ function actionOf(request: CallRequest, args: JsonObject, pin: PinState, policyD
     pin: pinText(pin),
     policy: policyDigest,
   };
+}
+
+function boundTo({ id, lane, task, actor, intent }: CallRequest['session']): DecisionInput['session'] {
+  return { id, lane, task, actor, ...(intent === undefined ? {} : { intent }) };
 }
 
 async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject): Promise<PreparedCall> {
@@ -158,20 +169,16 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
   const pin: PinState = definition?.pin ?? { state: 'unpinned' };
   const paths =
     capability === undefined ? [] : await resolvePaths(args, capability, config.policy.sandbox.root);
+  const authority = await authorityOf(deps, context.delegation, session.actor);
   const back = deps.gate.ordersCalls ? await lookBack(deps, request) : NOTHING_BACK;
   const input: DecisionInput = {
     tool,
     args,
     caller: context.caller,
     delegation: context.delegation,
+    ...authority.input,
     agentId: context.agentId,
-    session: {
-      id: session.id,
-      lane: session.lane,
-      task: session.task,
-      actor: session.actor,
-      ...(session.intent === undefined ? {} : { intent: session.intent }),
-    },
+    session: boundTo(session),
     pin,
     paths,
     history: used.history(uses, repeats),
@@ -183,6 +190,8 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
   if (request.idempotencyKey?.isWellFormed() === false) {
     throw new RuntimeError('INVALID_INPUT', 'the idempotency key has no canonical form');
   }
+  const { isRevoked } = authority;
+  const action = { request, args, policyDigest: config.policy.digest };
   let digest: string | undefined;
   return {
     request,
@@ -194,9 +203,12 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
     repeated: { key: repeatsOf, value },
     controls,
     ...back.order,
+    get grantedDigest() {
+      return isRevoked ? actionDigest(actionOf(action, pin, false)) : undefined;
+    },
     // A call that is only looked at needs none.
     get actionDigest() {
-      return (digest ??= actionDigest(actionOf(request, args, pin, config.policy.digest)));
+      return (digest ??= actionDigest(actionOf(action, pin, isRevoked)));
     },
   };
 }

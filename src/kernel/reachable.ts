@@ -1,7 +1,8 @@
 // Owns which tools policy leaves reachable whatever their arguments are, and the memory of that answer.
 //
-// R1: an answer is given again only to the same identity, agent, lane, task and intent, and only while every definition is
-//     the very one that was judged; policy itself does not change while a process runs.
+// R1: an answer is given again only to the same identity, agent, authority, lane, task and intent, and only while every
+//     definition and the list of grants are the very ones that were judged; nothing else of policy changes in a process.
+import type { DelegationGrant } from '../config/types.ts';
 import type { SessionBinding } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import type { ToolDefinition } from './execution/executor.ts';
@@ -17,6 +18,7 @@ export type Reachable = (context: RunContext, session: SessionBinding) => Promis
 
 interface Judged {
   definitions: (ToolDefinition | undefined)[];
+  grants: readonly DelegationGrant[];
   tools: readonly ReachableTool[];
 }
 
@@ -24,38 +26,36 @@ interface Judged {
 const MOST = 256;
 
 type Who = Omit<ReachInput, 'tool' | 'pin'>;
+type Facts = Omit<Judged, 'tools'>;
 
-function judge(
-  { gate }: KernelDeps,
-  ids: readonly string[],
-  definitions: Judged['definitions'],
-  who: Who,
-): Judged {
+function judge({ gate }: KernelDeps, ids: readonly string[], facts: Facts, who: Who): Judged {
   const tools = ids.flatMap((tool, index): ReachableTool[] => {
-    const definition = definitions[index];
+    const definition = facts.definitions[index];
     const reach = gate.reach({ ...who, tool, pin: definition?.pin ?? { state: 'unpinned' } });
     return reach.reachable && definition !== undefined
       ? [{ definition, approvalRequired: reach.approvalRequired }]
       : [];
   });
-  return { definitions, tools };
+  return { ...facts, tools };
 }
 
 export function createReachable(deps: KernelDeps): Reachable {
   const ids = Object.keys(deps.config.capabilities);
   const known = new Map<string, Judged>();
-  return async ({ caller, agentId }, session) => {
+  return async ({ caller, agentId, delegation }, session) => {
     await deps.directory.refresh?.();
-    const { id, lane, task, intent } = session;
-    const key = JSON.stringify([caller, agentId, lane, task, intent]);
+    if (delegation.mode !== 'platform_owned') await deps.refreshGrants?.();
+    const { id, lane, task, intent, actor } = session;
+    const grants = deps.config.identity.delegations;
+    const key = JSON.stringify([caller, agentId, delegation, actor, lane, task, intent]);
     const held = known.get(key);
     const definitions = ids.map((tool) => deps.directory.definition(tool));
-    if (held !== undefined && definitions.every((one, index) => one === held.definitions[index])) {
+    if (held?.grants === grants && definitions.every((one, index) => one === held.definitions[index])) {
       return held.tools;
     }
     if (known.size >= MOST) known.clear();
-    const of = { id, lane, task, ...(intent === undefined ? {} : { intent }) };
-    const judged = judge(deps, ids, definitions, { caller, agentId, session: of });
+    const of = { id, lane, task, actor, ...(intent === undefined ? {} : { intent }) };
+    const judged = judge(deps, ids, { definitions, grants }, { caller, agentId, delegation, session: of });
     known.set(key, judged);
     return judged.tools;
   };

@@ -14,6 +14,8 @@ import type { PathTokens } from '../capabilities/pin-file.ts';
 import { sessionCompanion } from '../capabilities/sessions/approval-companion.ts';
 import { createLedger } from '../capabilities/sessions/ledger.ts';
 import { LiveSessions } from '../capabilities/sessions/live.ts';
+import { openGrants } from '../config/live-grants.ts';
+import type { LiveGrants } from '../config/live-grants.ts';
 import { configDrift } from '../config/load.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import { capabilityPage, inspectCapability } from '../inspect/capabilities.ts';
@@ -77,6 +79,8 @@ interface Parts extends CallParts {
   leaveProcess: () => void;
   instance: Instance;
   copyFiles: SessionCopyFiles;
+  /** Whose configuration everything here is judged by. */
+  grants: LiveGrants;
 }
 
 function pathTokens(options: RuntimeOptions): PathTokens {
@@ -134,6 +138,7 @@ function kernelOf(
     ),
     past: createPasts(store, config),
     directory: pinning.directory,
+    refreshGrants: () => parts.grants.refresh(),
     executors: [downstream, ...(options.executors ?? [])],
     ...reinitialization(parts),
     redactor: parts.redactor,
@@ -252,7 +257,9 @@ function liveSessions(
 }
 
 async function joinRooms(options: RuntimeOptions): Promise<Parts> {
-  const { config, env } = options;
+  const { env } = options;
+  const grants = await openGrants(options.config);
+  const { config } = grants;
   const clock = options.clock ?? systemClock;
   const ids = options.ids ?? randomIds;
   const log: Log = options.log ?? (() => undefined);
@@ -292,7 +299,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   const sessions = liveSessions({ config, store, clock, ids, instance }, log);
   const copyFiles = sessionCopyFiles(join(options.workspace, '.agent-runtime', 'workflow'));
   const base = {
-    ...{ options, config, store, gate, clock, ids },
+    ...{ options, config, store, gate, clock, ids, grants },
     instance,
     pinning,
     downstreams,
@@ -365,6 +372,14 @@ async function rebuildSnapshot(
   return { file: copyFiles.pathOf(id) };
 }
 
+/** Whether the claim of a new session is granted is looked at anew before anything of it is recorded. */
+function turnOf({ pack, grants }: Pick<Parts, 'pack' | 'grants'>): RuntimeHandle['executeTurn'] {
+  return async (caller, input, io) => {
+    if (input.authorization !== undefined) await grants.refresh();
+    return pack.executeTurn(caller, input, io);
+  };
+}
+
 /** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
 export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
   const parts = await joinRooms(options);
@@ -380,7 +395,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     kernel,
     gate,
     directory: pinning.directory,
-    executeTurn: (caller, input, io) => pack.executeTurn(caller, input, io),
+    executeTurn: turnOf(parts),
     callTool: (caller, input, io) => callTool(parts, caller, input, io),
     callCapability: (caller, call, io) => callCapability(parts, caller, call, io),
     ...background.work,

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import type { KernelDeps } from '../../src/kernel/deps.ts';
 import type { ToolDefinition } from '../../src/kernel/execution/executor.ts';
+import { NO_DELEGATION } from '../../src/kernel/identity.ts';
 import type { RunContext } from '../../src/kernel/identity.ts';
 import type { ReachInput } from '../../src/kernel/policy/gate.ts';
 import { createReachable } from '../../src/kernel/reachable.ts';
@@ -14,13 +15,13 @@ function definition(id: string, state: 'pinned' | 'quarantined' = 'pinned'): Too
 
 const SESSION = { id: 'ses_1', startedAt: 0, actor: 'a', lane: 'default', task: 'agent-session' };
 const context = (over: object = {}): RunContext =>
-  ({ caller: { ...CALLER, ...over }, agentId: 'agent' }) as RunContext;
+  ({ caller: { ...CALLER, ...over }, agentId: 'agent', delegation: NO_DELEGATION }) as RunContext;
 
 test('an answer is remembered for one identity and lane only, and while no definition changed', async () => {
   const known = new Map([definition('a'), definition('b')].map((one) => [one.id, one]));
   const judged: ReachInput[] = [];
   const deps = {
-    config: { capabilities: { a: {}, b: {}, c: {} } },
+    config: { capabilities: { a: {}, b: {}, c: {} }, identity: { delegations: [] } },
     directory: { definition: (id: string) => known.get(id) },
     gate: {
       reach(input: ReachInput) {

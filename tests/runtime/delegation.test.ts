@@ -1,6 +1,9 @@
 // Delegated authority through whole calls: what every record shows, and a grant that is taken back while a call waits.
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { DelegationGrant, RuntimeConfig } from '../../src/config/types.ts';
+import { PACKAGE_ROOT } from '../config/fixture.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { APPROVE, CALLER, configFor, open, PERSON, place, ticket } from './rig.ts';
 import type { Bench, Place } from './rig.ts';
@@ -103,4 +106,100 @@ verifies({ partial: ['DA-06'] }, 'another session inherits nothing of it', async
     'user_delegated',
     'platform_owned',
   ]);
+});
+
+/** identity.yaml as it lies on disk: with the grant, with less of it, without it. */
+const GRANTED = `identity: { delegations: [{ actor: '${CALLER.actor}', principal: anna, scope: errands, capabilities: [note, pay] }] }\n`;
+const NARROWED = GRANTED.replace('[note, pay]', '[note]');
+const WITHOUT = 'identity: { delegations: [] }\n';
+
+interface Live {
+  bench: Bench;
+  onDisk: (text: string) => Promise<void>;
+}
+
+/** A runtime whose configuration lies in files, as it does for a server. */
+async function live(onRevoke: 'cancel' | 'cancel_or_reapprove'): Promise<Live> {
+  const at = await place();
+  const directory = join(at.root, 'configs');
+  await mkdir(directory);
+  await cp(join(PACKAGE_ROOT, 'configs'), directory, { recursive: true });
+  const path = join(directory, 'identity.yaml');
+  await writeFile(path, GRANTED);
+  const config = { ...withGrants(at, [GRANT], onRevoke), directory };
+  // A file of its own each time, so that no clock decides whether it is seen.
+  const onDisk = async (text: string): Promise<void> => {
+    await rm(path);
+    await writeFile(path, text);
+  };
+  return { bench: await open(at, { config }), onDisk };
+}
+
+verifies(
+  ['DA-05'],
+  'without a restart: an approval given before the grant was taken back is taken back too, and nothing runs',
+  async () => {
+    for (const [onRevoke, expected] of [
+      ['cancel', 'denied'],
+      ['cancel_or_reapprove', 'approval_required'],
+    ] as const) {
+      const { bench, onDisk } = await live(onRevoke);
+      const asked = await forAnna(bench, 'pay');
+      const waits = ticket(await bench.run(asked));
+      await bench.runtime.deliverApproval(PERSON, waits, APPROVE);
+      await onDisk(WITHOUT);
+      const answer = await bench.run(asked);
+      expect([onRevoke, answer.status, answer.decision.reasons[0]]).toEqual([
+        onRevoke,
+        expected,
+        expect.stringContaining('is not granted to this actor, or no longer') as string,
+      ]);
+      const before = await bench.runtime.kernel.approvalFor(CALLER.tenant, waits);
+      expect(before?.state).toBe('revoked');
+      // Granting it again gives nobody's earlier word back.
+      await onDisk(GRANTED);
+      const again = await bench.run(asked);
+      expect(['denied', 'approval_required']).toContain(again.status);
+      if (again.status === 'approval_required') expect(ticket(again)).not.toBe(waits);
+      expect(bench.effects).toEqual([]);
+    }
+  },
+);
+
+test('what is written while it runs only takes away, and a broken edit takes nothing', async () => {
+  const { bench, onDisk } = await live('cancel');
+  const status = async (tool: string): Promise<string> =>
+    (await bench.run(await forAnna(bench, tool))).status;
+  await onDisk('identity: [\n');
+  expect(await status('note')).toBe('done');
+  await onDisk(NARROWED);
+  expect(await status('note')).toBe('done');
+  await onDisk(GRANTED.replace('[note, pay]', '[note, look]'));
+  expect(await status('look')).toBe('denied');
+  await onDisk(WITHOUT);
+  const refused = await bench.runtime.executeTurn(
+    CALLER,
+    { messages: [{ role: 'user', content: 'please' }], authorization: AUTHORIZATION },
+    { signal: new AbortController().signal },
+  );
+  expect('error' in refused ? refused.error.code : refused.status).toBe('POLICY_DENIED');
+});
+
+test('a model is offered what the delegation covers, and nothing else', async () => {
+  const { bench, onDisk } = await live('cancel');
+  const offered = (): string[] | undefined =>
+    bench.model.inputs
+      .at(-1)
+      ?.tools.map(({ name }) => name)
+      .sort();
+  const first = await bench.turn({ authorization: AUTHORIZATION });
+  expect(offered()).toEqual(['note', 'pay']);
+  await bench.turn();
+  expect(offered()).toEqual(['look', 'note', 'pay', 'ticket']);
+  await onDisk(NARROWED);
+  await bench.turn({ session_id: first.session_id });
+  expect(offered()).toEqual(['note']);
+  await onDisk(WITHOUT);
+  await bench.turn({ session_id: first.session_id });
+  expect(offered()).toEqual([]);
 });

@@ -9,7 +9,8 @@ export interface Action {
   principal: string;
   actor: string;
   agent: string;
-  delegation: Delegation;
+  /** `revoked`: its grant is gone; nobody's earlier word is for that. */
+  delegation: Delegation & { revoked?: true };
   session: string;
   tool: string;
   args: JsonObject;

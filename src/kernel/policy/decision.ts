@@ -1,6 +1,6 @@
 // Owns the words of a decision: what policy looks at, what it answers, and the order in which answers beat each other.
 import type { JsonObject } from '../../base/json.ts';
-import type { Budget, Capability, Scope, Verdict } from '../../config/types.ts';
+import type { DelegationGrant, Budget, Capability, Scope, Verdict } from '../../config/types.ts';
 import type { Caller, Delegation } from '../identity.ts';
 import type { NoPast, Past } from './past.ts';
 
@@ -94,6 +94,8 @@ export interface DecisionInput {
   args: JsonObject;
   caller: Caller;
   delegation: Delegation;
+  /** The grants that this call is judged by. Absent: those of the configuration. */
+  grants?: readonly DelegationGrant[];
   agentId: string;
   session: {
     id: string;

@@ -47,6 +47,15 @@ export function grantOf(
   );
 }
 
+/** Whether the session's claim is one that needs a grant and has none. */
+export function lacksGrant(
+  grants: readonly DelegationGrant[],
+  actor: string,
+  delegation: Delegation,
+): boolean {
+  return delegation.mode !== 'platform_owned' && grantOf(grants, actor, delegation) === undefined;
+}
+
 /** D2 */
 function covers(grant: DelegationGrant, { id, name, server }: Capability): boolean {
   if (grant.capabilities !== undefined) return grant.capabilities.includes(id);
@@ -84,7 +93,7 @@ export function checkDelegation({ plan, input, tool, found }: RuleContext): void
     return;
   }
   const actor = input.session.actor ?? input.caller.actor;
-  const grant = grantOf(plan.config.identity.delegations, actor, delegation);
+  const grant = grantOf(input.grants ?? plan.config.identity.delegations, actor, delegation);
   const who = `${shown(delegation.delegatedPrincipalId)} for ${shown(delegation.delegatedScope)}`;
   const ask = (alias: string, reason: string): void => {
     found.push({

@@ -4,7 +4,8 @@
 // G2: a rule that throws is a `kernel_error` deny; the other rules still speak.
 import { showCut } from '../../base/text.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
-import type { Caller } from '../identity.ts';
+import { NO_DELEGATION } from '../identity.ts';
+import type { Caller, Delegation } from '../identity.ts';
 import {
   checkIntent,
   checkInventory,
@@ -34,6 +35,8 @@ export interface ReachInput {
   agentId: string;
   session: DecisionInput['session'];
   pin: PinState;
+  /** On whose authority it would be called. Absent: nobody else's. */
+  delegation?: Delegation;
 }
 
 export interface Reach {
@@ -180,7 +183,7 @@ function failed(plan: Plan, error: unknown): Decision {
 
 /** Without CEL, arguments and limits: only what holds for every call of the tool. */
 function reachOf(plan: Plan, input: ReachInput): Reach {
-  const delegation = { mode: 'platform_owned', delegatedPrincipalId: '', delegatedScope: '' } as const;
+  const { delegation = NO_DELEGATION } = input;
   const history = {
     repeats: 0,
     session: { iterations: 0, tokens: 0, calls: 0, costUsd: 0, effects: 0, wallSeconds: 0 },
