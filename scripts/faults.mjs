@@ -2,6 +2,7 @@
 //   npm run faults -- --seed 1 --kills 200 --store sqlite --json
 //   npm run faults -- --suite workflows --kills 1000       workflows with branches, people, times and retries
 //   npm run faults -- --suite resumes --races 1000         two processes resume the same session at the same time
+//   npm run faults -- --suite hosts --kills 1000           serving hosts with three servers each; no child may be left
 //   npm run faults -- --plant no-start-receipt             the same with a planted bug; it must fail
 // The last line has the counts; kills that are in no named window came at random times. What went wrong stands on
 // standard error.
@@ -21,6 +22,10 @@ const SUITES = {
   resumes: async () => {
     const { runResumes, PLANTS } = await import('../tests/faults/resumes/campaign.mjs');
     return { run: runResumes, plants: Object.keys(PLANTS) };
+  },
+  hosts: async () => {
+    const { runHosts, PLANTS } = await import('../tests/faults/hosts/campaign.mjs');
+    return { run: runHosts, plants: Object.keys(PLANTS) };
   },
 };
 

@@ -12,7 +12,7 @@ import { createConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { serverIdentity } from './pin-file.ts';
 import type { PathTokens, ServerIdentity } from './pin-file.ts';
-import type { SessionDeps } from './session.ts';
+import type { CloseReason, SessionDeps } from './session.ts';
 
 /** On whose behalf a connection is used. */
 export interface PoolIdentity {
@@ -27,6 +27,8 @@ export interface Lease {
   readonly poolKey: string;
   /** Must be called when the call is over. */
   end(): void;
+  /** Ends the connection once nobody uses it any longer. */
+  retire(why: CloseReason): void;
   /** Whether nobody else uses the connection, once it was ended. */
   isLast(): boolean;
 }
@@ -58,6 +60,8 @@ interface Pooled {
   who: PoolIdentity;
   poolKey: string;
   users: number;
+  /** Why it ends with its last user. */
+  retires?: CloseReason;
   usedAt: number;
   cancelIdle: () => void;
 }
@@ -124,6 +128,9 @@ class Pool implements Downstreams {
       who,
       poolKey: pooled.poolKey,
       isLast: () => pooled.users === 0,
+      retire: (why) => {
+        pooled.retires = why;
+      },
       end: () => {
         if (isOver) return;
         isOver = true;
@@ -172,7 +179,13 @@ class Pool implements Downstreams {
     const { clock, idleMs } = this.#options;
     pooled.users--;
     pooled.usedAt = clock.monotonic();
-    if (pooled.users > 0 || idleMs === undefined) return;
+    if (pooled.users > 0) return;
+    if (pooled.retires !== undefined) {
+      void pooled.connection.release(pooled.retires);
+      delete pooled.retires;
+      return;
+    }
+    if (idleMs === undefined) return;
     pooled.cancelIdle();
     pooled.cancelIdle = clock.after(idleMs, () => {
       if (pooled.users === 0) void pooled.connection.release('idle');

@@ -159,6 +159,7 @@ function liveDigest(connection: Connection, tool: LiveTool): string {
   return digest;
 }
 
+const UNASKED = 'The server had not been asked yet.';
 const UNCONFINABLE = 'SUBPROCESS_SANDBOX_UNAVAILABLE';
 
 function isUnconfinable(thrown: unknown): boolean {
@@ -215,13 +216,14 @@ function callFailure(
   { session, request }: { session: Session; request: CallRequest },
   ended: ErrorCode | undefined,
 ): Failure {
+  const isUnsent = thrown instanceof RuntimeError && thrown.details[NOT_SENT] === true;
   if (ended !== undefined) {
-    const text = `${ERRORS[ended].sentence} The server was told to stop.`;
-    return failed(ended, text, 'side_effect_unknown');
+    return isUnsent
+      ? failed(ended, `${ERRORS[ended].sentence} ${UNASKED}`, 'not_executed')
+      : failed(ended, `${ERRORS[ended].sentence} The server was told to stop.`, 'side_effect_unknown');
   }
   if (thrown instanceof RuntimeError) {
     if (isSessionGone(thrown)) return failed(thrown.code, thrown.message, 'not_executed');
-    const isUnsent = thrown.details[NOT_SENT] === true;
     return failed(
       isUnsent ? 'DOWNSTREAM_UNAVAILABLE' : thrown.code,
       thrown.message,
@@ -289,6 +291,7 @@ async function callTool(
       : failure;
   } finally {
     await relay.end();
+    if (relay.waitedOut()) lease.retire('max_wait');
   }
   try {
     const answer = parseAnswer(raw, execution, server.maxMessageBytes);
@@ -298,7 +301,10 @@ async function callTool(
       return { ...failed('INVALID_OUTPUT', text, 'side_effect_unknown'), ...through };
     }
     const left = progress.left();
-    const notes = left === 0 ? [] : [`${left} progress messages left out`];
+    const notes = [
+      ...(left === 0 ? [] : [`${left} progress messages left out`]),
+      ...(relay.waitedOut() ? [`capability session ${key.id} ends: max_wait`] : []),
+    ];
     return { kind: 'result', ...answer, ...through, notes };
   } catch (thrown) {
     const { code, message } = asRuntimeError(thrown);
@@ -315,7 +321,7 @@ async function throughLease(execution: Execution, lease: Lease, around: Around):
   } catch (thrown) {
     const ended = ownEnd(deadline, io);
     if (ended !== undefined) {
-      return failed(ended, `${ERRORS[ended].sentence} The server had not been asked yet.`, 'not_executed');
+      return failed(ended, `${ERRORS[ended].sentence} ${UNASKED}`, 'not_executed');
     }
     const lost = lostSession(thrown);
     if (lost !== undefined) return mustAsk(lost, { execution, lease, parts });

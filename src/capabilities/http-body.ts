@@ -7,13 +7,17 @@ export interface BodyBounds {
   clock: Clock;
   /** Told once; the body then ends with an error. */
   onBreach: (why: string) => void;
+  /** Told once when the body breaks off and the server gave no event ids, by which the rest could be had. */
+  onCut: () => void;
 }
 
 const MAX_EVENTS_PER_SECOND = 5000;
 const WINDOW_MS = 1000;
 const NEWLINE = 0x0a;
+const ID_FIELD = [0x69, 0x64, 0x3a];
 
 class Meter {
+  isResumable = false;
   readonly #bounds: BodyBounds;
   readonly #isStream: boolean;
   #held = 0;
@@ -33,6 +37,7 @@ class Meter {
       this.#held += chunk.length;
     } else {
       let from = 0;
+      if (this.#held === 0) this.#beginLine(chunk, 0);
       for (let at = chunk.indexOf(NEWLINE); at !== -1; at = chunk.indexOf(NEWLINE, at + 1)) {
         this.#held += at - from + 1;
         // An empty line ends an event.
@@ -40,6 +45,7 @@ class Meter {
         if (this.#held > this.#bounds.maxBytes) break;
         this.#lineIsEmpty = true;
         from = at + 1;
+        this.#beginLine(chunk, from);
       }
       this.#held += chunk.length - from;
       if (from < chunk.length) this.#lineIsEmpty = false;
@@ -49,6 +55,11 @@ class Meter {
     return this.#events > MAX_EVENTS_PER_SECOND
       ? `sent more than ${MAX_EVENTS_PER_SECOND} messages a second`
       : undefined;
+  }
+
+  /** One that is split between chunks is not seen: the connection ends then where it might have gone on. */
+  #beginLine(chunk: Uint8Array, at: number): void {
+    this.isResumable ||= ID_FIELD.every((byte, offset) => chunk[at + offset] === byte);
   }
 
   #event(): void {
@@ -68,17 +79,41 @@ export function guardedBody(response: Response, bounds: BodyBounds): ReadableStr
   if (body === null) return null;
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
   const meter = new Meter(bounds, isStream);
-  return (body as ReadableStream<Uint8Array>).pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        const why = meter.take(chunk);
-        if (why === undefined) {
-          controller.enqueue(chunk);
-          return;
-        }
-        bounds.onBreach(why);
-        controller.error(new Error(why));
-      },
-    }),
-  );
+  const reader = (body as ReadableStream<Uint8Array>).getReader();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await reader.read().catch((thrown: unknown) => {
+        if (!meter.isResumable) bounds.onCut();
+        controller.error(thrown);
+        return undefined;
+      });
+      if (next === undefined) return;
+      if (next.done) {
+        controller.close();
+        return;
+      }
+      const why = meter.take(next.value);
+      if (why === undefined) {
+        controller.enqueue(next.value);
+        return;
+      }
+      bounds.onBreach(why);
+      controller.error(new Error(why));
+      await reader.cancel().catch(() => undefined);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+}
+
+/** The first bytes of a body as text; the rest is not read. */
+export async function textOf({ body }: Response, maxBytes: number): Promise<string> {
+  if (body === null) return '';
+  const chunks: Uint8Array[] = [];
+  let held = 0;
+  for await (const chunk of body as ReadableStream<Uint8Array>) {
+    chunks.push(chunk);
+    held += chunk.length;
+    if (held >= maxBytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, maxBytes).toString('utf8');
 }

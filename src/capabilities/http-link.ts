@@ -2,16 +2,18 @@
 // back, and the signs by which a session that the server no longer knows is told from any other failure.
 //
 // H1  Nothing of the caller's request goes into a header: what is sent is what the configuration names.
-// H2  A message or an answer beyond the bounds ends the connection, and only it.
+// H2  A message or an answer beyond the bounds ends the connection, and only it; so does a stream that is cut, because
+//     whoever waits for its answer would wait in vain.
 // H3  A 404, or the 400 that servers send for a session id they do not know, is a lost session, and what was asked in that
 //     very request did not run.
+// H4  A redirect is not followed: the headers and the arguments are for the configured address only.
 import type { Transport } from '@modelcontextprotocol/client';
 import { RuntimeError } from '../base/errors.ts';
 import type { DownstreamServer } from '../config/types.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Environment } from '../kernel/sandbox/environment.ts';
 import { resolveValues } from './environment.ts';
-import { guardedBody } from './http-body.ts';
+import { guardedBody, textOf } from './http-body.ts';
 import type { Link } from './link.ts';
 import type { LossCause } from './sessions/capability-session.ts';
 import { NOT_SENT } from './transport.ts';
@@ -32,12 +34,22 @@ const UNSENT: ReadonlySet<unknown> = new Set([
   'ENETUNREACH',
 ]);
 
+// A server that hangs up on its own stream says when to come back; it is believed within these.
+const REST_MS = 1000;
+const LONGEST_REST_MS = 30_000;
+
 /** Marks a failure of which it is certain that nothing ran. */
 export const SESSION_GONE = 'session_gone';
 
 function causeCode(thrown: unknown): unknown {
   const cause: unknown = thrown instanceof Error ? thrown.cause : undefined;
   return cause instanceof Error && 'code' in cause ? cause.code : undefined;
+}
+
+/** Whether an answer comes on the stream; one for the server's own messages may be cut by whoever stands between. */
+function isAwaited(init: RequestInit | undefined): boolean {
+  const isListening = typeof init?.body === 'string' && init.body.includes('"subscriptions/listen"');
+  return init?.method === 'POST' && !isListening;
 }
 
 class HttpLink implements Link {
@@ -64,6 +76,8 @@ class HttpLink implements Link {
     this.#transport = new StreamableHTTPClientTransport(new URL(this.#server.url ?? ''), {
       fetch: (url, init) => this.#fetch(url, init),
       requestInit: { headers: this.#headers },
+      reconnectionScheduler: (reconnect, delayMs) =>
+        this.#clock.after(Math.min(Math.max(delayMs, REST_MS), LONGEST_REST_MS), reconnect),
     });
     return this;
   }
@@ -123,19 +137,45 @@ class HttpLink implements Link {
     }
     let response: Response;
     try {
-      response = await fetch(url, init);
+      response = await fetch(url, { ...init, redirect: 'manual' });
     } catch (thrown) {
       throw this.#unreached(thrown, init);
     }
+    if (response.status >= 300 && response.status < 400) return this.#redirected(response);
     const hadSession = new Headers(init?.headers).has('mcp-session-id');
     if (hadSession && (response.status === 404 || response.status === 400)) return this.#refused(response);
+    if (!response.ok) return boundedError(response);
     if (response.body === null) return response;
-    const onBreach = (why: string): void => {
-      this.#fail(new RuntimeError('SUBPROCESS_PROTOCOL_ERROR', `${name} ${why}`, { server: name }));
+    const end = (fault: RuntimeError): void => {
+      this.#fail(fault);
       void this.#transport?.close().catch(() => undefined);
     };
-    const body = guardedBody(response, { maxBytes: maxMessageBytes, clock: this.#clock, onBreach });
+    const body = guardedBody(response, {
+      maxBytes: maxMessageBytes,
+      clock: this.#clock,
+      onBreach: (why) => {
+        end(new RuntimeError('SUBPROCESS_PROTOCOL_ERROR', `${name} ${why}`, { server: name }));
+      },
+      onCut: () => {
+        if (!isAwaited(init) || init?.signal?.aborted === true) return;
+        const why = `${name} cut its answer short`;
+        end(new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', why, { server: name }));
+      },
+    });
     return new Response(body, response);
+  }
+
+  /** H4. */
+  async #redirected(response: Response): Promise<never> {
+    await response.body?.cancel().catch(() => undefined);
+    const { name } = this.#server;
+    const fault = new RuntimeError(
+      'SUBPROCESS_PROTOCOL_ERROR',
+      `${name} answered with a redirect (HTTP ${response.status}), which is not followed`,
+      { server: name },
+    );
+    this.#fail(fault);
+    throw fault;
   }
 
   #unreached(thrown: unknown, init: RequestInit | undefined): unknown {
@@ -154,8 +194,9 @@ class HttpLink implements Link {
 
   /** H3. */
   async #refused(response: Response): Promise<Response> {
-    const text = (await response.text()).slice(0, MAX_ERROR_BYTES);
-    const { status, headers } = response;
+    const error = await boundedError(response);
+    const { status } = error;
+    const text = await error.clone().text();
     if (status === 404 || STALE.test(text)) {
       const fault = new RuntimeError(
         'CAPABILITY_SESSION_EXPIRED',
@@ -165,8 +206,17 @@ class HttpLink implements Link {
       this.#fail(fault, status === 404 ? 'http_404' : 'http_400_stale');
       throw new RuntimeError(fault.code, fault.message, { ...fault.details, [SESSION_GONE]: true });
     }
-    return new Response(text, { status, headers });
+    return error;
   }
+}
+
+/** An error with as much of its text as is read of it. */
+async function boundedError(response: Response): Promise<Response> {
+  const { status, headers } = response;
+  const text = await textOf(response, MAX_ERROR_BYTES);
+  const kept = new Headers(headers);
+  for (const name of ['content-length', 'content-encoding']) kept.delete(name);
+  return new Response(text, { status, headers: kept });
 }
 
 /** Sends nothing. Throws when a header's value cannot be had. */

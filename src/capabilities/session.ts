@@ -16,6 +16,7 @@ import type { Era } from './client.ts';
 import { parseToolList } from './definitions.ts';
 import type { LiveList } from './definitions.ts';
 import { resolveValues } from './environment.ts';
+import { openHttpLink, SESSION_GONE } from './http-link.ts';
 import type { Link } from './link.ts';
 import { hasTools, withReads } from './reads/offers.ts';
 import { SessionReads } from './reads/session-reads.ts';
@@ -26,7 +27,7 @@ import type { RequestPolicy } from './relay/server-requests.ts';
 import type { LossCause } from './sessions/capability-session.ts';
 import { createToolListing } from './tool-listing.ts';
 import type { ToolListing } from './tool-listing.ts';
-import { stdioLink, StdioTransport } from './transport.ts';
+import { NOT_SENT, stdioLink, StdioTransport } from './transport.ts';
 
 export interface SessionDeps {
   sandbox: Sandbox;
@@ -103,8 +104,11 @@ export interface Session {
   close(why: CloseReason): Promise<void>;
 }
 
-/** idle: nobody used it. replaced: another takes its place. closed: its time was over in good order. */
-export type CloseReason = 'idle' | 'replaced' | 'closed';
+/**
+ * idle: nobody used it. max_wait: a call through it waited for a person for as long as one may. replaced: another takes
+ * its place. closed: its time was over in good order.
+ */
+export type CloseReason = 'idle' | 'max_wait' | 'replaced' | 'closed';
 
 const MAX_PAGES = 64;
 const MAX_KEPT_REFUSALS = 100;
@@ -122,6 +126,32 @@ const unchecked = {
   },
 };
 
+async function oneRound(
+  client: Client,
+  { method, params }: { method: string; params: Record<string, unknown> },
+  options: CallOptions,
+): Promise<unknown> {
+  return client.request({ method, params }, unchecked, {
+    signal: options.signal,
+    timeout: NO_TIMEOUT_MS,
+    allowInputRequired: true,
+    onprogress: ({ progress, total, message }) => {
+      options.onProgress({
+        progress,
+        ...(total === undefined ? {} : { total }),
+        ...(message === undefined ? {} : { message }),
+      });
+    },
+  });
+}
+
+/** A later round that was not heard says nothing of the first, which was. */
+function heardBefore(thrown: unknown): unknown {
+  if (!(thrown instanceof RuntimeError)) return thrown;
+  const { [NOT_SENT]: _unsent, [SESSION_GONE]: _gone, ...details } = thrown.details;
+  return new RuntimeError(thrown.code, thrown.message, details);
+}
+
 /** One call with all the rounds that its questions take. */
 async function call(
   client: Client,
@@ -131,18 +161,11 @@ async function call(
 ): Promise<unknown> {
   let more: Record<string, unknown> = {};
   for (let round = 0; round < MAX_INPUT_ROUNDS; round++) {
-    const result: unknown = await client.request({ method, params: { ...params, ...more } }, unchecked, {
-      signal: options.signal,
-      timeout: NO_TIMEOUT_MS,
-      allowInputRequired: true,
-      onprogress: ({ progress, total, message }) => {
-        options.onProgress({
-          progress,
-          ...(total === undefined ? {} : { total }),
-          ...(message === undefined ? {} : { message }),
-        });
+    const result: unknown = await oneRound(client, { method, params: { ...params, ...more } }, options).catch(
+      (thrown: unknown) => {
+        throw round === 0 ? thrown : heardBefore(thrown);
       },
-    });
+    );
     if (!isObject(result) || result['resultType'] !== 'input_required') return result;
     const { inputRequests, requestState } = result;
     more = {
@@ -193,7 +216,6 @@ async function listTools(client: Client, server: DownstreamServer, signal: Abort
 
 async function startLink(server: DownstreamServer, deps: SessionDeps): Promise<Link> {
   if (server.transport === 'http') {
-    const { openHttpLink } = await import('./http-link.ts');
     return openHttpLink(server, deps);
   }
   const { onStderr } = deps;

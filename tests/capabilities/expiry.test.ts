@@ -1,14 +1,17 @@
 // A connection that is lost: each cause, each policy, and what may be repeated.
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import type { CapabilitySessionControls } from '../../src/config/types.ts';
-import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
+import type { ExecutionResult, Reply } from '../../src/kernel/execution/executor.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { createBench, probe, until } from './fixtures.ts';
+import { createBench, probe, server, until } from './fixtures.ts';
 import type { Bench } from './fixtures.ts';
 import { httpRelay } from './http-relay.ts';
 import type { HttpRelay } from './http-relay.ts';
+
+const RELAY = fileURLToPath(new URL('../matrix/relay-server.mjs', import.meta.url));
 
 async function rows(bench: Bench): Promise<JsonObject[]> {
   const { items } = await bench.store.list({ kind: 'capability_session', tenant: 't', limit: 10 });
@@ -142,6 +145,24 @@ test('a question that is open when its server dies is said to be lost', async ()
   }
 });
 
+test('a server that is gone when the answer is brought to it may have done its work before it asked', async () => {
+  const relay = await httpRelay();
+  const bench = createBench([relay.server({ era: 'modern' })]);
+  try {
+    const ask = async (): Promise<Reply> => {
+      await relay.kill();
+      return { action: 'decline' };
+    };
+    expect(await bench.call('relay:ask', {}, { ask })).toMatchObject({
+      kind: 'failed',
+      sideEffect: 'side_effect_unknown',
+    });
+  } finally {
+    await bench.end();
+    await relay.close();
+  }
+});
+
 test('headers come from the environment, and nothing of a caller is among them', async () => {
   const relay = await httpRelay();
   const one = relay.server({
@@ -173,6 +194,55 @@ test('an idle connection is ended, and the next call continues it in another', a
   }
 });
 
+describe('a person who does not answer for as long as a run may wait', () => {
+  const policies: [string, Partial<CapabilitySessionControls>, string][] = [
+    ['reinitialize', {}, 'reinitialize_required'],
+    ['approval', { reinitRequiresApproval: true }, 'reinitialize_required'],
+    ['cancel', { onExpiry: 'cancel' }, 'canceled'],
+  ];
+  test.each(policies)('under the policy %s', async (policy, over, status) => {
+    const relay = server('relay', [RELAY], { era: 'legacy' });
+    const bench = createBench([relay], process.env, systemClock, over, { maxWaitMs: 60 });
+    try {
+      const ask = (): Promise<Reply> => new Promise(() => undefined);
+      const result = await bench.call('relay:ask', {}, { ask });
+      // The server heard a cancel and answered: what it did is known.
+      expect(result).toMatchObject({ kind: 'result', notes: [expect.stringContaining('max_wait')] });
+      await until(() => bench.sandbox.live() === 0);
+      await bench.settled();
+      const [old] = await rows(bench);
+      expect(old).toMatchObject({ status, cause: 'max_wait' });
+      const next = await bench.call('relay:echo', { text: 'a' });
+      if (policy === 'approval') {
+        expect(next).toMatchObject({ code: 'CAPABILITY_SESSION_EXPIRED', expiry: { cause: 'max_wait' } });
+        return;
+      }
+      expect(next).toMatchObject({ kind: 'result' });
+      const [fresh] = await rows(bench);
+      const from = policy === 'cancel' ? undefined : (old?.['subject'] as JsonObject)['id'];
+      expect((fresh?.['subject'] as JsonObject)['reinitializedFrom']).toBe(from);
+    } finally {
+      await bench.end();
+    }
+  });
+
+  test('questions of one call share the time, and one that comes later is shown to nobody', async () => {
+    const relay = server('relay', [RELAY], { era: 'legacy' });
+    const bench = createBench([relay], process.env, systemClock, {}, { maxWaitMs: 60 });
+    try {
+      let asked = 0;
+      const ask = (): Promise<Reply> => {
+        asked++;
+        return new Promise(() => undefined);
+      };
+      await bench.call('relay:ask_twice', {}, { ask });
+      expect(asked).toBe(1);
+    } finally {
+      await bench.end();
+    }
+  });
+});
+
 test('a session of a process that is gone is lost, with its open questions', async () => {
   const bench = createBench([probe()]);
   try {
@@ -202,6 +272,9 @@ test('a session of a process that is gone is lost, with its open questions', asy
       'capability_session_lost',
       'capability_session_reinitialized',
     ]);
+    expect(events[2]?.evidence).toMatchObject({
+      value: { cause: 'host_gone', lost_inputs: [{ input_id: 'inp_1', tool_call_id: 'c' }] },
+    });
     expect(await rows(bench)).toMatchObject([{ status: 'in_progress' }, { cause: 'host_gone' }]);
   } finally {
     await bench.end();

@@ -101,6 +101,8 @@ export interface Bench {
   directory: string;
   /** Calls a tool with the digest of its live definition, unless `over` says another. */
   call(id: string, args?: JsonObject, over?: CallOver): Promise<ExecutionResult>;
+  /** Waits for what is being written. */
+  settled(): Promise<void>;
   /** Ends everything and expects that no child is left. */
   end(): Promise<void>;
 }
@@ -159,7 +161,7 @@ export function createBench(
   environment: Record<string, string | undefined> = process.env,
   clock: Clock = systemClock,
   over: Partial<CapabilitySessionControls> = {},
-  pool: { idleMs?: number; maxOpen?: number } = {},
+  { maxWaitMs, ...pool }: { idleMs?: number; maxOpen?: number; maxWaitMs?: number } = {},
   confine?: ConfineOptions,
 ): Bench {
   const directory = mkdtempSync(join(tmpdir(), 'capabilities-'));
@@ -206,7 +208,7 @@ export function createBench(
     clock,
     ids: randomIds,
     redactor: createRedactor({ secrets: [], fields: [], patterns: [] }),
-    maxWaitMs: controls.maxWaitSeconds * 1000,
+    maxWaitMs: maxWaitMs ?? controls.maxWaitSeconds * 1000,
     onDrift: (name) => drifted.push(name),
   });
   return {
@@ -228,6 +230,7 @@ export function createBench(
       };
       return executor.execute(await executionOf(downstreams, id, args, over), io);
     },
+    settled: () => sessions.settled(),
     async end() {
       await downstreams.close();
       await sessions.settled();

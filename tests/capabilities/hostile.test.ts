@@ -1,5 +1,10 @@
 // What a hostile server can do to a call, and what it cannot do to anybody else.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { JsonObject } from '../../src/base/json.ts';
+import type { Question, Reply } from '../../src/kernel/execution/executor.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { freshSignal, hostile, isAlive, probe, server, script, until, withBench } from './fixtures.ts';
 
@@ -60,6 +65,73 @@ test("a server's requests for roots and sampling are refused", async () => {
     expect(await call('hostile:run')).toMatchObject({ kind: 'result', content });
   });
 });
+
+test('of two questions under one id the first is put to a person, the other is nobody’s', async () => {
+  await withBench([hostile('same-id'), { ...probe(), name: 'good' }], async ({ call }) => {
+    const asked: string[] = [];
+    const ask = async ({ message }: Question): Promise<Reply> => {
+      asked.push(message);
+      expect(await call('good:echo', { text: 'still here' })).toMatchObject({ kind: 'result' });
+      return { action: 'decline' };
+    };
+    const result = await call('hostile:run', {}, { ask });
+    const content = [{ type: 'text', text: 'ask:cancel ask:decline' }];
+    expect(result).toMatchObject({ kind: 'result', content });
+    expect(asked).toEqual(['One?']);
+  });
+});
+
+test('a form that would take ages to check is shown to nobody, and said so on record', async () => {
+  await withBench([hostile('explodes')], async ({ call, store }) => {
+    const ask = (): never => {
+      throw new Error('nobody may be asked');
+    };
+    const content = [{ type: 'text', text: ' ask:cancel' }];
+    expect(await call('hostile:run', {}, { ask })).toMatchObject({ kind: 'result', content });
+    const { items } = await store.list({ kind: 'capability_session', tenant: 't', limit: 1 });
+    const key = { tenant: 't', aggregate: 'capability_session', id: items[0]?.id ?? '' } as const;
+    expect((await store.read(key)).at(-1)).toMatchObject({
+      header: { type: 'capability_request_refused' },
+      evidence: { value: { why: expect.stringContaining('cannot be checked') as unknown } },
+    });
+  });
+});
+
+test.each([
+  ['a pattern without end', { type: 'object', properties: { a: { type: 'string', pattern: '^(a+)+$' } } }],
+  ['references that double', doubling(40)],
+  ['five hundred levels', nested(500)],
+])('a tool whose outputSchema explodes by %s is not called', async (_what, schema) => {
+  const file = join(mkdtempSync(join(tmpdir(), 'schema-')), 'tools.json');
+  const tool = { name: 'run', description: 'A tool.', inputSchema: { type: 'object' } };
+  writeFileSync(file, JSON.stringify([{ ...tool, outputSchema: schema }]));
+  const exploding = server('hostile', [script('hostile'), 'listed', file]);
+  await withBench([exploding, { ...probe(), name: 'good' }], async ({ call, downstreams }) => {
+    const attacked = call('hostile:run').catch((thrown: unknown) => thrown);
+    expect(await call('good:echo', { text: 'still here' })).toMatchObject({ kind: 'result' });
+    const result = await attacked;
+    expect(result).not.toMatchObject({ kind: 'result' });
+    expect(downstreams.connection('good')!.state()).toMatchObject({ state: 'ready', failures: 0 });
+  });
+  rmSync(dirname(file), { recursive: true });
+});
+
+/** Each definition names the next one twice. */
+function doubling(levels: number): JsonObject {
+  const $defs = Object.fromEntries(
+    Array.from({ length: levels }, (_, at): [string, JsonObject] => {
+      const next = at === levels - 1 ? { type: 'string' } : { $ref: `#/$defs/d${at + 1}` };
+      return [`d${at}`, { anyOf: [next, { type: 'array', items: next }] }];
+    }),
+  );
+  return { type: 'object', properties: { a: { $ref: '#/$defs/d0' } }, $defs };
+}
+
+function nested(levels: number): JsonObject {
+  let schema: JsonObject = { type: 'string' };
+  for (let level = 0; level < levels; level++) schema = { type: 'array', items: schema };
+  return { type: 'object', properties: { a: schema } };
+}
 
 verifies(
   { partial: ['CI-07'] },

@@ -1,4 +1,6 @@
 // What a server asks, reports and logs in the middle of a call: over stdio and HTTP, in both eras, on record in order.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
@@ -212,5 +214,42 @@ test('while a person thinks, other calls of the same connection go on', async ()
     answer({ action: 'decline' });
     expect(JSON.parse(String(text(await asking)))).toEqual({ action: 'decline' });
     expect(text(await bench.call('relay:echo', { text: 'after' }))).toBe('after');
+  });
+});
+
+test('a call that is canceled while its person thinks leaves the connection to the next', async () => {
+  await withRelay('stdio', { era: 'legacy' }, async (bench) => {
+    const stop = new AbortController();
+    const ask = (): Promise<Reply> => {
+      stop.abort();
+      return new Promise(() => undefined);
+    };
+    const result = await bench.call('relay:ask', {}, { ask, signal: stop.signal });
+    expect(result).toMatchObject({ code: 'CANCELED', sideEffect: 'side_effect_unknown' });
+    expect(text(await bench.call('relay:echo', { text: 'after' }))).toBe('after');
+    expect(JSON.parse(String(text(await bench.call('relay:ask', {}, { ask: declines }))))).toEqual({
+      action: 'decline',
+    });
+  });
+});
+
+async function declines(): Promise<Reply> {
+  return { action: 'decline' };
+}
+
+test('a call whose turn never came was not executed', async () => {
+  await withRelay('stdio', { era: 'legacy' }, async (bench) => {
+    await bench.call('relay:ask', {}, { ask: declines });
+    const stop = new AbortController();
+    const slow = bench.call(
+      'relay:slow',
+      { ms: 60_000, file: join(bench.directory, 'slow') },
+      { signal: stop.signal },
+    );
+    await until(() => existsSync(join(bench.directory, 'slow')));
+    const second = await bench.call('relay:ask', {}, { ask: declines, capability: { timeoutSeconds: 1 } });
+    expect(second).toMatchObject({ code: 'TOOL_TIMEOUT', sideEffect: 'not_executed' });
+    stop.abort();
+    expect(await slow).toMatchObject({ code: 'CANCELED', sideEffect: 'side_effect_unknown' });
   });
 });

@@ -46,6 +46,15 @@ export async function httpAccess(place) {
   return { url: server.url, pid: server.pid, token, revoke: () => tokens(place, 'revoke', id) };
 }
 
+/** Its end without any warning; the next who needs one starts another. */
+export async function killHttpServer(place) {
+  const { child } = await servers.get(place);
+  servers.delete(place);
+  const ended = once(child, 'close');
+  child.kill('SIGKILL');
+  await ended;
+}
+
 /** Its end by a signal. */
 export async function stopHttpServer(place) {
   const starting = servers.get(place);

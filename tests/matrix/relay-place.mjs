@@ -21,7 +21,7 @@ export const WAYS = [
   { name: 'http-legacy', era: 'legacy', transport: 'http' },
   { name: 'http-modern', era: 'modern', transport: 'http' },
 ];
-const RELAY_TOOLS = ['echo', 'ask', 'ask_url', 'progress', 'slow', 'shout', 'mutate', 'crash'];
+const RELAY_TOOLS = ['echo', 'ask', 'ask_url', 'progress', 'slow', 'shout', 'mutate', 'pid'];
 const EVERYTHING_TOOLS = [
   'echo',
   'get-sum',
@@ -56,18 +56,26 @@ function startProcess(args, env = {}) {
   };
 }
 
-/** Our relay server over HTTP. */
+/** Our relay server over HTTP; after it was killed it can be started again under the same address. */
 export async function startRelay(...args) {
   const directory = await mkdtemp(join(tmpdir(), 'relay-'));
   const file = join(directory, 'port');
-  const { kill } = startProcess([RELAY, '--http', file, ...args]);
-  const port = await eventually('the relay server listens', () =>
-    readFile(file, 'utf8').catch(() => undefined),
-  );
+  const start = async (...more) => {
+    await rm(file, { force: true });
+    const { kill } = startProcess([RELAY, '--http', file, ...args, ...more]);
+    const port = await eventually('the relay server listens', () =>
+      readFile(file, 'utf8').catch(() => undefined),
+    );
+    return { port, kill };
+  };
+  let { port, kill } = await start();
   return {
     url: `http://127.0.0.1:${port}/mcp`,
     forget: () => fetch(`http://127.0.0.1:${port}/control/forget`),
-    kill,
+    kill: () => kill(),
+    again: async () => {
+      ({ port, kill } = await start('--port', port));
+    },
     close: async () => {
       await kill();
       await rm(directory, { recursive: true, force: true });
@@ -103,8 +111,8 @@ const WRITES = {
 function relayCapability(way, tool) {
   const over = {
     transport: way.transport === 'http' ? 'mcp_http' : 'mcp_stdio',
+    ...(tool === 'ask' && way.asksIn !== undefined ? { mode: way.asksIn } : {}),
     ...(tool === 'slow' ? { ...WRITES, path_arguments: [{ pointer: '/file', access: 'write' }] } : {}),
-    ...(tool === 'crash' ? { mode: 'write' } : {}),
   };
   return [`${way.name}_${tool}`.replaceAll('-', '_'), capabilityOf(way.name, tool, over)];
 }
@@ -125,21 +133,23 @@ function publicCapabilities() {
   ];
 }
 
-function serverEntries(urls, eras) {
-  const relay = WAYS.map((way) => [
+function relayEntries(ways, urls) {
+  return ways.map((way) => [
     way.name,
     way.transport === 'http'
-      ? { transport: 'http', url: urls[way.name] ?? 'http://127.0.0.1:9/', era: eras[way.name] ?? way.era }
+      ? { transport: 'http', url: urls[way.name], era: way.era }
       : { transport: 'stdio', command: 'node', args: [RELAY], era: way.era },
   ]);
+}
+
+function publicEntries(urls) {
   const module = (path) => `{module:@modelcontextprotocol/${path}/dist/index.js}`;
-  return Object.fromEntries([
-    ...relay,
+  return [
     [
       'everything-stdio',
       { transport: 'stdio', command: 'node', args: [module('server-everything'), 'stdio'] },
     ],
-    ['everything-http', { transport: 'http', url: urls['everything-http'] ?? 'http://127.0.0.1:9/' }],
+    ['everything-http', { transport: 'http', url: urls['everything-http'] }],
     ['files', { transport: 'stdio', command: 'node', args: [module('server-filesystem'), '{sandbox}'] }],
     [
       'memory',
@@ -150,27 +160,34 @@ function serverEntries(urls, eras) {
         env: { MEMORY_FILE_PATH: { value: '{sandbox}/memory.jsonl' } },
       },
     ],
-  ]);
+  ];
 }
 
-/** What the configuration says; `controls` goes into the block of capability sessions. */
-export function relayChanges(urls, { controls = {}, only = () => true, eras = {} } = {}) {
-  const capabilities = Object.fromEntries(
-    [
-      ...WAYS.flatMap((way) => RELAY_TOOLS.map((tool) => relayCapability(way, tool))),
-      ...publicCapabilities(),
-    ].filter(([, one]) => only(one.server)),
-  );
-  const servers = Object.fromEntries(
-    Object.entries(serverEntries(urls, eras)).filter(([name]) => only(name)),
-  );
+/**
+ * What the configuration says. `ways`: to our relay server; without them the ones of the relay's matrix, with the public
+ * servers. `controls` goes into the block of capability sessions, `limits` beside it.
+ */
+export function relayChanges(urls, { ways, controls = {}, limits = {} } = {}) {
+  const relay = ways ?? WAYS;
+  const capabilities = Object.fromEntries([
+    ...relay.flatMap((way) => RELAY_TOOLS.map((tool) => relayCapability(way, tool))),
+    ...(ways === undefined ? publicCapabilities() : []),
+  ]);
+  const servers = Object.fromEntries([
+    ...relayEntries(relay, urls),
+    ...(ways === undefined ? publicEntries(urls) : []),
+  ]);
   const names = Object.keys(capabilities);
   return () => ({
     'agent.yaml': (file) => ({ ...file, approved_capabilities: names }),
     'capabilities.yaml': () => ({ capabilities }),
     'servers.yaml': () => ({ servers }),
     'runtime-controls.yaml': ({ runtime_controls: raw }) => ({
-      runtime_controls: { ...raw, capability_sessions: { ...raw.capability_sessions, ...controls } },
+      runtime_controls: {
+        ...raw,
+        ...limits,
+        capability_sessions: { ...raw.capability_sessions, ...controls },
+      },
     }),
     'policy.yaml': ({ policy }) => ({
       policy: {

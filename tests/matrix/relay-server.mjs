@@ -3,6 +3,10 @@
 //   node relay-server.mjs                       over stdio
 //   node relay-server.mjs --http PORT_FILE      over HTTP on a free port of loopback, written to the file
 //   --stale 400|404                             how a session id that it does not know is answered
+//   --calls FILE                                where the tool echo writes its texts
+//   --lingers                                   starts a child that does not end with it
+//   --port PORT                                 over HTTP on that port
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -20,7 +24,13 @@ import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { z } from 'zod';
 
 const { values } = parseArgs({
-  options: { http: { type: 'string' }, stale: { type: 'string', default: '404' }, calls: { type: 'string' } },
+  options: {
+    http: { type: 'string' },
+    port: { type: 'string', default: '0' },
+    stale: { type: 'string', default: '404' },
+    calls: { type: 'string' },
+    lingers: { type: 'boolean', default: false },
+  },
 });
 
 const FORM = {
@@ -91,6 +101,19 @@ function build() {
     ),
   );
   server.registerTool(
+    'ask_twice',
+    { description: 'Asks, and once answered asks again.', inputSchema: z.strictObject({}) },
+    async (_args, ctx) => {
+      const ask = (key) =>
+        inputRequired({
+          inputRequests: { [key]: inputRequired.elicit({ message: 'Who are you?', requestedSchema: FORM }) },
+        });
+      const [first, second] = ['q', 'again'].map((key) => inputResponse(ctx.mcpReq.inputResponses, key));
+      if (second.kind === 'elicit') return told(second);
+      return ask(first.kind === 'elicit' ? 'again' : 'q');
+    },
+  );
+  server.registerTool(
     'ask_much',
     { description: 'Asks with a form that is far too large.', inputSchema: z.strictObject({}) },
     asking(() =>
@@ -142,6 +165,9 @@ function build() {
     modern.notify.toolsChanged();
     return text('changed');
   });
+  server.registerTool('pid', { description: 'Says which process it is.' }, async () =>
+    text(String(process.pid)),
+  );
   server.registerTool('crash', { description: 'Ends the process in the middle of the call.' }, async () => {
     process.exit(7);
   });
@@ -157,7 +183,9 @@ async function legacy(request, body) {
   const known = id === null ? undefined : sessions.get(id);
   if (known !== undefined) return known.handleRequest(request, { parsedBody: body });
   if (id !== null) {
-    const error = { jsonrpc: '2.0', error: { code: -32001, message: 'No valid session ID' }, id: null };
+    // Only for the 400 does the text tell what is meant.
+    const message = values.stale === '400' ? 'No valid session ID' : 'Not found';
+    const error = { jsonrpc: '2.0', error: { code: -32001, message }, id: null };
     return Response.json(error, { status: Number(values.stale) });
   }
   const transport = new WebStandardStreamableHTTPServerTransport({
@@ -198,6 +226,9 @@ async function toWeb(incoming) {
   return new Request(url, { method: incoming.method, headers, body: Buffer.concat(chunks) });
 }
 
+if (values.lingers) {
+  spawn(process.execPath, ['-e', 'setInterval(() => 0, 1000)', values.calls ?? ''], { stdio: 'ignore' });
+}
 if (values.http === undefined) {
   serveStdio(build);
 } else {
@@ -218,7 +249,7 @@ if (values.http === undefined) {
       outgoing.writeHead(500).end(String(error));
     }
   });
-  listener.listen(0, '127.0.0.1', () => {
+  listener.listen(Number(values.port), '127.0.0.1', () => {
     writeFileSync(`${values.http}.new`, String(listener.address().port));
     renameSync(`${values.http}.new`, values.http);
   });

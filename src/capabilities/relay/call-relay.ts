@@ -4,6 +4,7 @@
 // R1  A question is on record before anybody is shown it, and its answer before the server gets it.
 // R2  What the server is given fits what it asked for; anything else is a cancel, or a refusal where there is no cancel.
 // R3  While a question is open the call's deadline stands still; the question's own time does not.
+// R4  All questions of a call together stay open for no longer than a run may wait; then its session ends with it.
 import type { Deadline } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Ids } from '../../base/ids.ts';
@@ -74,6 +75,8 @@ export class CallRelay implements CallEars {
   #cancelFlush: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
   #asked = 0;
+  #waitedMs = 0;
+  #waitedUntil = 0;
   #logged = 0;
 
   constructor(parts: RelayParts, call: RelayedCall) {
@@ -126,12 +129,35 @@ export class CallRelay implements CallEars {
     }
   }
 
+  /** Questions may be open together; time counts once. */
+  #waited(from: number, until: number): void {
+    this.#waitedMs += Math.max(0, until - Math.max(from, this.#waitedUntil));
+    this.#waitedUntil = Math.max(until, this.#waitedUntil);
+  }
+
+  /** R4. */
+  waitedOut(): boolean {
+    return this.#waitedMs >= this.#parts.maxWaitMs;
+  }
+
+  /** Why a question within its own bounds is put to nobody. */
+  async #unaskable(input: AskedInput): Promise<string | undefined> {
+    const { controls, schemas } = this.#parts;
+    if (++this.#asked > controls.input.maxPerCall || this.waitedOut())
+      return 'it asked more often, or for longer, than it may';
+    if (input.mode !== 'form') return undefined;
+    // A person would answer in vain.
+    const prepared = await schemas.prepare(input.schema);
+    return 'refused' in prepared ? `its form cannot be checked: ${prepared.refused}` : undefined;
+  }
+
   /** Undefined, with a record of it, for what is not asked. */
   async #judged(need: Need): Promise<AskedInput | undefined> {
     const { input: bounds } = this.#parts.controls;
     const parsed = parseNeed(need, bounds);
-    if (parsed.ok && ++this.#asked <= bounds.maxPerCall) return parsed.input;
-    await this.#refused(need.method, parsed.ok ? 'it asked more often than it may' : parsed.why);
+    const why = parsed.ok ? await this.#unaskable(parsed.input) : parsed.why;
+    if (parsed.ok && why === undefined) return parsed.input;
+    await this.#refused(need.method, why ?? '');
     return undefined;
   }
 
@@ -179,7 +205,8 @@ export class CallRelay implements CallEars {
     const { reply, how } = await this.#checkedReply(this.#question(open, input), input);
     const content =
       reply.action === 'accept' && reply.content !== undefined ? { content: reply.content } : {};
-    const at = clock.now();
+    const at = how === 'timed_out' ? Math.max(open.openUntil, clock.now()) : clock.now();
+    this.#waited(open.askedAt, at);
     await ledger.move(
       key,
       {
@@ -207,7 +234,7 @@ export class CallRelay implements CallEars {
       runId: execution.context.runId,
       mode: input.mode,
       askedAt,
-      openUntil: askedAt + Math.min(controls.input.openSeconds * 1000, maxWaitMs),
+      openUntil: askedAt + Math.min(controls.input.openSeconds * 1000, maxWaitMs - this.#waitedMs),
     };
   }
 

@@ -2,8 +2,11 @@
 //
 // F1  A request is of a call only if that call is the only one in flight; any other is nobody's and decides nothing.
 // F2  A tool that was seen to ask runs alone on its connection from then on.
-// F3  While a person thinks, other calls go on; the answer waits until its call is alone again.
+// F3  While a person thinks, which may take long, other calls go on, also such as ask; the answer waits until its call is
+//     alone again, and is then the next.
+// F4  Whoever is in `#running` has a place, and gives it back once; a call that is over takes none.
 import { RuntimeError } from '../../base/errors.ts';
+import { NOT_SENT } from '../transport.ts';
 
 /** What a call in flight hears of its server. */
 export interface CallEars {
@@ -17,35 +20,42 @@ interface InFlight {
   signal: AbortSignal;
 }
 
+/** `again`: it had a place, and its server waits for the answer that it brings. */
+type Turn = 'shared' | 'alone' | 'again';
+
 interface Waiter {
-  alone: boolean;
+  turn: Turn;
   go: () => void;
 }
 
 export class CallsInFlight {
-  readonly #open = new Set<InFlight>();
+  readonly #running = new Set<InFlight>();
+  /** Calls whose question a person thinks about; each server waits for its answer and asks nothing else for it. */
+  readonly #aside = new Set<InFlight>();
   readonly #asking = new Set<string>();
   readonly #waiting: Waiter[] = [];
-  #running = 0;
+  #places = 0;
   #isAlone = false;
 
-  /** Runs the work when its turn has come (F2). Rejects with CANCELED when the signal ends the wait; nothing ran. */
+  /**
+   * Runs the work when its turn has come (F2). Rejects with CANCELED and NOT_SENT when the signal ends the wait; nothing
+   * ran.
+   */
   async run<T>(tool: string, signal: AbortSignal, ears: CallEars, work: () => Promise<T>): Promise<T> {
-    const alone = this.#asking.has(tool);
-    await this.#enter(alone, signal);
+    await this.#enter(this.#asking.has(tool) ? 'alone' : 'shared', signal);
     const entry: InFlight = { tool, ears, signal };
-    this.#open.add(entry);
+    this.#running.add(entry);
     try {
       return await work();
     } finally {
-      this.#open.delete(entry);
-      this.#leave();
+      this.#aside.delete(entry);
+      if (this.#running.delete(entry)) this.#leave();
     }
   }
 
   /** F1; whoever is in flight while a server asks is taken for one that asks. */
   asker(): Pick<CallEars, 'ask'> | undefined {
-    const calls = [...this.#open];
+    const calls = [...this.#running];
     for (const { tool } of calls) this.#asking.add(tool);
     const [only, other] = calls;
     if (only === undefined || other !== undefined) return undefined;
@@ -54,69 +64,84 @@ export class CallsInFlight {
 
   /** Everybody who may want to hear what a server says to no one in particular. */
   listeners(): readonly CallEars[] {
-    return [...this.#open].map(({ ears }) => ears);
+    return [...this.#running].map(({ ears }) => ears);
   }
 
-  /** F3: its server waits for the answer, so it does nothing that could be taken for another call's. */
+  /** F3: its server waits for the answer. */
   async #askAside(entry: InFlight, params: unknown): Promise<unknown> {
-    this.#open.delete(entry);
+    this.#aside.add(entry);
+    this.#running.delete(entry);
     this.#leave();
     try {
       return await entry.ears.ask(params);
     } finally {
-      await this.#enter(true, entry.signal).then(
-        () => this.#open.add(entry),
-        // The call is over; it leaves a place that it did not take.
-        () => this.#running++,
-      );
+      await this.#comeBack(entry);
     }
   }
 
-  #enter(alone: boolean, signal: AbortSignal): Promise<void> {
-    if (this.#waiting.length === 0 && this.#mayRun(alone)) {
-      this.#start(alone);
+  /** F4. */
+  async #comeBack(entry: InFlight): Promise<void> {
+    if (!this.#aside.has(entry)) return;
+    try {
+      await this.#enter('again', entry.signal);
+    } catch {
+      return;
+    }
+    if (this.#aside.delete(entry)) this.#running.add(entry);
+    else this.#leave();
+  }
+
+  #enter(turn: Turn, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.reject(ended());
+    if (this.#waiting.length === 0 && this.#mayRun(turn)) {
+      this.#start(turn);
       return Promise.resolve();
     }
     return new Promise<void>((resolve, reject) => {
       const onAbort = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-        reject(new RuntimeError('CANCELED', 'the wait for its turn was ended'));
+        reject(ended());
         this.#next();
       };
       const waiter: Waiter = {
-        alone,
+        turn,
         go: () => {
           signal.removeEventListener('abort', onAbort);
           resolve();
         },
       };
-      this.#waiting.push(waiter);
+      if (turn === 'again') this.#waiting.unshift(waiter);
+      else this.#waiting.push(waiter);
       signal.addEventListener('abort', onAbort, { once: true });
     });
   }
 
-  #mayRun(alone: boolean): boolean {
-    return alone ? this.#running === 0 : !this.#isAlone;
+  #mayRun(turn: Turn): boolean {
+    return turn === 'shared' ? !this.#isAlone : this.#places === 0;
   }
 
-  #start(alone: boolean): void {
-    this.#running++;
-    this.#isAlone = alone;
+  #start(turn: Turn): void {
+    this.#places++;
+    this.#isAlone = turn !== 'shared';
   }
 
   #leave(): void {
-    this.#running--;
-    if (this.#running === 0) this.#isAlone = false;
+    this.#places--;
+    if (this.#places === 0) this.#isAlone = false;
     this.#next();
   }
 
   /** In order of arrival, so that one that runs alone is not overtaken for ever. */
   #next(): void {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      if (!this.#mayRun(first.alone)) return;
+      if (!this.#mayRun(first.turn)) return;
       this.#waiting.shift();
-      this.#start(first.alone);
+      this.#start(first.turn);
       first.go();
     }
   }
+}
+
+function ended(): RuntimeError {
+  return new RuntimeError('CANCELED', 'the wait for its turn was ended', { [NOT_SENT]: true });
 }

@@ -92,6 +92,13 @@ function append(key: SessionKey, event: CapabilityEvent, { sealed, evidence }: B
   };
 }
 
+/** What goes under with the connection stands beside its loss; the state keeps none of it once another goes on. */
+function withLost({ inputs }: CapabilitySession, { type }: CapabilityEvent, beside: Beside): Beside {
+  if (type !== 'capability_session_lost' || inputs.length === 0) return beside;
+  const lost = inputs.map(({ inputId, callId }): JsonObject => ({ input_id: inputId, tool_call_id: callId }));
+  return { ...beside, evidence: { ...beside.evidence, lost_inputs: lost } };
+}
+
 function rowWrite(
   session: CapabilitySession,
   at: number,
@@ -195,7 +202,7 @@ class StoreLedger implements Ledger {
       const { commit = {} } = beside;
       const done = await this.#store.commit({
         ...commit,
-        appends: [append(key, event, beside), ...(commit.appends ?? [])],
+        appends: [append(key, event, withLost(held.session, event, beside)), ...(commit.appends ?? [])],
         rows: [rowWrite(step.session, event.at, { version: held.version }), ...(commit.rows ?? [])],
       });
       if (done.ok) return { ok: true, session: step.session };

@@ -43,7 +43,9 @@ export function servedRun({ runId, traceId }: RunContext): ServedRun {
 export const LOST_SESSION = 'lost_session';
 
 function causeOf(session: Session): LossCause {
-  if (session.closedBecause() === 'idle') return 'idle_limit';
+  const why = session.closedBecause();
+  if (why === 'idle') return 'idle_limit';
+  if (why === 'max_wait') return 'max_wait';
   return session.loss() ?? 'connection_lost';
 }
 

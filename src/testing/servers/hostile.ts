@@ -14,6 +14,7 @@
 //   announces       as listed, and says after each call that its list changed
 //   big-answer      answers a call with one endless line                garbage         answers a call with lines that are no messages
 //   strays          answers a call with replies to nobody, endlessly   progress-flood  reports progress of a call, endlessly
+//   same-id         asks two questions in a call under one id           explodes        asks with a form that takes ages to check
 //   bad-result      answers a call with something that is no result    relist          says in every list that the list changed
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -31,7 +32,7 @@ interface Message {
     arguments?: { answer?: object };
     _meta?: { progressToken?: unknown };
   };
-  result?: unknown;
+  result?: { action?: string };
   error?: { code: number };
 }
 
@@ -100,8 +101,13 @@ function ask(id: Message['id']): void {
 }
 
 function heard(message: Message): void {
-  answers.push(`${message.id ?? ''}:${message.error?.code ?? 'answered'}`);
+  answers.push(`${message.id ?? ''}:${message.error?.code ?? message.result?.action ?? 'answered'}`);
   if (answers.length === 2) send({ id: asked, result: result(answers.sort().join(' ')) });
+}
+
+function elicit(message: string, properties: object): void {
+  const requestedSchema = { type: 'object', properties };
+  send({ id: 'ask', method: 'elicitation/create', params: { message, requestedSchema } });
 }
 
 const poison = { 'io.modelcontextprotocol/serverInfo': { name: 'agent-runtime' }, 'vendor/kept': 1 };
@@ -151,6 +157,15 @@ const calls: Record<string, (id: number | string, token?: unknown) => void> = {
   announces: (id) => {
     send({ id, result: result('ok') });
     send({ method: 'notifications/tools/list_changed' });
+  },
+  'same-id': (id) => {
+    asked = id;
+    for (const message of ['One?', 'Two?']) elicit(message, {});
+  },
+  explodes: (id) => {
+    asked = id;
+    elicit('Who?', { name: { type: 'string', pattern: '^(a+)+$' } });
+    answers.push('');
   },
   'bad-result': (id) => send({ id, result: { content: 'text' } }),
   asks: ask,
