@@ -64,6 +64,8 @@ function changes(url, era, tools) {
         ...policy,
         tool_registry: { allowed: names, denied: [] },
         loop_budget: { max_iterations: 1000, max_tokens: 500_000 },
+        // The suite's resources are names of this scheme, and one prompt takes such a name as an argument.
+        url_allowlist: ['test:'],
         cycle_detection: { ...policy.cycle_detection, max_repeats: 1000 },
         capabilities: Object.fromEntries(names.map((name) => [name, { decision: 'allow' }])),
         workspace: { default_decision: 'deny', scopes: [], rules: [] },

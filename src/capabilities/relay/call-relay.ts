@@ -76,7 +76,7 @@ export class CallRelay implements CallEars {
   #writing: Promise<void> = Promise.resolve();
   #asked = 0;
   #waitedMs = 0;
-  #answeredAt = 0;
+  #waitedUntil = 0;
   #logged = 0;
 
   constructor(parts: RelayParts, call: RelayedCall) {
@@ -109,7 +109,6 @@ export class CallRelay implements CallEars {
    */
   async ask(needs: unknown): Promise<Record<string, unknown>[]> {
     const goOn = this.#call.deadline.hold();
-    const began = this.#parts.clock.now();
     try {
       const asked: { need: Need; open: OpenInput | undefined; input: AskedInput | undefined }[] = [];
       for (const need of needs as readonly Need[]) {
@@ -126,9 +125,14 @@ export class CallRelay implements CallEars {
         }),
       );
     } finally {
-      this.#waitedMs += Math.max(0, this.#answeredAt - began);
       goOn();
     }
+  }
+
+  /** Questions may be open together; time counts once. */
+  #waited(from: number, until: number): void {
+    this.#waitedMs += Math.max(0, until - Math.max(from, this.#waitedUntil));
+    this.#waitedUntil = Math.max(until, this.#waitedUntil);
   }
 
   /** R4. */
@@ -202,7 +206,7 @@ export class CallRelay implements CallEars {
     const content =
       reply.action === 'accept' && reply.content !== undefined ? { content: reply.content } : {};
     const at = how === 'timed_out' ? Math.max(open.openUntil, clock.now()) : clock.now();
-    this.#answeredAt = Math.max(this.#answeredAt, at);
+    this.#waited(open.askedAt, at);
     await ledger.move(
       key,
       {

@@ -118,7 +118,10 @@ const policy = closed({
     allowed: toolNames.describe('A tool that is not here is denied.'),
     denied: toolNames.describe('Denied before anything else is asked.'),
   }),
-  url_allowlist: z.array(host).max(2000).describe('Hosts or origins that URL arguments may name.'),
+  url_allowlist: z
+    .array(host)
+    .max(2000)
+    .describe("Hosts or origins that URL arguments may name; `notes:` for a server's own names of things."),
   sandbox: closed({
     path_template: z
       .string()

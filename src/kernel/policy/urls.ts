@@ -6,7 +6,7 @@ import { showCut } from '../../base/text.ts';
 import { isBeneath, pointerOf } from './walk.ts';
 import type { Leaf } from './walk.ts';
 
-/** Canonical origins, such as `https://docs.internal` and `http://127.0.0.1:8080`. */
+/** Canonical origins, such as `https://docs.internal` and `http://127.0.0.1:8080`; and servers' own schemes, `notes:`. */
 export type UrlAllowlist = ReadonlySet<string>;
 
 export interface UrlOffence {
@@ -29,6 +29,52 @@ const DELIMITERS =
 const SCHEME = /^[a-z][a-z0-9+.-]*:/i;
 const SPECIAL = /^(?:https?|wss?|ftp|file):(?![ \t])/i;
 const WEB: ReadonlySet<string> = new Set(['http:', 'https:']);
+
+// Schemes that lead to a network, to files or to code in common readers; nobody can list them.
+const OPENED: ReadonlySet<string> = new Set([
+  ...[
+    'http:',
+    'https:',
+    'ws:',
+    'wss:',
+    'ftp:',
+    'ftps:',
+    'sftp:',
+    'file:',
+    'data:',
+    'javascript:',
+    'vbscript:',
+    'blob:',
+  ],
+  ...[
+    'filesystem:',
+    'view-source:',
+    'jar:',
+    'ssh:',
+    'git:',
+    'svn:',
+    'gopher:',
+    'dict:',
+    'ldap:',
+    'ldaps:',
+    'telnet:',
+  ],
+  ...[
+    'tftp:',
+    'smb:',
+    'nfs:',
+    'imap:',
+    'imaps:',
+    'pop3:',
+    'smtp:',
+    'mailto:',
+    'tel:',
+    'about:',
+    'php:',
+    'phar:',
+    'jdbc:',
+  ],
+]);
 
 const PRIVATE = new BlockList();
 for (const [net, bits] of [
@@ -65,6 +111,11 @@ export function isPrivateAddress(host: string): boolean {
   return family !== 0 && PRIVATE.check(bare, family === 4 ? 'ipv4' : 'ipv6');
 }
 
+/** `notes:`, and none that a reader would open by itself. */
+function isOwnScheme(entry: string): boolean {
+  return /^[a-z][a-z0-9+.-]{1,39}:$/.test(entry) && !OPENED.has(entry);
+}
+
 function parseUrl(text: string): URL | undefined {
   try {
     return new URL(text);
@@ -77,25 +128,25 @@ function originOf(url: URL): string {
   return `${url.protocol}//${url.host}`;
 }
 
-/** Throws CONFIGURATION_ERROR for an entry that is not exactly one origin or host. */
+/** Throws CONFIGURATION_ERROR for an entry that is not exactly one origin, host or scheme of a server's own. */
 export function parseUrlAllowlist(entries: readonly string[]): UrlAllowlist {
-  const origins = new Set<string>();
-  for (const entry of entries) {
-    const text = /^https?:\/\//.test(entry) ? entry : `https://${entry}`;
-    const url = parseUrl(text);
-    const plain = url === undefined ? undefined : originOf(url);
-    const isExact = text === plain || text === `${plain ?? ''}/` || text === `${plain ?? ''}:443`;
-    if (plain === undefined || entry === '' || entry.includes('*') || !isExact || url?.username !== '') {
-      const shown = JSON.stringify(showCut(entry, 200));
-      throw new RuntimeError(
-        'CONFIGURATION_ERROR',
-        `url_allowlist entry ${shown} is not one origin such as https://docs.internal, nor one host`,
-        { field: 'url_allowlist', entry: showCut(entry, 200) },
-      );
-    }
-    origins.add(plain);
+  return new Set(entries.map((entry) => (isOwnScheme(entry) ? entry : originIn(entry))));
+}
+
+function originIn(entry: string): string {
+  const text = /^https?:\/\//.test(entry) ? entry : `https://${entry}`;
+  const url = parseUrl(text);
+  const plain = url === undefined ? undefined : originOf(url);
+  const isExact = text === plain || text === `${plain ?? ''}/` || text === `${plain ?? ''}:443`;
+  if (plain === undefined || entry === '' || entry.includes('*') || !isExact || url?.username !== '') {
+    const shown = JSON.stringify(showCut(entry, 200));
+    throw new RuntimeError(
+      'CONFIGURATION_ERROR',
+      `url_allowlist entry ${shown} is not one origin such as https://docs.internal, nor one host, nor a server's own scheme such as notes:`,
+      { field: 'url_allowlist', entry: showCut(entry, 200) },
+    );
   }
-  return origins;
+  return plain;
 }
 
 /**
@@ -127,8 +178,14 @@ function judge(leaf: Leaf, allowed: UrlAllowlist): UrlOffence | undefined {
   const raw = leaf.text;
   const url = parseUrl(raw);
   if (url === undefined) return offence(leaf, 'is not an absolute URL');
-  if (!WEB.has(url.protocol)) return offence(leaf, `has the scheme ${showCut(url.protocol, 40)}`, url);
+  const isNamed = allowed.has(url.protocol);
+  if (!WEB.has(url.protocol) && !isNamed) {
+    return offence(leaf, `has the scheme ${showCut(url.protocol, 40)}`, url);
+  }
   if (HIDDEN_OR_SPACE.test(raw)) return offence(leaf, 'holds control or invisible characters', url);
+  // It names a thing of its server and leads nowhere; that its text starts so is all there is to compare.
+  if (isNamed)
+    return raw.startsWith(url.protocol) ? undefined : offence(leaf, 'is not written in canonical form', url);
   if (url.username !== '' || url.password !== '') return offence(leaf, 'carries a user part', url);
   if (raw !== url.href && `${raw}/` !== url.href)
     return offence(leaf, 'is not written in canonical form', url);
@@ -165,6 +222,7 @@ export function urlOffences(
 /** A listed URL whose host is none that workspace, lane, task and tool together leave open. */
 function beyondScope(leaf: Leaf, inForce: (host: string) => boolean): UrlOffence | undefined {
   const { href, protocol, hostname, port } = new URL(leaf.text);
+  if (!WEB.has(protocol)) return undefined;
   const host = `${hostname}:${port === '' ? (protocol === 'http:' ? '80' : '443') : port}`;
   if (inForce(host)) return undefined;
   return { pointer: pointerOf(leaf.trail), why: 'is outside the network scope in force', url: href, host };

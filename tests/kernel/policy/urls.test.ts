@@ -199,6 +199,27 @@ describe('urls', () => {
     }
   });
 
+  test("a server's own scheme can be listed; what readers open by themselves cannot", () => {
+    const allowed = parseUrlAllowlist(['notes:']);
+    const wrong = (url: string): ReturnType<typeof urlOffences> =>
+      urlOffences(stringLeaves({ url }), allowed, { declared: [], usesNetwork: true }, () => false);
+    for (const fine of ['notes://today', 'notes:today', 'notes://a/b?c#d'])
+      expect(wrong(fine), fine).toEqual([]);
+    for (const bad of [
+      'NOTES://today',
+      ' notes://x',
+      'note://x',
+      'notes2://x',
+      'notes://a\u200bb',
+      'https://x.test/',
+    ]) {
+      expect(wrong(bad), bad).toHaveLength(1);
+    }
+    for (const bad of ['file:', 'https:', 'javascript:', 'data:', 'ssh:', 'Notes:', 'notes:x', 'n:']) {
+      expect(() => parseUrlAllowlist([bad]), bad).toThrow(/url_allowlist entry/);
+    }
+  });
+
   test('entries that are not exactly one origin are refused', () => {
     for (const bad of [
       '',
