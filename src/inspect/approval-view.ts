@@ -46,6 +46,8 @@ function subjectView(subject: ApprovalSubject): JsonObject {
     run_id: subject.runId,
     trace_id: subject.traceId,
     tool_call_id: subject.callId,
+    tool_principal: subject.toolPrincipal,
+    runtime_principal: subject.runtimePrincipal,
     authorization_mode: delegation.mode,
     delegated_principal_id: delegation.delegatedPrincipalId,
     delegated_scope: delegation.delegatedScope,

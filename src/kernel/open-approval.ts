@@ -76,6 +76,8 @@ function subjectOf(deps: KernelDeps, asked: Asked, at: number): Omit<ApprovalSub
     principal: caller.principal,
     actor: request.session.actor,
     agentId,
+    toolPrincipal: capability?.toolPrincipal ?? '',
+    runtimePrincipal: deps.config.agent.runtimePrincipal,
     delegation,
     ...(request.idempotencyKey === undefined
       ? {}

@@ -55,6 +55,14 @@ verifies(
         delegated_scope: 'errands',
       });
     }
+    const waits = ticket(await bench.run(await forAnna(bench, 'pay')));
+    const approval = await bench.runtime.inspect(CALLER, 'approval', waits);
+    expect(approval.state).toMatchObject({
+      tool_principal: 'svc-pay',
+      runtime_principal: configFor(at).agent.runtimePrincipal,
+      principal_id: CALLER.principal,
+      delegated_principal_id: 'anna',
+    });
     expect(shown.find(({ type }) => type === 'call_started')).toMatchObject({
       principal_id: CALLER.principal,
       tool_principal: 'svc-note',

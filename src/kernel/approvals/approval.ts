@@ -52,6 +52,9 @@ export interface ApprovalSubject {
   principal: string;
   actor: string;
   agentId: string;
+  /** As whom the tool would act, and as whom the agent runs. Records of older versions lack both. */
+  toolPrincipal?: string;
+  runtimePrincipal?: string;
   delegation: Delegation;
   idempotencyKey?: string;
   sessionId: string;
