@@ -16,7 +16,6 @@ import type { Era } from './client.ts';
 import { parseToolList } from './definitions.ts';
 import type { LiveList } from './definitions.ts';
 import { resolveValues } from './environment.ts';
-import { openHttpLink, SESSION_GONE } from './http-link.ts';
 import type { Link } from './link.ts';
 import { hasTools, withReads } from './reads/offers.ts';
 import { SessionReads } from './reads/session-reads.ts';
@@ -27,7 +26,7 @@ import type { RequestPolicy } from './relay/server-requests.ts';
 import type { LossCause } from './sessions/capability-session.ts';
 import { createToolListing } from './tool-listing.ts';
 import type { ToolListing } from './tool-listing.ts';
-import { NOT_SENT, stdioLink, StdioTransport } from './transport.ts';
+import { NOT_SENT, SESSION_GONE, stdioLink, StdioTransport } from './transport.ts';
 
 export interface SessionDeps {
   sandbox: Sandbox;
@@ -215,6 +214,7 @@ async function listTools(client: Client, server: DownstreamServer, signal: Abort
 
 async function startLink(server: DownstreamServer, deps: SessionDeps): Promise<Link> {
   if (server.transport === 'http') {
+    const { openHttpLink } = await import('./http-link.ts'); // a start needs it only where a server is reached so
     return openHttpLink(server, deps);
   }
   const { onStderr } = deps;
