@@ -1,13 +1,22 @@
 // Shows that the nodes of a workflow are erased and removed with it, copies first.
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { removeWork, endedBefore, eraseWork } from '../../src/runtime/retention.ts';
 import type { RetentionParts } from '../../src/runtime/retention.ts';
-import { chainRecords } from '../../src/inspect/evidence.ts';
+import { chainRecords, verifyStore } from '../../src/inspect/evidence.ts';
+import { segmentRecord } from '../../src/inspect/segments.ts';
+import type { SegmentSigner } from '../../src/inspect/segments.ts';
 import type { StoredRow } from '../../src/store/contract.ts';
 import { CALLER, createRig, node } from '../workflows/rig.ts';
 import type { Rig } from '../workflows/rig.ts';
 
-const SIGNER = { reason: 'old', signer: undefined as never };
+function newSigner(): SegmentSigner {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  return {
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    sign: (text) => sign(null, Buffer.from(text), privateKey).toString('base64'),
+  };
+}
 
 async function ended(): Promise<{ rig: Rig; ids: string[]; parts: RetentionParts; gone: string[] }> {
   const rig = createRig();
@@ -66,17 +75,28 @@ test('old work is found by its workflow alone, and removed with the sessions of 
   expect(found).toEqual(['wf']);
   for await (const { id } of endedBefore(rig.store, 'local', rig.clock.now())) found.push(id);
   expect(found).toEqual(['wf']);
-  const { generateKeyPairSync, sign } = await import('node:crypto');
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  const signer = {
-    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-    sign: (text: string) => sign(null, Buffer.from(text), privateKey).toString('base64'),
-  };
-  const taken = await removeWork(parts, await rowOf(rig), { ...SIGNER, signer });
+  const signer = newSigner();
+  const taken = await removeWork(parts, await rowOf(rig), { reason: 'old', signer });
   expect(taken).toMatchObject({ sessions: 3, chains: 3 });
   for (const id of [...ids, 'wf']) {
     expect(await states(rig, id)).toEqual([]);
     expect((await rig.store.row('session', 'local', id))?.status).toBe('removed');
   }
   await expect(rig.workflows.inspect(CALLER, 'wf')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a word that was signed for one removal counts for no other, nor does one of another key', async () => {
+  const { rig, ids } = await ended();
+  const { store } = rig;
+  const [mine, ours] = [newSigner(), newSigner()];
+  const chain = { tenant: 'local', aggregate: 'session' as const, id: ids[0] ?? '' };
+  const head = (await store.head(chain))!;
+  const segment = { chain, through: head.seq, hash: head.hash, closedAt: 0 };
+  const forged = segmentRecord(segment, { ...ours, sign: mine.sign }, 'forged');
+  await store.retire(chain, head, 0, { appends: [forged] });
+  const verdict = await verifyStore(store, undefined, [ours.publicKey]);
+  expect(verdict).toMatchObject({ ok: false, bad: [{ chain, seq: 1, fault: 'segment signature' }] });
+  await store.commit({ appends: [segmentRecord({ ...segment, hash: 'f'.repeat(64) }, ours, 'another')] });
+  const other = await verifyStore(store, undefined, [ours.publicKey]);
+  expect(other).toMatchObject({ ok: false, bad: [{ chain, fault: 'link' }] });
 });
