@@ -35,13 +35,13 @@ async function sessions({ store }: Bench): Promise<JsonObject[]> {
 
 async function records(bench: Bench): Promise<string[]> {
   const { store } = bench;
-  const ids = (await sessions(bench)).map((one) => String((one.subject as JsonObject).id as string));
+  const ids = (await sessions(bench)).map((one) => (one.subject as JsonObject).id as string);
   const chains = await Promise.all(
     ids.map((id) => store.read({ tenant: 't', aggregate: 'capability_session', id })),
   );
   return chains.flat().map(({ header, evidence }) => {
     const facts = evidence.state === 'present' ? evidence.value : {};
-    return [header.type, facts.how, facts.why].filter((one) => one !== undefined).join(' ');
+    return [header.type, facts.how, facts.why].filter((one) => typeof one === 'string').join(' ');
   });
 }
 
