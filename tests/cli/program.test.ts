@@ -9,10 +9,10 @@ const GROUPS: Record<string, readonly string[]> = {
   policy: ['decide', 'explain'],
   approvals: ['list', 'show', 'resolve'],
   requests: ['list', 'show'],
-  sessions: ['list', 'show', 'start', 'resume', 'cancel', 'snapshot'],
+  sessions: ['list', 'show', 'start', 'resume', 'cancel', 'snapshot', 'erase'],
   workflows: ['check', 'run', 'show', 'resume', 'cancel', 'graph'],
   capabilities: ['list', 'show', 'pin'],
-  evidence: ['verify', 'export'],
+  evidence: ['verify', 'export', 'remove', 'key'],
   tokens: ['add', 'list', 'revoke'],
 };
 

@@ -161,7 +161,7 @@ describe('wrap', () => {
   test('says what is wrong with the words typed, and starts nothing', async () => {
     const at = await place();
     for (const [args, words] of [
-      [['wrap'], 'command'],
+      [['wrap'], 'Name the server to wrap'],
       [['wrap', '--name', 'agent', '--', 'node', 'x.mjs'], '--name'],
       [['wrap', '--root', 'nowhere', '--', 'node', 'x.mjs'], '--root'],
       [['wrap', '--classify', '--', 'node', join(at.workspace, 'none.mjs')], 'DOWNSTREAM_UNAVAILABLE'],

@@ -41,6 +41,7 @@ const KEYS: Record<string, [unknown, (config: RuntimeConfig) => unknown, unknown
   'capability_sessions/elicitation/max_reply_bytes': [99, (config) => sessions(config).input.maxReplyBytes],
   'capability_sessions/elicitation/open_seconds': [9, (config) => sessions(config).input.openSeconds],
   'capability_sessions/elicitation/max_per_call': [9, (config) => sessions(config).input.maxPerCall],
+  'capability_sessions/sampling': ['client', (config) => sessions(config).sampling],
   'capability_sessions/roots': ['sandbox', (config) => sessions(config).roots],
 };
 

@@ -27,7 +27,7 @@ const PLANTS: readonly Pick<Plant, 'bug' | 'file' | 'find' | 'put'>[] = [
   },
   {
     bug: 'a subscription is read as somebody else',
-    file: 'src/server/subscribed.ts',
+    file: 'src/server/reads/watching.ts',
     find: 'readResource(runtime, caller, uri)',
     put: "readResource(runtime, { ...caller, principal: 'alice', tenant: caller.tenant.replace('bob', 'alice') }, uri)",
   },

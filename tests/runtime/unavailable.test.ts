@@ -62,7 +62,8 @@ verifies(
     expect(await listed(later, 'probe:echo')).toMatchObject({ available: true });
 
     rig.offer([RUN]);
-    expect(await call(later)).toMatchObject({ status: 'done' });
+    // It is not started again before its rest is over.
+    await expect.poll(async () => (await call(later)).status, { timeout: 10_000 }).toBe('done');
     expect(await listed(later, 'hostile:run')).toMatchObject({ available: true });
     expect(await down(later)).toEqual([]);
   },

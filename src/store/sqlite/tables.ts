@@ -126,6 +126,7 @@ export function retire(
   const { chain, upTo } = retirement;
   const closing = retirementCommit(retirement);
   if (!tables.records.has(chain, upTo) || !commit(closing).ok) return false;
+  tables.redo.settle(); // whoever reads the chain without writing finds the word for what is missing
   tables.records.remove(chain, upTo.seq);
   tables.snapshots.remove(chain);
   return true;
