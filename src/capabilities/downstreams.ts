@@ -203,9 +203,10 @@ class Pool implements Downstreams {
     pooled.users--;
     pooled.usedAt = clock.monotonic();
     if (pooled.users > 0) return;
-    if (pooled.retires !== undefined) {
-      void pooled.connection.release(pooled.retires);
+    const { retires } = pooled;
+    if (retires !== undefined) {
       delete pooled.retires;
+      void this.#endUnused(pooled, retires);
       return;
     }
     if (idleMs === undefined) return;
@@ -233,10 +234,10 @@ class Pool implements Downstreams {
   }
 
   /** Forgotten with its child: principals come and go. One that is not to be tried again yet is remembered for that. */
-  async #endUnused(pooled: Pooled): Promise<void> {
+  async #endUnused(pooled: Pooled, why: CloseReason = 'idle'): Promise<void> {
     const { connection, poolKey } = pooled;
     if (pooled.users > 0) return;
-    await connection.release('idle');
+    await connection.release(why);
     const state = connection.state();
     const isHeldBack = state.state === 'failed' && this.#options.clock.monotonic() < state.until;
     if (pooled.users > 0 || connection.isOpen() || isHeldBack) return;

@@ -34,6 +34,22 @@ test('a connection that idled out is forgotten with its child, one in use is not
   }
 });
 
+test('a connection that was told to end is forgotten with its last user', async () => {
+  const bench = createBench([probe()], process.env, createFakeClock(), {}, { idleMs: IDLE_MS });
+  try {
+    const leases = [1, 2].map(() => bench.downstreams.lease('probe', { tenant: 't', principal: 'ann' })!);
+    await leases[0]!.connection.session(freshSignal());
+    leases[0]!.retire('max_wait');
+    leases[0]!.end();
+    expect(bench.downstreams.all()).toHaveLength(1);
+    leases[1]!.end();
+    await until(() => bench.downstreams.all().length === 0);
+    expect(bench.sandbox.live()).toBe(0);
+  } finally {
+    await bench.end();
+  }
+});
+
 test('who looks through a forgotten connection starts no child', async () => {
   const clock = createFakeClock();
   const bench = createBench([probe()], process.env, clock, {}, { idleMs: IDLE_MS });
