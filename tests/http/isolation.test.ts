@@ -37,6 +37,12 @@ const PLANTS: readonly Pick<Plant, 'bug' | 'file' | 'find' | 'put'>[] = [
     find: 'JSON.stringify([caller.tenant, caller.principal, caller.actor, ctx.mcpReq.method])',
     put: 'JSON.stringify([ctx.mcpReq.method])',
   },
+  {
+    bug: 'a connection to a server is shared by all principals of a tenant',
+    file: 'src/capabilities/downstreams.ts',
+    find: 'digestJson({ name: server, server: { ...identity }, tenant, principal, policy })',
+    put: 'digestJson({ name: server, server: { ...identity }, tenant, policy })',
+  },
 ];
 
 const patches = Object.fromEntries(PLANTS.map(({ file, find, put }, at) => [`i${at}`, { file, find, put }]));

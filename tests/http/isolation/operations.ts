@@ -120,6 +120,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     return needs(reply.text.includes(`done ${word}`), 'a call without its result', reply);
   },
 
+  async 'keep in a server that remembers'(actor) {
+    const word = nextWord(actor);
+    const reply = await actor.wire.modern('tools/call', { name: 'shelf:keep', arguments: { word } });
+    return needs(reply.text.includes(word), 'a word that was not kept', reply);
+  },
+
   async ask(actor) {
     const args = { word: nextWord(actor) };
     const reply = await actor.wire.modern('tools/call', { name: 'pay', arguments: args });
@@ -151,6 +157,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       ['ses_', 'sessions'],
       ['run_', 'runs'],
       ['apr_', 'approvals'],
+      ['cap_', 'capability-sessions'],
     ] as const);
     const id = own(actor, scene, prefix);
     const uri = id === undefined ? 'agent://approvals/pending' : `agent://${place}/${id}`;
@@ -161,7 +168,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
 
   async lists(actor, { by }) {
-    const name = by.pick(['agent:list-requests', 'agent:list-sessions', 'agent:list-approvals']);
+    const name = by.pick([
+      'agent:list-requests',
+      'agent:list-sessions',
+      'agent:list-approvals',
+      'agent:list-capability-sessions',
+    ]);
     await actor.wire.modern('tools/call', { name, arguments: { limit: 20 } });
     await actor.wire.modern('resources/read', { uri: 'agent://approvals/pending' });
     await actor.wire.modern('resources/read', { uri: 'agent://health' });
@@ -173,6 +185,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       ['ses_', 'sessions'],
       ['run_', 'runs'],
       ['apr_', 'approvals'],
+      ['cap_', 'capability-sessions'],
     ] as const);
     const handles = foreign(actor, scene, prefix);
     if (handles === undefined) return undefined;
@@ -185,6 +198,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       ['run_', 'run'],
       ['apr_', 'approval'],
       ['call', 'request'],
+      ['cap_', 'capability_session'],
     ] as const);
     const handles = foreign(actor, scene, prefix);
     if (handles === undefined) return undefined;

@@ -1,11 +1,12 @@
 // Owns one HTTP server over a joined runtime for a stretch of operations, with a model and tools that repeat what they
-// were told, so that whatever leaks can be recognised.
+// were told and a downstream server that remembers it, so that whatever leaks can be recognised.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { randomIds } from '../../../src/base/ids.ts';
 import { HTTP_DEFAULTS } from '../../../src/config/files/http.ts';
-import type { RuntimeConfig } from '../../../src/config/types.ts';
+import type { DownstreamServer, RuntimeConfig } from '../../../src/config/types.ts';
 import type { Caller } from '../../../src/kernel/identity.ts';
 import type { ModelProfile, ModelProvider } from '../../../src/providers/contract.ts';
 import { createRuntime } from '../../../src/runtime/runtime.ts';
@@ -55,16 +56,43 @@ const ECHO: ModelProvider = {
   },
 };
 
+// The clock runs far ahead of the child: nothing that waits for it may end early.
+const LONG_SECONDS = 1_000_000;
+
+const SHELF: DownstreamServer = {
+  name: 'shelf',
+  transport: 'stdio',
+  command: process.execPath,
+  args: [fileURLToPath(new URL('shelf.mjs', import.meta.url))],
+  envAllow: [],
+  env: {},
+  era: 'modern',
+  startTimeoutSeconds: LONG_SECONDS,
+  callTimeoutSeconds: LONG_SECONDS,
+  maxMessageBytes: 1_000_000,
+  maxTools: 10,
+};
+
 function config(root: string): RuntimeConfig {
   const tools = [
     capability('look'),
     capability('pay', { mode: 'write', risk: 'medium', approval: { approver: 'principal' } }),
+    capability('shelf:keep', {
+      transport: 'mcp_stdio',
+      server: 'shelf',
+      tool: 'keep',
+      timeoutSeconds: LONG_SECONDS,
+    }),
   ];
-  const base = sampleConfig({ capabilities: tools });
+  const base = sampleConfig({
+    capabilities: tools,
+    policy: { registry: { allowed: tools.map(({ id }) => id), denied: [] } },
+  });
   const sandbox = { pathTemplate: join(root, 'sandbox'), root: join(root, 'sandbox') };
   return {
     ...base,
     models: { default: 'demo', profiles: { demo: PROFILE } },
+    servers: { shelf: SHELF },
     policy: { ...base.policy, sandbox },
   };
 }
@@ -108,6 +136,7 @@ export async function openWorld(tenants: 1 | 2): Promise<World> {
       },
     ],
   });
+  await runtime.pin(SHELF.name, (await runtime.pin(SHELF.name)).digest);
   const who = callers(tenants);
   const token = { alice: 'token-of-alice-0123456789', bob: 'token-of-bob-0123456789' };
   const entries = [
