@@ -5,7 +5,7 @@
 //   npm run conformance -- --checks                    every check of ours
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { sideInstall } from '../tests/conformance/side-install.mjs';
+import { installSuites } from '../tests/conformance/suite-install.mjs';
 import { startEverything, startGateway } from '../tests/conformance/place.mjs';
 import { runChecks, RUNS } from '../tests/conformance/suite.mjs';
 import { judge, summary } from '../tests/conformance/verdict.mjs';
@@ -62,7 +62,7 @@ if (chosen.length === 0) {
   console.error(`there is no revision ${values.revision}`);
   process.exit(2);
 }
-const side = await sideInstall(say);
+const side = await installSuites(say);
 const baseline = JSON.parse(await readFile(BASELINE, 'utf8'));
 const lines = [];
 for (const run of chosen) {

@@ -99,12 +99,16 @@ class EraVerdicts {
   }
 }
 
+// Server and policy stay what they are, so a key is computed once; beyond this all are, anew.
+const MOST_KEYS = 1024;
+
 const NOBODY: PoolIdentity = { tenant: '', principal: '' };
 
 class Pool implements Downstreams {
   readonly #options: DownstreamOptions;
   readonly #identities = new Map<string, ServerIdentity>();
   readonly #pooled = new Map<string, Pooled>();
+  readonly #keys = new Map<string, string>();
   readonly #eras: EraVerdicts;
 
   constructor(options: DownstreamOptions) {
@@ -134,8 +138,15 @@ class Pool implements Downstreams {
   poolKey(server: string, { tenant, principal }: PoolIdentity): string | undefined {
     const identity = this.#identities.get(server);
     if (identity === undefined) return undefined;
-    const policy = this.#options.policyDigest ?? '';
-    return digestJson({ name: server, server: { ...identity }, tenant, principal, policy });
+    const asked = JSON.stringify([server, tenant, principal]);
+    let key = this.#keys.get(asked);
+    if (key === undefined) {
+      const policy = this.#options.policyDigest ?? '';
+      key = digestJson({ name: server, server: { ...identity }, tenant, principal, policy });
+      if (this.#keys.size >= MOST_KEYS) this.#keys.clear();
+      this.#keys.set(asked, key);
+    }
+    return key;
   }
 
   lease(server: string, who: PoolIdentity): Lease | undefined {

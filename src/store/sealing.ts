@@ -1,6 +1,7 @@
 // Owns the sealing of exact payloads: AES-256-GCM with the tenant's key, bound to the place they were written for,
 // and the two sources of tenant keys. Keys never lie in the workspace or in the database.
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -27,6 +28,18 @@ const SALT_HEX = 32;
 // The first byte of sealed bytes, so that another cipher can follow one day.
 const FORM = 1;
 
+// A key made ready for the cipher once instead of at each use; forgotten with the bytes it was made of.
+const ready = new WeakMap<Uint8Array, KeyObject>();
+
+function readyKey(key: Uint8Array): KeyObject {
+  let found = ready.get(key);
+  if (found === undefined) {
+    found = createSecretKey(key);
+    ready.set(key, found);
+  }
+  return found;
+}
+
 /** The place sealed bytes are bound to: moved to another record or chain, they do not open. */
 export function placeOf(chain: ChainKey, seq: number, what: 'payload' | 'snapshot' = 'payload'): string {
   return JSON.stringify([what, chain.tenant, chain.aggregate, chain.id, seq]);
@@ -34,7 +47,7 @@ export function placeOf(chain: ChainKey, seq: number, what: 'payload' | 'snapsho
 
 /** Seals a payload together with its salt: beside the ciphertext the salt would help to guess short payloads. */
 export function seal(key: Uint8Array, nonce: Uint8Array, place: string, payload: SaltedText): Uint8Array {
-  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  const cipher = createCipheriv('aes-256-gcm', readyKey(key), nonce);
   cipher.setAAD(Buffer.from(place));
   const body = cipher.update(payload.salt + payload.text, 'utf8');
   return Buffer.concat([Buffer.of(FORM), nonce, body, cipher.final(), cipher.getAuthTag()]);
@@ -44,7 +57,7 @@ export function seal(key: Uint8Array, nonce: Uint8Array, place: string, payload:
 export function unseal(key: Uint8Array, place: string, sealed: Uint8Array): SaltedText | undefined {
   if (sealed.length < 1 + NONCE_BYTES + SALT_HEX + TAG_BYTES || sealed[0] !== FORM) return undefined;
   const nonce = sealed.subarray(1, 1 + NONCE_BYTES);
-  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+  const decipher = createDecipheriv('aes-256-gcm', readyKey(key), nonce, { authTagLength: TAG_BYTES });
   decipher.setAAD(Buffer.from(place));
   decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
   try {

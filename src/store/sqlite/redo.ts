@@ -24,6 +24,12 @@ interface Entry {
   counters: [string, number][];
 }
 
+interface PendingRow {
+  row: RowColumns;
+  /** It was made by one of the pending entries: the table has no row of this id. */
+  isNew: boolean;
+}
+
 export interface Redo {
   /** Writes the entry of an accepted plan; settles when many are pending. Inside the writer's transaction (D1). */
   add(plan: Plan): void;
@@ -52,12 +58,15 @@ export function createRedo(db: Connection, rows: Rows, counters: Counters): Redo
   const first = db.prepare('SELECT id FROM redo LIMIT 1');
   const all = db.prepare('SELECT id, entry FROM redo ORDER BY id');
   const remove = db.prepare('DELETE FROM redo');
-  const pendingRows = new Map<string, RowColumns>();
+  const pendingRows = new Map<string, PendingRow>();
   const pendingCounters = new Map<string, number>();
   let pending = 0;
 
   const keep = ({ rows: written, counters: moved }: Entry): void => {
-    for (const row of written) pendingRows.set(rowKey(row.kind, row.tenant, row.id), row);
+    for (const row of written) {
+      const key = rowKey(row.kind, row.tenant, row.id);
+      pendingRows.set(key, { row, isNew: row.version === 1 || pendingRows.get(key)?.isNew === true });
+    }
     for (const [key, value] of moved) pendingCounters.set(key, value);
     pending++;
   };
@@ -67,7 +76,9 @@ export function createRedo(db: Connection, rows: Rows, counters: Counters): Redo
     pending = 0;
   };
   const settle = (): void => {
-    for (const row of pendingRows.values()) rows.write(row);
+    const written = [...pendingRows.values()];
+    rows.add(written.filter(({ isNew }) => isNew).map(({ row }) => row));
+    for (const { row, isNew } of written) if (!isNew) rows.write(row);
     counters.set(pendingCounters);
     remove.run([]);
     forget();
@@ -81,7 +92,7 @@ export function createRedo(db: Connection, rows: Rows, counters: Counters): Redo
       keep(entry);
       if (pending >= MOST_PENDING) settle();
     },
-    row: (kind, tenant, id) => pendingRows.get(rowKey(kind, tenant, id)),
+    row: (kind, tenant, id) => pendingRows.get(rowKey(kind, tenant, id))?.row,
     counter: (key) => pendingCounters.get(key),
     isPending: () => first.get([]) !== undefined,
     settle,

@@ -3,15 +3,26 @@ import type { JsonObject } from '../../base/json.ts';
 import type { Page, Row, RowKind, RowQuery, StoredRow } from '../contract.ts';
 import { checkLimit, encodeCursor, LARGEST_PAGE, makePage } from '../cursor.ts';
 import { RuntimeError } from '../../base/errors.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, SqlValue, Statement } from './connection.ts';
 import { COLUMNS, createRowLists } from './row-lists.ts';
 import type { RowColumns } from './row-lists.ts';
 
 export interface Rows {
   version(kind: RowKind, tenant: string, id: string): number | undefined;
+  /** Adds rows that the table has not; several at once cost one statement. */
+  add(rows: readonly RowColumns[]): void;
+  /** Writes a row that the table has. */
   write(columns: RowColumns): void;
   find(kind: RowKind, tenant: string, id: string): StoredRow | undefined;
   list(query: RowQuery): Page<StoredRow>;
+}
+
+// As many as are settled at once; the engine allows thousands of values in one statement.
+const MOST_AT_ONCE = 64;
+
+function valuesOf(row: RowColumns): SqlValue[] {
+  const { kind, tenant, id, principal, status, ref, updated_at: updatedAt, version, body } = row;
+  return [kind, tenant, id, principal, status, ref, updatedAt, version, body];
 }
 
 function readBody(columns: RowColumns): JsonObject {
@@ -50,7 +61,10 @@ export function toRow(columns: RowColumns): StoredRow {
 export function createRows(db: Connection): Rows {
   const findVersion = db.prepare('SELECT version FROM read_rows WHERE kind = ? AND tenant = ? AND id = ?');
   const find = db.prepare(`SELECT ${COLUMNS} FROM read_rows WHERE kind = ? AND tenant = ? AND id = ?`);
-  const insert = db.prepare(`INSERT INTO read_rows (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const insertOf = (count: number): Statement =>
+    db.prepare(
+      `INSERT INTO read_rows (${COLUMNS}) VALUES ${Array(count).fill('(?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
+    );
   // Says nothing of a ref that stays, so that its index stays too.
   const update = db.prepare(
     `UPDATE read_rows SET principal = ?, status = ?, updated_at = ?, version = ?, body = ?
@@ -64,13 +78,18 @@ export function createRows(db: Connection): Rows {
     version(kind, tenant, id) {
       return (findVersion.get([kind, tenant, id]) as { version: number } | undefined)?.version;
     },
-    write({ kind, tenant, id, principal, status, ref, updated_at: updatedAt, version, body }) {
-      if (version > 1) {
-        const changed = [principal, status, updatedAt, version, body, kind, tenant, id, ref];
-        if (update.run(changed).changes > 0) return;
-        remove.run([kind, tenant, id]);
+    add(rows) {
+      for (let from = 0; from < rows.length; from += MOST_AT_ONCE) {
+        const some = rows.slice(from, from + MOST_AT_ONCE);
+        insertOf(some.length).run(some.flatMap(valuesOf));
       }
-      insert.run([kind, tenant, id, principal, status, ref, updatedAt, version, body]);
+    },
+    write(row) {
+      const { kind, tenant, id, principal, status, ref, updated_at: updatedAt, version, body } = row;
+      const changed = [principal, status, updatedAt, version, body, kind, tenant, id, ref];
+      if (update.run(changed).changes > 0) return;
+      remove.run([kind, tenant, id]);
+      insertOf(1).run(valuesOf(row));
     },
     find(kind, tenant, id) {
       const columns = find.get([kind, tenant, id]) as RowColumns | undefined;
