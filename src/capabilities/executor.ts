@@ -91,7 +91,7 @@ function callRequest(execution: Execution): CallRequest | undefined {
   const _meta = callMeta(execution);
   if (!isReadMethod(tool)) return { method: 'tools/call', params: { name: tool, arguments: args, _meta } };
   const params = readParams(tool, args);
-  return params === undefined ? undefined : { method: tool, params: { ...params, _meta } };
+  return params === undefined ? undefined : { method: tool, params: { _meta, ...params } };
 }
 
 interface ProgressGate {
@@ -347,7 +347,7 @@ async function throughLease(execution: Execution, lease: Lease, around: Around):
   if (ended !== undefined) return failed(ended, ERRORS[ended].sentence, 'not_executed');
   const result = await callTool(execution, lease, opened, around);
   const { confinement } = opened.session;
-  return confinement === undefined ? result : { ...result, confinement };
+  return confinement === undefined ? result : { confinement, ...result };
 }
 
 async function run(execution: Execution, around: Around): Promise<ExecutionResult> {

@@ -90,5 +90,5 @@ export function parseToolAnswer(raw: unknown, outputBytes: number, messageBytes:
   const content = blocks.map(contentBlock);
   const kept = structured === undefined ? { content } : { content, structured: structured };
   assertSize(kept, outputBytes);
-  return { ...kept, isError };
+  return { isError, ...kept };
 }

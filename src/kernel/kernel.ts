@@ -129,10 +129,8 @@ async function orAskToReinitialize(
 function withoutSecrets(deps: KernelDeps, decision: Decision): Decision {
   const { reasons, aliases, attributes } = decision;
   const { value } = deps.redactor.object({ reasons, aliases, attributes });
-  return {
-    ...decision,
-    ...(value as Pick<Decision, 'attributes'> & { reasons: string[]; aliases: string[] }),
-  };
+  const shown = value as Pick<Decision, 'attributes'> & { reasons: string[]; aliases: string[] };
+  return { ...decision, reasons: shown.reasons, aliases: shown.aliases, attributes: shown.attributes };
 }
 
 function unreachable(decision: Decision): Decision {
@@ -413,17 +411,17 @@ function expiryFacts(result: ExecutionResult): Pick<CallFacts, 'expiry'> {
 function resultOf(judged: Judged, facts: CallFacts): CallResult {
   switch (judged.status) {
     case 'done':
-      return { ...facts, status: 'done', outcome: judged.result };
+      return { status: 'done', outcome: judged.result, ...facts };
     case 'tool_error':
       return {
-        ...facts,
         status: 'tool_error',
         outcome: judged.result,
+        ...facts,
         ...(judged.error === undefined ? {} : { error: judged.error }),
       };
     case 'unknown':
     case 'canceled':
     case 'expired':
-      return { ...facts, status: judged.status, error: judged.error };
+      return { status: judged.status, error: judged.error, ...facts };
   }
 }

@@ -48,7 +48,6 @@ function sessionFacts(
     capabilitySessionId === undefined || !trackIds ? {} : { capability_session_id: capabilitySessionId };
   if (expiry === undefined) return id;
   return {
-    ...id,
     expiry: {
       expired_capability_session_id: expiry.expiredId,
       ...(expiry.nextId === undefined ? {} : { capability_session_id: expiry.nextId }),
@@ -56,6 +55,7 @@ function sessionFacts(
       resumed: expiry.resumed,
       must_retry: expiry.retry,
     },
+    ...id,
     ...(expiry.resumeToken === undefined ? {} : { resume_token: expiry.resumeToken }),
   };
 }
@@ -80,22 +80,22 @@ export function callAnswer(
   };
   switch (result.status) {
     case 'done':
-      return { ...common, status: 'done', result: resultOf(result.outcome) };
+      return { status: 'done', result: resultOf(result.outcome), ...common };
     case 'tool_error':
       return {
-        ...common,
         status: 'tool_error',
         result: resultOf(result.outcome),
+        ...common,
         ...(result.error === undefined ? {} : { error: errorView(result.error) }),
       };
     case 'denied':
-      return { ...common, status: 'denied' };
+      return { status: 'denied', ...common };
     case 'waiting_approval':
-      return { ...common, status: 'approval_required', approval: ticketOf(result.approval) };
+      return { status: 'approval_required', approval: ticketOf(result.approval), ...common };
     case 'unknown':
     case 'canceled':
     case 'expired':
-      return { ...common, status: result.status, error: errorView(result.error) };
+      return { status: result.status, error: errorView(result.error), ...common };
   }
 }
 

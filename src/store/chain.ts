@@ -56,9 +56,16 @@ export function commitment(payload: SaltedText): string {
   return sha256(`${payload.salt}:${payload.text}`);
 }
 
-/** The canonical text of a header (C1). */
+/** The canonical text of a header (C1), whatever it holds. */
 export function headerText(header: RecordHeader): string {
   return canonicalJson({ ...header, chain: { ...header.chain } });
+}
+
+/** The same text of a header that we made, whose keys are known and stand here in their order. */
+function madeText({ at, chain, epoch, evidence, prev, sealed, seq, type, v }: RecordHeader): string {
+  const place = `{"aggregate":${canonicalJson(chain.aggregate)},"id":${canonicalJson(chain.id)},"tenant":${canonicalJson(chain.tenant)}}`;
+  const commitments = sealed === undefined ? '' : `"sealed":${canonicalJson(sealed)},`;
+  return `{"at":${canonicalJson(at)},"chain":${place},"epoch":${canonicalJson(epoch)},"evidence":${canonicalJson(evidence)},"prev":${canonicalJson(prev)},${commitments}"seq":${canonicalJson(seq)},"type":${canonicalJson(type)},"v":${canonicalJson(v)}}`;
 }
 
 /** The record that follows `before` in its chain. */
@@ -75,8 +82,8 @@ export function makeRecord(before: ChainPoint, facts: RecordFacts): MadeHeader {
     ...(facts.sealed === undefined ? {} : { sealed: commitment(facts.sealed) }),
     prev: before.hash,
   };
-  const text = headerText(header);
-  return { header, text, hash: sha256(text) };
+  const said = madeText(header);
+  return { header, text: said, hash: sha256(said) };
 }
 
 /**

@@ -141,6 +141,12 @@ export interface Commit {
   timers?: TimerWrite[];
   cancelTimers?: { tenant: string; id: string }[];
   blobs?: BlobWrite[];
+  /**
+   * `behind`: answered once it is in the log, which no end of a process undoes; it is on disk with the next commit, or a
+   * few milliseconds later, and until then a loss of power can undo it. For what is followed by nothing that cannot be done
+   * again. Whoever reads waits for the disk. Default: answered when it is on disk.
+   */
+  flush?: 'behind';
 }
 
 export interface Head {

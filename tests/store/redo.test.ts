@@ -1,10 +1,11 @@
-// Owns what the redo log of the SQLite engine promises: what a commit did to rows and counters is seen by everyone at once,
-// in this process and in others, whenever its tables are written.
+// Owns what the redo log of the SQLite engine promises: what a commit did to rows, counters and the ends of chains is seen by
+// everyone at once, in this process and in others, whenever its tables are written.
 import { join } from 'node:path';
 import Database from 'libsql';
 import { expect, test } from 'vitest';
 import { memoryTenantKeys } from '../../src/store/sealing.ts';
 import type { CommitResult, Store } from '../../src/store/contract.ts';
+import { readSqliteChains } from '../../src/store/sqlite/open-reader.ts';
 import { append, row, session } from '../contract/store-words.ts';
 import { testDir, testStore } from './support.ts';
 
@@ -51,6 +52,49 @@ test('what is pending in one handle is judged, read and listed by another one', 
   expect(await ids(two, 'open')).toEqual([]);
   expect(inFile(path)).toEqual({ entries: 0, rows: 1 });
   expect(await two.counter('acme|n')).toBe(2);
+});
+
+/** What the table of chains says of the session 'a'. */
+function endInFile(path: string): unknown {
+  const db = new Database(path);
+  const found = db.prepare("SELECT seq FROM chains WHERE id = 'a'").get([]);
+  db.close();
+  return found;
+}
+
+test('where a chain stands is pending too, and every handle and reader goes by it', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const [one, two] = [await testStore(path, keys), await testStore(path, keys)];
+  for (let n = 0; n < 3; n++) await one.commit({ appends: [append(session('a'))] });
+  expect(endInFile(path)).toMatchObject({ seq: 1 });
+  expect(await two.head(session('a'))).toEqual(await one.head(session('a')));
+  expect(await two.head(session('a'))).toMatchObject({ seq: 3 });
+  expect((await two.chains({ limit: 10 })).items).toMatchObject([{ seq: 3 }]);
+  expect(await two.commit({ appends: [append(session('a'), { when: { seq: 2 } })] })).toMatchObject({
+    refused: 'conflict',
+    head: 3,
+  });
+  expect(await two.commit({ appends: [append(session('a'), { when: { seq: 3 } })] })).toMatchObject({
+    ok: true,
+  });
+  expect(await one.head(session('a'))).toMatchObject({ seq: 4 });
+  const read = await readSqliteChains(path, (reads) => reads.chains({ limit: 10 }));
+  expect(read.items).toMatchObject([{ seq: 4 }]);
+  await one.list({ kind: 'request', tenant: 'acme', limit: 1 });
+  expect(endInFile(path)).toMatchObject({ seq: 4 });
+  expect(await two.head(session('a'))).toMatchObject({ seq: 4 });
+});
+
+test('records that are cut off while the end of their chain is pending are missed', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const store = await testStore(path, keys);
+  for (let n = 0; n < 3; n++) await store.commit({ appends: [append(session('a'))] });
+  const other = new Database(path);
+  other.exec('DELETE FROM records WHERE seq = 3');
+  other.close();
+  await expect(store.read(session('a'))).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  const read = readSqliteChains(path, (reads) => reads.read(session('a')));
+  await expect(read).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
 });
 
 test('two handles that write in turns lose none of each other', async () => {
@@ -108,6 +152,19 @@ test('a file of the version before gets its redo log and keeps what it holds', a
   await step(store, 'b');
   expect((await ids(store, 'open')).sort()).toEqual(['a', 'b']);
   expect(await store.counter('acme|n')).toBe(2);
+});
+
+test('entries of the version before, which name no ends of chains, are settled', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const before = await testStore(path, keys);
+  await step(before, 'a');
+  const db = new Database(path);
+  db.exec("UPDATE redo SET entry = json_remove(entry, '$.ends'); PRAGMA user_version = 2;");
+  db.close();
+  const store = await testStore(path, keys);
+  await step(store, 'a', 'done');
+  expect(await ids(store, 'done')).toEqual(['a']);
+  expect(await store.head(session('a'))).toMatchObject({ seq: 2 });
 });
 
 test('a damaged entry is said, and nothing is decided without it', async () => {

@@ -1,4 +1,5 @@
-// The flush that serves jobs in company: nobody is told before it has ended, and its failure ends all writing.
+// The flush: at once for a job that comes alone, one for jobs in company, behind for those that asked for that; nobody else
+// is told before it has ended, and its failure ends all writing.
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../src/store/sqlite/connection.ts';
@@ -6,6 +7,8 @@ import type { Connection } from '../../src/store/sqlite/connection.ts';
 import { configure } from '../../src/store/sqlite/schema.ts';
 import { createWriter } from '../../src/store/sqlite/writer.ts';
 import type { Writer } from '../../src/store/sqlite/writer.ts';
+import { createFakeClock } from '../../src/testing/fake-clock.ts';
+import type { FakeClock } from '../../src/testing/fake-clock.ts';
 import { testDir } from './support.ts';
 
 /** A flush that ends when the test says so. */
@@ -14,10 +17,19 @@ function heldFlush(): {
   close: () => void;
   end: (error?: Error) => void;
   begun: number;
+  now: () => void;
+  atOnce: number;
+  fails: boolean;
 } {
   let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
   const flush = {
     begun: 0,
+    atOnce: 0,
+    fails: false,
+    now: () => {
+      if (flush.fails) throw Object.assign(new Error('no'), { code: 'EIO' });
+      flush.atOnce++;
+    },
     run: () => {
       flush.begun++;
       return new Promise<void>((resolve, reject) => {
@@ -38,6 +50,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => se
 let db: Connection;
 let flush: ReturnType<typeof heldFlush>;
 let writer: Writer;
+let clock: FakeClock;
 
 beforeEach(() => {
   const path = join(testDir(), 'writer.db');
@@ -45,22 +58,87 @@ beforeEach(() => {
   configure(db, path);
   db.exec('CREATE TABLE t (v INTEGER)');
   flush = heldFlush();
-  writer = createWriter(db, flush, { begun: () => undefined, undone: () => undefined });
+  clock = createFakeClock();
+  const listener = { begun: () => undefined, undone: () => undefined };
+  writer = createWriter({ db, flush, listener, clock });
 });
 
-const insert = (value: number): Promise<number> =>
-  writer.write('insert', () => {
-    db.prepare('INSERT INTO t VALUES (?)').run([value]);
-    return value;
-  });
+const insert = (value: number, how?: 'behind'): Promise<number> =>
+  writer.write(
+    'insert',
+    () => {
+      db.prepare('INSERT INTO t VALUES (?)').run([value]);
+      return value;
+    },
+    how,
+  );
 const rows = (): number => db.prepare('SELECT v FROM t').all([]).length;
 
 describe('a writer', () => {
-  test('flushes a job that comes alone by its own commit', async () => {
+  test('flushes a job that comes alone at once', async () => {
     expect(await insert(1)).toBe(1);
-    expect(db.pragma('synchronous')).toBe(2);
-    expect(flush.begun).toBe(0);
+    expect([flush.begun, flush.atOnce]).toEqual([0, 1]);
     expect(writer.unsettled()).toBeUndefined();
+  });
+
+  test('tells a job that is flushed behind at once, and readers of it only after its flush', async () => {
+    const told: string[] = [];
+    expect(await insert(1, 'behind')).toBe(1);
+    expect([rows(), flush.begun, flush.atOnce]).toEqual([1, 0, 0]);
+    const reader = writer.unsettled()?.then(() => told.push('reader'));
+    await turn();
+    expect([flush.begun, told]).toEqual([1, []]);
+    // One that is waited for is flushed at once meanwhile: it is no company.
+    expect(await insert(2)).toBe(2);
+    expect([flush.atOnce, told]).toEqual([1, []]);
+    flush.end();
+    await reader;
+    expect(writer.unsettled()).toBeUndefined();
+  });
+
+  test('flushes a job behind by itself a moment later', async () => {
+    await insert(1, 'behind');
+    clock.advance(10);
+    expect(flush.begun).toBe(1);
+    flush.end();
+    await turn();
+    expect(writer.unsettled()).toBeUndefined();
+  });
+
+  test('flushes a job behind with the next one that is waited for', async () => {
+    await insert(1, 'behind');
+    await insert(2);
+    expect([flush.begun, flush.atOnce]).toEqual([0, 1]);
+    expect(writer.unsettled()).toBeUndefined();
+    clock.advance(10);
+    expect(flush.begun).toBe(0);
+  });
+
+  test('flushes a job behind together with those that are waited for', async () => {
+    const told: string[] = [];
+    const both = [insert(1, 'behind'), insert(2)].map((job) =>
+      job.then((value) => told.push(`job ${value}`)),
+    );
+    await turn();
+    expect([flush.begun, told]).toEqual([1, []]);
+    flush.end();
+    await Promise.all(both);
+  });
+
+  test('writes nothing more after a flush at once or behind that failed', async () => {
+    await insert(1, 'behind');
+    clock.advance(10);
+    flush.end(Object.assign(new Error('no'), { code: 'EIO' }));
+    await turn();
+    await expect(insert(2)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    expect(rows()).toBe(1);
+  });
+
+  test('refuses a job whose flush at once failed, and all after it', async () => {
+    flush.fails = true;
+    await expect(insert(1)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    flush.fails = false;
+    await expect(insert(2)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
   test('tells jobs that came together, and readers of them, only after one flush', async () => {
@@ -81,7 +159,7 @@ describe('a writer', () => {
     expect(writer.unsettled()).toBeUndefined();
   });
 
-  test('goes back to flushing by commits once jobs come alone again', async () => {
+  test('goes back to flushing at once when jobs come alone again', async () => {
     const both = Promise.all([insert(1), insert(2)]);
     await turn();
     flush.end();
@@ -92,9 +170,9 @@ describe('a writer', () => {
       flush.end();
       await job;
     }
-    const before = flush.begun;
+    const before = [flush.begun, flush.atOnce] as const;
     await insert(99);
-    expect([flush.begun, db.pragma('synchronous')]).toEqual([before, 2]);
+    expect([flush.begun, flush.atOnce]).toEqual([before[0], before[1] + 1]);
   });
 
   test('writes nothing more after a flush that failed', async () => {

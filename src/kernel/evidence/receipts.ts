@@ -37,10 +37,6 @@ export function sessionChain(request: CallRequest): ChainKey {
   return { tenant: request.context.caller.tenant, aggregate: 'session', id: request.session.id };
 }
 
-function callFacts(request: CallRequest): JsonObject {
-  return { call_id: request.toolCallId, tool_call_id: request.toolCallId, tool: request.tool };
-}
-
 export interface Receipt {
   request: CallRequest;
   at: EpochMs;
@@ -53,7 +49,12 @@ export function record(of: Receipt, type: string, evidence: JsonObject, sealed?:
     when: { epoch: 0 }, // calls commute; the request row and the approval's chain settle races
     type,
     at,
-    evidence: { ...callFacts(request), ...evidence },
+    evidence: {
+      call_id: request.toolCallId,
+      tool_call_id: request.toolCallId,
+      tool: request.tool,
+      ...evidence,
+    },
     ...(sealed === undefined ? {} : { sealed }),
   };
 }
@@ -94,10 +95,10 @@ export function denial(of: Receipt, decision: Decision, args: JsonObject, when: 
   return {
     appends: [
       record(of, 'call_denied', {
+        side_effect_status: 'not_executed',
+        arguments: args,
         ...contextFacts(of.request.context),
         ...decisionFacts(decision),
-        arguments: args,
-        side_effect_status: 'not_executed',
       }),
     ],
     rows: [
@@ -122,9 +123,9 @@ export function waiting(of: Receipt, decision: Decision, approvalId: string, whe
   return {
     appends: [
       record(of, 'call_waiting', {
+        approval_id: approvalId,
         ...contextFacts(of.request.context),
         ...decisionFacts(decision),
-        approval_id: approvalId,
       }),
     ],
     rows: [

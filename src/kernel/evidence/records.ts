@@ -90,8 +90,8 @@ function attemptFacts(made: Attempt, redactor: Redactor): JsonObject {
   const { error_message: message, ...rest } = made;
   // Redacted before it is cut: a cut secret is no longer recognized.
   return {
-    ...rest,
     ...(message === undefined ? {} : { error_message: redactor.text(message).slice(0, 300) }),
+    ...rest,
   };
 }
 

@@ -128,13 +128,13 @@ const OUTCOMES = { again: 'transient_failure', exhausted: 'exhausted', final: 'f
 
 function recordOf(result: ExecutionResult, timing: Timing, next: Next): Attempt {
   if (result.kind === 'result')
-    return { ...timing, outcome: result.isError ? 'failed' : 'success', backoff_ms: 0 };
+    return { outcome: result.isError ? 'failed' : 'success', backoff_ms: 0, ...timing };
   return {
-    ...timing,
     outcome: OUTCOMES[next.kind],
     backoff_ms: next.kind === 'again' ? next.backoff : 0,
     error_class: result.code,
     error_message: result.message,
+    ...timing,
   };
 }
 

@@ -140,14 +140,14 @@ function callEvent(type: string, evidence: JsonObject, place: Place): SessionEve
   switch (type) {
     case 'call_started':
     case 'call_replayed':
-      return { ...place, type, callId };
+      return { type, callId, ...place };
     case 'call_finished':
     case 'call_settled':
-      return { ...place, type, callId, ...(isUnknown(evidence) ? { unknown: true } : {}) };
+      return { type, callId, ...place, ...(isUnknown(evidence) ? { unknown: true } : {}) };
     case 'call_denied':
-      return { ...place, type, callId, ...(evidence.on_deny === 'end_run' ? { endsRun: true } : {}) };
+      return { type, callId, ...place, ...(evidence.on_deny === 'end_run' ? { endsRun: true } : {}) };
     case 'call_waiting':
-      return { ...place, type, callId, approvalId: textAt(evidence, 'approval_id') ?? '' };
+      return { type, callId, approvalId: textAt(evidence, 'approval_id') ?? '', ...place };
     default:
       return managed(type, evidence, place);
   }
@@ -155,13 +155,13 @@ function callEvent(type: string, evidence: JsonObject, place: Place): SessionEve
 
 function managed(type: string, evidence: JsonObject, place: Place): SessionEvent {
   const event = managedEventOf(type, evidence, place.seq);
-  if (event === undefined) return { ...place, type: 'passed' };
+  if (event === undefined) return { type: 'passed', ...place };
   const closed = Array.isArray(evidence.closed_calls) ? evidence.closed_calls : [];
   const run = { runId: textAt(evidence, 'run_id') ?? '', traceId: textAt(evidence, 'trace_id') ?? '' };
   return {
-    ...place,
     type: 'managed',
     event,
+    ...place,
     closed: closed.filter((one) => typeof one === 'string'),
     ...(type === 'session_admitted' ? { run } : {}),
   };
@@ -171,17 +171,17 @@ function eventBody(record: ReadableRecord, evidence: JsonObject): SessionEvent {
   const place = { seq: record.seq, at: record.at };
   switch (record.type) {
     case 'session_started':
-      return { ...place, type: 'session_started', facts: factsOf(evidence, record.at) };
+      return { type: 'session_started', facts: factsOf(evidence, record.at), ...place };
     case 'turn_started':
       return { ...turnStarted(evidence), ...place };
     case 'turn_completed':
       return { ...turnCompleted(evidence), ...place };
     case 'turn_failed':
-      return { ...place, type: 'turn_failed', turnIndex: numberAt(evidence, 'turn_index') };
+      return { type: 'turn_failed', turnIndex: numberAt(evidence, 'turn_index'), ...place };
     case 'session_closed':
-      return { ...place, type: 'session_closed', finalStatus: textAt(evidence, 'status') ?? '' };
+      return { type: 'session_closed', finalStatus: textAt(evidence, 'status') ?? '', ...place };
     case 'item_opened':
-      return { ...place, type: 'item_opened', itemId: textAt(evidence, 'item_id') ?? '' };
+      return { type: 'item_opened', itemId: textAt(evidence, 'item_id') ?? '', ...place };
     default:
       return callEvent(record.type, evidence, place);
   }

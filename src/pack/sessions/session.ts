@@ -199,22 +199,23 @@ function withoutItem(state: Extract<SessionState, { status: 'escalated' }>): Com
 
 function completeTurn(state: LiveState, event: Extract<SessionEvent, { type: 'turn_completed' }>): LiveState {
   const asked = event.calls.map((call, index): RequestedCall => ({
-    ...call,
     turnSeq: event.seq,
     index,
     turnIndex: event.turnIndex,
     told: 'nothing',
+    ...call,
   }));
   const isRunOver = event.status !== 'tool_request';
   const ended = isRunOver ? state.run : undefined;
-  return {
+  const next = {
     ...state,
-    ...(ended === undefined ? {} : { lastRun: { runId: ended.runId, traceId: ended.traceId } }),
     openTurn: undefined,
     unseen: false,
     run: isRunOver || state.run === undefined ? undefined : { ...state.run, hops: state.run.hops + 1 },
     calls: trimmed([...state.calls, ...asked]),
   };
+  if (ended !== undefined) next.lastRun = { runId: ended.runId, traceId: ended.traceId };
+  return next;
 }
 
 type CallEvent = Extract<SessionEvent, { callId: string }>;

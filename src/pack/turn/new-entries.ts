@@ -63,7 +63,7 @@ async function tellCall(
       const source = reported === undefined ? 'pack' : 'host';
       const report = reported === undefined ? NOT_EXECUTED : hostReport(reported);
       return {
-        entry: { ...base, ...report, source },
+        entry: { source, ...base, ...report },
         told: { callId: call.id, as: 'outcome', source, closed: { by, call } },
       };
     }
@@ -73,7 +73,7 @@ async function tellCall(
         'This call was refused when it was requested; it has not run.',
       );
       return {
-        entry: { ...base, ...report, source: 'pack' },
+        entry: { source: 'pack', ...base, ...report },
         told: { callId: call.id, as: 'outcome', source: 'pack' },
       };
     }
@@ -87,7 +87,7 @@ async function tellCall(
     case 'replayed': {
       const report = await sessions.report(held, state.seq);
       return {
-        entry: { ...base, ...report, source: 'kernel', record: state.seq },
+        entry: { source: 'kernel', record: state.seq, ...base, ...report },
         told: { callId: call.id, as: due, source: 'kernel' },
       };
     }

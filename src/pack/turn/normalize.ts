@@ -111,5 +111,5 @@ export function normalize(output: ModelOutput, expected: Expected): Normalized {
   const turn = judged(output, expected);
   return 'reason' in turn
     ? { ok: false, ...turn, finishReason }
-    : { ok: true, turn: { ...turn, finishReason } };
+    : { ok: true, turn: { finishReason, ...turn } };
 }

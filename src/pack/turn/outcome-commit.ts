@@ -39,10 +39,10 @@ function callFacts(facts: ModelCallFacts): JsonObject {
 
 function turnFacts(deps: PackDeps, { turn, startedAt }: Admitted): JsonObject {
   return {
-    ...contextFacts(turn.context),
     turn_index: turn.turnIndex,
     provider: { kind: turn.provider.kind, model: turn.provider.model },
     duration_ms: Math.round((deps.clock.monotonic() - startedAt) * 1000) / 1000,
+    ...contextFacts(turn.context),
   };
 }
 
@@ -60,11 +60,12 @@ function shownRequests(deps: PackDeps, tools: readonly DecidedTool[]): JsonObjec
       arguments: args ?? {},
       ...(isKnown ? {} : { tool: tool.name.slice(0, 200) }),
     });
-    return {
-      ...ours,
-      ...shown.value,
-      ...(shown.fields.length === 0 ? {} : { redacted_fields: shown.fields }),
-    };
+    // Here `tool` may be the redacted name.
+    return Object.assign(
+      ours,
+      shown.value,
+      shown.fields.length === 0 ? {} : { redacted_fields: shown.fields },
+    );
   });
 }
 
@@ -76,10 +77,10 @@ function completedEvidence(
   const { output, tools } = done;
   const shown = deps.kernel.redact({ assistant_message: shownText(output.assistant_message) });
   return {
-    ...turnFacts(deps, admitted),
-    ...callFacts(done.facts),
     status: output.status,
     intent: output.intent,
+    ...turnFacts(deps, admitted),
+    ...callFacts(done.facts),
     // The intent under which this turn's calls are decided; absent where none was pinned.
     ...(admitted.turn.intent.session === undefined ? {} : { session_intent: output.intent }),
     finish_reason: output.finish_reason,
@@ -171,10 +172,10 @@ export function completedCommit(
           calls: tools.map(({ tool_call_id: id, name, input }) => ({ id, name, input })),
         },
       },
-      ...(status === 'closed' ? [{ type: 'session_closed', evidence: { ...ids, status: 'complete' } }] : []),
+      ...(status === 'closed' ? [{ type: 'session_closed', evidence: { status: 'complete', ...ids } }] : []),
       ...(itemId === undefined
         ? []
-        : [{ type: 'item_opened', evidence: { ...ids, item_id: itemId, kind: 'escalation' } }]),
+        : [{ type: 'item_opened', evidence: { item_id: itemId, kind: 'escalation', ...ids } }]),
     ],
     progress: { status, turnCount: turn.turnIndex + 1, lastStatus: output.status, runStatus },
     runStatus,

@@ -73,18 +73,18 @@ async function decideOne(
   const tool = { name, input: asked.input, tool_call_id: id };
   const { digest } = config.policy;
   if (turn.exhausted !== undefined) {
-    return { ...tool, decision: denial('loop_budget', turn.exhausted, digest), refused: 'LIMIT_EXCEEDED' };
+    return { decision: denial('loop_budget', turn.exhausted, digest), refused: 'LIMIT_EXCEEDED', ...tool };
   }
   const isOffered = turn.tools.some(({ definition }) => definition.id === name);
   if (!isOffered && !Object.hasOwn(config.capabilities, name)) {
     const reason = `TOOL_NOT_FOUND: ${showCut(name, 120)} is not in the governed catalog`;
-    return { ...tool, decision: denial('inventory', reason, digest), refused: 'TOOL_NOT_FOUND' };
+    return { decision: denial('inventory', reason, digest), refused: 'TOOL_NOT_FOUND', ...tool };
   }
-  const decision = await kernelDecision(deps, turn, binding, { ...tool, id });
-  if (isOffered) return { ...tool, decision };
-  if (decision.decision === 'deny') return { ...tool, decision, refused: 'POLICY_DENIED' };
+  const decision = await kernelDecision(deps, turn, binding, { id, ...tool });
+  if (isOffered) return { decision, ...tool };
+  if (decision.decision === 'deny') return { decision, refused: 'POLICY_DENIED', ...tool };
   const reason = `TOOL_NOT_FOUND: ${showCut(name, 120)} was not offered in this turn`;
-  return { ...tool, decision: denial('inventory', reason, digest), refused: 'TOOL_NOT_FOUND' };
+  return { decision: denial('inventory', reason, digest), refused: 'TOOL_NOT_FOUND', ...tool };
 }
 
 /** Every requested tool with its id and decision, in the model's order. */

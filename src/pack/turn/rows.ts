@@ -36,8 +36,8 @@ export interface SessionProgress {
 export function sessionRow(turn: Placed, progress: SessionProgress, at: EpochMs): RowWrite {
   const { facts, context } = turn;
   const { session_id: _id, tenant_id: _tenant, principal_id: _principal, ...shown } = factsToEvidence(facts);
+  const { status, shown: more } = managedRow(turn.held?.state.managed, progress);
   const body: JsonObject = {
-    ...shown,
     run_id: context.runId,
     trace_id: context.traceId,
     run_status: progress.runStatus,
@@ -45,12 +45,11 @@ export function sessionRow(turn: Placed, progress: SessionProgress, at: EpochMs)
     tool_call_count: turn.held?.state.callCount ?? 0,
     last_turn_status: progress.lastStatus,
     started_at: isoTime(facts.startedAt),
+    ...shown,
+    ...more,
   };
   const { tenant, principal, id } = facts;
-  const { status, shown: more } = managedRow(turn.held?.state.managed, progress);
-  return {
-    row: { kind: 'session', tenant, id, principal, status, updatedAt: at, body: { ...body, ...more } },
-  };
+  return { row: { kind: 'session', tenant, id, principal, status, updatedAt: at, body } };
 }
 
 /** A managed session is listed by its own status, which is `active` for as long as a run of it is under way. */
@@ -100,7 +99,7 @@ export function closedCallRow(
     closed_by: how.by,
   };
   const row = { kind: 'request' as const, tenant, id: call.id, principal, status: 'canceled', ref };
-  return { row: { ...row, updatedAt: how.at, body }, when: when ?? 'any' };
+  return { row: { updatedAt: how.at, body, ...row }, when: when ?? 'any' };
 }
 
 export function runRow(turn: Placed, status: RunStatus, more: JsonObject, at: EpochMs): RowWrite {

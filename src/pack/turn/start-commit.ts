@@ -33,7 +33,7 @@ function shownEntry(entry: Entry): JsonObject {
       const { callId, tool, source, late } = entry;
       const about = { from: 'call', tool_call_id: callId, tool, source, late };
       // What the kernel recorded stands in its own record; what a host reported stands nowhere else.
-      return source === 'host' ? { ...about, ...shownText(entry.content) } : about;
+      return source === 'host' ? { ...shownText(entry.content), ...about } : about;
     }
   }
 }
@@ -63,16 +63,17 @@ function abandonedRecord(turn: PreparedTurn): { type: string; evidence: JsonObje
   const { abandoned, context } = turn;
   if (abandoned === undefined) return [];
   const { runId, traceId, turnIndex } = abandoned;
-  const left = { ...contextFacts(context), run_id: runId, trace_id: traceId, turn_index: turnIndex };
-  return [{ type: 'turn_failed', evidence: { ...left, code: 'INTERNAL', reason: 'process_ended' } }];
+  const left = { ...contextFacts(context), run_id: runId, trace_id: traceId };
+  const evidence = { turn_index: turnIndex, code: 'INTERNAL', reason: 'process_ended', ...left };
+  return [{ type: 'turn_failed', evidence }];
 }
 
 function startedEvidence(deps: PackDeps, turn: PreparedTurn, at: EpochMs): JsonObject {
   const { news, profile, provider, input } = turn;
   const shown = deps.kernel.redact({ messages: news.entries.slice(0, SHOWN_MESSAGES).map(shownEntry) });
   return {
-    ...contextFacts(turn.context),
     turn_index: turn.turnIndex,
+    ...contextFacts(turn.context),
     run_started: turn.isNewRun,
     has_user_message: news.hasUserMessage,
     intent: turn.intent.label,

@@ -1,13 +1,24 @@
 // Owns the table of chain ends (heads) and the records behind them: lookups inside a transaction, and the writing of
-// a plan's records. An end is one indexed lookup, however long its chain.
+// a plan's records. An end is one indexed lookup, however long its chain. The end of a chain that went on lies in the redo
+// log until that is settled; what is pending stands before what the table says.
 import type { ChainKey, Head } from '../contract.ts';
+import type { ChainPoint } from '../chain.ts';
 import type { ChainEnd, ChainMove } from '../plan.ts';
 import type { Connection } from './connection.ts';
 
+/** Where the chain of this handle stands. */
+export interface PendingEnd extends ChainPoint {
+  epoch: number;
+}
+
+export type PendingEnds = (handle: number) => PendingEnd | undefined;
+
 export interface Chains {
   end(chain: ChainKey): ChainEnd | undefined;
-  /** Writes the records of a move and the chain's new end; gives the chain's handle. */
+  /** Writes the records of a move; gives the chain's handle. The new end of a chain that was there goes to the redo log. */
   write(move: ChainMove): number;
+  /** Writes the end of a chain that is there. */
+  advance(handle: number, end: PendingEnd): void;
   page(query: { tenant?: string; aggregate?: string; after: number; limit: number }): NumberedHead[];
   newestPosition(): number;
 }
@@ -20,7 +31,7 @@ interface ChainColumns extends ChainEnd {
   id: string;
 }
 
-export function createChains(db: Connection): Chains {
+export function createChains(db: Connection, pending: PendingEnds): Chains {
   const find = db.prepare(
     'SELECT cid AS handle, seq, hash, epoch FROM chains WHERE tenant = ? AND aggregate = ? AND id = ?',
   );
@@ -35,22 +46,25 @@ export function createChains(db: Connection): Chains {
   const newest = db.prepare('SELECT max(position) AS position FROM records');
 
   function handleFor({ chain, end }: ChainMove): number {
-    if (end.handle !== 0) {
-      advance.run([end.seq, end.hash, end.epoch, end.handle]);
-      return end.handle;
-    }
+    if (end.handle !== 0) return end.handle;
     const made = create.run([chain.tenant, chain.aggregate, chain.id, end.seq, end.hash, end.epoch]);
     return Number(made.lastInsertRowid);
   }
 
   return {
-    end: (chain) => find.get([chain.tenant, chain.aggregate, chain.id]) as ChainEnd | undefined,
+    end(chain) {
+      const found = find.get([chain.tenant, chain.aggregate, chain.id]) as ChainEnd | undefined;
+      return found && { ...found, ...pending(found.handle) };
+    },
     write(move) {
       const cid = handleFor(move);
       for (const { chain, seq, type, header, hash, salt, evidence, sealed } of move.records) {
         insert.run([cid, seq, chain.tenant, type, header, hash, salt, evidence, sealed]);
       }
       return cid;
+    },
+    advance(handle, { seq, hash, epoch }) {
+      advance.run([seq, hash, epoch, handle]);
     },
     page({ tenant, aggregate, after, limit }) {
       const where = ['cid > ?'];
@@ -67,12 +81,10 @@ export function createChains(db: Connection): Chains {
            WHERE ${where.join(' AND ')} ORDER BY cid LIMIT ?`,
         )
         .all([...values, limit]) as ChainColumns[];
-      return found.map(({ handle, tenant: owner, aggregate: kind, id, seq, hash }) => ({
-        handle,
-        chain: { tenant: owner, aggregate: kind, id },
-        seq,
-        hash,
-      }));
+      return found.map(({ tenant: owner, aggregate: kind, id, ...end }) => {
+        const { seq, hash } = pending(end.handle) ?? end;
+        return { handle: end.handle, chain: { tenant: owner, aggregate: kind, id }, seq, hash };
+      });
     },
     newestPosition: () => (newest.get([]) as { position: number | null }).position ?? 0,
   };

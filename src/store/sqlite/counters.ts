@@ -3,6 +3,8 @@ import type { Connection, Statement } from './connection.ts';
 
 export interface Counters {
   value(key: string): number;
+  /** Of all these keys, those that are not 0. Several at once cost one statement. */
+  values(keys: readonly string[]): ReadonlyMap<string, number>;
   /** Several at once cost one statement. */
   set(values: ReadonlyMap<string, number>): void;
 }
@@ -12,6 +14,8 @@ const MOST_AT_ONCE = 100;
 
 export function createCounters(db: Connection): Counters {
   const find = db.prepare('SELECT value FROM counters WHERE key = ?');
+  const findOf = (count: number): Statement =>
+    db.prepare(`SELECT key, value FROM counters WHERE key IN (${Array(count).fill('?').join(', ')})`);
   const upsertOf = (count: number): Statement =>
     db.prepare(
       `INSERT INTO counters (key, value) VALUES ${Array(count).fill('(?, ?)').join(', ')}
@@ -19,6 +23,15 @@ export function createCounters(db: Connection): Counters {
     );
   return {
     value: (key) => (find.get([key]) as { value: number } | undefined)?.value ?? 0,
+    values(keys) {
+      const found = new Map<string, number>();
+      for (let from = 0; from < keys.length; from += MOST_AT_ONCE) {
+        const some = keys.slice(from, from + MOST_AT_ONCE);
+        const columns = findOf(some.length).all(some) as { key: string; value: number }[];
+        for (const { key, value } of columns) found.set(key, value);
+      }
+      return found;
+    },
     set(values) {
       const all = [...values];
       for (let from = 0; from < all.length; from += MOST_AT_ONCE) {

@@ -12,6 +12,7 @@ import type { Connection } from './connection.ts';
 import { answer, storeError } from './faults.ts';
 import { APPLICATION_ID, futureVersion, inspectFile, notOurs } from './file.ts';
 import { createRecords } from './records.ts';
+import { readPendingEnds } from './redo.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 
 const BUSY_MS = 20;
@@ -45,7 +46,8 @@ async function readWith<T>(
 ): Promise<T> {
   const db = await answer('open', () => openOnce(path, isImmutable));
   try {
-    const chains = createChains(db);
+    const ends = readPendingEnds(db);
+    const chains = createChains(db, (handle) => ends.get(handle));
     const records = createRecords({ db, chains, damage: createDamageLog() });
     return await work(chainReads({ chains, records }, answer));
   } finally {

@@ -74,7 +74,8 @@ async function openFile(path: string): Promise<Connection> {
 function createRoom(db: Connection, options: SqliteOptions, isClosed: () => boolean): Room {
   const damage = createDamageLog();
   const tables = createTables(db, options.path, { ...options, damage });
-  const writer = createWriter(db, createFlush(options.path), tables.remembered);
+  const flush = createFlush(options.path);
+  const writer = createWriter({ db, flush, listener: tables.remembered, clock: options.clock });
   const peek: Ask = async (doing, read) => {
     if (isClosed()) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
     try {
@@ -123,7 +124,7 @@ function writingFace(room: Room): WritingFace {
           throw storeError(error, 'write content');
         });
       }
-      const result = await writer.write('commit', () => runCommit(commit));
+      const result = await writer.write('commit', () => runCommit(commit), commit.flush);
       if (commit.appends !== undefined && result.ok) waiters.wake();
       return result;
     },
@@ -180,15 +181,21 @@ type ReadingFace = Omit<Store, keyof WritingFace | 'backup' | 'close'>;
 
 function readingFace(room: Room): ReadingFace {
   const { tables, ask, peek } = room;
+  const { remembered } = tables;
+  const askChains: Ask = (doing, read) =>
+    ask(doing, () => {
+      remembered.look();
+      return read();
+    });
   return {
     head: (chain) =>
-      ask('head', () => {
-        const end = tables.chains.end(chain);
+      askChains('head', () => {
+        const end = remembered.view.chainEnd(chain);
         return end && { chain, seq: end.seq, hash: end.hash };
       }),
-    ...chainReads(tables, ask),
+    ...chainReads(tables, askChains),
     unseal: (chain, seq) =>
-      ask(`unseal ${chain.aggregate} ${chain.id}`, () => {
+      askChains(`unseal ${chain.aggregate} ${chain.id}`, () => {
         checkChainKey(chain);
         const found = tables.records.sealed(chain, seq);
         if (found?.header.sealed === undefined) throw new RuntimeError('NOT_FOUND');
@@ -203,15 +210,15 @@ function readingFace(room: Room): ReadingFace {
         return tables.records.scan(query);
       }),
     changed: async (position, signal) => ask('changed', () => room.waiters.wait(position, signal)),
-    row: (kind, tenant, id) => ask('row', () => tables.remembered.row(kind, tenant, id)),
+    row: (kind, tenant, id) => ask('row', () => remembered.row(kind, tenant, id)),
     list: (query) =>
       ask('list', async () => {
         if (tables.redo.isPending()) await room.settle();
         return tables.rows.list(query);
       }),
-    counter: (key) => peek('counter', () => tables.remembered.counters([key])[0] ?? 0),
-    counters: (keys) => peek('counters', () => tables.remembered.counters(keys)),
-    snapshot: (chain) => ask('snapshot', () => tables.snapshots.find(chain)),
+    counter: (key) => peek('counter', () => remembered.counters([key])[0] ?? 0),
+    counters: (keys) => peek('counters', () => remembered.counters(keys)),
+    snapshot: (chain) => askChains('snapshot', () => tables.snapshots.find(chain)),
     blob: (tenant, key) => ask('content', () => tables.blobs.find(tenant, key)),
   };
 }

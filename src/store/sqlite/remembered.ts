@@ -4,10 +4,12 @@
 // R1  All of it is forgotten, and what is pending read anew, when another connection has written since the last look at the
 //     engine's count of that, and when a transaction was undone. A value that another one wrote between the look and the
 //     reading moves the count, so it is forgotten with the rest at the next look.
+import { asRuntimeError } from '../../base/errors.ts';
 import type { ChainKey, RowKind, StoredRow } from '../contract.ts';
 import type { ChainEnd, ChainMove, View } from '../plan.ts';
 import { firstColumn } from './connection.ts';
 import type { Connection } from './connection.ts';
+import type { Counters } from './counters.ts';
 import type { Redo } from './redo.ts';
 import { rowKey } from './row-key.ts';
 import { toRow } from './rows.ts';
@@ -21,6 +23,8 @@ const NAME_END = '\0'; // no name holds it
 export interface Remembered {
   /** To be called first in each transaction (R1). */
   begun(): void;
+  /** Likewise before a read of chains; a damaged entry of the redo log does not keep it from the records. */
+  look(): void;
   /** To be called when a transaction was undone (R1). */
   undone(): void;
   /** The view with this memory before it; for use inside a transaction. */
@@ -46,18 +50,77 @@ interface Beneath {
   view: View;
   redo: Redo;
   rows: Rows;
+  counters: Counters;
 }
 
-export function createRemembered(db: Connection, { view, redo, rows }: Beneath): Remembered {
+interface KnownCounters {
+  value(key: string): number;
+  values(keys: readonly string[]): number[];
+  keep(key: string, value: number): void;
+  forget(): void;
+}
+
+function knownCounters({ view, redo, counters }: Beneath): KnownCounters {
+  const known = new Map<string, number>();
+  const held = (key: string): number | undefined => redo.counter(key) ?? known.get(key);
+  const value = (key: string): number => held(key) ?? keep(known, key, view.counter(key));
+  return {
+    value,
+    values(keys) {
+      const unknown = keys.filter((key) => held(key) === undefined);
+      if (unknown.length < 2) return keys.map(value);
+      const found = counters.values(unknown);
+      return keys.map((key) => held(key) ?? keep(known, key, found.get(key) ?? 0));
+    },
+    keep: (key, now) => void keep(known, key, now),
+    forget: () => {
+      known.clear();
+    },
+  };
+}
+
+interface Memory {
+  ends: Map<string, ChainEnd>;
+  versions: Map<string, number>;
+  counters: KnownCounters;
+}
+
+/** The view with the memory before it. */
+function viewBefore({ ends, versions, counters }: Memory, { view, redo }: Beneath): View {
+  return {
+    chainEnd(chain) {
+      const key = endKey(chain);
+      const held = ends.get(key);
+      if (held !== undefined) return held;
+      const found = view.chainEnd(chain);
+      return found === undefined ? undefined : keep(ends, key, found);
+    },
+    leaseEpoch: (chain) => view.leaseEpoch(chain),
+    counter: (key) => counters.value(key),
+    rowVersion(kind, tenant, id) {
+      const pending = redo.row(kind, tenant, id);
+      if (pending !== undefined) return pending.version;
+      const key = rowKey(kind, tenant, id);
+      const held = versions.get(key);
+      if (held !== undefined) return held;
+      const found = view.rowVersion(kind, tenant, id);
+      return found === undefined ? undefined : keep(versions, key, found);
+    },
+  };
+}
+
+export function createRemembered(db: Connection, beneath: Beneath): Remembered {
+  const { redo, rows } = beneath;
+  const counters = knownCounters(beneath);
   const otherWrites = db.prepare('PRAGMA data_version');
   const ends = new Map<string, ChainEnd>();
-  const counters = new Map<string, number>();
   const versions = new Map<string, number>();
+  const memory = { ends, versions, counters };
   let seen: unknown; // the count at the last look
 
   const forget = (): void => {
     ends.clear();
-    counters.clear();
+    counters.forget();
     versions.clear();
     seen = undefined;
   };
@@ -68,43 +131,31 @@ export function createRemembered(db: Connection, { view, redo, rows }: Beneath):
     redo.reload();
     seen = now;
   };
-  const counter = (key: string): number =>
-    redo.counter(key) ?? counters.get(key) ?? keep(counters, key, view.counter(key));
   return {
     begun,
+    look() {
+      try {
+        begun();
+      } catch (thrown) {
+        if (asRuntimeError(thrown).code !== 'STORE_CORRUPT') throw thrown;
+      }
+    },
     undone: forget,
     counters(keys) {
       if (keys.length === 0) return [];
       begun();
-      return keys.map(counter);
+      return counters.values(keys);
     },
     row(kind, tenant, id) {
       begun();
       const pending = redo.row(kind, tenant, id);
       return pending === undefined ? rows.find(kind, tenant, id) : toRow(pending);
     },
-    view: {
-      chainEnd(chain) {
-        const key = endKey(chain);
-        const held = ends.get(key);
-        if (held !== undefined) return held;
-        const found = view.chainEnd(chain);
-        return found === undefined ? undefined : keep(ends, key, found);
-      },
-      leaseEpoch: (chain) => view.leaseEpoch(chain),
-      counter,
-      rowVersion(kind, tenant, id) {
-        const pending = redo.row(kind, tenant, id);
-        if (pending !== undefined) return pending.version;
-        const key = rowKey(kind, tenant, id);
-        const held = versions.get(key);
-        if (held !== undefined) return held;
-        const found = view.rowVersion(kind, tenant, id);
-        return found === undefined ? undefined : keep(versions, key, found);
-      },
-    },
+    view: viewBefore(memory, beneath),
     keepEnd: ({ chain, end }, handle) => void keep(ends, endKey(chain), { ...end, handle }),
-    keepCounter: (key, value) => void keep(counters, key, value),
+    keepCounter: (key, value) => {
+      counters.keep(key, value);
+    },
     keepVersion: (kind, tenant, id, version) => void keep(versions, rowKey(kind, tenant, id), version),
   };
 }

@@ -3,7 +3,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { Connection } from './connection.ts';
 import { APPLICATION_ID, futureVersion, notOurs } from './file.ts';
 
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 // Each index costs a page or two per commit, so there are few: a scan walks all records in order from its cursor, also
 // that of one type; a list of one principal walks an index that holds the principal, without touching the rows of others;
@@ -76,8 +76,9 @@ export function ensureSchema(db: Connection, path: string): void {
       db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     } else if (!isOurs(db)) {
       throw notOurs(path);
-    } else if (version === 1) {
-      db.exec(REDO);
+    } else if (version < SCHEMA_VERSION) {
+      if (version === 1) db.exec(REDO);
+      // Version 3 keeps the ends of chains in the redo log, which a program of version 2 would not see.
       db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     }
     db.exec('COMMIT');

@@ -51,11 +51,11 @@ export function createTables(
   path: string,
   tools: SealingTools & { damage: DamageLog },
 ): Tables {
-  const chains = createChains(db);
   const rows = createRows(db);
   const counters = createCounters(db);
   const leases = createLeases(db);
-  const redo = createRedo(db, rows, counters);
+  const redo: Redo = createRedo(db, () => ({ rows, counters, chains }));
+  const chains = createChains(db, (handle) => redo.end(handle));
   const view: View = {
     chainEnd: (chain) => chains.end(chain),
     leaseEpoch: (chain) => leases.epoch(chainLeaseKey(chain)),
@@ -69,7 +69,7 @@ export function createTables(
     counters,
     leases,
     redo,
-    remembered: createRemembered(db, { view, redo, rows }),
+    remembered: createRemembered(db, { view, redo, rows, counters }),
     timers: createTimers(db),
     blobs: createBlobs(db, path, tools.ids),
     snapshots: createSnapshots(db, chains, tools),

@@ -2,17 +2,20 @@
 // event loop, so that they share one flush to disk (group commit). Jobs judge and write; the writer owns BEGIN, COMMIT,
 // the flush, waiting for other processes, and what each caller is told.
 //
-// A job that comes alone is flushed by its own COMMIT, which is quickest for it. When jobs come in company, COMMIT only
-// writes to the log and one flush outside of it serves all that have committed meanwhile: the event loop goes on.
+// COMMIT only writes to the log. A job that comes alone is flushed at once, which is quickest for it; when jobs come in
+// company one flush serves all that have committed meanwhile, and the event loop goes on. A job may ask to be flushed
+// behind: it is told when it is in the log, and its flush comes with the next one, or by itself a moment later.
 //
 // W1  A job runs inside BEGIN IMMEDIATE: nobody else writes between what it reads and what it writes (S2).
-// W2  A job's promise settles only after its commit is on disk or the transaction is undone (S1).
+// W2  A job's promise settles only after its commit is on disk or the transaction is undone (S1); one flushed behind only
+//     after it is in the log, which the end of this process cannot undo. Whoever reads waits for its flush.
 // W3  A job that throws a RuntimeError has written nothing yet, so it is refused alone and the others go on.
 // W4  Any other error may have left half a job: the transaction is undone and each job runs again in one of its own,
 //     so that one job's damage or size does not refuse its neighbours.
 // W5  A flush that failed leaves open what is on disk, so nothing more is written by this process.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { RuntimeError } from '../../base/errors.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Connection } from './connection.ts';
 import { isBusy, storeError, whenFree } from './faults.ts';
 import type { Flush } from './flush.ts';
@@ -21,6 +24,8 @@ import type { Flush } from './flush.ts';
 const MOST_JOBS = 512;
 // After jobs came in company the next ones are taken to be so too, for as many transactions.
 const COMPANY = 32;
+// What is flushed behind is on disk this late, where nothing follows it.
+const BEHIND_MS = 5;
 
 /** What has to know of every transaction; ../remembered.ts. */
 interface Listener {
@@ -29,8 +34,8 @@ interface Listener {
 }
 
 export interface Writer {
-  /** Runs the job in the next shared transaction; resolves with what it returned once that is durable. */
-  write<T>(doing: string, job: () => T): Promise<T>;
+  /** Runs the job in the next shared transaction; resolves with what it returned once that is durable (W2). */
+  write<T>(doing: string, job: () => T, flush?: 'behind'): Promise<T>;
   /** What has to end before everything that a read can see by now is on disk; undefined when it is. */
   unsettled(): Promise<void> | undefined;
   /** Refuses new jobs and waits for those that were accepted. */
@@ -39,6 +44,7 @@ export interface Writer {
 
 interface Job {
   doing: string;
+  isBehind: boolean;
   run(): unknown;
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -72,7 +78,7 @@ function tell(jobs: Job[], outcomes: Outcome[]): void {
   });
 }
 
-/** What has committed since the last flush began, and who waits for the flush besides. */
+/** What has committed since the last flush began and is told by the next, and who waits for that besides. */
 interface Batch {
   commits: { jobs: Job[]; outcomes: Outcome[] }[];
   waiting: (() => void)[];
@@ -80,35 +86,47 @@ interface Batch {
 
 const emptyBatch = (): Batch => ({ commits: [], waiting: [] });
 
+interface Parts {
+  db: Connection;
+  flush: Flush;
+  listener: Listener;
+  clock: Clock;
+}
+
 class SqliteWriter implements Writer {
   readonly #db: Connection;
   readonly #flush: Flush;
   readonly #listener: Listener;
+  readonly #clock: Clock;
   #queue: Job[] = [];
   #draining: Promise<void> | undefined;
   #next: Batch = emptyBatch();
   #flushing: Batch | undefined;
   #company = 0;
-  #flushesItself = true;
+  #cancelBehind: (() => void) | undefined; // while something waits to be flushed behind
   #closed = false;
   #broken: RuntimeError | undefined; // W5
 
-  constructor(db: Connection, flush: Flush, listener: Listener) {
+  constructor({ db, flush, listener, clock }: Parts) {
     this.#db = db;
     this.#flush = flush;
     this.#listener = listener;
+    this.#clock = clock;
+    db.pragma('synchronous = NORMAL'); // W2 is kept here
   }
 
-  async write<T>(doing: string, job: () => T): Promise<T> {
+  async write<T>(doing: string, job: () => T, flush?: 'behind'): Promise<T> {
     if (this.#closed) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
     if (this.#broken !== undefined) throw this.#broken;
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ doing, run: job, resolve: (value) => resolve(value as T), reject });
+      const isBehind = flush === 'behind';
+      this.#queue.push({ doing, isBehind, run: job, resolve: (value) => resolve(value as T), reject });
       this.#draining ??= this.#drain();
     });
   }
 
   unsettled(): Promise<void> | undefined {
+    if (this.#cancelBehind !== undefined) this.#flushLater([], []);
     const batch = this.#next.commits.length > 0 ? this.#next : this.#flushing;
     return batch && new Promise((resolve) => batch.waiting.push(resolve));
   }
@@ -141,9 +159,7 @@ class SqliteWriter implements Writer {
         if (!isBusy(error)) throw error;
         outcomes = await whenFree(run);
       }
-      if (this.#flushesItself)
-        tell(jobs, outcomes); // W2
-      else this.#flushLater(jobs, outcomes);
+      this.#settled(jobs, outcomes);
     } catch (error) {
       const [only] = jobs;
       if (jobs.length > 1 && !isBusy(error))
@@ -155,7 +171,6 @@ class SqliteWriter implements Writer {
 
   /** One transaction over all jobs, undone when anything fails. */
   #transact(jobs: Job[]): Outcome[] {
-    this.#chooseFlush(jobs);
     this.#db.exec('BEGIN IMMEDIATE'); // W1
     try {
       this.#listener.begun();
@@ -169,16 +184,47 @@ class SqliteWriter implements Writer {
     }
   }
 
-  #chooseFlush(jobs: Job[]): void {
-    if (jobs.length > 1 || this.#flushing !== undefined) this.#company = COMPANY;
+  /** W2 */
+  #settled(jobs: Job[], outcomes: Outcome[]): void {
+    if (jobs.every(({ isBehind }) => isBehind)) {
+      this.#cancelBehind ??= this.#clock.after(BEHIND_MS, () => {
+        this.#flushLater([], []);
+      });
+      tell(jobs, outcomes);
+    } else if (this.#isCompany(jobs)) {
+      this.#flushLater(jobs, outcomes);
+    } else {
+      this.#flushNow(jobs, outcomes);
+    }
+  }
+
+  /** Whether others wait for the disk besides; then the next ones are taken to be so too. */
+  #isCompany(jobs: Job[]): boolean {
+    const isWaitedFor = this.#flushing?.commits.some((one) => one.jobs.length > 0) ?? false;
+    if (jobs.length > 1 || isWaitedFor) this.#company = COMPANY;
     else if (this.#company > 0) this.#company--;
-    const byItself = this.#company === 0;
-    if (byItself === this.#flushesItself) return;
-    this.#db.exec(`PRAGMA synchronous = ${byItself ? 'FULL' : 'NORMAL'}`);
-    this.#flushesItself = byItself;
+    return this.#company > 0;
+  }
+
+  #flushNow(jobs: Job[], outcomes: Outcome[]): void {
+    try {
+      this.#flush.now();
+    } catch (error) {
+      this.#broken = storeError(error, 'flush');
+      for (const job of jobs) job.reject(this.#broken);
+      return;
+    }
+    this.#noneBehind();
+    tell(jobs, outcomes);
+  }
+
+  #noneBehind(): void {
+    this.#cancelBehind?.();
+    this.#cancelBehind = undefined;
   }
 
   #flushLater(jobs: Job[], outcomes: Outcome[]): void {
+    this.#noneBehind();
     this.#next.commits.push({ jobs, outcomes });
     if (this.#flushing === undefined) void this.#flushAll();
   }
@@ -202,6 +248,6 @@ class SqliteWriter implements Writer {
   }
 }
 
-export function createWriter(db: Connection, flush: Flush, listener: Listener): Writer {
-  return new SqliteWriter(db, flush, listener);
+export function createWriter(parts: Parts): Writer {
+  return new SqliteWriter(parts);
 }
