@@ -96,7 +96,9 @@ export function judgeBytes(bytes: Uint8Array, maxDepth: number, unit: Unit): Lin
     return refused(-32700, `Parse error: the ${unit} is not UTF-8`);
   }
   const value = parsed(text);
-  if (value === undefined) return refused(-32700, `Parse error: the ${unit} is not JSON`);
+  if (value === undefined) {
+    return refused(-32700, `Parse error: the ${unit} is ${text.trim() === '' ? 'empty' : 'not JSON'}`);
+  }
   try {
     scanJsonText(text, { maxDepth, maxBytes: Number.MAX_SAFE_INTEGER });
   } catch (thrown) {

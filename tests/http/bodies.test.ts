@@ -159,7 +159,7 @@ const BAD: Record<string, Bad> = {
   'a number': bad(-32_600, ONE_MESSAGE, () => '7', null),
   'two messages': bad(-32_700, NOT_JSON, (call) => `${call('{"n":1}')}\n${call('{"n":2}')}`, null),
   'cut JSON': bad(-32_700, NOT_JSON, (call) => call('{"n":1}').slice(0, -1), null),
-  nothing: bad(-32_700, NOT_JSON, () => '', null),
+  nothing: bad(-32_700, 'Parse error: the body is empty', () => '', null),
   'bytes that are not UTF-8': bad(
     -32_700,
     'Parse error: the body is not UTF-8',

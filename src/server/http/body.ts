@@ -59,7 +59,10 @@ export async function readBody(
 ): Promise<Body> {
   const encoding = headers.get('content-encoding');
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    return { ok: false, refusal: refusal(415, 'A compressed body is not taken.') };
+    return {
+      ok: false,
+      refusal: refusal(415, 'A compressed body is not taken; send it without Content-Encoding.'),
+    };
   }
   const tooLarge = refusal(413, `The body is longer than ${limits.maxBytes} bytes.`);
   if (Number(headers.get('content-length') ?? 0) > limits.maxBytes) return { ok: false, refusal: tooLarge };
@@ -70,7 +73,7 @@ export async function readBody(
     case 'too_large':
       return { ok: false, refusal: tooLarge };
     case 'too_slow':
-      return { ok: false, refusal: refusal(408, 'The body did not arrive in time.') };
+      return { ok: false, refusal: refusal(408, `The body did not arrive within ${limits.timeoutMs} ms.`) };
     case 'gone':
       return { ok: false, gone: true };
   }
