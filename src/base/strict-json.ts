@@ -13,7 +13,7 @@ interface Frame {
 }
 
 /** Index of the closing quote of the string that opens at `start`. */
-function closingQuote(text: string, start: number): number {
+export function closingQuote(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === BACKSLASH) at++;

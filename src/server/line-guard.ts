@@ -1,10 +1,11 @@
-// Owns what may come in on a line: bytes → JSON-RPC messages or refusals. Nothing behind it sees a longer line, deeper
-// nesting, a duplicate key or anything that is not one JSON-RPC message, and no line ends the connection.
+// Owns what may come in, as a line of stdio or a body of HTTP: bytes → JSON-RPC messages or refusals. Nothing behind it
+// sees a longer line, deeper nesting, a duplicate key or anything that is not one JSON-RPC message, and no line ends the
+// connection.
 import { parseJSONRPCMessage } from '@modelcontextprotocol/server';
 import type { JSONRPCMessage, RequestId } from '@modelcontextprotocol/server';
 import { asRuntimeError } from '../base/errors.ts';
 import { isObject } from '../base/json.ts';
-import { scanJsonText } from '../base/strict-json.ts';
+import { closingQuote, scanJsonText } from '../base/strict-json.ts';
 
 export interface LineLimits {
   maxBytes: number;
@@ -15,7 +16,11 @@ export type LineEvent =
   | { kind: 'message'; message: JSONRPCMessage }
   | { kind: 'refused'; id: RequestId | null; code: -32600 | -32700; message: string };
 
+/** What the bytes are to whoever sent them; refusals call them so. */
+export type Unit = 'line' | 'body';
+
 const NEWLINE = 0x0a;
+const BLANK: ReadonlySet<number> = new Set([0x20, 0x09, 0x0d]);
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 function refused(code: -32600 | -32700, message: string, id: RequestId | null = null): LineEvent {
@@ -43,33 +48,64 @@ function hasPrototypeKey(text: string, value: unknown): boolean {
   for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
     if (typeof item !== 'object' || item === null) continue;
     if (Object.hasOwn(item, '__proto__')) return true;
-    stack.push(...(Object.values(item) as unknown[]).filter((child) => child !== undefined));
+    // One by one: spread, the members of a long array are more arguments than a call can have.
+    for (const child of Object.values(item) as unknown[]) stack.push(child);
   }
   return false;
 }
 
-/** One text that should be one JSON-RPC message. */
-export function judgeText(text: string, maxDepth: number): LineEvent {
-  try {
-    scanJsonText(text, { maxDepth, maxBytes: Number.MAX_SAFE_INTEGER });
-  } catch (thrown) {
-    const error = asRuntimeError(thrown);
-    const value = parsed(text);
-    if (value === undefined) return refused(-32700, 'Parse error: the line is not JSON');
-    const id = error.details.field === 'id' ? null : requestIdOf(value);
-    return refused(-32600, `Invalid request: ${error.message}`, id);
+/** Whether the outermost object of a text that is JSON has two ids: nobody can say then which one waits for an answer. */
+function hasTwoIds(text: string): boolean {
+  let ids = 0;
+  let depth = 0;
+  let isKey = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === '{' || char === '[') depth += 1;
+    else if (char === '}' || char === ']') depth -= 1;
+    if (char === '{' || char === ',') isKey = true;
+    if (char !== '"') continue;
+    const end = closingQuote(text, at);
+    if (isKey && depth === 1 && JSON.parse(text.slice(at, end + 1)) === 'id') ids += 1;
+    isKey = false;
+    at = end;
   }
-  const value = parsed(text);
-  if (value === undefined) return refused(-32700, 'Parse error: the line is not JSON');
+  return ids > 1;
+}
+
+function judgeValue(text: string, value: unknown, unit: Unit): LineEvent {
   if (hasPrototypeKey(text, value)) {
     return refused(-32600, 'Invalid request: __proto__ is a reserved key', requestIdOf(value));
   }
   try {
     return { kind: 'message', message: parseJSONRPCMessage(value) };
   } catch {
-    const what = Array.isArray(value) ? 'batches are not supported' : 'the line is not a JSON-RPC message';
+    const what = Array.isArray(value)
+      ? 'batches are not taken; send each message by itself'
+      : `the ${unit} is not one JSON-RPC 2.0 message`;
     return refused(-32600, `Invalid request: ${what}`, requestIdOf(value));
   }
+}
+
+/** Bytes that should be one JSON-RPC message. */
+export function judgeBytes(bytes: Uint8Array, maxDepth: number, unit: Unit): LineEvent {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    return refused(-32700, `Parse error: the ${unit} is not UTF-8`);
+  }
+  const value = parsed(text);
+  if (value === undefined) {
+    return refused(-32700, `Parse error: the ${unit} is ${text.trim() === '' ? 'empty' : 'not JSON'}`);
+  }
+  try {
+    scanJsonText(text, { maxDepth, maxBytes: Number.MAX_SAFE_INTEGER });
+  } catch (thrown) {
+    const id = hasTwoIds(text) ? null : requestIdOf(value);
+    return refused(-32600, `Invalid request: ${asRuntimeError(thrown).message}`, id);
+  }
+  return judgeValue(text, value, unit);
 }
 
 /** Cuts a byte stream into lines and judges each. Holds at most one line of `maxBytes`. */
@@ -114,13 +150,7 @@ export class LineGuard {
     this.#held = 0;
     this.#discarding = false;
     if (bytes === undefined) return;
-    let text: string;
-    try {
-      text = utf8.decode(bytes);
-    } catch {
-      events.push(refused(-32700, 'Parse error: the line is not UTF-8'));
-      return;
-    }
-    if (text.trim() !== '') events.push(judgeText(text, this.#limits.maxDepth));
+    if (bytes.every((byte) => BLANK.has(byte))) return;
+    events.push(judgeBytes(bytes, this.#limits.maxDepth, 'line'));
   }
 }

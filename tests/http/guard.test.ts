@@ -4,7 +4,20 @@ import { isJson, isLoopback, judgeHead, ownNames } from '../../src/server/http/g
 import type { GuardRules } from '../../src/server/http/guard.ts';
 import { createRate } from '../../src/server/http/rate.ts';
 import { createFakeClock } from '../../src/testing/fake-clock.ts';
-import { ALICE, ALICE_TOKEN, ask, AUTH, BOB_TOKEN, entry, head, initialize, raw, serve } from './rig.ts';
+import {
+  ALICE,
+  ALICE_TOKEN,
+  ask,
+  AUTH,
+  BOB_TOKEN,
+  entry,
+  head,
+  initialize,
+  raw,
+  request,
+  serve,
+} from './rig.ts';
+import type { Ask } from './rig.ts';
 
 const RULES: GuardRules = {
   hosts: new Set(['127.0.0.1:8931', 'localhost:8931']),
@@ -209,6 +222,20 @@ describe('on the wire', () => {
     expect(failed.status).toBe(200);
     const said = JSON.stringify([none, wrong, failed, at.logged, at.server.counts]);
     for (const token of [ALICE_TOKEN, BOB_TOKEN, 'wrong-token-0123456789']) expect(said).not.toContain(token);
+  });
+
+  test.each<[string, Ask, number, string]>([
+    ['a foreign Origin', { headers: { origin: 'http://evil.test' } }, 403, 'runtime.http.allowed_origins'],
+    ['another path', { path: '/other' }, 404, 'MCP is served at /mcp and nowhere else'],
+    ['another method', { method: 'PUT' }, 405, 'this path takes GET, POST, DELETE'],
+    ['no token', { token: '' }, 401, 'Authorization: Bearer <token>'],
+    ['a wrong token', { token: 'wrong-token-0123456789' }, 401, 'expired or been revoked'],
+    ['a compressed body', { headers: { 'content-encoding': 'gzip' } }, 415, 'without Content-Encoding'],
+    ['no session', { body: request('ping') }, 400, 'initialize gives one'],
+    ['a lost session', { body: request('ping'), sessionId: 'lost' }, 404, 'begin a new one with initialize'],
+  ])('%s: the refusal says what would be taken', async (_what, what, status, said) => {
+    const { status: got, body } = await ask(await serve(), { body: initialize(), ...what });
+    expect([got, body.error?.message]).toEqual([status, expect.stringContaining(said)]);
   });
 
   test('what is not one JSON-RPC message is refused as such', async () => {

@@ -154,6 +154,7 @@ export interface Ask {
   token?: string | undefined;
   /** On top of what a client sends; undefined takes one out. */
   headers?: Record<string, string | undefined>;
+  /** Text and bytes as they are, anything else as JSON. */
   body?: unknown;
   sessionId?: string;
 }
@@ -162,6 +163,11 @@ const JSON_HEADERS = {
   'content-type': 'application/json',
   accept: 'application/json, text/event-stream',
 };
+
+function bytesOf(body: unknown): string | Uint8Array<ArrayBuffer> {
+  if (body instanceof Uint8Array) return new Uint8Array(body);
+  return typeof body === 'string' ? body : JSON.stringify(body);
+}
 
 export async function ask(at: Pick<Serving, 'url'>, what: Ask = {}): Promise<Answer> {
   const { method = 'POST', token = ALICE_TOKEN, body } = what;
@@ -177,7 +183,7 @@ export async function ask(at: Pick<Serving, 'url'>, what: Ask = {}): Promise<Ans
   const response = await fetch(url, {
     method,
     headers,
-    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body: bytesOf(body) }),
   });
   const text = await response.text();
   const isStream = response.headers.get('content-type') === 'text/event-stream';

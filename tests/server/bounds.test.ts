@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { deferred, raw, settled } from './harness.ts';
 import { CLIENT_KINDS } from './clients.ts';
 import { connect } from './harness.ts';
+import { FakeRuntime } from './fake-runtime.ts';
 
 type Raw = Awaited<ReturnType<typeof raw>>['client'];
 
@@ -34,6 +35,7 @@ describe('what comes in', () => {
     ['an escaped duplicate key', (id: number) => call(id, '{"path":"/a","\\u0070ath":"/b"}'), -32600],
     ['a prototype key', (id: number) => call(id, '{"__proto__":{"admin":true}}'), -32600],
     ['an escaped prototype key', (id: number) => call(id, '{"\\u005f_proto__":{"admin":true}}'), -32600],
+    ['two ids of an argument', (id: number) => call(id, '{"id":1,"id":2}'), -32600],
     ['a message without a version', (id: number) => `{"id":${id},"method":"tools/list"}\n`, -32600],
   ])('%s is refused under its id', async (_name, line, code) => {
     const { client, runtime } = await raw();
@@ -52,6 +54,11 @@ describe('what comes in', () => {
     ['a number', '7\n', -32600],
     ['two ids', '{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}\n', -32600],
     [
+      'two ids with another doubled key before',
+      '{"id":1,"a":1,"a":2,\t"i\\u0064":2,"method":"ping"}\n',
+      -32600,
+    ],
+    [
       "a bad response, whose id is ours and not the client's",
       '{"jsonrpc":"2.0","id":0,"result":{"a":1,"a":2}}\n',
       -32600,
@@ -62,6 +69,16 @@ describe('what comes in', () => {
     client.write(line);
     expect((await client.answer(null)).error?.code).toBe(code);
     await alive(client);
+  });
+
+  test('a long array beside an escaped letter is a call like any other', async () => {
+    const runtime = new FakeRuntime();
+    runtime.config.runtime.maxLineBytes = 1_000_000;
+    const { client } = await raw({ runtime });
+    await client.initialize();
+    client.write(call(6, `{"path":"caf\\u00e9","rows":[${'0,'.repeat(300_000)}0]}`));
+    expect((await client.answer(6)).result).toMatchObject({ structuredContent: { ok: true } });
+    expect(runtime.effects).toHaveLength(1);
   });
 
   test('a line may come in any pieces, with a carriage return, and empty ones are nothing', async () => {

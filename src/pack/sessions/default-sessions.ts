@@ -1,24 +1,33 @@
 // Owns the session of calls that name none: one per tenant, principal and client connection of this process, begun at
 // its first use and followed by a linked successor when it has been idle, is a day old, or has grown long.
+//
+// D1  Memory holds the most lately used; where each of this process is, its row says, so one that was dropped is found again.
+// D2  What is found again is what its records say: whose it is, when it was last used, how long it has grown.
 import type { Clock, EpochMs } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
+import { digestJson } from '../../base/digest.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { SessionBinding } from '../../kernel/call.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
+import type { RowWrite, Store } from '../../store/contract.ts';
 import type { PackDeps } from '../deps.ts';
 import { TASK_TYPE } from '../records.ts';
 import { limitsOf } from '../turn/limits.ts';
 import { sessionRow } from '../turn/rows.ts';
-import { factsToEvidence } from './session-events.ts';
+import { eventOf, factsToEvidence, readable } from './session-events.ts';
 import { sessionChainOf } from './sessions.ts';
+import { ABSENT, apply } from './session.ts';
 import type { SessionFacts } from './session.ts';
 
 const IDLE_MS = 30 * 60_000;
 const LONGEST_MS = 24 * 60 * 60_000;
 // A call is at most three records (a wait, a start, an outcome); 10,000 records are then never passed.
+const RECORDS_A_CALL = 3;
 const MOST_CALLS = 3_300;
+// Under a kilobyte each; more principals than this are rarely at work in the same minutes.
+const MOST_HELD = 1_024;
 
 interface Default {
   facts: SessionFacts;
@@ -36,6 +45,8 @@ export interface DefaultSessions {
   directCall(caller: Caller): Promise<DirectCall>;
   /** The same for a look: no use is counted, and a session that does not exist yet is not begun. */
   directView(caller: Caller): Promise<DirectCall>;
+  /** How many are in memory (D1). */
+  readonly held: number;
 }
 
 function isSpent(held: Default, clock: Clock): boolean {
@@ -64,6 +75,38 @@ function newFacts(deps: PackDeps, caller: Caller): SessionFacts {
 
 function keyOf(caller: Caller): string {
   return [caller.tenant, caller.principal, caller.actor, caller.lane].map(encodeURIComponent).join('|');
+}
+
+/** Of this process and of whoever calls so; a name of its own length would be too long for some. */
+function placeOf(deps: PackDeps, caller: Caller): { tenant: string; id: string } {
+  return { tenant: caller.tenant, id: `default:${digestJson([deps.instance, keyOf(caller)])}` };
+}
+
+function placeRow(deps: PackDeps, caller: Caller, { id, startedAt }: SessionFacts): RowWrite {
+  const { principal } = caller;
+  const body: JsonObject = { session_id: id };
+  const row = { kind: 'process', principal, status: 'current', updatedAt: startedAt, body } as const;
+  return { row: { ...row, ...placeOf(deps, caller) } };
+}
+
+async function factsFrom(store: Store, tenant: string, id: string): Promise<SessionFacts | undefined> {
+  const [first] = await store.read(sessionChainOf(tenant, id), 1, 1);
+  const begun = first === undefined ? ABSENT : apply(ABSENT, eventOf(readable(first)));
+  return begun.status === 'absent' ? undefined : begun.facts;
+}
+
+/** The one that this process began last for this caller, spent or not (D2). */
+async function recall(deps: PackDeps, caller: Caller): Promise<Default | undefined> {
+  const { store } = deps;
+  const { tenant, id: place } = placeOf(deps, caller);
+  const id = (await store.row('process', tenant, place))?.body.session_id;
+  if (typeof id !== 'string') return undefined;
+  const facts = await factsFrom(store, tenant, id);
+  const head = await store.head(sessionChainOf(tenant, id));
+  if (facts === undefined || head === undefined) return undefined;
+  const [last] = await store.read(sessionChainOf(tenant, id), head.seq, 1);
+  const lastUsed = last?.header.at ?? facts.startedAt;
+  return { facts, lastUsed, calls: Math.ceil((head.seq - 1) / RECORDS_A_CALL) };
 }
 
 function bound(deps: PackDeps, caller: Caller, facts: SessionFacts): DirectCall {
@@ -108,39 +151,79 @@ async function begin(deps: PackDeps, caller: Caller, before: Default | undefined
         evidence: { ...contextFacts(context), ...factsToEvidence(facts), ...link },
       },
     ],
-    rows: [sessionRow({ facts, context }, progress, at)],
+    rows: [sessionRow({ facts, context }, progress, at), placeRow(deps, caller, facts)],
   });
   if (!done.ok) throw new RuntimeError('CONFLICT', 'The session could not be started.');
   return { facts, lastUsed: at, calls: 0 };
 }
 
-export function createDefaultSessions(deps: PackDeps): DefaultSessions {
-  const held = new Map<string, Promise<Default>>();
+class HeldDefaults implements DefaultSessions {
+  readonly #deps: PackDeps;
+  /** In the order of use, so that the first is the longest unused. */
+  readonly #held = new Map<string, Default>();
+  /** Being looked for or begun: whoever comes meanwhile gets the same. */
+  readonly #coming = new Map<string, Promise<Default>>();
+  /** While none was dropped, one that is not held was never begun. */
+  #hasDropped = false;
 
-  const current = async (caller: Caller): Promise<Default> => {
+  constructor(deps: PackDeps) {
+    this.#deps = deps;
+  }
+
+  get held(): number {
+    return this.#held.size;
+  }
+
+  async directCall(caller: Caller): Promise<DirectCall> {
+    const session = await this.#current(caller);
+    session.lastUsed = this.#deps.clock.now();
+    session.calls += 1;
+    return bound(this.#deps, caller, session.facts);
+  }
+
+  async directView(caller: Caller): Promise<DirectCall> {
+    const deps = this.#deps;
     const key = keyOf(caller);
-    const waiting = held.get(key);
-    const known = await waiting?.catch(() => undefined);
-    if (known !== undefined && !isSpent(known, deps.clock)) return known;
-    // Whoever comes first after the wait begins the successor; the others wait for theirs.
-    const successor = held.get(key);
-    if (successor !== undefined && successor !== waiting) return successor;
-    const begun = begin(deps, caller, known);
-    held.set(key, begun);
-    return begun;
-  };
+    await this.#coming.get(key)?.catch(() => undefined);
+    const known = await this.#known(key, caller);
+    const isUsed = known !== undefined && !isSpent(known, deps.clock);
+    return bound(deps, caller, isUsed ? known.facts : newFacts(deps, caller));
+  }
 
-  return {
-    async directCall(caller) {
-      const session = await current(caller);
-      session.lastUsed = deps.clock.now();
-      session.calls += 1;
-      return bound(deps, caller, session.facts);
-    },
-    async directView(caller) {
-      const known = await held.get(keyOf(caller))?.catch(() => undefined);
-      const isUsed = known !== undefined && !isSpent(known, deps.clock);
-      return bound(deps, caller, isUsed ? known.facts : newFacts(deps, caller));
-    },
-  };
+  #current(caller: Caller): Promise<Default> {
+    const key = keyOf(caller);
+    const coming = this.#coming.get(key);
+    if (coming !== undefined) return coming;
+    const held = this.#held.get(key);
+    if (held !== undefined && !isSpent(held, this.#deps.clock)) return Promise.resolve(this.#hold(key, held));
+    const found = this.#find(key, caller).finally(() => this.#coming.delete(key));
+    this.#coming.set(key, found);
+    return found;
+  }
+
+  async #find(key: string, caller: Caller): Promise<Default> {
+    const known = await this.#known(key, caller);
+    const isUsed = known !== undefined && !isSpent(known, this.#deps.clock);
+    return this.#hold(key, isUsed ? known : await begin(this.#deps, caller, known));
+  }
+
+  async #known(key: string, caller: Caller): Promise<Default | undefined> {
+    const held = this.#held.get(key);
+    return held ?? (this.#hasDropped ? await recall(this.#deps, caller) : undefined);
+  }
+
+  #hold(key: string, session: Default): Default {
+    this.#held.delete(key);
+    this.#held.set(key, session);
+    const oldest = this.#held.keys().next();
+    if (this.#held.size > MOST_HELD && oldest.done !== true) {
+      this.#held.delete(oldest.value);
+      this.#hasDropped = true;
+    }
+    return session;
+  }
+}
+
+export function createDefaultSessions(deps: PackDeps): DefaultSessions {
+  return new HeldDefaults(deps);
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { JSONRPCMessage } from '@modelcontextprotocol/server';
 import type { Clock } from '../../base/clock.ts';
 import { DEFAULT_JSON_LIMITS } from '../../base/json.ts';
-import { judgeText } from '../line-guard.ts';
+import { judgeBytes } from '../line-guard.ts';
 import { refusal } from './guard.ts';
 import type { Headers, Refusal } from './guard.ts';
 
@@ -44,22 +44,11 @@ function readBytes(req: IncomingMessage, limits: BodyLimits, clock: Clock): Prom
   });
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
 function judge(bytes: Buffer): Body {
-  let text: string;
-  try {
-    text = utf8.decode(bytes);
-  } catch {
-    return {
-      ok: false,
-      refusal: { status: 400, code: -32_700, message: 'Parse error: the body is not UTF-8' },
-    };
-  }
-  const event = judgeText(text, DEFAULT_JSON_LIMITS.maxDepth);
+  const event = judgeBytes(bytes, DEFAULT_JSON_LIMITS.maxDepth, 'body');
   if (event.kind === 'message') return { ok: true, message: event.message };
   const { id, code, message } = event;
-  return { ok: false, id, refusal: { status: 400, code, message: message.replace('the line', 'the body') } };
+  return { ok: false, id, refusal: { status: 400, code, message } };
 }
 
 export async function readBody(
@@ -70,7 +59,10 @@ export async function readBody(
 ): Promise<Body> {
   const encoding = headers.get('content-encoding');
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    return { ok: false, refusal: refusal(415, 'A compressed body is not taken.') };
+    return {
+      ok: false,
+      refusal: refusal(415, 'A compressed body is not taken; send it without Content-Encoding.'),
+    };
   }
   const tooLarge = refusal(413, `The body is longer than ${limits.maxBytes} bytes.`);
   if (Number(headers.get('content-length') ?? 0) > limits.maxBytes) return { ok: false, refusal: tooLarge };
@@ -81,7 +73,7 @@ export async function readBody(
     case 'too_large':
       return { ok: false, refusal: tooLarge };
     case 'too_slow':
-      return { ok: false, refusal: refusal(408, 'The body did not arrive in time.') };
+      return { ok: false, refusal: refusal(408, `The body did not arrive within ${limits.timeoutMs} ms.`) };
     case 'gone':
       return { ok: false, gone: true };
   }

@@ -41,15 +41,21 @@ export interface FrontCounts {
 }
 
 const REALM = 'Bearer realm="agent-runtime"';
+const TOO_MANY_STREAMS = refusal(429, 'Too many streams: this principal has as many open as it may.', {
+  'retry-after': '30',
+});
 const DRAINING = refusal(503, 'The server is stopping.', { 'retry-after': '5' });
 
 function tooFast(seconds: number): Refusal {
-  return refusal(429, 'Too many requests.', { 'retry-after': String(seconds) });
+  return refusal(429, `Too many requests; try again in ${seconds} s.`, { 'retry-after': String(seconds) });
 }
 
 function unauthorized(hasHeader: boolean): Refusal {
   const challenge = hasHeader ? `${REALM}, error="invalid_token"` : REALM;
-  return refusal(401, 'A bearer token is needed.', { 'www-authenticate': challenge });
+  const message = hasHeader
+    ? 'This Authorization holds no bearer token that is known here; it may have expired or been revoked.'
+    : 'A bearer token is needed: send the header Authorization: Bearer <token>.';
+  return refusal(401, message, { 'www-authenticate': challenge });
 }
 
 /** One request that may be served: whose it is, and the signal that ends with its client. */
@@ -257,8 +263,7 @@ export class HttpFront {
     if (!isJSONRPCRequest(message)) return;
     const listening = await admitted.client.listen(message);
     if (listening === undefined) {
-      const reason = refusal(429, 'Too many streams are open.', { 'retry-after': '30' });
-      return refuse(admitted.res, reason, this.#writing, message.id);
+      return refuse(admitted.res, TOO_MANY_STREAMS, this.#writing, message.id);
     }
     try {
       await this.#modern(admitted, listening.message);
@@ -274,7 +279,7 @@ export class HttpFront {
     const { session } = found;
     const leaveStream = req.method === 'GET' ? client.principal.enter('streams') : undefined;
     if (req.method === 'GET' && leaveStream === undefined) {
-      return refuse(res, refusal(429, 'Too many streams are open.', { 'retry-after': '30' }), this.#writing);
+      return refuse(res, TOO_MANY_STREAMS, this.#writing);
     }
     const leave = this.#sessions.enter(session);
     try {

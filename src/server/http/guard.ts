@@ -54,7 +54,8 @@ const SINGLE: ReadonlySet<string> = new Set([
   'last-event-id',
 ]);
 
-const METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'DELETE']);
+const METHODS: readonly string[] = ['GET', 'POST', 'DELETE'];
+const ALLOWED = METHODS.join(', ');
 
 function no(status: Refusal['status'], message: string, headers?: Refusal['headers']): Judged {
   return { ok: false, refusal: refusal(status, message, headers) };
@@ -77,7 +78,7 @@ function collect(raw: readonly string[]): { headers: Map<string, string> } | { d
 function judgeFraming(headers: Headers): Judged | undefined {
   const encoding = headers.get('transfer-encoding');
   if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') {
-    return no(400, 'This transfer encoding is not taken.');
+    return no(400, 'This transfer encoding is not taken; chunked is.');
   }
   if (encoding !== undefined && headers.has('content-length')) {
     return no(400, 'Transfer-Encoding and Content-Length exclude each other.');
@@ -86,21 +87,24 @@ function judgeFraming(headers: Headers): Judged | undefined {
 }
 
 export function judgeHead(head: Head, rules: GuardRules): Judged {
-  if (head.rawHeaders.length / 2 > rules.maxHeaders) return no(431, 'Too many headers.');
+  if (head.rawHeaders.length / 2 > rules.maxHeaders)
+    return no(431, `Too many headers: at most ${rules.maxHeaders} are taken.`);
   const collected = collect(head.rawHeaders);
   if ('doubled' in collected) return no(400, `The header ${collected.doubled} stands twice.`);
   const { headers } = collected;
   // Before path and method: a page of another site must not even learn which routes there are.
   const host = headers.get('host');
   if (host === undefined || !rules.hosts.has(host.toLowerCase())) {
-    return no(403, 'This Host is not served here.');
+    return no(403, 'This Host is not served here; runtime.http.allowed_hosts names those that are.');
   }
   const origin = headers.get('origin');
   if (origin !== undefined && !rules.origins.has(origin)) {
-    return no(403, 'This Origin may not call here.');
+    return no(403, 'This Origin may not call here; runtime.http.allowed_origins names those that may.');
   }
-  if (head.url !== rules.path) return no(404, 'There is nothing at this path.');
-  if (!METHODS.has(head.method)) return no(405, 'Method not allowed.', { allow: 'GET, POST, DELETE' });
+  if (head.url !== rules.path)
+    return no(404, `There is nothing at this path; MCP is served at ${rules.path} and nowhere else.`);
+  if (!METHODS.includes(head.method))
+    return no(405, `Method not allowed; this path takes ${ALLOWED}.`, { allow: ALLOWED });
   return judgeFraming(headers) ?? { ok: true, headers };
 }
 

@@ -54,7 +54,10 @@ export interface Sessions {
   readonly size: number;
 }
 
-export const NO_SESSION: Refusal = refusal(404, 'Session not found');
+const NEEDS_SESSION =
+  'Bad Request: Mcp-Session-Id header is required; initialize gives one, and requests of revision 2026-07-28 need none';
+
+export const NO_SESSION: Refusal = refusal(404, 'Session not found; begin a new one with initialize');
 
 function newTransport(id: string): WebStandardStreamableHTTPServerTransport {
   return new WebStandardStreamableHTTPServerTransport({ sessionIdGenerator: () => id });
@@ -122,7 +125,7 @@ class SessionTable implements Sessions {
       return { ok: true, session: held.session };
     }
     if (message === undefined || !isInitializeRequest(message)) {
-      return { ok: false, refusal: refusal(400, 'Bad Request: Mcp-Session-Id header is required') };
+      return { ok: false, refusal: refusal(400, NEEDS_SESSION) };
     }
     return this.#begin(owner);
   }
