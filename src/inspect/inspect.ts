@@ -3,9 +3,10 @@ import type { EpochMs } from '../base/clock.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { ChainKey, Page, Store, StoredRecord, StoredRow } from '../store/contract.ts';
-import { approvalView } from './approval-view.ts';
 import { capabilitySessionView } from './capability-session-view.ts';
-import { recordView, requestView, sessionView, split } from './views.ts';
+import { rowAt } from './effective.ts';
+import { recordView, sessionView, split } from './views.ts';
+import { rowView } from './row-view.ts';
 import { newestRows } from './lists.ts';
 import { mayRead, notFound, visibleRow } from './visible.ts';
 
@@ -73,9 +74,13 @@ function placesOf(found: readonly StoredRecord[]): string[] {
   return found.map(({ header: { chain, seq } }) => `${chain.aggregate}/${chain.id}#${seq}`);
 }
 
-async function inspectRequest({ store }: InspectParts, caller: Caller, id: string): Promise<InspectionView> {
-  const row = await visibleRow(store, caller, 'request', id);
-  const session = textOf(row.body.session_id);
+async function inspectRequest(
+  { store, now }: InspectParts,
+  caller: Caller,
+  id: string,
+): Promise<InspectionView> {
+  const row = await rowAt(store, await visibleRow(store, caller, 'request', id), now);
+  const session = row.ref ?? textOf(row.body.session_id);
   const chain: ChainKey = { tenant: row.tenant, aggregate: 'session', id: session };
   const found = await records(
     store,
@@ -88,7 +93,7 @@ async function inspectRequest({ store }: InspectParts, caller: Caller, id: strin
     approval_ids: idsIn(found, 'approval_id'),
     records: placesOf(found),
   };
-  return inspection({ kind: 'request', id, state: requestView(row), links }, found);
+  return inspection({ kind: 'request', id, state: rowView('request', row, now), links }, found);
 }
 
 async function inspectApproval(
@@ -98,7 +103,7 @@ async function inspectApproval(
 ): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'approval', id);
   const found = await records(store, { tenant: row.tenant, aggregate: 'approval', id }, () => true);
-  const view = approvalView(row, now);
+  const view = rowView('approval', row, now);
   const links: JsonObject = {
     request_id: view.tool_call_id ?? null,
     session_id: view.session_id ?? null,
@@ -165,7 +170,8 @@ async function directRun({ store, now }: InspectParts, caller: Caller, id: strin
   for await (const row of newestRows({ store, caller, now }, 'request')) {
     if (row.body.run_id !== id) continue;
     const { trace_id: trace, session_id: session } = row.body;
-    const status = DIRECT_STATUS[row.status] ?? row.status;
+    const { status: stands } = await rowAt(store, row, now);
+    const status = DIRECT_STATUS[stands] ?? stands;
     return {
       session: textOf(session),
       state: { status, principal_id: row.principal, tenant_id: row.tenant, trace_id: trace ?? null },

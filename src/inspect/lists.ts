@@ -8,10 +8,8 @@ import type { ApprovalSubject } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Page, RowQuery, Store, StoredRow } from '../store/contract.ts';
 import { encodeCursor } from '../store/cursor.ts';
-import { effectiveStatus, storedStatuses } from './effective.ts';
-import { approvalView } from './approval-view.ts';
-import { capabilitySessionView } from './capability-session-view.ts';
-import { requestView, sessionView } from './views.ts';
+import { rowAt, storedStatuses } from './effective.ts';
+import { rowView } from './row-view.ts';
 import { checkedLimit, mayRead, ownRows } from './visible.ts';
 import type { PageQuery } from './visible.ts';
 
@@ -33,22 +31,25 @@ const MOST_LOOKED = 5000;
 
 type Filter = NonNullable<PageQuery['filter']>;
 
-function subjectOf(row: StoredRow): ApprovalSubject {
-  return (row.body as unknown as { subject: ApprovalSubject }).subject;
+/** Of an approval that was removed nothing is left. */
+function subjectOf(row: StoredRow): ApprovalSubject | undefined {
+  return (row.body as unknown as { subject?: ApprovalSubject }).subject;
 }
 
 function toolOf(kind: Listed, row: StoredRow): unknown {
-  return kind === 'approval' ? subjectOf(row).tool : row.body.tool;
+  return kind === 'approval' ? subjectOf(row)?.tool : row.body.tool;
 }
 
-/** What the store's query cannot say of a row. */
-function keeps(kind: Listed, filter: Filter, now: EpochMs): ((row: StoredRow) => boolean) | undefined {
+/** What the store's query cannot say of a row as it is now. */
+function keeps(kind: Listed, filter: Filter): ((row: StoredRow) => boolean) | undefined {
   const { status, session_id: session, tool } = filter;
   const tests: ((row: StoredRow) => boolean)[] = [];
   if (tool !== undefined) tests.push((row) => toolOf(kind, row) === tool);
-  if (kind === 'approval') {
-    if (status !== undefined) tests.push((row) => effectiveStatus(row, now) === status);
-    if (session !== undefined) tests.push((row) => subjectOf(row).sessionId === session);
+  if (status !== undefined && storedStatuses(kind, status) !== undefined) {
+    tests.push((row) => row.status === status);
+  }
+  if (kind === 'approval' && session !== undefined) {
+    tests.push((row) => subjectOf(row)?.sessionId === session);
   }
   return tests.length === 0 ? undefined : (row) => tests.every((test) => test(row));
 }
@@ -62,8 +63,7 @@ function queriesOf(caller: Caller, kind: Listed, filter: Filter): Omit<RowQuery,
     ...(kind === 'request' && session !== undefined ? { ref: session } : {}),
   };
   if (status === undefined) return [base];
-  const stored = kind === 'approval' ? storedStatuses(status) : [status];
-  return stored.map((one) => ({ ...base, status: one }));
+  return (storedStatuses(kind, status) ?? [status]).map((one) => ({ ...base, status: one }));
 }
 
 async function* rowsOf(
@@ -98,6 +98,13 @@ async function* merged(
     yield first.row;
     heads[first.at] = { stream: first.stream, next: await first.stream.next() };
   }
+}
+
+async function* asOfNow(
+  { store, now }: ListSource,
+  rows: AsyncIterable<StoredRow>,
+): AsyncGenerator<StoredRow, void, undefined> {
+  for await (const row of rows) yield rowAt(store, row, now);
 }
 
 function placeOf(row: StoredRow): string {
@@ -160,14 +167,17 @@ async function rowPage(source: ListSource, kind: Listed, query: PageQuery): Prom
   if (kind === 'capability_session') refuseFilters(filter);
   const from = cursor === undefined ? {} : { cursor };
   const queries = queriesOf(caller, kind, filter).map((one) => ({ ...one, ...from }));
-  const keep = keeps(kind, filter, now);
+  const keep = keeps(kind, filter);
   const [only] = queries;
-  if (keep === undefined && only !== undefined) return store.list({ ...only, limit });
+  if (keep === undefined && only !== undefined) {
+    const { items, ...more } = await store.list({ ...only, limit });
+    return { items: await Promise.all(items.map((row) => rowAt(store, row, now))), ...more };
+  }
   const streams = queries.map((one) => rowsOf(store, one));
-  return cutPage(merged(streams), limit, keep ?? (() => true));
+  return cutPage(asOfNow(source, merged(streams)), limit, keep ?? (() => true));
 }
 
-/** The caller's newest rows of a kind, as many as one look may cost. */
+/** The caller's newest rows of a kind as they were written, as many as one look may cost. */
 export async function* newestRows(
   { store, caller }: ListSource,
   kind: Listed,
@@ -183,14 +193,8 @@ export async function* newestRows(
 /** A page as readers see it. */
 export async function listPage(source: ListSource, kind: Listed, query: PageQuery): Promise<Listing> {
   const page = await rowPage(source, kind, query);
-  const view = {
-    request: requestView,
-    session: sessionView,
-    approval: (row: StoredRow) => approvalView(row, source.now),
-    capability_session: capabilitySessionView,
-  }[kind];
   return {
-    items: page.items.map(view),
+    items: page.items.map((row) => rowView(kind, row, source.now)),
     ...(page.nextCursor === undefined ? {} : { next_cursor: page.nextCursor }),
   };
 }

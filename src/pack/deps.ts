@@ -19,6 +19,8 @@ export interface PackDeps {
   instance: string;
   /** Whether another process still shows signs of life. */
   isAlive(instance: string): Promise<boolean>;
+  /** Looks again at which grants of delegation still stand. Absent: those of the configuration do. */
+  refreshGrants?: () => Promise<void>;
   /** Where readable copies of managed sessions are put; absent: none are made. */
   copies?: SessionCopies;
 }

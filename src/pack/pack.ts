@@ -41,6 +41,8 @@ export function createPack(deps: PackDeps): Pack {
   let turns: Promise<typeof import('./turn/run-turn.ts')> | undefined;
   const turn: Pack['executeTurn'] = async (caller, input, io) => {
     const { executeTurn } = await (turns ??= import('./turn/run-turn.ts'));
+    // Whether the claim of a new session is granted is looked at anew before anything of it is recorded.
+    if (input.authorization !== undefined) await deps.refreshGrants?.();
     return executeTurn(room, caller, input, io);
   };
   const managed = managedAtFirstUse(async () => {

@@ -118,8 +118,9 @@ async function invoke(
   signal: AbortSignal,
 ): Promise<Stopped> {
   const { maxTurns } = run;
+  const callerNow = (): Caller | undefined => deps.callerOf(run.tenant, run.principal);
   if (run.kind === 'workflow') {
-    const how = maxTurns === undefined ? {} : { maxTurnsPerInvocation: maxTurns };
+    const how = { callerNow, ...(maxTurns === undefined ? {} : { maxTurnsPerInvocation: maxTurns }) };
     const result = await (await deps.workflows()).resume(caller, run.id, how, { signal });
     const [wakeAt] = result.waiting_nodes
       .flatMap((one) => (one.needs === 'time' ? [one.wake_at] : []))
@@ -128,7 +129,7 @@ async function invoke(
   }
   const status = await deps.managed.status(caller, run.id);
   const reason = status === 'queued' ? 'created' : status === 'waiting_approval' ? 'approval' : 'wakeup';
-  const how: RunManaged = { reason, ...(maxTurns === undefined ? {} : { maxTurns }) };
+  const how: RunManaged = { reason, callerNow, ...(maxTurns === undefined ? {} : { maxTurns }) };
   return deps.managed.run(caller, run.id, how, { signal });
 }
 
@@ -187,7 +188,8 @@ export function createRuns(deps: RunsDeps): Runs {
       if (caller !== undefined) await deps.managed.status(caller, id).catch(ignoreAbsent);
     },
     async wake({ tenant, payload }, signal) {
-      await (await deps.workflows()).wake(tenant, payload, { signal });
+      const callerOf = (principal: string): Caller | undefined => deps.callerOf(tenant, principal);
+      await (await deps.workflows()).wake(tenant, payload, { callerOf, io: { signal } });
       return 'done';
     },
   };

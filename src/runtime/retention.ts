@@ -9,6 +9,7 @@ import type { Clock, EpochMs } from '../base/clock.ts';
 import { isoTime } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
 import { chainRecords, storyOf } from '../inspect/evidence.ts';
+import { REMOVED } from '../inspect/effective.ts';
 import { segmentRecord } from '../inspect/segments.ts';
 import type { SegmentSigner } from '../inspect/segments.ts';
 import { CHAIN_START, checkRecord } from '../store/chain.ts';
@@ -30,7 +31,6 @@ export interface Taken {
 const ENDED: ReadonlySet<string> = new Set(['completed', 'closed', 'canceled', 'expired', 'error']);
 /** Nothing of it runs; what goes on with it finds that its words are gone. */
 const AT_REST: ReadonlySet<string> = new Set([...ENDED, 'open', 'escalated', 'suspended']);
-const REMOVED = 'removed';
 const PAGE = 200;
 
 /** The ids of the sessions that belong to a row: its own last, those of a workflow's nodes before it. */
@@ -121,11 +121,31 @@ async function soundEnd(
   return records === 0 ? undefined : { ...end, records };
 }
 
+/** Of a row that says whose session it was of, the session stays. */
 function removedRow(row: StoredRow, at: EpochMs): RowWrite {
-  const { kind, tenant, id, principal, body } = row;
-  const shown = typeof body.kind === 'string' ? { kind: body.kind } : {};
-  const left = { kind, tenant, id, principal, status: REMOVED, updatedAt: at };
+  const { kind, tenant, id, principal, body, ref } = row;
+  const shown = kind === 'session' && typeof body.kind === 'string' ? { kind: body.kind } : {};
+  const of = ref === undefined || kind === 'approval' ? {} : { ref };
+  const left = { kind, tenant, id, principal, ...of, status: REMOVED, updatedAt: at };
   return { row: { ...left, body: { ...shown, removed_at: isoTime(at) } }, when: { version: row.version } };
+}
+
+/** The rows that were made from a chain's records: its own, and those of the calls and runs of a session. */
+async function rowsMadeFrom(store: Store, { aggregate, tenant, id }: ChainKey): Promise<StoredRow[]> {
+  if (aggregate !== 'session' && aggregate !== 'approval') return [];
+  const own = await store.row(aggregate, tenant, id);
+  const found = own === undefined ? [] : [own];
+  if (aggregate === 'approval') return found;
+  for (const kind of ['request', 'run'] as const) {
+    let cursor: string | undefined;
+    do {
+      const from = cursor === undefined ? {} : { cursor };
+      const page = await store.list({ kind, tenant, ref: id, limit: PAGE, ...from });
+      found.push(...page.items);
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+  }
+  return found;
 }
 
 /** Removes every record of the work under segments that `signer` vouches for. Throws CONFLICT while it goes on. */
@@ -143,11 +163,10 @@ export async function removeWork(
     if (end === undefined) continue;
     const closedAt = clock.now();
     const segment = { chain, through: end.seq, hash: end.hash, closedAt };
-    const owner =
-      chain.aggregate === 'session' ? await store.row('session', chain.tenant, chain.id) : undefined;
+    const rows = await rowsMadeFrom(store, chain);
     const isDone = await store.retire(chain, end, closedAt, {
       appends: [segmentRecord(segment, by.signer, by.reason)],
-      ...(owner === undefined ? {} : { rows: [removedRow(owner, closedAt)] }),
+      rows: rows.map((one) => removedRow(one, closedAt)),
     });
     if (!isDone || (await store.head(chain))?.seq !== end.seq) throw moved(chain);
     taken.chains += 1;

@@ -200,6 +200,7 @@ function packOf(parts: Omit<Parts, 'pack' | 'leaveProcess'>, options: RuntimeOpt
       }),
     instance: instance.id,
     isAlive: (other) => instance.isAlive(other),
+    refreshGrants: () => parts.grants.refresh(),
     copies: copiesOf(parts, log),
   });
 }
@@ -372,14 +373,6 @@ async function rebuildSnapshot(
   return { file: copyFiles.pathOf(id) };
 }
 
-/** Whether the claim of a new session is granted is looked at anew before anything of it is recorded. */
-function turnOf({ pack, grants }: Pick<Parts, 'pack' | 'grants'>): RuntimeHandle['executeTurn'] {
-  return async (caller, input, io) => {
-    if (input.authorization !== undefined) await grants.refresh();
-    return pack.executeTurn(caller, input, io);
-  };
-}
-
 /** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
 export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
   const parts = await joinRooms(options);
@@ -395,7 +388,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     kernel,
     gate,
     directory: pinning.directory,
-    executeTurn: turnOf(parts),
+    executeTurn: (caller, input, io) => pack.executeTurn(caller, input, io),
     callTool: (caller, input, io) => callTool(parts, caller, input, io),
     callCapability: (caller, call, io) => callCapability(parts, caller, call, io),
     ...background.work,

@@ -278,6 +278,8 @@ export interface Served {
   update(taskId: string, inputResponses: Doc): Promise<void>;
   cancelTask(taskId: string): Promise<void>;
   read(uri: string): Promise<Doc>;
+  /** Asks to be told when the resource changes; each look resolves once for each time it was told, and never otherwise. */
+  follow(uri: string): Promise<{ uris: string[]; told(): Promise<void> }>;
   /** SIGKILL, as a power cut would. */
   kill(): Promise<void>;
   close(): Promise<void>;
@@ -310,6 +312,8 @@ interface Opened {
   transport: Wire;
   callTool(tool: string, args: Doc): Promise<unknown>;
   request(method: string, params: Doc): Promise<unknown>;
+  /** The URIs that it was granted. */
+  subscribe(uri: string): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -330,6 +334,10 @@ async function openV2(at: ServedPlace, kind: Kind, flags: readonly string[]): Pr
     transport: transport as unknown as Wire,
     callTool: (name, args) => client.callTool({ name, arguments: args }),
     request: (method, params) => client.request({ method, params } as never, z.looseObject({}) as never),
+    async subscribe(uri) {
+      const { honoredFilter } = await client.listen({ resourceSubscriptions: [uri] });
+      return honoredFilter.resourceSubscriptions ?? [];
+    },
     close: () => client.close(),
   };
 }
@@ -342,8 +350,29 @@ async function openV1(at: ServedPlace, flags: readonly string[]): Promise<Opened
     transport: transport as unknown as Wire,
     callTool: (name, args) => client.callTool({ name, arguments: args }),
     request: (method, params) => client.request({ method, params }, z.looseObject({}) as never),
+    async subscribe(uri) {
+      await client.subscribeResource({ uri });
+      return [uri];
+    },
     close: () => client.close(),
   };
+}
+
+/** Counts what was told until somebody looks. */
+class Told {
+  #waiting: (() => void)[] = [];
+  #untaken = 0;
+
+  tell(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#untaken += 1;
+    else next();
+  }
+
+  async next(): Promise<void> {
+    if (this.#untaken > 0) this.#untaken -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
 }
 
 /** A client of one kind with a server process of its own. */
@@ -351,9 +380,13 @@ export async function serve(at: ServedPlace, kind: Kind, flags: readonly string[
   const opened = kind === 'v1' ? await openV1(at, flags) : await openV2(at, kind, flags);
   const { transport, callTool, request } = opened;
   const results: Doc[] = [];
+  const updates = new Map<string, Told>();
   const take = transport.onmessage;
   transport.onmessage = ((message: JSONRPCMessage, extra: never) => {
     if ('result' in message) results.push(message.result);
+    if ('method' in message && message.method === 'notifications/resources/updated') {
+      updates.get(String(message.params?.uri))?.tell();
+    }
     take?.(message as never, extra);
   }) as never;
   const pid = transport.pid ?? 0;
@@ -397,6 +430,12 @@ export async function serve(at: ServedPlace, kind: Kind, flags: readonly string[
     async read(uri) {
       const { contents } = (await request('resources/read', { uri })) as { contents: { text: string }[] };
       return JSON.parse(contents[0]?.text ?? '{}') as Doc;
+    },
+    async follow(uri) {
+      const told = new Told();
+      updates.set(uri, told);
+      const uris = await opened.subscribe(uri);
+      return { uris, told: () => told.next() };
     },
     async kill() {
       process.kill(pid, 'SIGKILL');

@@ -56,6 +56,21 @@ verifies(
     expect(after.records).toBe(Number(before.records) - Number(done.records) + 2);
     const { items } = await json(at, ['sessions', 'list']);
     expect(items).toMatchObject([{ session_id: SESSION, status: 'removed' }]);
+    // Nor is a call or an approval of it shown as if there were more of it than that.
+    const calls = await json(at, ['requests', 'list']);
+    const approvals = await json(at, ['approvals', 'list']);
+    for (const { items: left, kind } of [
+      { ...calls, kind: 'request' },
+      { ...approvals, kind: 'approval' },
+    ]) {
+      expect((left as unknown[]).length).toBeGreaterThan(0);
+      for (const one of left as Record<string, unknown>[]) {
+        expect(one).toMatchObject({ status: 'removed', removed_at: expect.any(String) as string });
+        expect(one).not.toHaveProperty('tool');
+        const found = await json(at, [`${kind}s`, 'show', String(one[`${kind}_id`])]);
+        expect(found).toMatchObject({ state: { status: 'removed' }, timeline: [] });
+      }
+    }
     expect((await run(at, ['evidence', 'remove', '--session', SESSION, '--yes'])).code).toBe(5);
     const elsewhere = { ...at, state: join(at.state, '..', 'other') };
     const unknown = await json(elsewhere, ['evidence', 'verify'], 1);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
+import { inspectItem } from '../../src/inspect/inspect.ts';
 import { listPage } from '../../src/inspect/lists.ts';
 import type { Listed } from '../../src/inspect/lists.ts';
 import type { PageQuery } from '../../src/inspect/visible.ts';
@@ -120,6 +121,41 @@ verifies(
       ...['expired', 'rejected', 'pending', 'expired', 'expired', 'expired'],
     ]);
     expect((await store.row('approval', 'local', 'apr_00002'))?.status).toBe('pending');
+  },
+);
+
+/** A call that waits for an approval. */
+function waits(n: number, of: Row): Row {
+  const waiting = request(n, 'pay');
+  return { ...waiting, status: 'waiting_approval', body: { ...waiting.body, approval_id: of.id } };
+}
+
+verifies(
+  { partial: ['AP-04', 'IN-02'] },
+  'a call whose approval has passed, was rejected or taken back is listed as that and nowhere as waiting',
+  async () => {
+    const asked = [
+      approval(1, {}),
+      approval(2, { answerBy: NOW }),
+      approval(3, { status: 'approved' }),
+      approval(4, { status: 'rejected' }),
+      approval(5, { status: 'revoked' }),
+      approval(6, { status: 'expired' }),
+    ];
+    const calls = asked.map((of, n) => waits(n + 1, of));
+    const store = await filled([...asked, ...calls, { ...request(7, 'pay'), status: 'expired' }]);
+    const by = async (status: string): Promise<unknown[]> =>
+      (await pagesOf(store, 'request', { filter: { status }, limit: 1 })).pages;
+    expect(await by('waiting_approval')).toEqual([['call_00001']]);
+    expect(await by('expired')).toEqual([['call_00007'], ['call_00006'], ['call_00003'], ['call_00002']]);
+    expect(await by('denied')).toEqual([['call_00004']]);
+    expect(await by('canceled')).toEqual([['call_00005']]);
+    const { items } = await listPage({ store, caller: CALLER, now: NOW }, 'request', {});
+    const shown = ['expired', 'expired', 'canceled', 'denied', 'expired', 'expired', 'waiting_approval'];
+    expect(items.map((one) => one.status)).toEqual(shown);
+    const one = await inspectItem({ store, now: NOW }, CALLER, 'request', 'call_00002');
+    expect(one.state.status).toBe('expired');
+    expect((await store.row('request', 'local', 'call_00002'))?.status).toBe('waiting_approval');
   },
 );
 

@@ -66,7 +66,8 @@ describe('policy at every run', () => {
       },
     });
     world.config.identity.delegations = [];
-    await expect(at.resume(sessionId)).rejects.toMatchObject({ code: 'POLICY_DENIED' });
+    expect(await at.resume(sessionId)).toMatchObject({ kind: 'error', error: { code: 'POLICY_DENIED' } });
+    expect(at.model.inputs).toEqual([]);
     world.config.identity.delegations = [granted];
     expect(await at.resume(sessionId, {}, { ...CALLER, actor: 'stdio:2' })).toMatchObject({
       kind: 'completed',

@@ -118,7 +118,8 @@ export async function live(graph: GraphSpec, fate: Fate, sabotage: Sabotage = {}
       due = await claim();
     }
     if (due.length === 0) throw new Error('the workflow waits for a time, and no timer will come');
-    for (const { tenant, payload } of due) await once(() => process.wake(tenant, payload, io));
+    for (const { tenant, payload } of due)
+      await once(() => process.wake(tenant, payload, { callerOf: () => CALLER, io }));
   };
 
   let told = await once(() => process.start(CALLER, { workflow: workflowOf(graph) }, io));

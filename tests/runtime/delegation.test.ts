@@ -1,35 +1,9 @@
 // Delegated authority through whole calls: what every record shows, and a grant that is taken back while a call waits.
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { DelegationGrant, RuntimeConfig } from '../../src/config/types.ts';
-import { PACKAGE_ROOT } from '../config/fixture.ts';
 import { verifies } from '../e2e/verifies.ts';
+import { AUTHORIZATION, GRANT, GRANTED, live, NARROWED, withGrants, WITHOUT } from './delegated.ts';
 import { APPROVE, CALLER, configFor, open, PERSON, place, ticket } from './rig.ts';
-import type { Bench, Place } from './rig.ts';
-
-const GRANT: DelegationGrant = {
-  actor: CALLER.actor,
-  principal: 'anna',
-  scope: 'errands',
-  capabilities: ['note', 'pay'],
-};
-const AUTHORIZATION = { mode: 'user_delegated', delegated_principal_id: 'anna', delegated_scope: 'errands' };
-
-function withGrants(
-  at: Place,
-  delegations: DelegationGrant[],
-  onRevoke: 'cancel' | 'cancel_or_reapprove',
-): RuntimeConfig {
-  const config = configFor(at);
-  return {
-    ...config,
-    // As loading does: who may act for whom is part of the policy's digest.
-    policy: { ...config.policy, digest: `sha256:policy-${delegations.length}` },
-    identity: { ...config.identity, delegations },
-    controls: { ...config.controls, delegation: { authorizationMode: 'any', onRevoke } },
-  };
-}
+import type { Bench } from './rig.ts';
 
 const forAnna = (bench: Bench, tool: string): ReturnType<Bench['ask']> =>
   bench.ask(tool, { n: 1 }, { authorization: AUTHORIZATION });
@@ -115,33 +89,6 @@ verifies({ partial: ['DA-06'] }, 'another session inherits nothing of it', async
     'platform_owned',
   ]);
 });
-
-/** identity.yaml as it lies on disk: with the grant, with less of it, without it. */
-const GRANTED = `identity: { delegations: [{ actor: '${CALLER.actor}', principal: anna, scope: errands, capabilities: [note, pay] }] }\n`;
-const NARROWED = GRANTED.replace('[note, pay]', '[note]');
-const WITHOUT = 'identity: { delegations: [] }\n';
-
-interface Live {
-  bench: Bench;
-  onDisk: (text: string) => Promise<void>;
-}
-
-/** A runtime whose configuration lies in files, as it does for a server. */
-async function live(onRevoke: 'cancel' | 'cancel_or_reapprove'): Promise<Live> {
-  const at = await place();
-  const directory = join(at.root, 'configs');
-  await mkdir(directory);
-  await cp(join(PACKAGE_ROOT, 'configs'), directory, { recursive: true });
-  const path = join(directory, 'identity.yaml');
-  await writeFile(path, GRANTED);
-  const config = { ...withGrants(at, [GRANT], onRevoke), directory };
-  // A file of its own each time, so that no clock decides whether it is seen.
-  const onDisk = async (text: string): Promise<void> => {
-    await rm(path);
-    await writeFile(path, text);
-  };
-  return { bench: await open(at, { config }), onDisk };
-}
 
 verifies(
   ['DA-05'],

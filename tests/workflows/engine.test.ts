@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { asRuntimeError } from '../../src/base/errors.ts';
 import { createWorkflows } from '../../src/pack/workflows/workflows.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { CALLER, createRig, DIAMOND, node, SECRET, STRANGER } from './rig.ts';
+import { BY, CALLER, createRig, DIAMOND, node, SECRET, STRANGER } from './rig.ts';
 
 const refusal = async (asked: Promise<unknown>): Promise<string> =>
   asked.then(
@@ -206,7 +206,7 @@ describe('a workflow over time', () => {
       rig.clock.advance(3_599_999);
       expect(await rig.fire()).toBe(0);
       const early = { kind: 'workflow_wake', session_id: 'wf', node_id: 'later' };
-      expect(await rig.workflows.wake('local', early, rig.io)).toMatchObject({ kind: 'scheduled' });
+      expect(await rig.workflows.wake('local', early, BY(rig.io))).toMatchObject({ kind: 'scheduled' });
       expect(rig.sessions.of('later')).toEqual([]);
       rig.clock.advance(1);
       expect(await rig.fire()).toBe(1);
@@ -215,7 +215,7 @@ describe('a workflow over time', () => {
       expect(await rig.fire()).toBe(0);
       const fired = (await rig.records('wf')).filter((one) => one.startsWith('wakeup_fired'));
       expect(fired).toEqual(['wakeup_fired later']);
-      expect(await rig.workflows.wake('local', early, rig.io)).toBeUndefined();
+      expect(await rig.workflows.wake('local', early, BY(rig.io))).toBeUndefined();
     },
   );
 

@@ -3,7 +3,7 @@ import { RuntimeError } from '../../src/base/errors.ts';
 import type { Caller } from '../../src/kernel/identity.ts';
 import { createRedactor } from '../../src/kernel/evidence/redact.ts';
 import type { TurnIo } from '../../src/pack/turn/run-turn.ts';
-import type { WorkflowDeps, WorkflowHolds, Workflows } from '../../src/pack/workflows/contract.ts';
+import type { WokenBy, WorkflowDeps, WorkflowHolds, Workflows } from '../../src/pack/workflows/contract.ts';
 import { createWorkflows } from '../../src/pack/workflows/workflows.ts';
 import { chainLeaseKey } from '../../src/store/contract.ts';
 import type { Store } from '../../src/store/contract.ts';
@@ -22,6 +22,11 @@ export const CALLER: Caller = {
   scopes: [],
   lane: 'default',
 };
+/** As a worker wakes: everybody is known. */
+export const BY = (io: TurnIo, more: Partial<Caller> = {}): WokenBy => ({
+  callerOf: (principal) => ({ ...CALLER, ...more, principal }),
+  io,
+});
 export const STRANGER: Caller = { ...CALLER, principal: 'os:2000' };
 export const SECRET = 'sk-this-is-a-secret-0123456789';
 
@@ -106,7 +111,7 @@ export function createRig(scripts: Scripts = {}): Rig {
     },
     async fire() {
       const due = await store.claimTimers('worker', clock.now(), 1000, 100);
-      for (const { tenant, payload } of due) await workflows.wake(tenant, payload, io);
+      for (const { tenant, payload } of due) await workflows.wake(tenant, payload, BY(io));
       return due.length;
     },
   };

@@ -99,6 +99,15 @@ function withoutToken(state: Open | Lost, digest: string, at: number): Changed |
   return { ...state, token: undefined };
 }
 
+/** An approval is asked for once, however often the call that needs it comes. */
+function awaiting(
+  state: Open | Lost,
+  { approvalId, run, expiresAt }: CapabilityEvent & { type: 'capability_approval_awaited' },
+): Changed {
+  const others = state.approvals.filter((id) => id !== approvalId);
+  return { ...state, run, expiresAt, approvals: [...others, approvalId], approvalState: 'pending' };
+}
+
 type Decided = CapabilityEvent & { type: 'capability_approval_decided' };
 
 /** What was granted may still expire or be taken back. */
@@ -180,13 +189,7 @@ function fromOpen(state: Open, event: CapabilityEvent): Step {
       return open({ ...state, inputs, expiresAt: event.expiresAt, token: undefined });
     }
     case 'capability_approval_awaited':
-      return open({
-        ...state,
-        run: event.run,
-        expiresAt: event.expiresAt,
-        approvals: [...state.approvals.filter((id) => id !== event.approvalId), event.approvalId],
-        approvalState: 'pending',
-      });
+      return open(awaiting(state, event));
     case 'capability_approval_decided':
       return afterDecision(state, event);
     case 'capability_resume_offered':
@@ -218,13 +221,7 @@ function fromLost(state: Lost, event: CapabilityEvent): Step {
         reinitializedAs: event.successor,
       });
     case 'capability_approval_awaited':
-      return stays({
-        ...state,
-        run: event.run,
-        expiresAt: event.expiresAt,
-        approvals: [...state.approvals.filter((id) => id !== event.approvalId), event.approvalId],
-        approvalState: 'pending',
-      });
+      return stays(awaiting(state, event));
     case 'capability_approval_decided':
       return within(decided(state, event), stays, 'it waits for no such approval');
     case 'capability_resume_offered':

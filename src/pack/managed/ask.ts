@@ -1,7 +1,7 @@
 // Owns what may be asked of a run: its bounds and what it brings, judged before anything is recorded.
 import { RuntimeError } from '../../base/errors.ts';
-import type { RuntimeConfig } from '../../config/types.ts';
 import type { Caller } from '../../kernel/identity.ts';
+import type { PackDeps } from '../deps.ts';
 import { DEFAULT_MAX_TURNS } from '../loop/loop.ts';
 import type { LiveState } from '../sessions/session.ts';
 import { assertPrecheck, delegationOf } from '../turn/authorize.ts';
@@ -62,11 +62,19 @@ export function assertFits(asked: Asked, { calls, managed }: LiveState): void {
   }
 }
 
-/** The run pre-check and the delegation, anew at every run: neither is believed because it once held. */
-export function assertMayRun(config: RuntimeConfig, acting: Caller, { facts }: LiveState): void {
+/**
+ * The run pre-check and the delegation, anew before every turn: neither is believed because it once held. A call needs no
+ * word from here: the kernel's door looks for itself, and takes back what was approved under a grant that is gone.
+ */
+export async function assertMaySpeak(
+  { config, refreshGrants }: Pick<PackDeps, 'config' | 'refreshGrants'>,
+  acting: Caller,
+  { facts }: LiveState,
+): Promise<void> {
   assertPrecheck(config, acting);
   const { mode, delegatedPrincipalId, delegatedScope } = facts.delegation;
   if (mode === 'platform_owned') return;
+  await refreshGrants?.();
   delegationOf(config, acting, {
     mode,
     delegated_principal_id: delegatedPrincipalId,

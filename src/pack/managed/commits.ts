@@ -53,8 +53,11 @@ const RUN_STATUS: Readonly<Record<ManagedState['status'], RunStatus>> = {
   expired: 'canceled',
 };
 
-/** The status of the run; one that is stopped by an unknown effect is not simply under way. */
+const DENIALS: ReadonlySet<string> = new Set(['POLICY_DENIED', 'SCOPE_DENIED']);
+
+/** The status of the run; one that was denied has not failed, and one stopped by an unknown effect is not under way. */
 function runStatusOf(managed: ManagedState): RunStatus {
+  if (managed.status === 'error' && DENIALS.has(managed.error.code)) return 'denied';
   if (managed.status !== 'suspended') return RUN_STATUS[managed.status];
   if (managed.why === 'reconcile') return 'blocked_on_reconciliation';
   return managed.why === 'reply' || managed.why === 'escalated' ? 'success' : 'in_progress';

@@ -102,6 +102,8 @@ export interface RunManaged {
   /** Calls whose effect is unknown and of which the caller takes note, so that the model is told and the run goes on. */
   acceptUnknown?: string[];
   reason?: 'created' | 'resumed' | 'wakeup' | 'approval';
+  /** Who the caller is by now, asked before every step; undefined: nobody any more. Absent: who began the run. */
+  callerNow?: () => Caller | undefined;
 }
 
 /**

@@ -2,7 +2,9 @@
 import { RuntimeError } from '../../base/errors.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
 import { together } from '../background/queue.ts';
+import type { PackDeps } from '../deps.ts';
 import { TASK_TYPE } from '../records.ts';
+import type { SessionFacts } from '../sessions/session.ts';
 import { sessionChainOf, sessionNotFound } from '../sessions/sessions.ts';
 import { assertPrecheck } from '../turn/authorize.ts';
 import type { TurnInput } from '../turn/contract.ts';
@@ -48,6 +50,17 @@ async function existing(room: ManagedRoom, caller: Caller, id: string): Promise<
   return { session_id: id, run_id: (state.run ?? state.lastRun)?.runId ?? '' };
 }
 
+/** What the session is bound to; a claim to act for somebody is held against the grants of now. */
+async function factsOf(
+  deps: PackDeps,
+  caller: Caller,
+  turn: TurnInput,
+  id: string | undefined,
+): Promise<SessionFacts> {
+  if (turn.authorization !== undefined) await deps.refreshGrants?.();
+  return mintFacts(deps, caller, turn, id);
+}
+
 /** Creates it once: the same id again for the same caller changes nothing. */
 export async function createManaged(
   room: ManagedRoom,
@@ -59,7 +72,7 @@ export async function createManaged(
   const turn = judged(input);
   const known = input.sessionId === undefined ? undefined : await existing(room, caller, input.sessionId);
   if (known !== undefined) return known;
-  const facts = mintFacts(deps, caller, turn, input.sessionId);
+  const facts = await factsOf(deps, caller, turn, input.sessionId);
   const context: RunContext = {
     caller,
     agentId: facts.agentId,

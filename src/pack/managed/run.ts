@@ -3,15 +3,16 @@
 // after a crash are this one path; what a process knew and did not record is worth nothing.
 //
 // R1  Nothing is done before the start of the invocation is recorded, and a run that finds nothing to do records nothing.
-// R2  Policy, pre-check, roles and scopes are those of now: every call and turn passes its gate in this invocation.
+// R2  Policy, pre-check, roles, scopes and delegation are those of now, at every step: each call and turn passes its gate.
 // R3  Only the holder goes on: a hold that is lost ends the run with CONFLICT, and another holder finds all it did.
-import { RuntimeError } from '../../base/errors.ts';
+import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { LoopError } from '../loop/client-port.ts';
 import { nextInput } from '../loop/loop.ts';
+import { assertPrecheck } from '../turn/authorize.ts';
 import type { TurnInput } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
-import { assertFits, assertMayRun, parseAsked } from './ask.ts';
+import { assertFits, assertMaySpeak, parseAsked } from './ask.ts';
 import type { Asked } from './ask.ts';
 import { callStep, lookAt } from './call-step.ts';
 import { closeSession, loadCurrent } from './close.ts';
@@ -41,7 +42,7 @@ interface Sight {
 interface Run extends Sight {
   sessionId: string;
   caller: Caller;
-  acting: Caller;
+  callerNow: () => Caller | undefined;
   hold: Hold;
   /** Ends with the caller's signal, with the hold, and with the session. */
   signal: AbortSignal;
@@ -89,7 +90,7 @@ function isIdle(run: Sight, at: ManagedHeld): boolean {
 
 /** Records the start (R1). Throws CONFLICT when another run took the step. */
 async function begin(run: Run, at: ManagedHeld): Promise<number> {
-  const { room, asked, acting, hold } = run;
+  const { room, asked, hold } = run;
   const { config, store, clock, instance } = room.deps;
   const number = at.managed.invocations + 1;
   const record = startedRecord({
@@ -104,7 +105,10 @@ async function begin(run: Run, at: ManagedHeld): Promise<number> {
     policyDigest: config.policy.digest,
   });
   const done = await store.commit(
-    stepCommit(at, acting, [record], { when: { epoch: hold.epoch }, now: clock.now() }),
+    stepCommit(at, actingCaller(run.caller, at.state), [record], {
+      when: { epoch: hold.epoch },
+      now: clock.now(),
+    }),
   );
   if (!done.ok) throw runHeld(run.sessionId, 'another run');
   return number;
@@ -120,9 +124,28 @@ async function look(run: Run, number: number): Promise<ManagedHeld> {
   return at;
 }
 
-async function turn(run: Run, input: TurnInput): Promise<void> {
+const GONE: LoopError = {
+  code: 'POLICY_DENIED',
+  message: 'Nobody is known any more for whom this run could act.',
+};
+
+/** Why the model may not be asked for this caller any more; undefined: it may. */
+async function silenced(run: Run, acting: Caller, at: ManagedHeld): Promise<LoopError | undefined> {
+  try {
+    await assertMaySpeak(run.room.deps, acting, at.state);
+    return undefined;
+  } catch (thrown) {
+    const { code, message } = asRuntimeError(thrown);
+    if (code !== 'POLICY_DENIED') throw thrown;
+    return { code, message };
+  }
+}
+
+async function turn(run: Run, acting: Caller, at: ManagedHeld, input: TurnInput): Promise<void> {
   run.turnsLeft -= 1;
-  const answer = await run.room.executeTurn(run.acting, input, { ...run.io, signal: run.signal });
+  run.failure = await silenced(run, acting, at);
+  if (run.failure !== undefined) return;
+  const answer = await run.room.executeTurn(acting, input, { ...run.io, signal: run.signal });
   if (!('error' in answer)) return;
   const { code, message, details } = answer.error;
   // Without a store there is nothing that could be recorded of it, and nothing that was acknowledged.
@@ -137,10 +160,16 @@ async function take(
   step: NextStep,
   around: { number: number; input: TurnInput },
 ): Promise<boolean> {
-  const { room, acting, hold, signal, io } = run;
+  const { room, hold, signal, io } = run;
+  const now = run.callerNow();
+  if (now === undefined && (step.do === 'turn' || step.do === 'call')) {
+    run.failure = GONE;
+    return false;
+  }
+  const acting = actingCaller(now ?? run.caller, at.state); // R2
   switch (step.do) {
     case 'turn':
-      await turn(run, around.input);
+      await turn(run, acting, at, around.input);
       return false;
     case 'call': {
       const call = at.state.calls.find((one) => one.id === step.callId);
@@ -162,9 +191,9 @@ async function take(
       return true;
     case 'end': {
       const record = endedRecord(around.number, step.ending);
-      const now = room.deps.clock.now();
-      const ended = stepCommit(at, acting, [record], { when: { epoch: hold.epoch }, now });
-      const timers = waitTimers(room.deps.config, at, { ending: step.ending, now });
+      const time = room.deps.clock.now();
+      const ended = stepCommit(at, acting, [record], { when: { epoch: hold.epoch }, now: time });
+      const timers = waitTimers(room.deps.config, at, { ending: step.ending, now: time });
       const done = await room.deps.store.commit({ ...ended, timers });
       return done.ok; // refused: somebody moved the session; the next look says what it is now
     }
@@ -234,8 +263,7 @@ export async function runInvocation(
   if (io.signal.aborted) throw new RuntimeError('CANCELED');
   const before = await loadCurrent(room, caller, sessionId);
   assertNotOver(before);
-  const acting = actingCaller(caller, before.state);
-  assertMayRun(room.deps.config, acting, before.state);
+  assertPrecheck(room.deps.config, actingCaller(caller, before.state));
   if (await isAtRest(sightOf(room, asked, io), before)) return false;
   const hold = await room.holds.take(before.held.chain, async () => {
     const { managed } = await loadManaged(room, caller, sessionId);
@@ -243,7 +271,8 @@ export async function runInvocation(
   });
   const { signal, done } = joined(io.signal, hold.signal);
   try {
-    await heldRun({ ...sightOf(room, asked, io), sessionId, caller, acting, hold, signal });
+    const { callerNow = () => caller } = how;
+    await heldRun({ ...sightOf(room, asked, io), sessionId, caller, callerNow, hold, signal });
   } finally {
     done();
     await hold.release();

@@ -82,6 +82,14 @@ export interface StartWorkflow {
 export interface ResumeWorkflow {
   continuationMessagesByNodeId?: Record<string, TurnMessage[]>;
   maxTurnsPerInvocation?: number;
+  /** Who the caller is by now, asked before every step; undefined: nobody any more. Absent: who resumes it. */
+  callerNow?: () => Caller | undefined;
+}
+
+export interface WokenBy {
+  /** Who a principal of the tenant is at this moment; undefined for one that nobody knows any more. */
+  callerOf: (principal: string) => Caller | undefined;
+  io: TurnIo;
 }
 
 /** What a timer of a workflow carries. */
@@ -100,8 +108,11 @@ export interface Workflows {
   resume(caller: Caller, sessionId: string, how: ResumeWorkflow, io: TurnIo): Promise<WorkflowResult>;
   /** Ends it in every state that is not an end, and the sessions of its nodes with it. */
   cancel(caller: Caller, sessionId: string, reason: string): Promise<{ status: WorkflowStatus }>;
-  /** What a due timer asks for. Fires what is due by the clock, once; for one that ended there is nothing to do. */
-  wake(tenant: string, payload: JsonObject, io: TurnIo): Promise<WorkflowResult | undefined>;
+  /**
+   * What a due timer asks for. Fires what is due by the clock, once; for one that ended, or whose principal nobody knows
+   * any more, there is nothing to do.
+   */
+  wake(tenant: string, payload: JsonObject, by: WokenBy): Promise<WorkflowResult | undefined>;
   /** Records that the process which ran it has gone, where nobody holds it; false when that is not so. */
   recover(caller: Caller, sessionId: string): Promise<boolean>;
   /** Where it stands, without moving it. */
@@ -144,6 +155,7 @@ export interface WorkflowDeps {
 /** Fixed when the workflow is started. */
 export interface WorkflowFacts {
   id: string;
+  /** Who started it. What it may do is never judged by the roles and scopes of then. */
   caller: Caller;
   runId: string;
   agentId: string;

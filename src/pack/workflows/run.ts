@@ -4,9 +4,12 @@
 // R1  A session's run begins only after the record that names it; what a process knew and did not record is worth nothing.
 // R2  All commits of an invocation come from its one loop, one after another; branches only deliver how they ended.
 // R3  When the invocation ends, by whatever way, no branch of it is still running.
+// R4  What its nodes may do is judged by who its caller is now; a node has no delegation but the one that it names itself,
+//     and that must be granted to the actor who started the workflow.
 import { RuntimeError, asRuntimeError } from '../../base/errors.ts';
 import { sha256 } from '../../base/digest.ts';
 import { base32 } from '../../base/ids.ts';
+import type { Caller } from '../../kernel/identity.ts';
 import type { TurnInput, TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import type { ManagedResult, RunManaged } from '../managed/contract.ts';
@@ -28,6 +31,8 @@ import { learnOutputs, readOutputAt } from './sealed.ts';
 import type { LiveWorkflow, NodeState } from './state.ts';
 
 export interface Invocation {
+  /** Who asks, as known by now; undefined: nobody any more. */
+  callerNow: () => Caller | undefined;
   reason: 'created' | 'resumed' | 'wakeup';
   messages: Readonly<Record<string, TurnMessage[]>>;
   maxTurns?: number;
@@ -128,16 +133,27 @@ function howOf(run: Run, id: string, node: Driven, isFresh: boolean): RunManaged
   const isApproval = node.at !== 'running' && node.hold?.kind === 'approval';
   const again = how.reason === 'wakeup' ? 'wakeup' : 'resumed';
   return {
+    callerNow: () => actingNow(run),
     maxTurns: how.maxTurns ?? graph.nodes.get(id)?.node.max_turns ?? DEFAULT_TURNS,
     reason: isFresh ? 'created' : isApproval ? 'approval' : again,
     ...(messages === undefined ? {} : { continuationMessages: messages }),
   };
 }
 
+/** R4: in the place of whoever started it, with the roles and scopes of now. */
+function actingNow({ held, how }: Pick<Run, 'held' | 'how'>): Caller | undefined {
+  const { actor, lane } = held.facts.caller;
+  const now = how.callerNow();
+  return now === undefined ? undefined : { ...now, actor, lane };
+}
+
 async function drive(run: Run, id: string, node: Driven, signal: AbortSignal): Promise<ManagedResult> {
   const { deps, held, branches } = run;
   const { sessionId } = node;
-  const { caller } = held.facts;
+  const caller = actingNow(run);
+  if (caller === undefined) {
+    throw new RuntimeError('POLICY_DENIED', 'Nobody is known any more for whom this workflow could act.');
+  }
   const isFresh = run.fresh.has(sessionId);
   const mark = node.at === 'compensating' ? { attempt: 1, iteration: 1 } : node;
   await deps.sessions.create(caller, {

@@ -10,7 +10,14 @@ import { textAt } from '../records.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import { continuationsOf } from './continuations.ts';
-import type { StartWorkflow, WorkflowDeps, WorkflowFacts, WorkflowResult, Workflows } from './contract.ts';
+import type {
+  StartWorkflow,
+  WokenBy,
+  WorkflowDeps,
+  WorkflowFacts,
+  WorkflowResult,
+  Workflows,
+} from './contract.ts';
 import type { WorkflowDefinition } from './definition.ts';
 import { graphJson, graphMermaid } from './export.ts';
 import { catchUp, commitStep, findWorkflow, loadWorkflow, WAKE, workflowRow } from './journal.ts';
@@ -132,6 +139,7 @@ async function start(room: Room, caller: Caller, input: StartWorkflow, io: TurnI
   if (held.state.end !== undefined) return tell(room, held);
   const { maxTurnsPerInvocation: maxTurns } = input;
   const how: Invocation = {
+    callerNow: () => caller,
     reason: 'created',
     messages: {},
     ...(maxTurns === undefined ? {} : { maxTurns }),
@@ -170,7 +178,8 @@ async function cancel(room: Room, caller: Caller, id: string, reason: string): P
   }
   const io: TurnIo = { signal: new AbortController().signal };
   try {
-    await invoke(deps, { held, how: { reason: 'wakeup', messages: {} }, io });
+    const how: Invocation = { callerNow: () => caller, reason: 'wakeup', messages: {} };
+    await invoke(deps, { held, how, io });
     return held;
   } catch (thrown) {
     if (asRuntimeError(thrown).code !== 'CONFLICT') throw thrown;
@@ -189,13 +198,15 @@ async function wake(
   room: Room,
   tenant: string,
   payload: JsonObject,
-  io: TurnIo,
+  by: WokenBy,
 ): Promise<WorkflowResult | undefined> {
   const { store } = room.deps;
   const id = textAt(payload, 'session_id');
   const held = payload.kind === WAKE && id !== undefined ? await findWorkflow(store, tenant, id) : undefined;
   if (held === undefined || held.state.end !== undefined) return undefined;
-  return carryOn(room, held, { reason: 'wakeup', messages: {} }, io);
+  const callerNow = (): Caller | undefined => by.callerOf(held.facts.caller.principal);
+  if (callerNow() === undefined) return undefined;
+  return carryOn(room, held, { callerNow, reason: 'wakeup', messages: {} }, by.io);
 }
 
 export function createWorkflows(deps: WorkflowDeps): Workflows {
@@ -207,18 +218,20 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
       return { session_id: chain.id };
     },
     start: (caller, input, io) => start(room, caller, input, io),
-    async resume(caller, id, { continuationMessagesByNodeId: messages = {}, maxTurnsPerInvocation }, io) {
+    async resume(caller, id, given, io) {
+      const { continuationMessagesByNodeId: messages = {}, maxTurnsPerInvocation } = given;
+      const { callerNow = () => caller } = given;
       const held = await load(caller, id);
       assertGoesOn(held);
       assertKnown(held, Object.keys(messages));
       const budget = maxTurnsPerInvocation === undefined ? {} : { maxTurns: maxTurnsPerInvocation };
-      return carryOn(room, held, { reason: 'resumed', messages, ...budget }, io);
+      return carryOn(room, held, { callerNow, reason: 'resumed', messages, ...budget }, io);
     },
     async cancel(caller, id, reason) {
       const held = await cancel(room, caller, id, reason);
       return { status: statusOf(held.state) };
     },
-    wake: (tenant, payload, io) => wake(room, tenant, payload, io),
+    wake: (tenant, payload, by) => wake(room, tenant, payload, by),
     recover: async (caller, id) => recoverWorkflow(deps, await load(caller, id)),
     inspect: async (caller, id) => tell(room, await load(caller, id)),
     continuations: async (caller, id) => continuationsOf(deps.store, (await load(caller, id)).chain),

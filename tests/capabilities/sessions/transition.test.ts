@@ -219,3 +219,13 @@ test('two inputs and an approval at once: the status follows what is left', () =
   });
   expect(statuses).toEqual(['waiting_for_input', 'waiting_for_approval', 'in_progress']);
 });
+
+test('an approval that is asked for again is awaited once, in an open session as in a lost one', () => {
+  const { capability_approval_awaited: awaited, capability_approval_decided: decided } = EVENTS;
+  const other = { ...awaited, approvalId: 'apr_2' };
+  for (const path of [[open], [open, EVENTS.capability_session_lost]]) {
+    const session = foldSession([...path, awaited, other, awaited]);
+    expect([session?.approvals, session?.approvalState]).toEqual([['apr_2', 'apr_1'], 'pending']);
+    expect(foldSession([...path, awaited, awaited, decided])?.approvals).toEqual([]);
+  }
+});

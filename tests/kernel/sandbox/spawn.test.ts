@@ -10,6 +10,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { childEnvironment } from '../../../src/kernel/sandbox/environment.ts';
 import type { Sandbox, SpawnedProcess, SpawnSpec } from '../../../src/kernel/sandbox/contract.ts';
 import { createSandbox } from '../../../src/kernel/sandbox/spawn.ts';
+import { createFakeClock } from '../../../src/testing/fake-clock.ts';
 import { verifies } from '../../e2e/verifies.ts';
 
 const IDLE = 'setInterval(() => {}, 1000)';
@@ -156,15 +157,26 @@ test('standard error comes line by line, cut, and limited in number', async () =
 });
 
 test('kill goes from end of input over SIGTERM to SIGKILL', async () => {
-  const box = sandbox();
-  const patient = createSandbox({ clock: systemClock, environment: process.env, inputGraceMs: 20_000 });
-  const polite = await run(patient, `process.stdin.resume(); process.stdin.on('end', () => process.exit(4))`);
+  // Time is the test's, so that no child is too slow for it.
+  const clock = createFakeClock();
+  const box = createSandbox({ clock, environment: process.env, inputGraceMs: 50, termGraceMs: 100 });
+  const polite = await run(box, `process.stdin.resume(); process.stdin.on('end', () => process.exit(4))`);
   expect(await polite.kill()).toEqual({ code: 4, signal: null });
+
   const idle = await run(box, IDLE);
-  expect(await idle.kill()).toEqual({ code: null, signal: 'SIGTERM' });
-  const stubborn = await run(box, STUBBORN);
+  const ending = idle.kill();
+  clock.advance(50);
+  expect(await ending).toEqual({ code: null, signal: 'SIGTERM' });
+
+  const stubborn = await run(box, `process.on('SIGTERM', () => console.log('no')); ${STUBBORN}`);
   await once(stubborn.stdout, 'data');
-  expect(await stubborn.kill()).toEqual({ code: null, signal: 'SIGKILL' });
+  const killed = stubborn.kill();
+  clock.advance(50);
+  await once(stubborn.stdout, 'data');
+  clock.advance(99);
+  expect(groupIsAlive(stubborn.pid)).toBe(true);
+  clock.advance(1);
+  expect(await killed).toEqual({ code: null, signal: 'SIGKILL' });
   expect(box.live()).toBe(0);
 });
 
