@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { RuntimeError } from '../../src/base/errors.ts';
+import type { Executor, Question } from '../../src/kernel/execution/executor.ts';
 import type { PolicyRule, RuntimeConfig } from '../../src/config/types.ts';
 import { digestsOf, readBook, requestReload } from '../../src/runtime/config-book.ts';
 import type { BookParts, ServingProcess } from '../../src/runtime/config-book.ts';
@@ -79,6 +80,17 @@ async function serving(at: Place, options: OpenOptions = {}): Promise<Serving> {
 const call = (bench: Bench, tool: string, args = { n: 1 }): ReturnType<Bench['runtime']['callCapability']> =>
   bench.runtime.callCapability(CALLER, { tool, args }, IO);
 
+/** How many of the instances that started calls give signs of life. */
+async function alive({ runtime, clock, records }: Serving): Promise<number> {
+  const started = await records('call_started');
+  const held = await Promise.all(
+    started.map(({ instance }) =>
+      runtime.store.claim(`instance/${String(instance)}`, 'test', clock.now(), 0),
+    ),
+  );
+  return held.filter((one) => !one.ok).length;
+}
+
 test('the next call is judged by the configuration that was taken, and the one in flight ends under its own', async () => {
   const at = await place();
   const bench = await serving(at);
@@ -104,6 +116,7 @@ test('the next call is judged by the configuration that was taken, and the one i
     status: 'denied',
     decision: { reasons: ['frozen'], policy_digest: 'sha256:policy-new' },
   });
+  expect(await alive(bench)).toBe(1);
   finish();
   expect(await inFlight).toMatchObject({ status: 'done', decision: { policy_digest: 'sha256:policy' } });
   expect(bench.effects.length).toBe(1);
@@ -123,35 +136,60 @@ test('the next call is judged by the configuration that was taken, and the one i
 test('what ran under the configuration before is closed with its last call', async () => {
   const at = await place();
   const bench = await serving(at);
-  const leases = async (): Promise<number> => {
-    const held = await Promise.all(
-      (await bench.records('call_started')).map(({ instance }) =>
-        bench.runtime.store.claim(`instance/${String(instance)}`, 'test', bench.clock.now(), 0),
-      ),
-    );
-    return held.filter((one) => !one.ok).length;
-  };
   await call(bench, 'look');
-  expect(await leases()).toBe(1);
+  expect(await alive(bench)).toBe(1);
   bench.files.load = () => changed(at, 'new');
   await bench.reload();
-  await until(async () => (await leases()) === 0);
+  await until(async () => (await alive(bench)) === 0);
   expect((await call(bench, 'look', { n: 2 })).status).toBe('done');
+});
+
+test('a call that waits for a person is met where it runs, and ends there', async () => {
+  const at = await place();
+  const question: Question = {
+    ...{ id: 'inp_1', capabilitySessionId: 'cap_1', server: 'desk', message: 'Which?' },
+    ...{ mode: 'form', schema: { type: 'object' }, openUntil: Number.MAX_SAFE_INTEGER / 1000 },
+  };
+  let runs = 0;
+  const asking: Executor = {
+    transports: ['in_process'],
+    execute: async (_, io) => {
+      runs += 1;
+      await io.ask?.(question, new AbortController().signal);
+      return OK;
+    },
+  };
+  const bench = await serving(at, { executors: [asking] });
+  const { session_id, tool_call_id } = await bench.ask('note', { n: 1 });
+  const again = { session_id, tool_call_id };
+  const waits = await bench.runtime.callTool(CALLER, again, { ...IO, ask: async () => 'returned' });
+  expect(waits.status).toBe('input_required');
+  bench.files.load = () => ruled(changed(at, 'new'), { id: 'frozen', tools: ['note'], decision: 'deny' });
+  expect(await bench.reload()).toMatchObject({ outcome: 'taken' });
+  expect(await alive(bench)).toBe(1);
+  const met = await bench.runtime.callTool(CALLER, again, {
+    ...IO,
+    ask: async () => ({ action: 'accept' }),
+  });
+  expect(met).toMatchObject({ status: 'done', decision: { policy_digest: 'sha256:policy' } });
+  expect(runs).toBe(1);
+  await until(async () => (await alive(bench)) === 0);
 });
 
 test('an approval of the policy before asks again', async () => {
   const at = await place();
   const bench = await serving(at);
-  const before = await call(bench, 'pay');
+  const asked = await bench.ask('pay', { amount: 1 });
+  const before = await bench.run(asked);
   await bench.runtime.deliverApproval(PERSON, ticket(before), APPROVE);
   bench.files.load = () => changed(at, 'new');
   await bench.reload();
-  const after = await call(bench, 'pay');
+  const after = await bench.run(asked);
   expect(ticket(after)).not.toBe(ticket(before));
   expect(after.approval?.action_digest).not.toBe(before.approval?.action_digest);
   expect(bench.effects).toEqual([]);
   await bench.runtime.deliverApproval(PERSON, ticket(after), APPROVE);
-  expect((await call(bench, 'pay')).status).toBe('done');
+  expect((await bench.run(asked)).status).toBe('done');
 });
 
 const REFUSED: Record<string, { files: (at: Place) => RuntimeConfig; code: string; says: string }> = {
@@ -262,9 +300,14 @@ test('several processes take it, each once, and one with other files is not aske
   });
   for (const one of [first, second]) one.files.load = () => changed(at, 'new');
   await first.reload();
-  await until(() => second.runtime.config.digest === 'sha256:config-new');
-  const answers = (await readBook(first.book)).serving.map(({ answer }) => answer?.outcome);
-  expect(answers.sort()).toEqual(['taken', 'taken', undefined]);
+  // Whichever was first.
+  await until(async () => {
+    const { serving: all } = await readBook(first.book);
+    return all.filter(({ answer }) => answer?.outcome === 'taken').length === 2;
+  });
+  const running = [first, second].map(({ runtime }) => runtime.config.digest);
+  expect(running).toEqual(['sha256:config-new', 'sha256:config-new']);
+  expect(await first.records('config_reload_refused')).toEqual([]);
   expect(other.runtime.config.digest).toBe('sha256:config-other');
 });
 
