@@ -54,6 +54,7 @@ export type ErrorCode =
   | 'STORE_CORRUPT'
   | 'STORE_FUTURE_VERSION'
   | 'WORKSPACE_NOT_TRUSTED'
+  | 'RESTART_NEEDED'
   | 'TOO_BUSY'
   | 'CANCELED'
   | 'INTERNAL';
@@ -296,6 +297,12 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     false,
     'This workspace brings a configuration that nobody here has trusted yet.',
     'Read it, then run `agent-runtime trust` in a terminal, with the same --workspace and --config as this command.',
+  ),
+  RESTART_NEEDED: entry(
+    1,
+    false,
+    'The configuration differs in something that counts only from a start.',
+    'Restart what serves this workspace; until then it keeps the configuration that it has.',
   ),
   TOO_BUSY: entry(5, true, 'Too many calls are in flight.', 'Wait for one to end, then repeat.'),
   CANCELED: entry(

@@ -29,6 +29,7 @@ const SERVING = [
   './program.js',
   './commands/serve.js',
   '../runtime/runtime.js',
+  '../runtime/reloadable.js',
   '../server/stdio.js',
 ] as const;
 

@@ -102,10 +102,12 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
       },
       {
         name: 'reload',
-        summary: 'check that a restart would take the files as they are now, and say what has to restart',
+        summary: 'have every process that serves this workspace take the files as they are now',
         example: 'config reload',
-        notes: 'A running server keeps what it loaded; this version has no way to tell it while it runs.',
-        load: async () => (await import('./commands/config.ts')).reloadConfig,
+        notes:
+          'Takes only what is trusted here, whole or not at all, on record. What counts only from a start is refused by ' +
+          'name. Where no process serves, the next start takes it.',
+        load: async () => (await import('./commands/reload.ts')).reloadConfig,
       },
     ],
   },

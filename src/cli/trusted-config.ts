@@ -5,9 +5,11 @@ import type { LoadOptions } from '../config/load.ts';
 import { addTrust, EMPTY_TRUST, holdsTrust, requireTrust, trustDocument } from '../config/trust.ts';
 import type { TrustStore } from '../config/trust.ts';
 import type { RuntimeConfig } from '../config/types.ts';
+import type { ConfigSource } from '../runtime/options.ts';
 import { openDocument } from '../store/documents/document.ts';
 import { assertStateOutside } from './context.ts';
 import type { Context } from './context.ts';
+import { localCaller } from './identity.ts';
 
 export function loadOptions(context: Context): LoadOptions {
   const { configDirectory, workspace, env, packageRoot } = context;
@@ -43,4 +45,9 @@ export async function loadTrusted(context: Context): Promise<RuntimeConfig> {
   if (config.directory === join(context.packageRoot, 'configs')) return config;
   await requireTrust(config, context.workspace, openTrustStore(context), context.packageRoot);
   return config;
+}
+
+/** The same files again, trusted or not at all, for a process that serves them. */
+export function sourceOf(context: Context, { identity }: RuntimeConfig): ConfigSource {
+  return { load: () => loadTrusted(context), principal: localCaller(identity).principal };
 }

@@ -2,7 +2,7 @@
 import { createLog } from './log.ts';
 import type { Context } from './context.ts';
 import { callersOf, localCaller } from './identity.ts';
-import { loadTrusted } from './trusted-config.ts';
+import { loadTrusted, sourceOf } from './trusted-config.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { RuntimeHandle } from '../runtime/options.ts';
 
@@ -13,13 +13,21 @@ export interface AtWork {
   signal: AbortSignal;
 }
 
-export async function withRuntime<T>(context: Context, work: (at: AtWork) => Promise<T>): Promise<T> {
+/** With `serves`, a command that goes on until it is stopped: it takes its configuration anew when that is asked for. */
+export async function withRuntime<T>(
+  context: Context,
+  work: (at: AtWork) => Promise<T>,
+  how: { serves?: boolean } = {},
+): Promise<T> {
   const config = await loadTrusted(context);
   const { createRuntime } = await import('../runtime/runtime.ts');
   const { log, settled } = createLog('warn');
   const { workspace, stateDirectory, env, clock, ids } = context;
   const callerOf = callersOf(config);
-  const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log, callerOf });
+  const runtime = await createRuntime({
+    ...{ config, workspace, stateDirectory, env, clock, ids, log, callerOf },
+    ...(how.serves === true ? { configSource: sourceOf(context, config) } : {}),
+  });
   const stopping = new AbortController();
   const stop = (): void => {
     stopping.abort();

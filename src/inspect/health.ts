@@ -68,7 +68,7 @@ async function configuration({ drift }: HealthDeps): Promise<Check[]> {
           check: 'configuration',
           status: 'warn',
           detail: 'the files on disk differ from what runs',
-          action: 'Run `agent-runtime config check`, then restart.',
+          action: 'Run `agent-runtime config reload`, or restart.',
         },
       ];
     case 'unreadable':

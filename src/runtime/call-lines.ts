@@ -20,6 +20,8 @@ export interface LineParts {
   clock: Clock;
   ledger: Ledger;
   config: RuntimeConfig;
+  /** The lines of this process, where calls may be under way that were begun under another configuration (N1). */
+  open: OpenLines | undefined;
 }
 
 interface Waiting {
@@ -104,12 +106,31 @@ class Line {
   }
 }
 
+interface OpenLine {
+  line: Line;
+  running: Promise<CallResult>;
+}
+
+export type OpenLines = Map<string, OpenLine>;
+
 export class CallLines {
   readonly #parts: LineParts;
-  readonly #lines = new Map<string, { line: Line; running: Promise<CallResult> }>();
+  readonly #lines: OpenLines;
+  /** Of those lines, what was begun here. */
+  readonly #begun = new Set<Promise<CallResult>>();
 
   constructor(parts: LineParts) {
     this.#parts = parts;
+    this.#lines = parts.open ?? new Map<string, OpenLine>();
+  }
+
+  get lines(): OpenLines {
+    return this.#lines;
+  }
+
+  /** Resolves when no call that was begun here is under way, with whoever is on its line. */
+  async settled(): Promise<void> {
+    while (this.#begun.size > 0) await Promise.allSettled([...this.#begun]);
   }
 
   /** Runs the call, or joins it where it waits. */
@@ -123,9 +144,13 @@ export class CallLines {
     let open = this.#lines.get(key);
     if (open === undefined) {
       const line = new Line(io);
-      const running = begin(line.callIo()).finally(() => this.#lines.delete(key));
+      const running = begin(line.callIo()).finally(() => {
+        this.#lines.delete(key);
+        this.#begun.delete(running);
+      });
       open = { line, running };
       this.#lines.set(key, open);
+      this.#begun.add(running);
     }
     const met = await open.line.meet(io, open.running);
     return met.kind === 'ended'

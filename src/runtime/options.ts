@@ -19,6 +19,14 @@ export type Log = (
   facts?: Record<string, unknown>,
 ) => void;
 
+/** Where a running process takes its configuration from again, once somebody has asked for it. */
+export interface ConfigSource {
+  /** As the files are now. Throws when they are no configuration, or one that nobody trusts here. */
+  load(): Promise<RuntimeConfig>;
+  /** The principal that this process runs for. */
+  principal: string;
+}
+
 export interface RuntimeOptions {
   config: RuntimeConfig;
   /** The folder that holds `.agent-runtime/`; absolute. */
@@ -39,6 +47,8 @@ export interface RuntimeOptions {
   callerOf?: CallerOf;
   /** How long a silent process counts as alive; default 30,000 ms. */
   instanceLeaseMs?: number;
+  /** Default: none, and the configuration stays for as long as the runtime is open. */
+  configSource?: ConfigSource;
 }
 
 export interface PinResult {

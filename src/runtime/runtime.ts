@@ -1,23 +1,20 @@
 // Owns the joining of the rooms: store, gate, kernel, capabilities, pack and inspection become one runtime, once.
 import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
 import { asRuntimeError } from '../base/errors.ts';
 import { randomIds } from '../base/ids.ts';
 import type { Ids } from '../base/ids.ts';
 import { createDownstreams } from '../capabilities/downstreams.ts';
-import type { DownstreamOptions, Downstreams } from '../capabilities/downstreams.ts';
+import type { Downstreams } from '../capabilities/downstreams.ts';
 import { createDownstreamExecutor } from '../capabilities/executor.ts';
-import type { PathTokens } from '../capabilities/pin-file.ts';
 import { sessionCompanion } from '../capabilities/sessions/approval-companion.ts';
 import { createLedger } from '../capabilities/sessions/ledger.ts';
 import { LiveSessions } from '../capabilities/sessions/live.ts';
 import { openGrants } from '../config/live-grants.ts';
 import type { LiveGrants } from '../config/live-grants.ts';
 import { configDrift } from '../config/load.ts';
-import type { RuntimeConfig } from '../config/types.ts';
 import { capabilityPage, inspectCapability } from '../inspect/capabilities.ts';
 import type { CatalogParts } from '../inspect/capabilities.ts';
 import { health } from '../inspect/health.ts';
@@ -29,7 +26,6 @@ import { createApprovals } from '../kernel/approvals/approvals.ts';
 import { createKernel } from '../kernel/create-kernel.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
 import type { KernelDeps } from '../kernel/deps.ts';
-import { createRedactor } from '../kernel/evidence/redact.ts';
 import type { Redactor } from '../kernel/evidence/redact.ts';
 import { startInstance } from '../kernel/instance.ts';
 import type { Instance } from '../kernel/instance.ts';
@@ -37,7 +33,6 @@ import { createGate } from '../kernel/policy/gate.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
 import { endWithProcess } from '../kernel/sandbox/process-end.ts';
-import type { ConfineOptions } from '../kernel/sandbox/launch.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
 import { createPack } from '../pack/pack.ts';
 import { createPasts } from '../pack/sessions/past.ts';
@@ -61,11 +56,12 @@ import { assertPackIsPinned } from './pack-manifest.ts';
 import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
 import { createGovernedReads } from './reads.ts';
+import { confineOptions, pathTokens, poolOptions, redactorOf } from './room-options.ts';
+import type { Before, Joined } from './joined.ts';
 import { workspaceRecorder } from './workspace-record.ts';
 
 const VERSION = '0.1.0';
 const INSTANCE_LEASE_MS = 30_000;
-const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '');
 
 interface Parts extends CallParts {
   options: RuntimeOptions;
@@ -81,28 +77,6 @@ interface Parts extends CallParts {
   copyFiles: SessionCopyFiles;
   /** Whose configuration everything here is judged by. */
   grants: LiveGrants;
-}
-
-function pathTokens(options: RuntimeOptions): PathTokens {
-  return [
-    { path: options.config.policy.sandbox.root, token: '{sandbox}' },
-    { path: options.workspace, token: '{workspace}' },
-    { path: PACKAGE_ROOT, token: '{package}' },
-  ];
-}
-
-/** Values that must never be written: the keys that model profiles name, and what servers are given from outside. */
-function redactorOf(config: RuntimeConfig, env: RuntimeOptions['env']): Redactor {
-  const names = [
-    ...Object.values(config.models.profiles).map((profile) => profile.apiKeyEnv),
-    ...Object.values(config.servers).flatMap((server) =>
-      [...Object.values(server.env), ...Object.values(server.headers ?? {})].map((source) =>
-        'fromEnv' in source ? source.fromEnv : undefined,
-      ),
-    ),
-  ];
-  const secrets = names.flatMap((name) => (name === undefined ? [] : [env[name] ?? '']));
-  return createRedactor({ secrets, ...config.runtime.redaction });
 }
 
 function openStore(options: RuntimeOptions, clock: Clock, ids: Ids): Promise<Store> {
@@ -205,40 +179,6 @@ function packOf(parts: Omit<Parts, 'pack' | 'leaveProcess'>, options: RuntimeOpt
   });
 }
 
-/** State, configuration and keys are empty in every sandbox, whatever its profile binds. */
-function confineOptions(options: RuntimeOptions, ids: Ids, log: Log): ConfineOptions {
-  const { config, workspace, stateDirectory } = options;
-  const state = join(workspace, '.agent-runtime');
-  return {
-    masked: [state, config.directory, join(dirname(config.directory), '.agent-runtime'), stateDirectory],
-    packageRoot: PACKAGE_ROOT,
-    homes: join(state, 'sandboxes'),
-    ids,
-    onUnconfined: (server, reason) => {
-      log('warn', 'a server runs without the sandbox that its profile asks for', { server, reason });
-    },
-  };
-}
-
-/** For whom this process looks at servers, and how many connections it keeps for how long. */
-function poolOptions({
-  policy,
-  controls,
-}: RuntimeConfig): Pick<DownstreamOptions, 'policyDigest' | 'idleMs' | 'maxOpen' | 'policy'> {
-  const { capabilitySessions: sessions } = controls;
-  const root = { uri: pathToFileURL(policy.sandbox.root).href, name: 'sandbox' };
-  return {
-    policyDigest: policy.digest,
-    idleMs: sessions.idleSeconds * 1000,
-    maxOpen: sessions.maxOpen,
-    policy: {
-      elicitation: sessions.elicitation,
-      sampling: sessions.sampling === 'client',
-      roots: { refuse: undefined, sandbox: [root], client: 'client' as const }[sessions.roots],
-    },
-  };
-}
-
 function liveSessions(
   { config, store, clock, ids, instance }: Pick<Parts, 'config' | 'store' | 'clock' | 'ids' | 'instance'>,
   log: Log,
@@ -257,7 +197,7 @@ function liveSessions(
   });
 }
 
-async function joinRooms(options: RuntimeOptions): Promise<Parts> {
+async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Parts> {
   const { env } = options;
   const grants = await openGrants(options.config);
   const { config } = grants;
@@ -267,7 +207,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
   assertPackIsPinned(VERSION);
   const gate: Gate = createGate(config); // before anything is opened: a policy that does not compile starts nothing
   mkdirSync(config.policy.sandbox.root, { recursive: true, mode: 0o700 });
-  const store = options.store ?? (await openStore(options, clock, ids));
+  const store = before?.store ?? options.store ?? (await openStore(options, clock, ids));
   const leaseMs = options.instanceLeaseMs ?? INSTANCE_LEASE_MS;
   const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs });
   const tokens = pathTokens(options);
@@ -306,7 +246,7 @@ async function joinRooms(options: RuntimeOptions): Promise<Parts> {
     downstreams,
     redactor,
     sessions,
-    lines: new CallLines({ store, clock, ledger: sessions.parts.ledger, config }),
+    lines: new CallLines({ store, clock, ledger: sessions.parts.ledger, config, open: before?.lines }),
     copyFiles,
   };
   const kernel = kernelOf(base, options, (appends, heads) => {
@@ -351,9 +291,9 @@ async function inspectOne(
   return { ...found, kind };
 }
 
-/** Last what the others still need: the sign of life and the store. */
+/** Last what the others still need: the sign of life. The store is the caller's. */
 async function closeAll(parts: Parts, background: LastingWork): Promise<void> {
-  const { options, store, pack, pinning } = parts;
+  const { pack, pinning } = parts;
   await pinning.stop();
   await background.stop();
   await parts.downstreams.close();
@@ -361,7 +301,6 @@ async function closeAll(parts: Parts, background: LastingWork): Promise<void> {
   await pack.managed.settled();
   parts.leaveProcess();
   await parts.instance.stop().catch(() => undefined);
-  if (options.store === undefined) await store.close();
 }
 
 async function rebuildSnapshot(
@@ -373,15 +312,11 @@ async function rebuildSnapshot(
   return { file: copyFiles.pathOf(id) };
 }
 
-/** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
-export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
-  const parts = await joinRooms(options);
+function handleOf(parts: Parts, background: LastingWork): Joined['handle'] {
   const { config, store, kernel, gate, pack, pinning, clock } = parts;
   const { healthDeps, catalog } = inspectionOf(parts);
   const list = (kind: Listed, caller: Caller, query: ListQuery): Promise<ListPage> =>
     listPage({ store, caller, now: clock.now() }, kind, query);
-  const background = lastingWork(parts);
-  let closing: Promise<void> | undefined;
   return {
     config,
     store,
@@ -430,6 +365,36 @@ export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHan
     refreshTools: () => pinning.refresh(),
     onToolsChanged: (listener) => pinning.onToolsChanged(listener),
     pin: (server, expected) => pinning.pin(server, expected),
-    close: () => (closing ??= closeAll(parts, background)),
   };
+}
+
+/** The rooms over one configuration, with a sign of life of their own: to whatever was joined before, another process. */
+async function joinOver(options: RuntimeOptions, before?: Before): Promise<Joined> {
+  const parts = await joinRooms(options, before);
+  const background = lastingWork(parts);
+  return {
+    handle: handleOf(parts, background),
+    lines: parts.lines,
+    stopWorker: () => background.stop(),
+    close: () => closeAll(parts, background),
+  };
+}
+
+/** One runtime over a workspace. Throws CONFIGURATION_ERROR or a STORE_… code before any child process is started. */
+export async function createRuntime(options: RuntimeOptions): Promise<RuntimeHandle> {
+  const joined = await joinOver(options);
+  const { store } = joined.handle;
+  const closeStore = options.store === undefined ? () => store.close() : () => Promise.resolve();
+  if (options.configSource !== undefined) {
+    const { openReloadable } = await import('./reloadable.ts');
+    return openReloadable({
+      options,
+      source: options.configSource,
+      first: joined,
+      join: joinOver,
+      closeStore,
+    });
+  }
+  let closing: Promise<void> | undefined;
+  return { ...joined.handle, close: () => (closing ??= joined.close().then(closeStore)) };
 }

@@ -1,9 +1,10 @@
-// Owns `config check | print | schema | reload`.
+// Owns `config check | print | schema`, and what every look at a configuration checks.
 import { join } from 'node:path';
 import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
 import { loadWithEffective } from '../../config/load.ts';
 import { jsonSchemas, writeSchemas } from '../../config/schemas.ts';
 import { judgeTrust } from '../../config/trust.ts';
+import type { TrustVerdict } from '../../config/trust.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import { registerNames } from '../../kernel/catalog/catalog.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
@@ -14,12 +15,25 @@ import { cell, facts, table } from '../print.ts';
 import { loadAny, loadOptions, openTrustStore } from '../trusted-config.ts';
 
 /** Everything that would refuse this configuration at start, without starting. */
-async function loadChecked(context: Context): Promise<{ config: RuntimeConfig; trust: string }> {
+export async function loadChecked(context: Context): Promise<{ config: RuntimeConfig; trust: TrustVerdict }> {
   const config = await loadAny(context);
   createGate(config);
   registerNames(config);
   const { workspace, packageRoot } = context;
   return { config, trust: await judgeTrust(config, workspace, openTrustStore(context), packageRoot) };
+}
+
+/** What is wrong with the files, place by place, as the answer of a check; any other failure is thrown on. */
+export async function tellProblems(context: Context, thrown: unknown): Promise<Exit> {
+  const error = asRuntimeError(thrown);
+  if (error.code !== 'CONFIGURATION_ERROR') throw thrown;
+  const { directory, problems = [], count } = error.details;
+  if (context.print.json) {
+    await context.print.result({ ok: false, directory, count, message: error.message, problems }, () => '');
+  } else {
+    context.print.error(error);
+  }
+  return EXIT.check;
 }
 
 export async function checkConfig(context: Context): Promise<Exit> {
@@ -30,15 +44,7 @@ export async function checkConfig(context: Context): Promise<Exit> {
     await context.print.result(told, () => facts(Object.entries(told)));
     return EXIT.ok;
   } catch (thrown) {
-    const error = asRuntimeError(thrown);
-    if (error.code !== 'CONFIGURATION_ERROR') throw thrown;
-    const { directory, problems = [], count } = error.details;
-    if (context.print.json) {
-      await context.print.result({ ok: false, directory, count, message: error.message, problems }, () => '');
-    } else {
-      context.print.error(error);
-    }
-    return EXIT.check;
+    return tellProblems(context, thrown);
   }
 }
 
@@ -78,29 +84,6 @@ export async function configSchema(context: Context, options: SchemaOptions): Pr
   const written = await writeSchemas(directory);
   await context.print.result({ directory, written }, () =>
     written.map((name) => `wrote ${join(directory, name)}`).join('\n'),
-  );
-  return EXIT.ok;
-}
-
-/** A running server keeps what it loaded; this says whether a restart would take the files as they are now. */
-export async function reloadConfig(context: Context): Promise<Exit> {
-  const { config, trust } = await loadChecked(context);
-  const told = {
-    directory: config.directory,
-    digest: config.digest,
-    trust,
-    applied: false,
-    restart: ['every `agent-runtime serve` of this workspace'],
-  };
-  await context.print.result(told, () =>
-    [
-      `The files are a valid configuration: ${config.digest}`,
-      trust === 'untrusted'
-        ? 'Nobody here has trusted it yet: run `agent-runtime trust` before restarting, or nothing will start.'
-        : `Trust: ${trust}.`,
-      'Running servers keep what they loaded. Restart every `agent-runtime serve` of this workspace to take it;',
-      'approvals that were given under the old policy are asked for again.',
-    ].join('\n'),
   );
   return EXIT.ok;
 }

@@ -4,7 +4,7 @@ import { Console } from 'node:console';
 import { RuntimeError } from '../../base/errors.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import type { CallerOf } from '../../runtime/background.ts';
-import type { RuntimeHandle } from '../../runtime/options.ts';
+import type { ConfigSource, RuntimeHandle } from '../../runtime/options.ts';
 import type { NameMode, ServeOptions as ServerOptions, ServerLog, ToolSet } from '../../server/index.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
@@ -12,7 +12,7 @@ import type { Exit } from '../exits.ts';
 import { callersOf, localCaller } from '../identity.ts';
 import { createLog, isLevel } from '../log.ts';
 import type { Tokens } from '../tokens.ts';
-import { loadTrusted } from '../trusted-config.ts';
+import { loadTrusted, sourceOf } from '../trusted-config.ts';
 import { version } from '../version.ts';
 
 export interface ServeOptions extends CommonOptions {
@@ -122,15 +122,20 @@ export interface Carried {
   options: ServerOptions;
   log: ServerLog;
   callerOf: CallerOf;
+  /** Absent: the configuration is not of files, and stays. */
+  source?: ConfigSource;
   open: (serving: Serving) => Promise<Served>;
 }
 
 /** A runtime over the configuration, served until its clients are gone or a signal asks to stop. */
 export async function carry(parts: Carried): Promise<Exit> {
-  const { context, config, options, log, callerOf, open } = parts;
+  const { context, config, options, log, callerOf, source, open } = parts;
   const { createRuntime } = await import('../../runtime/runtime.ts');
   const { workspace, stateDirectory, env, clock, ids } = context;
-  const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log, callerOf });
+  const runtime = await createRuntime({
+    ...{ config, workspace, stateDirectory, env, clock, ids, log, callerOf },
+    ...(source === undefined ? {} : { configSource: source }),
+  });
   try {
     const server = await open({ context, config, runtime, options, log });
     onStop((signal) => {
@@ -163,7 +168,7 @@ export async function serve(context: Context, given: ServeOptions): Promise<Exit
   const open = (serving: Serving): Promise<Served> =>
     tokens === undefined ? serveStdio(serving) : serveHttp(serving, tokens, given);
   try {
-    return await carry({ context, config, options, log, callerOf, open });
+    return await carry({ context, config, options, log, callerOf, source: sourceOf(context, config), open });
   } finally {
     await settled();
   }

@@ -10,6 +10,7 @@ import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { cell, facts, textTable } from '../print.ts';
 import { withRuntime } from '../with-runtime.ts';
+import type { AtWork } from '../with-runtime.ts';
 import { printWork, progressOn } from '../work-view.ts';
 import { invocation, readText } from './sessions.ts';
 import type { RunOptions } from './sessions.ts';
@@ -119,13 +120,14 @@ export async function graphWorkflow(context: Context, id: string): Promise<Exit>
 
 /** Carries out queued and due work until it is told to stop. */
 export async function work(context: Context): Promise<Exit> {
-  await withRuntime(context, async ({ runtime, signal }) => {
+  const until = async ({ runtime, signal }: AtWork): Promise<void> => {
     await runtime.startWorker();
     context.print.remark(`Working in ${cell(context.workspace, 200)}; stop with Ctrl-C.`);
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
       else signal.addEventListener('abort', () => resolve(), { once: true });
     });
-  });
+  };
+  await withRuntime(context, until, { serves: true });
   return EXIT.ok;
 }

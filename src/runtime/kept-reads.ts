@@ -1,0 +1,118 @@
+// Owns what clients listen to while configurations are replaced: lists that change, and resources of other servers.
+//
+// K1  A subscription to a resource is asked for anew through the door of each configuration; where that refuses, it ends
+//     with the one before.
+import { asRuntimeError, RuntimeError } from '../base/errors.ts';
+import { readArgs } from '../kernel/catalog/reads.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type { GovernedReads } from './contract.ts';
+import type { Generations, Handle } from './generations.ts';
+import type { Log } from './options.ts';
+
+const METHOD = 'resources/subscribe';
+
+interface Watch {
+  caller: Caller;
+  what: Parameters<GovernedReads['watch']>[1];
+  notify: (uri: string) => void;
+  by: Handle;
+  stop: () => void;
+  isOver: boolean;
+}
+
+interface Listening {
+  caller: Caller;
+  listener: Parameters<GovernedReads['onListChanged']>[1];
+  stop: () => void;
+}
+
+export class KeptReads implements GovernedReads {
+  readonly #generations: Generations;
+  readonly #log: Log;
+  readonly #watches = new Set<Watch>();
+  readonly #listening = new Set<Listening>();
+
+  constructor(generations: Generations, log: Log) {
+    this.#generations = generations;
+    this.#log = log;
+  }
+
+  get offered(): GovernedReads['offered'] {
+    return this.#generations.handle.reads.offered;
+  }
+
+  servers(...of: Parameters<GovernedReads['servers']>): ReturnType<GovernedReads['servers']> {
+    return this.#generations.enter(({ reads }) => reads.servers(...of));
+  }
+
+  list(...of: Parameters<GovernedReads['list']>): ReturnType<GovernedReads['list']> {
+    return this.#generations.enter(({ reads }) => reads.list(...of));
+  }
+
+  async watch(caller: Caller, what: Watch['what'], notify: Watch['notify']): Promise<() => void> {
+    const { by, stop } = await this.#begin(caller, what, notify);
+    const watch: Watch = { caller, what, notify, by, stop, isOver: false };
+    this.#watches.add(watch);
+    if (by !== this.#generations.handle) void this.#move(watch);
+    return () => {
+      watch.isOver = true;
+      this.#watches.delete(watch);
+      watch.stop();
+    };
+  }
+
+  onListChanged(caller: Caller, listener: Listening['listener']): () => void {
+    const stop = this.#generations.handle.reads.onListChanged(caller, listener);
+    const listening: Listening = { caller, listener, stop };
+    this.#listening.add(listening);
+    return () => {
+      this.#listening.delete(listening);
+      listening.stop();
+    };
+  }
+
+  /** The next configuration has been taken. */
+  moved(): void {
+    const { reads } = this.#generations.handle;
+    for (const one of this.#listening) {
+      one.stop();
+      one.stop = reads.onListChanged(one.caller, one.listener);
+    }
+    for (const watch of [...this.#watches]) void this.#move(watch);
+  }
+
+  #begin(
+    caller: Caller,
+    what: Watch['what'],
+    notify: Watch['notify'],
+  ): Promise<{ by: Handle; stop: () => void }> {
+    return this.#generations.enter(async (by) => ({ by, stop: await by.reads.watch(caller, what, notify) }));
+  }
+
+  /** K1 */
+  async #move(watch: Watch): Promise<void> {
+    const { caller, what, notify } = watch;
+    watch.stop();
+    watch.stop = () => undefined;
+    try {
+      await this.#subscribe(watch);
+      const { by, stop } = await this.#begin(caller, what, notify);
+      if (watch.isOver) stop();
+      else Object.assign(watch, { by, stop });
+    } catch (thrown) {
+      const { code, message } = asRuntimeError(thrown);
+      this.#log('info', 'a subscription ended with the configuration before', { code, reason: message });
+      this.#watches.delete(watch);
+    }
+    // What changed in between was seen by nobody; whoever is told reads it anew, if it may.
+    notify(what.uri);
+  }
+
+  async #subscribe({ caller, what: { server, uri, signal } }: Watch): Promise<void> {
+    const args = readArgs(METHOD, { uri });
+    const answer = await this.#generations.enter((handle) =>
+      handle.callCapability(caller, { tool: `${server}:${METHOD}`, args }, { signal }),
+    );
+    if (answer.status !== 'done') throw new RuntimeError('POLICY_DENIED', answer.decision.reasons.join('; '));
+  }
+}

@@ -1,0 +1,69 @@
+// Owns what the rooms are given of a configuration: tokens of paths, secrets to keep out of records, confinement, pool.
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Ids } from '../base/ids.ts';
+import type { DownstreamOptions } from '../capabilities/downstreams.ts';
+import type { PathTokens } from '../capabilities/pin-file.ts';
+import type { RuntimeConfig } from '../config/types.ts';
+import { createRedactor } from '../kernel/evidence/redact.ts';
+import type { Redactor } from '../kernel/evidence/redact.ts';
+import type { ConfineOptions } from '../kernel/sandbox/launch.ts';
+import type { Log, RuntimeOptions } from './options.ts';
+
+const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '');
+
+export function pathTokens(options: RuntimeOptions): PathTokens {
+  return [
+    { path: options.config.policy.sandbox.root, token: '{sandbox}' },
+    { path: options.workspace, token: '{workspace}' },
+    { path: PACKAGE_ROOT, token: '{package}' },
+  ];
+}
+
+/** Values that must never be written: the keys that model profiles name, and what servers are given from outside. */
+export function redactorOf(config: RuntimeConfig, env: RuntimeOptions['env']): Redactor {
+  const names = [
+    ...Object.values(config.models.profiles).map((profile) => profile.apiKeyEnv),
+    ...Object.values(config.servers).flatMap((server) =>
+      [...Object.values(server.env), ...Object.values(server.headers ?? {})].map((source) =>
+        'fromEnv' in source ? source.fromEnv : undefined,
+      ),
+    ),
+  ];
+  const secrets = names.flatMap((name) => (name === undefined ? [] : [env[name] ?? '']));
+  return createRedactor({ secrets, ...config.runtime.redaction });
+}
+
+/** State, configuration and keys are empty in every sandbox, whatever its profile binds. */
+export function confineOptions(options: RuntimeOptions, ids: Ids, log: Log): ConfineOptions {
+  const { config, workspace, stateDirectory } = options;
+  const state = join(workspace, '.agent-runtime');
+  return {
+    masked: [state, config.directory, join(dirname(config.directory), '.agent-runtime'), stateDirectory],
+    packageRoot: PACKAGE_ROOT,
+    homes: join(state, 'sandboxes'),
+    ids,
+    onUnconfined: (server, reason) => {
+      log('warn', 'a server runs without the sandbox that its profile asks for', { server, reason });
+    },
+  };
+}
+
+/** For whom this process looks at servers, and how many connections it keeps for how long. */
+export function poolOptions({
+  policy,
+  controls,
+}: RuntimeConfig): Pick<DownstreamOptions, 'policyDigest' | 'idleMs' | 'maxOpen' | 'policy'> {
+  const { capabilitySessions: sessions } = controls;
+  const root = { uri: pathToFileURL(policy.sandbox.root).href, name: 'sandbox' };
+  return {
+    policyDigest: policy.digest,
+    idleMs: sessions.idleSeconds * 1000,
+    maxOpen: sessions.maxOpen,
+    policy: {
+      elicitation: sessions.elicitation,
+      sampling: sessions.sampling === 'client',
+      roots: { refuse: undefined, sandbox: [root], client: 'client' as const }[sessions.roots],
+    },
+  };
+}
