@@ -38,7 +38,7 @@ const environment = [
 const ban = (...groups) => ({ 'no-restricted-syntax': ['error', ...groups.flat()] });
 
 export default defineConfig(
-  globalIgnores(['dist/', 'coverage/', '.agent-runtime/']),
+  globalIgnores(['dist/', 'coverage/', '.cache/', '.agent-runtime/']),
   tseslint.configs.strictTypeChecked,
   {
     languageOptions: {

@@ -31,7 +31,7 @@ async function sleepers({ workflows }, count, wakeAt) {
 function workerOf({ store, workflows }, clock) {
   const runs = {
     wake: async ({ tenant, payload }, signal) => {
-      await workflows.wake(tenant, payload, { signal });
+      await workflows.wake(tenant, payload, { callerOf: () => CALLER, io: { signal } });
       return 'done';
     },
   };
