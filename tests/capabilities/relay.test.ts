@@ -87,6 +87,38 @@ describe.each(WAYS)('a server over %s that speaks the %s protocol', (_name, era,
     });
   });
 
+  verifies(
+    ['CS-05'],
+    'a question pauses the session, its schema is kept, and the run goes on with the first answer that fits',
+    async () => {
+      await withRelay(way, { era }, async (bench) => {
+        const stood: unknown[] = [];
+        const given: Reply[] = [
+          { action: 'accept', content: { age: 36 } },
+          { action: 'accept', content: { name: 'Ada', age: 36 } },
+        ];
+        const ask = async (): Promise<Reply> => {
+          const { items } = await bench.store.list({ kind: 'capability_session', tenant: 't', limit: 1 });
+          stood.push(items[0]?.status);
+          return given[stood.length - 1] ?? { action: 'cancel' };
+        };
+        const result = await bench.call('relay:ask', {}, { ask });
+        expect(JSON.parse(String(text(result)))).toEqual(given[1]);
+        await bench.settled();
+        const { items } = await bench.store.list({ kind: 'capability_session', tenant: 't', limit: 1 });
+        expect([...stood, items[0]?.status]).toEqual([
+          'waiting_for_input',
+          'waiting_for_input',
+          'in_progress',
+        ]);
+        const records = await journal(bench);
+        const asked = records.find(({ header }) => header.type === 'capability_input_requested');
+        expect(evidence(asked)).toMatchObject({ message: 'Who are you?', schema: { required: ['name'] } });
+        expect(evidence(records.at(-1))).toMatchObject({ how: 'accepted' });
+      });
+    },
+  );
+
   test('sends to an address, which stands in the record without its query', async () => {
     await withRelay(way, { era }, async (bench) => {
       const result = await bench.call('relay:ask_url', {}, { ask: async () => ({ action: 'accept' }) });

@@ -17,6 +17,8 @@ const NO_SUCH = { code: 'NOT_FOUND', message: 'There is nothing to resume under 
 interface Lost {
   handle: { session_id: string; tool_call_id: string };
   token: string;
+  /** Of the capability session that the token is of. */
+  key: { tenant: string; id: string };
 }
 
 /** A call whose connection the server had forgotten; it did not run. */
@@ -27,7 +29,12 @@ async function lost(rig: RelayRig, text = 'again'): Promise<Lost> {
   const handle = { session_id, tool_call_id };
   const answer = await rig.run(handle);
   expect(answer).toMatchObject({ status: 'expired', side_effect_status: 'not_executed' });
-  return { handle, token: answer.resume_token ?? '' };
+  const token = answer.resume_token ?? '';
+  return {
+    handle,
+    token,
+    key: { tenant: CALLER.tenant, id: token.slice(0, Math.max(0, token.indexOf('.'))) },
+  };
 }
 
 function refusalOf(made: Promise<unknown>): Promise<unknown> {
@@ -82,14 +89,36 @@ verifies(
   },
 );
 
+verifies(
+  ['CS-02'],
+  'what is recorded of a capability session names its run, its end and its token, never the token itself',
+  async () => {
+    const rig = await relayRig();
+    const { handle, token, key } = await lost(rig);
+    const { id } = key;
+    const { state } = await rig.runtime.inspect(CALLER, 'capability_session', id);
+    const call = await rig.runtime.store.row('request', CALLER.tenant, handle.tool_call_id);
+    const expiresAt = Date.parse(state.expires_at as string);
+    expect(state).toMatchObject({
+      capability_session_id: id,
+      run_id: call?.body.run_id,
+      trace_id: call?.body.trace_id,
+      capability_session_status: 'resumable',
+      approval_state: 'none',
+    });
+    expect(expiresAt).toBeGreaterThan(rig.runtime.config.controls.maxWaitSeconds);
+    expect(state.resume_token).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(JSON.stringify(state)).not.toContain(token.slice(id.length + 1));
+  },
+);
+
 test('a token of the same call in another run does not count', async () => {
   const rig = await relayRig();
-  const { handle } = await lost(rig);
+  const { handle, key } = await lost(rig);
   const ledger = ledgerOf(rig);
-  const [row] = await rig.sessions();
-  const key = row?.subject as unknown as { tenant: string; id: string };
   const until = systemClock.now() + 60_000;
   const token = await ledger.offer(key, { runId: 'run_of_another', callId: handle.tool_call_id, until });
+  expect(token).toBeDefined();
   expect(await shown(rig, { ...handle, resume_token: token ?? '' })).toMatchObject(NO_SUCH);
 });
 
@@ -102,12 +131,11 @@ test('of two that show it at once, one is taken', async () => {
 
 test('its time is over', async () => {
   const rig = await relayRig();
-  const { handle } = await lost(rig);
-  const [row] = await rig.sessions();
-  const key = row?.subject as unknown as { tenant: string; id: string };
+  const { handle, key } = await lost(rig);
   const call = (await rig.runtime.store.row('request', CALLER.tenant, handle.tool_call_id))!;
   const mark = { runId: call.body.run_id as string, callId: handle.tool_call_id };
   const late = await ledgerOf(rig).offer(key, { ...mark, until: systemClock.now() });
+  expect(late).toBeDefined();
   expect(await shown(rig, { ...handle, resume_token: late ?? '' })).toMatchObject(NO_SUCH);
   const timely = await ledgerOf(rig).offer(key, { ...mark, until: systemClock.now() + 60_000 });
   expect(await shown(rig, { ...handle, resume_token: timely ?? '' })).toBe('taken');
