@@ -12,7 +12,7 @@ import { testDir, testStore } from './support.ts';
 const keys = memoryTenantKeys();
 
 describe('the file', () => {
-  test('is written through a log that is flushed at every commit', () => {
+  test('is opened with a log that is flushed at every commit, where no writer flushes by itself', () => {
     const db = connect(join(testDir(), 'x.db'), 20);
     configure(db, 'x.db');
     expect([db.pragma('journal_mode'), db.pragma('synchronous'), db.pragma('secure_delete')]).toEqual([

@@ -104,7 +104,7 @@ function isShown({ held, context }: PreparedTurn): boolean {
   return held.shown?.runId === context.runId && held.shown.runStatus === 'in_progress';
 }
 
-/** Everything that must be durable before the provider is called. */
+/** Everything that must be recorded before the provider is called. */
 export function startCommit(deps: PackDeps, turn: PreparedTurn): Commit & { appends: Append[] } {
   const at = deps.clock.now();
   const { held, facts, chain } = turn;

@@ -44,7 +44,7 @@ CREATE TABLE blobs (
 CREATE TABLE probes (id INTEGER PRIMARY KEY, number INTEGER NOT NULL);
 `;
 
-/** S1: a commit is on disk when COMMIT returns. The default of this build may be less, so it is said. */
+/** S1: a commit is on disk when COMMIT returns, which this build's default may not promise; a writer flushes by itself. */
 export function configure(db: Connection, path: string): void {
   if (db.pragma('journal_mode = WAL') !== 'wal') {
     const sentence = `The file system of ${path} cannot hold the write-ahead log.`;
