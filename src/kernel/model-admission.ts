@@ -104,8 +104,9 @@ export async function admitModel(
   const done = await store.commit({
     counters: [...counters, ...reserved],
     guards: [...guards, { key: controls, is: epoch }],
-    // Nothing is told of a turn before its outcome is on disk, and asking a model again has no effect but its price.
-    flush: 'behind',
+    // Nothing is told of a turn before its outcome is on disk, and asking a model again has no effect but its price. A
+    // scripted model is part of this process: while its turn is under way nobody else has been asked anything.
+    flush: request.profile.provider === 'scripted' ? 'with_next' : 'behind',
     ...rest,
   });
   if (done.ok) return { ok: true, heads: done.heads, reserved };

@@ -142,13 +142,20 @@ export interface Commit {
   timers?: TimerWrite[];
   cancelTimers?: { tenant: string; id: string }[];
   blobs?: BlobWrite[];
-  /**
-   * `behind`: answered once it is in the log, which no end of a process undoes; it is on disk with the next commit, or a
-   * few milliseconds later, and until then a loss of power can undo it. For what is followed by nothing that cannot be done
-   * again. Whoever reads waits for the disk. Default: answered when it is on disk.
-   */
-  flush?: 'behind';
+  flush?: CommitFlush;
 }
+
+/**
+ * When a commit is answered. Default: when it is on disk. Whoever reads waits for the disk in any case.
+ *
+ * `behind`: once it is in the log, which no end of a process undoes; it is on disk with the next commit, or a few
+ * milliseconds later, and until then a loss of power can undo it. For what is followed by nothing that cannot be done again.
+ *
+ * `with_next`: once it is judged and written, in a transaction that takes what this process commits next with it and ends
+ * with this turn of the event loop; then as `behind`. Until then the end of the process undoes it too. For what nothing
+ * outside of this process follows.
+ */
+export type CommitFlush = 'behind' | 'with_next';
 
 export interface Head {
   chain: ChainKey;

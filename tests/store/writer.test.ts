@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../src/store/sqlite/connection.ts';
 import type { Connection } from '../../src/store/sqlite/connection.ts';
 import { configure } from '../../src/store/sqlite/schema.ts';
+import type { CommitFlush } from '../../src/store/contract.ts';
 import { createWriter } from '../../src/store/sqlite/writer.ts';
 import type { Writer } from '../../src/store/sqlite/writer.ts';
 import { createFakeClock } from '../../src/testing/fake-clock.ts';
@@ -48,6 +49,7 @@ function heldFlush(): {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 let db: Connection;
+let other: Connection; // what everybody else sees
 let flush: ReturnType<typeof heldFlush>;
 let writer: Writer;
 let clock: FakeClock;
@@ -55,15 +57,16 @@ let clock: FakeClock;
 beforeEach(() => {
   const path = join(testDir(), 'writer.db');
   db = connect(path, 20);
+  other = connect(path, 20);
   configure(db, path);
   db.exec('CREATE TABLE t (v INTEGER)');
   flush = heldFlush();
   clock = createFakeClock();
-  const listener = { begun: () => undefined, undone: () => undefined };
+  const listener = { begun: () => undefined, ending: () => undefined, undone: () => undefined };
   writer = createWriter({ db, flush, listener, clock });
 });
 
-const insert = (value: number, how?: 'behind'): Promise<number> =>
+const insert = (value: number, how?: CommitFlush): Promise<number> =>
   writer.write(
     'insert',
     () => {
@@ -73,6 +76,11 @@ const insert = (value: number, how?: 'behind'): Promise<number> =>
     how,
   );
 const rows = (): number => db.prepare('SELECT v FROM t').all([]).length;
+const seen = (): unknown[] => (other.prepare('SELECT v FROM t').all([]) as { v: number }[]).map(({ v }) => v);
+
+/** A job that cannot be done, and is no refusal. */
+const damaged = (): Promise<unknown> =>
+  writer.write('insert', () => db.prepare('INSERT INTO t SELECT').run([]));
 
 describe('a writer', () => {
   test('flushes a job that comes alone at once', async () => {
@@ -188,5 +196,57 @@ describe('a writer', () => {
     ]);
     await expect(insert(3)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
     expect(rows()).toBe(2);
+  });
+});
+
+describe('a job committed with the next', () => {
+  test('is told before, and commits with what follows at once', async () => {
+    const first = await insert(1, 'with_next');
+    expect([first, seen(), flush.atOnce]).toEqual([1, [], 0]);
+    await insert(2);
+    expect([seen(), flush.begun, flush.atOnce]).toEqual([[1, 2], 0, 1]);
+  });
+
+  test('commits by the next turn of the event loop where nothing follows, and is flushed behind', async () => {
+    await insert(1, 'with_next');
+    await turn();
+    expect([seen(), flush.begun, flush.atOnce]).toEqual([[1], 0, 0]);
+    clock.advance(10);
+    expect(flush.begun).toBe(1);
+    flush.end();
+    await turn();
+    expect(writer.unsettled()).toBeUndefined();
+  });
+
+  test('waits one turn at most, also when others like it follow', async () => {
+    await insert(1, 'with_next');
+    await insert(2, 'with_next');
+    expect(seen()).toEqual([1, 2]);
+  });
+
+  test('is committed and flushed for whoever reads it', async () => {
+    await insert(1, 'with_next');
+    const reader = writer.unsettled();
+    expect([seen(), flush.begun]).toEqual([[1], 1]);
+    flush.end();
+    await reader;
+    expect(writer.unsettled()).toBeUndefined();
+  });
+
+  test('stays when what follows it is undone', async () => {
+    await insert(1, 'with_next');
+    await expect(damaged()).rejects.toBeDefined();
+    expect(seen()).toEqual([1]);
+    await insert(2);
+    expect(seen()).toEqual([1, 2]);
+  });
+
+  test('is there after a close', async () => {
+    await insert(1, 'with_next');
+    const closed = writer.close();
+    await turn();
+    flush.end();
+    await closed;
+    expect(seen()).toEqual([1]);
   });
 });

@@ -1,5 +1,5 @@
-// Owns the table of chain ends (heads) and the records behind them: lookups inside a transaction, and the writing of
-// a plan's records. An end is one indexed lookup, however long its chain. The end of a chain that went on lies in the redo
+// Owns the table of chain ends (heads): lookups inside a transaction, and new chains. An end is one indexed lookup, however
+// long its chain. The end of a chain that went on lies in the redo
 // log until that is settled; what is pending stands before what the table says.
 import type { ChainKey, Head } from '../contract.ts';
 import type { ChainPoint } from '../chain.ts';
@@ -15,8 +15,8 @@ export type PendingEnds = (handle: number) => PendingEnd | undefined;
 
 export interface Chains {
   end(chain: ChainKey): ChainEnd | undefined;
-  /** Writes the records of a move; gives the chain's handle. The new end of a chain that was there goes to the redo log. */
-  write(move: ChainMove): number;
+  /** The handle of a move's chain, made if it is new. The new end of a chain that was there goes to the redo log. */
+  handleFor(move: ChainMove): number;
   /** Writes the end of a chain that is there. */
   advance(handle: number, end: PendingEnd): void;
   page(query: { tenant?: string; aggregate?: string; after: number; limit: number }): NumberedHead[];
@@ -39,10 +39,6 @@ export function createChains(db: Connection, pending: PendingEnds): Chains {
     'INSERT INTO chains (tenant, aggregate, id, seq, hash, epoch) VALUES (?, ?, ?, ?, ?, ?)',
   );
   const advance = db.prepare('UPDATE chains SET seq = ?, hash = ?, epoch = ? WHERE cid = ?');
-  const insert = db.prepare(
-    `INSERT INTO records (cid, seq, tenant, type, header, hash, salt, evidence, sealed)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
   const newest = db.prepare('SELECT max(position) AS position FROM records');
 
   function handleFor({ chain, end }: ChainMove): number {
@@ -56,13 +52,7 @@ export function createChains(db: Connection, pending: PendingEnds): Chains {
       const found = find.get([chain.tenant, chain.aggregate, chain.id]) as ChainEnd | undefined;
       return found && { ...found, ...pending(found.handle) };
     },
-    write(move) {
-      const cid = handleFor(move);
-      for (const { chain, seq, type, header, hash, salt, evidence, sealed } of move.records) {
-        insert.run([cid, seq, chain.tenant, type, header, hash, salt, evidence, sealed]);
-      }
-      return cid;
-    },
+    handleFor,
     advance(handle, { seq, hash, epoch }) {
       advance.run([seq, hash, epoch, handle]);
     },

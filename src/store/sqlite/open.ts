@@ -75,7 +75,18 @@ function createRoom(db: Connection, options: SqliteOptions, isClosed: () => bool
   const damage = createDamageLog();
   const tables = createTables(db, options.path, { ...options, damage });
   const flush = createFlush(options.path);
-  const writer = createWriter({ db, flush, listener: tables.remembered, clock: options.clock });
+  const listener = {
+    begun: () => {
+      tables.remembered.begun();
+    },
+    ending: () => {
+      tables.write();
+    },
+    undone: () => {
+      tables.undone();
+    },
+  };
+  const writer = createWriter({ db, flush, listener, clock: options.clock });
   const peek: Ask = async (doing, read) => {
     if (isClosed()) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
     try {
@@ -95,12 +106,16 @@ function createRoom(db: Connection, options: SqliteOptions, isClosed: () => bool
     writer,
     settle: () =>
       writer.write('settle', () => {
+        tables.write();
         tables.redo.settle();
       }),
     waiters: createWaiters(() => tables.chains.newestPosition(), options.clock),
     peek,
     async ask(doing, read) {
-      const found = await peek(doing, read);
+      const found = await peek(doing, () => {
+        tables.write(); // of a transaction that waits for the next
+        return read();
+      });
       await writer.unsettled(); // nobody is told what a loss of power could still undo
       return found;
     },
@@ -236,7 +251,11 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     return {
       ...writingFace(room),
       ...readingFace(room),
-      backup: (target) => room.ask('backup', () => backupTo(db, room.tables.blobs, resolve(target))),
+      backup: (target) =>
+        room.ask('backup', () => {
+          room.writer.commitOpen(); // a copy is made outside of transactions
+          return backupTo(db, room.tables.blobs, resolve(target));
+        }),
       async close() {
         if (isClosed) return;
         isClosed = true;

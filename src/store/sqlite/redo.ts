@@ -1,8 +1,8 @@
-// Owns the redo log: what a commit did to rows, counters and the ends of chains, as one entry beside its records. These lie
-// all over the file, so that writing them at once would make every commit touch a dozen pages; the entry is one. Their
+// Owns the redo log: what a transaction did to rows, counters and the ends of chains, as one entry beside its records. These
+// lie all over the file, so that writing them at once would make every commit touch a dozen pages; the entry is one. Their
 // tables are written for many commits together, each row, counter and end once.
 //
-// D1  A commit's entry holds all it did to them, and is in its transaction: what is committed is never lost.
+// D1  A transaction's entry holds all it did to them, and is part of it: what is committed is never lost.
 // D2  What is pending is known: all entries, also those of other processes, are here in memory, the newest value of each.
 //     Whoever asks for a value asks here first; whoever reads the tables at large has the entries settled first.
 // D3  Entries are settled in the order of their commits, in the transaction that takes them out.
@@ -21,10 +21,18 @@ import type { Rows } from './rows.ts';
 const MOST_PENDING = 64;
 
 interface Entry {
-  rows: RowColumns[];
+  /** The body as what it is; as its text in entries of older programs. */
+  rows: (Omit<RowColumns, 'body'> & { body: unknown })[];
   counters: [string, number][];
   /** By the handle of its chain; entries of version 2 have none. */
   ends?: [number, PendingEnd][];
+}
+
+/** What the transaction under way did so far, the newest value of each. */
+interface Unwritten {
+  rows: Map<string, RowColumns>;
+  counters: Map<string, number>;
+  ends: Map<number, PendingEnd>;
 }
 
 interface PendingRow {
@@ -34,8 +42,10 @@ interface PendingRow {
 }
 
 export interface Redo {
-  /** Writes the entry of an accepted plan; settles when many are pending. Inside the writer's transaction (D1). */
+  /** Takes over what an accepted plan does. Inside the writer's transaction. */
   add(plan: Plan): void;
+  /** Writes the entry of the transaction, to be called at its end; settles when many are pending (D1). */
+  write(): void;
   row(kind: RowKind, tenant: string, id: string): RowColumns | undefined;
   counter(key: string): number | undefined;
   end(handle: number): PendingEnd | undefined;
@@ -45,6 +55,14 @@ export interface Redo {
   settle(): void;
   /** Reads all entries anew: another process has written, or a transaction was undone (D2). */
   reload(): void;
+}
+
+/** The entry's JSON; the bodies are JSON already. */
+function entryText({ rows, counters, ends }: Unwritten): string {
+  const shown = [...rows.values()].map(
+    ({ body, ...row }) => `{"body":${body},${JSON.stringify(row).slice(1)}`,
+  );
+  return `{"rows":[${shown.join(',')}],"counters":${JSON.stringify([...counters])},"ends":${JSON.stringify([...ends])}}`;
 }
 
 function readEntry(id: number, text: unknown): Entry {
@@ -78,61 +96,97 @@ interface SettledTables {
   chains: Pick<Chains, 'advance'>;
 }
 
+/** What is pending, the newest value of each. */
+interface Pending {
+  rows: Map<string, PendingRow>;
+  counters: Map<string, number>;
+  ends: Map<number, PendingEnd>;
+  entries: number;
+}
+
+function keepRow({ rows }: Pending, key: string, row: RowColumns): void {
+  rows.set(key, { row, isNew: row.version === 1 || rows.get(key)?.isNew === true });
+}
+
+function takeEntry(pending: Pending, { rows, counters, ends = [] }: Entry): void {
+  for (const row of rows) {
+    const body = typeof row.body === 'string' ? row.body : JSON.stringify(row.body);
+    keepRow(pending, rowKey(row.kind, row.tenant, row.id), { ...row, body });
+  }
+  for (const [key, value] of counters) pending.counters.set(key, value);
+  for (const [handle, end] of ends) pending.ends.set(handle, end);
+  pending.entries++;
+}
+
+function takePlan(pending: Pending, unwritten: Unwritten, plan: Plan): void {
+  for (const { end } of plan.chains) {
+    if (end.handle === 0) continue;
+    const at = { seq: end.seq, hash: end.hash, epoch: end.epoch };
+    unwritten.ends.set(end.handle, at);
+    pending.ends.set(end.handle, at);
+  }
+  for (const { row, version } of plan.rows) {
+    const key = rowKey(row.kind, row.tenant, row.id);
+    const columns = toColumns(row, version);
+    unwritten.rows.set(key, columns);
+    keepRow(pending, key, columns);
+  }
+  for (const [key, value] of plan.counters) {
+    unwritten.counters.set(key, value);
+    pending.counters.set(key, value);
+  }
+}
+
+function clear({ rows, counters, ends }: Pending | Unwritten): void {
+  rows.clear();
+  counters.clear();
+  ends.clear();
+}
+
 export function createRedo(db: Connection, tables: () => SettledTables): Redo {
   const insert = db.prepare('INSERT INTO redo (entry) VALUES (?)');
   const first = db.prepare('SELECT id FROM redo LIMIT 1');
   const all = db.prepare('SELECT id, entry FROM redo ORDER BY id');
   const remove = db.prepare('DELETE FROM redo');
-  const pendingRows = new Map<string, PendingRow>();
-  const pendingCounters = new Map<string, number>();
-  const pendingEnds = new Map<number, PendingEnd>();
-  let pending = 0;
+  const pending: Pending = { rows: new Map(), counters: new Map(), ends: new Map(), entries: 0 };
+  const unwritten: Unwritten = { rows: new Map(), counters: new Map(), ends: new Map() };
 
-  const keep = ({ rows: written, counters: moved, ends = [] }: Entry): void => {
-    for (const row of written) {
-      const key = rowKey(row.kind, row.tenant, row.id);
-      pendingRows.set(key, { row, isNew: row.version === 1 || pendingRows.get(key)?.isNew === true });
-    }
-    for (const [key, value] of moved) pendingCounters.set(key, value);
-    for (const [handle, end] of ends) pendingEnds.set(handle, end);
-    pending++;
-  };
   const forget = (): void => {
-    pendingRows.clear();
-    pendingCounters.clear();
-    pendingEnds.clear();
-    pending = 0;
+    clear(pending);
+    clear(unwritten);
+    pending.entries = 0;
   };
   const settle = (): void => {
     const { rows, counters, chains } = tables();
-    const written = [...pendingRows.values()];
-    rows.add(written.filter(({ isNew }) => isNew).map(({ row }) => row));
-    for (const { row, isNew } of written) if (!isNew) rows.write(row);
-    counters.set(pendingCounters);
-    for (const [handle, end] of pendingEnds) chains.advance(handle, end);
+    const settled = [...pending.rows.values()];
+    rows.add(settled.filter(({ isNew }) => isNew).map(({ row }) => row));
+    for (const { row, isNew } of settled) if (!isNew) rows.write(row);
+    counters.set(pending.counters);
+    for (const [handle, end] of pending.ends) chains.advance(handle, end);
     remove.run([]);
     forget();
   };
   return {
     add(plan) {
-      const ends = plan.chains.flatMap(({ end }): [number, PendingEnd][] =>
-        end.handle === 0 ? [] : [[end.handle, { seq: end.seq, hash: end.hash, epoch: end.epoch }]],
-      );
-      if (plan.rows.length === 0 && plan.counters.size === 0 && ends.length === 0) return;
-      const written = plan.rows.map(({ row, version }) => toColumns(row, version));
-      const entry = { rows: written, counters: [...plan.counters], ends };
-      insert.run([JSON.stringify(entry)]);
-      keep(entry);
-      if (pending >= MOST_PENDING) settle();
+      takePlan(pending, unwritten, plan);
     },
-    row: (kind, tenant, id) => pendingRows.get(rowKey(kind, tenant, id))?.row,
-    counter: (key) => pendingCounters.get(key),
-    end: (handle) => pendingEnds.get(handle),
+    write() {
+      const { rows, counters, ends } = unwritten;
+      if (rows.size === 0 && counters.size === 0 && ends.size === 0) return;
+      insert.run([entryText(unwritten)]);
+      clear(unwritten);
+      pending.entries++;
+      if (pending.entries >= MOST_PENDING) settle();
+    },
+    row: (kind, tenant, id) => pending.rows.get(rowKey(kind, tenant, id))?.row,
+    counter: (key) => pending.counters.get(key),
+    end: (handle) => pending.ends.get(handle),
     isPending: () => first.get([]) !== undefined,
     settle,
     reload() {
       forget();
-      for (const { id, entry } of all.all([]) as { id: number; entry: unknown }[]) keep(readEntry(id, entry));
+      for (const { id, entry } of all.all([]) as { id: number; entry: unknown }[])
+        takeEntry(pending, readEntry(id, entry));
     },
   };
 }

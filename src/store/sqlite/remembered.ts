@@ -4,6 +4,8 @@
 // R1  All of it is forgotten, and what is pending read anew, when another connection has written since the last look at the
 //     engine's count of that, and when a transaction was undone. A value that another one wrote between the look and the
 //     reading moves the count, so it is forgotten with the rest at the next look.
+// R2  Outside of a transaction one look serves until the event loop goes on: whatever this process can have heard of another
+//     one's writing by then, it heard before.
 import { asRuntimeError } from '../../base/errors.ts';
 import type { ChainKey, RowKind, StoredRow } from '../contract.ts';
 import type { ChainEnd, ChainMove, View } from '../plan.ts';
@@ -21,7 +23,7 @@ const MOST = 4096;
 const NAME_END = '\0'; // no name holds it
 
 export interface Remembered {
-  /** To be called first in each transaction (R1). */
+  /** Looks; to be called first in each transaction (R1). */
   begun(): void;
   /** Likewise before a read of chains; a damaged entry of the redo log does not keep it from the records. */
   look(): void;
@@ -109,6 +111,23 @@ function viewBefore({ ends, versions, counters }: Memory, { view, redo }: Beneat
   };
 }
 
+/** R2: whether there was a look since the event loop last went on. */
+function createFreshness(): { isFresh(): boolean; looked(): void; forget(): void } {
+  let isFresh = false;
+  const stale = (): void => {
+    isFresh = false;
+  };
+  return {
+    isFresh: () => isFresh,
+    looked() {
+      if (isFresh) return;
+      isFresh = true;
+      process.nextTick(stale);
+    },
+    forget: stale,
+  };
+}
+
 export function createRemembered(db: Connection, beneath: Beneath): Remembered {
   const { redo, rows } = beneath;
   const counters = knownCounters(beneath);
@@ -117,25 +136,32 @@ export function createRemembered(db: Connection, beneath: Beneath): Remembered {
   const versions = new Map<string, number>();
   const memory = { ends, versions, counters };
   let seen: unknown; // the count at the last look
+  const freshness = createFreshness();
 
   const forget = (): void => {
     ends.clear();
     counters.forget();
     versions.clear();
     seen = undefined;
+    freshness.forget();
   };
   const begun = (): void => {
     const now = firstColumn(otherWrites.get([]));
-    if (now === seen) return;
-    forget();
-    redo.reload();
-    seen = now;
+    if (now !== seen) {
+      forget();
+      redo.reload();
+      seen = now;
+    }
+    freshness.looked();
+  };
+  const lookNow = (): void => {
+    if (!freshness.isFresh()) begun();
   };
   return {
     begun,
     look() {
       try {
-        begun();
+        lookNow();
       } catch (thrown) {
         if (asRuntimeError(thrown).code !== 'STORE_CORRUPT') throw thrown;
       }
@@ -143,11 +169,11 @@ export function createRemembered(db: Connection, beneath: Beneath): Remembered {
     undone: forget,
     counters(keys) {
       if (keys.length === 0) return [];
-      begun();
+      lookNow();
       return counters.values(keys);
     },
     row(kind, tenant, id) {
-      begun();
+      lookNow();
       const pending = redo.row(kind, tenant, id);
       return pending === undefined ? rows.find(kind, tenant, id) : toRow(pending);
     },

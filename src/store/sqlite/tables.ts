@@ -20,6 +20,8 @@ import { createCounters } from './counters.ts';
 import type { Counters } from './counters.ts';
 import { createLeases } from './leases.ts';
 import type { Leases } from './leases.ts';
+import { createNewRecords } from './new-records.ts';
+import type { NewRecords } from './new-records.ts';
 import { createRecords } from './records.ts';
 import type { Records } from './records.ts';
 import { createRedo } from './redo.ts';
@@ -35,6 +37,7 @@ import type { Timers } from './timers.ts';
 
 export interface Tables {
   chains: Chains;
+  newRecords: NewRecords;
   records: Records;
   rows: Rows;
   counters: Counters;
@@ -44,6 +47,13 @@ export interface Tables {
   snapshots: Snapshots;
   redo: Redo;
   remembered: Remembered;
+  /**
+   * Writes what the commits of the transaction under way have only handed over so far. To be called at its end, and before
+   * anything else in it touches records or the redo log.
+   */
+  write(): void;
+  /** To be called when the transaction was undone. */
+  undone(): void;
 }
 
 export function createTables(
@@ -62,14 +72,25 @@ export function createTables(
     counter: (key) => counters.value(key),
     rowVersion: (kind, tenant, id) => rows.version(kind, tenant, id),
   };
+  const newRecords = createNewRecords(db);
+  const remembered = createRemembered(db, { view, redo, rows, counters });
   return {
     chains,
+    newRecords,
     records: createRecords({ db, chains, damage: tools.damage }),
     rows,
     counters,
     leases,
     redo,
-    remembered: createRemembered(db, { view, redo, rows, counters }),
+    remembered,
+    write() {
+      newRecords.write();
+      redo.write();
+    },
+    undone() {
+      newRecords.drop();
+      remembered.undone();
+    },
     timers: createTimers(db),
     blobs: createBlobs(db, path, tools.ids),
     snapshots: createSnapshots(db, chains, tools),
@@ -83,7 +104,11 @@ export function createCommitJob(tables: Tables, tools: SealingTools): (commit: C
     const planned = planCommit(commit, remembered.view, tools);
     if (!planned.ok) return planned;
     const { plan } = planned;
-    for (const move of plan.chains) remembered.keepEnd(move, tables.chains.write(move));
+    for (const move of plan.chains) {
+      const handle = tables.chains.handleFor(move);
+      tables.newRecords.add(handle, move.records);
+      remembered.keepEnd(move, handle);
+    }
     for (const { row, version } of plan.rows) remembered.keepVersion(row.kind, row.tenant, row.id, version);
     for (const [key, value] of plan.counters) remembered.keepCounter(key, value);
     tables.redo.add(plan);
@@ -109,6 +134,7 @@ export function erase(
   commit: (commit: Commit) => CommitResult,
 ): void {
   const { chain } = erasure;
+  tables.write();
   if (tables.chains.end(chain) === undefined) throw new RuntimeError('NOT_FOUND');
   const seqs = targets(tables, chain, erasure.seqs);
   const record = erasureRecord({ ...erasure, seqs });
@@ -125,7 +151,9 @@ export function retire(
 ): boolean {
   const { chain, upTo } = retirement;
   const closing = retirementCommit(retirement);
+  tables.write();
   if (!tables.records.has(chain, upTo) || !commit(closing).ok) return false;
+  tables.write();
   tables.redo.settle(); // whoever reads the chain without writing finds the word for what is missing
   tables.records.remove(chain, upTo.seq);
   tables.snapshots.remove(chain);

@@ -4,18 +4,23 @@
 //
 // COMMIT only writes to the log. A job that comes alone is flushed at once, which is quickest for it; when jobs come in
 // company one flush serves all that have committed meanwhile, and the event loop goes on. A job may ask to be flushed
-// behind: it is told when it is in the log, and its flush comes with the next one, or by itself a moment later.
+// behind: it is told when it is in the log, and its flush comes with the next one, or by itself a moment later. Or to be
+// committed with the next: it is told when it has run, and its transaction stays open for what follows at once, at most
+// until the next turn of the event loop.
 //
 // W1  A job runs inside BEGIN IMMEDIATE: nobody else writes between what it reads and what it writes (S2).
 // W2  A job's promise settles only after its commit is on disk or the transaction is undone (S1); one flushed behind only
-//     after it is in the log, which the end of this process cannot undo. Whoever reads waits for its flush.
+//     after it is in the log, which the end of this process cannot undo. Whoever reads waits for commit and flush.
 // W3  A job that throws a RuntimeError has written nothing yet, so it is refused alone and the others go on.
 // W4  Any other error may have left half a job: the transaction is undone and each job runs again in one of its own,
 //     so that one job's damage or size does not refuse its neighbours.
 // W5  A flush that failed leaves open what is on disk, so nothing more is written by this process.
+// W6  A job committed with the next that is undone runs again, alone, before what followed it; its promise is settled, so
+//     where it is refused now, what builds on it is refused by its own conditions (S3, S6).
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { RuntimeError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { CommitFlush } from '../contract.ts';
 import type { Connection } from './connection.ts';
 import { isBusy, storeError, whenFree } from './faults.ts';
 import type { Flush } from './flush.ts';
@@ -27,15 +32,19 @@ const COMPANY = 32;
 // What is flushed behind is on disk this late, where nothing follows it.
 const BEHIND_MS = 5;
 
-/** What has to know of every transaction; ../remembered.ts. */
+/** What has to know of every transaction. */
 interface Listener {
   begun(): void;
+  /** All jobs have run; what they have not written yet is to be written now. */
+  ending(): void;
   undone(): void;
 }
 
 export interface Writer {
   /** Runs the job in the next shared transaction; resolves with what it returned once that is durable (W2). */
-  write<T>(doing: string, job: () => T, flush?: 'behind'): Promise<T>;
+  write<T>(doing: string, job: () => T, flush?: CommitFlush): Promise<T>;
+  /** Commits what waits for the next, so that the engine is outside of a transaction. Throws what the engine says. */
+  commitOpen(): void;
   /** What has to end before everything that a read can see by now is on disk; undefined when it is. */
   unsettled(): Promise<void> | undefined;
   /** Refuses new jobs and waits for those that were accepted. */
@@ -44,7 +53,7 @@ export interface Writer {
 
 interface Job {
   doing: string;
-  isBehind: boolean;
+  flush: CommitFlush | undefined;
   run(): unknown;
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -78,6 +87,13 @@ function tell(jobs: Job[], outcomes: Outcome[]): void {
   });
 }
 
+/** A transaction that is not committed yet, whose jobs have been told (W6). */
+interface Open {
+  jobs: Job[];
+}
+
+const behind = (job: Job): Job => ({ ...job, flush: 'behind' });
+
 /** What has committed since the last flush began and is told by the next, and who waits for that besides. */
 interface Batch {
   commits: { jobs: Job[]; outcomes: Outcome[] }[];
@@ -99,6 +115,7 @@ class SqliteWriter implements Writer {
   readonly #listener: Listener;
   readonly #clock: Clock;
   #queue: Job[] = [];
+  #open: Open | undefined;
   #draining: Promise<void> | undefined;
   #next: Batch = emptyBatch();
   #flushing: Batch | undefined;
@@ -115,17 +132,28 @@ class SqliteWriter implements Writer {
     db.pragma('synchronous = NORMAL'); // W2 is kept here
   }
 
-  async write<T>(doing: string, job: () => T, flush?: 'behind'): Promise<T> {
+  async write<T>(doing: string, job: () => T, flush?: CommitFlush): Promise<T> {
     if (this.#closed) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
     if (this.#broken !== undefined) throw this.#broken;
     return new Promise<T>((resolve, reject) => {
-      const isBehind = flush === 'behind';
-      this.#queue.push({ doing, isBehind, run: job, resolve: (value) => resolve(value as T), reject });
+      this.#queue.push({ doing, flush, run: job, resolve: (value) => resolve(value as T), reject });
       this.#draining ??= this.#drain();
     });
   }
 
+  commitOpen(): void {
+    if (this.#open === undefined) return;
+    const { jobs } = this.#open;
+    try {
+      this.#settled([], this.#transact([]));
+    } catch (error) {
+      this.#queue.unshift(...jobs.map(behind)); // W6
+      throw storeError(error, 'commit');
+    }
+  }
+
   unsettled(): Promise<void> | undefined {
+    this.commitOpen();
     if (this.#cancelBehind !== undefined) this.#flushLater([], []);
     const batch = this.#next.commits.length > 0 ? this.#next : this.#flushing;
     return batch && new Promise((resolve) => batch.waiting.push(resolve));
@@ -139,54 +167,74 @@ class SqliteWriter implements Writer {
   }
 
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#open !== undefined) {
       await nextTurn(); // everything queued in this turn goes together
       const jobs = this.#queue.slice(0, MOST_JOBS);
       this.#queue = this.#queue.slice(MOST_JOBS);
-      if (this.#broken === undefined) await this.#settle(jobs);
-      else for (const job of jobs) job.reject(this.#broken);
+      if (this.#broken !== undefined) this.#refuse(jobs, this.#broken);
+      else if (jobs.length > 0 || this.#open !== undefined) await this.#settle(jobs);
     }
     this.#draining = undefined;
   }
 
+  #refuse(jobs: Job[], reason: RuntimeError): void {
+    if (this.#open !== undefined) this.#undo();
+    for (const job of jobs) job.reject(reason);
+  }
+
   async #settle(jobs: Job[]): Promise<void> {
+    const told = this.#open?.jobs ?? [];
     try {
       const run = (): Outcome[] => this.#transact(jobs);
       let outcomes: Outcome[];
       try {
         outcomes = run(); // the usual case takes no extra turn
       } catch (error) {
-        if (!isBusy(error)) throw error;
+        if (!isBusy(error) || told.length > 0) throw error;
         outcomes = await whenFree(run);
       }
       this.#settled(jobs, outcomes);
     } catch (error) {
       const [only] = jobs;
-      if (jobs.length > 1 && !isBusy(error))
-        for (const job of jobs) await this.#settle([job]); // W4
-      else if (jobs.length > 1) for (const job of jobs) job.reject(storeError(error, job.doing));
+      if (told.length > 0 || (jobs.length > 1 && !isBusy(error))) {
+        for (const job of [...told.map(behind), ...jobs]) await this.#settle([job]); // W4, W6
+      } else if (jobs.length > 1) for (const job of jobs) job.reject(storeError(error, job.doing));
       else only?.reject(storeError(error, only.doing));
     }
   }
 
-  /** One transaction over all jobs, undone when anything fails. */
+  /** Runs the jobs in the open transaction or a new one; commits it, unless it may wait for what follows. */
   #transact(jobs: Job[]): Outcome[] {
-    this.#db.exec('BEGIN IMMEDIATE'); // W1
+    const isNew = this.#open === undefined;
+    if (isNew) this.#db.exec('BEGIN IMMEDIATE'); // W1
     try {
-      this.#listener.begun();
+      if (isNew) this.#listener.begun();
       const outcomes = jobs.map(runJob);
-      this.#db.exec('COMMIT');
+      if (isNew && jobs.every(({ flush }) => flush === 'with_next')) {
+        this.#open = { jobs };
+      } else {
+        this.#listener.ending();
+        this.#db.exec('COMMIT');
+        this.#open = undefined;
+      }
       return outcomes;
     } catch (error) {
-      this.#listener.undone();
-      rollback(this.#db);
+      this.#undo();
       throw error;
     }
   }
 
+  #undo(): void {
+    this.#open = undefined;
+    this.#listener.undone();
+    rollback(this.#db);
+  }
+
   /** W2 */
   #settled(jobs: Job[], outcomes: Outcome[]): void {
-    if (jobs.every(({ isBehind }) => isBehind)) {
+    if (this.#open !== undefined) {
+      tell(jobs, outcomes);
+    } else if (jobs.every(({ flush }) => flush !== undefined)) {
       this.#cancelBehind ??= this.#clock.after(BEHIND_MS, () => {
         this.#flushLater([], []);
       });
