@@ -178,3 +178,37 @@ test('a damaged entry is said, and nothing is decided without it', async () => {
   await expect(store.counter('acme|n')).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
   expect(await store.read(session('a'))).toHaveLength(1);
 });
+
+test('what is remembered of counters and rows is not older than what has been settled', async () => {
+  const store = await testStore(join(testDir(), 'runtime.db'), keys);
+  const settle = (): Promise<unknown> => store.list({ kind: 'request', tenant: 'acme', limit: 1 });
+  expect(await store.row('request', 'acme', 'a')).toBeUndefined();
+  for (let n = 1; n <= 3; n++) {
+    await step(store, 'a');
+    await settle();
+    expect(await store.counter('acme|n')).toBe(n);
+    expect(await store.commit({ rows: [{ row: row('a'), when: 'absent' }] })).toMatchObject({
+      refused: 'row',
+      version: n,
+    });
+  }
+});
+
+test('an entry of version 3, whose rows are objects with their bodies as text, is settled too', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const before = await testStore(path, keys);
+  await step(before, 'a');
+  const db = new Database(path);
+  const { entry } = db.prepare('SELECT entry FROM redo').get([]) as { entry: string };
+  const names = ['kind', 'tenant', 'id', 'principal', 'status', 'ref', 'updated_at', 'version', 'body'];
+  const { rows, ...rest } = JSON.parse(entry) as { rows: unknown[][] };
+  const objects = rows.map((values) => ({
+    ...Object.fromEntries(names.map((name, at) => [name, values[at]])),
+    body: JSON.stringify(values.at(-1)),
+  }));
+  db.prepare('UPDATE redo SET entry = ?').run([JSON.stringify({ rows: objects, ...rest })]);
+  db.close();
+  const after = await testStore(path, keys);
+  expect(await after.row('request', 'acme', 'a')).toEqual(await before.row('request', 'acme', 'a'));
+  expect(await ids(after, 'open')).toEqual(['a']);
+});

@@ -1,5 +1,6 @@
 // Owns the counters: one number per key, absent meaning 0.
-import type { Connection, Statement } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { forMany, repeated } from './many.ts';
 
 export interface Counters {
   value(key: string): number;
@@ -14,13 +15,16 @@ const MOST_AT_ONCE = 100;
 
 export function createCounters(db: Connection): Counters {
   const find = db.prepare('SELECT value FROM counters WHERE key = ?');
-  const findOf = (count: number): Statement =>
-    db.prepare(`SELECT key, value FROM counters WHERE key IN (${Array(count).fill('?').join(', ')})`);
-  const upsertOf = (count: number): Statement =>
-    db.prepare(
-      `INSERT INTO counters (key, value) VALUES ${Array(count).fill('(?, ?)').join(', ')}
+  const findOf = forMany(
+    db,
+    (count) => `SELECT key, value FROM counters WHERE key IN (${repeated('?', count)})`,
+  );
+  const upsertOf = forMany(
+    db,
+    (count) =>
+      `INSERT INTO counters (key, value) VALUES ${repeated('(?, ?)', count)}
        ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-    );
+  );
   return {
     value: (key) => (find.get([key]) as { value: number } | undefined)?.value ?? 0,
     values(keys) {

@@ -7,11 +7,13 @@
 //     Whoever asks for a value asks here first; whoever reads the tables at large has the entries settled first.
 // D3  Entries are settled in the order of their commits, in the transaction that takes them out.
 import { RuntimeError } from '../../base/errors.ts';
+import type { JsonObject } from '../../base/json.ts';
 import type { RowKind } from '../contract.ts';
 import type { Plan } from '../plan.ts';
 import type { Chains, PendingEnd } from './chains.ts';
 import type { Connection } from './connection.ts';
 import type { Counters } from './counters.ts';
+import type { Remembered } from './remembered.ts';
 import { rowKey } from './row-key.ts';
 import type { RowColumns } from './row-lists.ts';
 import { toColumns } from './rows.ts';
@@ -21,12 +23,14 @@ import type { Rows } from './rows.ts';
 const MOST_PENDING = 64;
 
 interface Entry {
-  /** The body as what it is; as its text in entries of older programs. */
-  rows: (Omit<RowColumns, 'body'> & { body: unknown })[];
+  /** What a row has besides its body, in the order of `columnsOf`, and the body; in entries before version 4 as an object. */
+  rows: ([...RowFacts, JsonObject] | RowColumns)[];
   counters: [string, number][];
   /** By the handle of its chain; entries of version 2 have none. */
   ends?: [number, PendingEnd][];
 }
+
+type RowFacts = [RowKind, string, string, string, string, string | null, number, number];
 
 /** What the transaction under way did so far, the newest value of each. */
 interface Unwritten {
@@ -59,9 +63,12 @@ export interface Redo {
 
 /** The entry's JSON; the bodies are JSON already. */
 function entryText({ rows, counters, ends }: Unwritten): string {
-  const shown = [...rows.values()].map(
-    ({ body, ...row }) => `{"body":${body},${JSON.stringify(row).slice(1)}`,
-  );
+  const shown: string[] = [];
+  for (const row of rows.values()) {
+    const { kind, tenant, id, principal, status, ref, updated_at: updatedAt, version, body } = row;
+    const facts: RowFacts = [kind, tenant, id, principal, status, ref, updatedAt, version];
+    shown.push(`${JSON.stringify(facts).slice(0, -1)},${body}]`);
+  }
   return `{"rows":[${shown.join(',')}],"counters":${JSON.stringify([...counters])},"ends":${JSON.stringify([...ends])}}`;
 }
 
@@ -94,6 +101,7 @@ interface SettledTables {
   rows: Rows;
   counters: Counters;
   chains: Pick<Chains, 'advance'>;
+  remembered: Pick<Remembered, 'settled'>;
 }
 
 /** What is pending, the newest value of each. */
@@ -104,14 +112,21 @@ interface Pending {
   entries: number;
 }
 
+function columnsOf(row: Entry['rows'][number]): RowColumns {
+  if (!Array.isArray(row)) return row;
+  const [kind, tenant, id, principal, status, ref, updatedAt, version, body] = row;
+  const text = JSON.stringify(body);
+  return { kind, tenant, id, principal, status, ref, updated_at: updatedAt, version, body: text };
+}
+
 function keepRow({ rows }: Pending, key: string, row: RowColumns): void {
   rows.set(key, { row, isNew: row.version === 1 || rows.get(key)?.isNew === true });
 }
 
 function takeEntry(pending: Pending, { rows, counters, ends = [] }: Entry): void {
-  for (const row of rows) {
-    const body = typeof row.body === 'string' ? row.body : JSON.stringify(row.body);
-    keepRow(pending, rowKey(row.kind, row.tenant, row.id), { ...row, body });
+  for (const written of rows) {
+    const row = columnsOf(written);
+    keepRow(pending, rowKey(row.kind, row.tenant, row.id), row);
   }
   for (const [key, value] of counters) pending.counters.set(key, value);
   for (const [handle, end] of ends) pending.ends.set(handle, end);
@@ -157,7 +172,7 @@ export function createRedo(db: Connection, tables: () => SettledTables): Redo {
     pending.entries = 0;
   };
   const settle = (): void => {
-    const { rows, counters, chains } = tables();
+    const { rows, counters, chains, remembered } = tables();
     const settled = [...pending.rows.values()];
     rows.add(settled.filter(({ isNew }) => isNew).map(({ row }) => row));
     for (const { row, isNew } of settled) if (!isNew) rows.write(row);
@@ -165,6 +180,7 @@ export function createRedo(db: Connection, tables: () => SettledTables): Redo {
     for (const [handle, end] of pending.ends) chains.advance(handle, end);
     remove.run([]);
     forget();
+    remembered.settled();
   };
   return {
     add(plan) {

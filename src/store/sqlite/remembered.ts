@@ -3,7 +3,8 @@
 //
 // R1  All of it is forgotten, and what is pending read anew, when another connection has written since the last look at the
 //     engine's count of that, and when a transaction was undone. A value that another one wrote between the look and the
-//     reading moves the count, so it is forgotten with the rest at the next look.
+//     reading moves the count, so it is forgotten with the rest at the next look. What is read here of counters and rows may be
+//     older than what is pending, which is asked first; so it is forgotten too when that is settled.
 // R2  Outside of a transaction one look serves until the event loop goes on: whatever this process can have heard of another
 //     one's writing by then, it heard before.
 import { asRuntimeError } from '../../base/errors.ts';
@@ -29,6 +30,8 @@ export interface Remembered {
   look(): void;
   /** To be called when a transaction was undone (R1). */
   undone(): void;
+  /** To be called when what was pending has been settled (R1). */
+  settled(): void;
   /** The view with this memory before it; for use inside a transaction. */
   readonly view: View;
   /** Counters as they are now, also outside a transaction: what others wrote since is seen first. */
@@ -36,8 +39,6 @@ export interface Remembered {
   /** A row as it is now, likewise. */
   row(kind: RowKind, tenant: string, id: string): StoredRow | undefined;
   keepEnd(move: ChainMove, handle: number): void;
-  keepCounter(key: string, value: number): void;
-  keepVersion(kind: RowKind, tenant: string, id: string, version: number): void;
 }
 
 const endKey = ({ tenant, aggregate, id }: ChainKey): string => tenant + NAME_END + aggregate + NAME_END + id;
@@ -58,7 +59,6 @@ interface Beneath {
 interface KnownCounters {
   value(key: string): number;
   values(keys: readonly string[]): number[];
-  keep(key: string, value: number): void;
   forget(): void;
 }
 
@@ -74,7 +74,6 @@ function knownCounters({ view, redo, counters }: Beneath): KnownCounters {
       const found = counters.values(unknown);
       return keys.map((key) => held(key) ?? keep(known, key, found.get(key) ?? 0));
     },
-    keep: (key, now) => void keep(known, key, now),
     forget: () => {
       known.clear();
     },
@@ -83,7 +82,8 @@ function knownCounters({ view, redo, counters }: Beneath): KnownCounters {
 
 interface Memory {
   ends: Map<string, ChainEnd>;
-  versions: Map<string, number>;
+  /** undefined: there is no such row. */
+  versions: Map<string, number | undefined>;
   counters: KnownCounters;
 }
 
@@ -104,9 +104,9 @@ function viewBefore({ ends, versions, counters }: Memory, { view, redo }: Beneat
       if (pending !== undefined) return pending.version;
       const key = rowKey(kind, tenant, id);
       const held = versions.get(key);
-      if (held !== undefined) return held;
-      const found = view.rowVersion(kind, tenant, id);
-      return found === undefined ? undefined : keep(versions, key, found);
+      return held !== undefined || versions.has(key)
+        ? held
+        : keep(versions, key, view.rowVersion(kind, tenant, id));
     },
   };
 }
@@ -133,15 +133,18 @@ export function createRemembered(db: Connection, beneath: Beneath): Remembered {
   const counters = knownCounters(beneath);
   const otherWrites = db.prepare('PRAGMA data_version');
   const ends = new Map<string, ChainEnd>();
-  const versions = new Map<string, number>();
+  const versions: Memory['versions'] = new Map();
   const memory = { ends, versions, counters };
   let seen: unknown; // the count at the last look
   const freshness = createFreshness();
 
-  const forget = (): void => {
-    ends.clear();
+  const settled = (): void => {
     counters.forget();
     versions.clear();
+  };
+  const forget = (): void => {
+    ends.clear();
+    settled();
     seen = undefined;
     freshness.forget();
   };
@@ -167,6 +170,7 @@ export function createRemembered(db: Connection, beneath: Beneath): Remembered {
       }
     },
     undone: forget,
+    settled,
     counters(keys) {
       if (keys.length === 0) return [];
       lookNow();
@@ -175,13 +179,12 @@ export function createRemembered(db: Connection, beneath: Beneath): Remembered {
     row(kind, tenant, id) {
       lookNow();
       const pending = redo.row(kind, tenant, id);
-      return pending === undefined ? rows.find(kind, tenant, id) : toRow(pending);
+      if (pending !== undefined) return toRow(pending);
+      const found = rows.find(kind, tenant, id);
+      keep(versions, rowKey(kind, tenant, id), found?.version);
+      return found;
     },
     view: viewBefore(memory, beneath),
     keepEnd: ({ chain, end }, handle) => void keep(ends, endKey(chain), { ...end, handle }),
-    keepCounter: (key, value) => {
-      counters.keep(key, value);
-    },
-    keepVersion: (kind, tenant, id, version) => void keep(versions, rowKey(kind, tenant, id), version),
   };
 }

@@ -3,7 +3,8 @@ import type { JsonObject } from '../../base/json.ts';
 import type { Page, Row, RowKind, RowQuery, StoredRow } from '../contract.ts';
 import { checkLimit, encodeCursor, LARGEST_PAGE, makePage } from '../cursor.ts';
 import { RuntimeError } from '../../base/errors.ts';
-import type { Connection, SqlValue, Statement } from './connection.ts';
+import type { Connection, SqlValue } from './connection.ts';
+import { forMany, repeated } from './many.ts';
 import { COLUMNS, createRowLists } from './row-lists.ts';
 import type { RowColumns } from './row-lists.ts';
 
@@ -61,10 +62,10 @@ export function toRow(columns: RowColumns): StoredRow {
 export function createRows(db: Connection): Rows {
   const findVersion = db.prepare('SELECT version FROM read_rows WHERE kind = ? AND tenant = ? AND id = ?');
   const find = db.prepare(`SELECT ${COLUMNS} FROM read_rows WHERE kind = ? AND tenant = ? AND id = ?`);
-  const insertOf = (count: number): Statement =>
-    db.prepare(
-      `INSERT INTO read_rows (${COLUMNS}) VALUES ${Array(count).fill('(?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
-    );
+  const insertOf = forMany(
+    db,
+    (count) => `INSERT INTO read_rows (${COLUMNS}) VALUES ${repeated('(?, ?, ?, ?, ?, ?, ?, ?, ?)', count)}`,
+  );
   // Says nothing of a ref that stays, so that its index stays too.
   const update = db.prepare(
     `UPDATE read_rows SET principal = ?, status = ?, updated_at = ?, version = ?, body = ?

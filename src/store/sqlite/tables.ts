@@ -64,7 +64,7 @@ export function createTables(
   const rows = createRows(db);
   const counters = createCounters(db);
   const leases = createLeases(db);
-  const redo: Redo = createRedo(db, () => ({ rows, counters, chains }));
+  const redo: Redo = createRedo(db, () => ({ rows, counters, chains, remembered }));
   const chains = createChains(db, (handle) => redo.end(handle));
   const view: View = {
     chainEnd: (chain) => chains.end(chain),
@@ -73,7 +73,7 @@ export function createTables(
     rowVersion: (kind, tenant, id) => rows.version(kind, tenant, id),
   };
   const newRecords = createNewRecords(db);
-  const remembered = createRemembered(db, { view, redo, rows, counters });
+  const remembered: Remembered = createRemembered(db, { view, redo, rows, counters });
   return {
     chains,
     newRecords,
@@ -109,8 +109,6 @@ export function createCommitJob(tables: Tables, tools: SealingTools): (commit: C
       tables.newRecords.add(handle, move.records);
       remembered.keepEnd(move, handle);
     }
-    for (const { row, version } of plan.rows) remembered.keepVersion(row.kind, row.tenant, row.id, version);
-    for (const [key, value] of plan.counters) remembered.keepCounter(key, value);
     tables.redo.add(plan);
     commit.timers?.forEach((timer) => tables.timers.set(timer));
     commit.cancelTimers?.forEach(({ tenant, id }) => tables.timers.cancel(tenant, id));
