@@ -2,6 +2,8 @@
 // J1: no value passes `checkJson` with a reserved or non-string key, a non-finite or unsafe number, or beyond the limits.
 // J2: `canonicalJson` is only given checked values, so every reader of one input sees the same object.
 import { RuntimeError } from './errors.ts';
+import { orderedKeys } from './key-order.ts';
+import { isPlainText } from './plain-text.ts';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
 export interface JsonObject {
@@ -140,22 +142,24 @@ export function checkJson(value: unknown, limits: JsonLimits = DEFAULT_JSON_LIMI
   return value as JsonValue;
 }
 
-// Text that stands in JSON as it is, and so needs no second look: most keys, ids and digests.
-const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
-
 function canonicalString(text: string): string {
-  if (PLAIN.test(text)) return `"${text}"`;
+  if (isPlainText(text)) return `"${text}"`;
   if (!text.isWellFormed()) refuse('', 'holds a lone surrogate, which has no canonical form');
   return JSON.stringify(text);
 }
 
+function canonicalItems(items: JsonValue[]): string {
+  let text = '';
+  for (const item of items) text += `${text === '' ? '' : ','}${canonicalText(item)}`;
+  return `[${text}]`;
+}
+
 function canonicalMembers(value: JsonObject): string {
   let text = '';
-  // By UTF-16 code units, which is how `sort` compares.
-  for (const key of Object.keys(value).sort()) {
+  for (const { key, said } of orderedKeys(value)) {
     const member: JsonValue | undefined = value[key];
     if (member === undefined) continue;
-    text += `${text === '' ? '' : ','}${canonicalString(key)}:${canonicalText(member)}`;
+    text += `${text === '' ? '' : ','}${said ?? `${canonicalString(key)}:`}${canonicalText(member)}`;
   }
   return `{${text}}`;
 }
@@ -165,13 +169,13 @@ function canonicalText(value: JsonValue): string {
     case 'string':
       return canonicalString(value);
     case 'number':
-      // JSON.stringify writes a number as RFC 8785 does, but turns the non-finite into null.
-      return Number.isFinite(value) ? JSON.stringify(value) : noJsonForm();
+      // Text is made of a number as RFC 8785 makes it (-0 is 0), but also of the non-finite.
+      return Number.isFinite(value) ? String(value) : noJsonForm();
     case 'boolean':
-      return String(value);
+      return value ? 'true' : 'false';
     case 'object':
       if (value === null) return 'null';
-      return Array.isArray(value) ? `[${value.map(canonicalText).join(',')}]` : canonicalMembers(value);
+      return Array.isArray(value) ? canonicalItems(value) : canonicalMembers(value);
     default:
       return noJsonForm();
   }
