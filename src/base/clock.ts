@@ -47,7 +47,11 @@ export const systemClock: Clock = {
   },
 };
 
+// The start of a run is said again with each of its steps.
+let last: { at: EpochMs; text: string } | undefined;
+
 /** `2026-11-21T04:05:06.789Z` for a time in milliseconds. */
 export function isoTime(at: EpochMs): string {
-  return new Date(at).toISOString();
+  if (last?.at !== at) last = { at, text: new Date(at).toISOString() };
+  return last.text;
 }
