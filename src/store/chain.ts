@@ -32,7 +32,7 @@ export interface RecordFacts {
   at: number;
   epoch: number;
   evidence: SaltedText;
-  sealed?: SaltedText;
+  sealed?: SaltedText | undefined;
 }
 
 /** A record as it leaves the maker. `text` is the hashed text; it is what an engine stores (S5). */
@@ -61,27 +61,29 @@ export function headerText(header: RecordHeader): string {
   return canonicalJson({ ...header, chain: { ...header.chain } });
 }
 
-/** The same text of a header that we made, whose keys are known and stand here in their order. */
-function madeText({ at, chain, epoch, evidence, prev, sealed, seq, type, v }: RecordHeader): string {
-  const place = `{"aggregate":${canonicalJson(chain.aggregate)},"id":${canonicalJson(chain.id)},"tenant":${canonicalJson(chain.tenant)}}`;
-  const commitments = sealed === undefined ? '' : `"sealed":${canonicalJson(sealed)},`;
-  return `{"at":${canonicalJson(at)},"chain":${place},"epoch":${canonicalJson(epoch)},"evidence":${canonicalJson(evidence)},"prev":${canonicalJson(prev)},${commitments}"seq":${canonicalJson(seq)},"type":${canonicalJson(type)},"v":${canonicalJson(v)}}`;
+/** The same text of a header that we made: its keys are known and stand here in their order, its commitments are hex. */
+function madeText({ at, chain, epoch, evidence, prev, sealed, seq, type }: RecordHeader): string {
+  const { aggregate, id, tenant } = chain;
+  const place = `{"aggregate":${canonicalJson(aggregate)},"id":${canonicalJson(id)},"tenant":${canonicalJson(tenant)}}`;
+  const commitments = sealed === undefined ? '' : `"sealed":"${sealed}",`;
+  return `{"at":${canonicalJson(at)},"chain":${place},"epoch":${canonicalJson(epoch)},"evidence":"${evidence}","prev":${canonicalJson(prev)},${commitments}"seq":${canonicalJson(seq)},"type":${canonicalJson(type)},"v":1}`;
 }
 
 /** The record that follows `before` in its chain. */
 export function makeRecord(before: ChainPoint, facts: RecordFacts): MadeHeader {
-  const { tenant, aggregate, id } = facts.chain;
+  const { chain, type, at, epoch, sealed } = facts;
+  const { tenant, aggregate, id } = chain;
   const header: RecordHeader = {
     v: 1,
     chain: { tenant, aggregate, id },
     seq: before.seq + 1,
-    type: facts.type,
-    at: facts.at,
-    epoch: facts.epoch,
+    type,
+    at,
+    epoch,
     evidence: commitment(facts.evidence),
-    ...(facts.sealed === undefined ? {} : { sealed: commitment(facts.sealed) }),
     prev: before.hash,
   };
+  if (sealed !== undefined) header.sealed = commitment(sealed);
   const said = madeText(header);
   return { header, text: said, hash: sha256(said) };
 }

@@ -111,8 +111,7 @@ function recordOf(append: Append, end: ChainEnd, tools: SealingTools): NewRecord
   const evidence = salted(append.evidence, tools);
   const sealed = append.sealed === undefined ? undefined : salted(append.sealed, tools);
   const epoch = 'epoch' in when ? when.epoch : 0;
-  const facts = { chain, type, at, epoch, evidence, ...(sealed === undefined ? {} : { sealed }) };
-  const made = makeRecord(end, facts);
+  const made = makeRecord(end, { chain, type, at, epoch, evidence, sealed });
   return {
     chain,
     seq: made.header.seq,

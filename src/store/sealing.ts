@@ -50,7 +50,13 @@ export function seal(key: Uint8Array, nonce: Uint8Array, place: string, payload:
   const cipher = createCipheriv('aes-256-gcm', readyKey(key), nonce);
   cipher.setAAD(Buffer.from(place));
   const body = cipher.update(payload.salt + payload.text, 'utf8');
-  return Buffer.concat([Buffer.of(FORM), nonce, body, cipher.final(), cipher.getAuthTag()]);
+  cipher.final(); // gives no bytes: the cipher is a stream
+  const sealed = Buffer.allocUnsafe(1 + NONCE_BYTES + body.length + TAG_BYTES);
+  sealed[0] = FORM;
+  sealed.set(nonce, 1);
+  sealed.set(body, 1 + NONCE_BYTES);
+  sealed.set(cipher.getAuthTag(), 1 + NONCE_BYTES + body.length);
+  return sealed;
 }
 
 /** What was sealed, or undefined when key, place or bytes are not those of the sealing. */

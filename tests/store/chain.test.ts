@@ -1,5 +1,6 @@
 // Owns the proof that chained records are what a verifier without the store can check.
 import { createHash } from 'node:crypto';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   CHAIN_START,
@@ -40,6 +41,32 @@ describe('a record', () => {
     expect(made.text).toBe(expected);
     expect(made.hash).toBe(sha(expected));
     expect(headerText(made.header)).toBe(expected);
+  });
+
+  test('has the canonical text of its header, whatever its names and numbers are', () => {
+    const name = fc.string({ unit: 'grapheme' });
+    const salted = fc.record({ salt: fc.string({ unit: 'grapheme' }), text: name });
+    const facts = fc.record({
+      chain: fc.record({
+        tenant: name,
+        aggregate: fc.constantFrom('session' as const, 'approval' as const, 'workspace' as const),
+        id: name,
+      }),
+      type: name,
+      at: fc.oneof(fc.maxSafeNat(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constant(-0)),
+      epoch: fc.maxSafeNat(),
+      evidence: salted,
+      sealed: fc.option(salted, { nil: undefined }),
+    });
+    fc.assert(
+      fc.property(facts, fc.nat(), fc.string(), (said, seq, hash) => {
+        const made = makeRecord({ seq, hash }, said);
+        expect(made.text).toBe(headerText(made.header));
+        expect('sealed' in made.header).toBe(said.sealed !== undefined);
+        expect(checkRecord({ ...made, evidenceBytes: said.evidence }, { seq, hash })).toBeUndefined();
+      }),
+      { numRuns: 500, seed: 77 },
+    );
   });
 
   test('verifies without its payload, and not with another one', () => {

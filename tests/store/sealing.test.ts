@@ -14,6 +14,13 @@ describe('sealed bytes', () => {
   const place = placeOf(session('a'), 7);
   const sealed = seal(key, nonce, place, payload);
 
+  test('are pinned: form, nonce, ciphertext and tag', () => {
+    expect(Buffer.from(sealed).toString('hex')).toBe(
+      `01${'02'.repeat(12)}66b7a8282b36a09cb2addda93dc6a3d3c3d4b08e8ad0ec10bce6819a199a151e` +
+        '0c5ddd9e4f55811fd8b7d0cbe2fbfd25bf5e043c0a417f3d8827018047',
+    );
+  });
+
   test('open with their key at their place', () => {
     expect(unseal(key, place, sealed)).toEqual(payload);
     expect(Buffer.from(sealed).includes(payload.salt)).toBe(false);
