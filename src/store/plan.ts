@@ -5,7 +5,7 @@
 // P2  Order of judgement: guards, counters, rows, appends. Within one commit later parts see what earlier parts made.
 import { canonicalJson } from '../base/json.ts';
 import type { JsonValue } from '../base/json.ts';
-import { CHAIN_START, makeRecord } from './chain.ts';
+import { CHAIN_START, isChain, makeRecord } from './chain.ts';
 import type { SaltedText } from './chain.ts';
 import type { Append, ChainKey, Commit, CommitResult, Row, RowKind, RowWrite } from './contract.ts';
 import { placeOf, sealFor } from './sealing.ts';
@@ -56,8 +56,7 @@ export interface Plan {
 export type Refusal = Exclude<CommitResult, { ok: true }>;
 export type Planned = { ok: true; plan: Plan } | Refusal;
 
-// NUL joins, because no name holds it.
-const join = (...parts: string[]): string => parts.join('\0');
+const NAME_END = '\0'; // no name holds it
 
 function planCounters(commit: Commit, view: View): Map<string, number> | Refusal {
   for (const guard of commit.guards ?? []) {
@@ -82,7 +81,7 @@ function planRows(commit: Commit, view: View): Plan['rows'] | Refusal {
   const rows: Plan['rows'] = [];
   const versions = new Map<string, number>();
   for (const { row, when } of commit.rows ?? []) {
-    const key = join(row.kind, row.tenant, row.id);
+    const key = row.kind + NAME_END + row.tenant + NAME_END + row.id;
     const version = versions.get(key) ?? view.rowVersion(row.kind, row.tenant, row.id);
     if (!fits(when, version)) return { ok: false, refused: 'row', kind: row.kind, id: row.id, version };
     versions.set(key, (version ?? 0) + 1);
@@ -126,24 +125,25 @@ function recordOf(append: Append, end: ChainEnd, tools: SealingTools): NewRecord
 }
 
 function planChains(commit: Commit, view: View, tools: SealingTools): ChainMove[] | Refusal {
-  const moves = new Map<string, ChainMove>();
+  const moves: ChainMove[] = [];
   for (const append of commit.appends ?? []) {
-    const key = join(append.chain.tenant, append.chain.aggregate, append.chain.id);
-    let move = moves.get(key);
+    const { chain, when } = append;
+    let move = moves.find((one) => isChain(one.chain, chain));
     if (move === undefined) {
-      const end = view.chainEnd(append.chain) ?? { handle: 0, ...CHAIN_START, epoch: 0 };
-      move = { chain: append.chain, end: { ...end }, records: [] };
-      moves.set(key, move);
+      const end = view.chainEnd(chain) ?? { handle: 0, ...CHAIN_START, epoch: 0 };
+      move = { chain, end: { ...end }, records: [] };
+      moves.push(move);
     }
-    const refusal = refusalOf(append, move.end, view);
+    const { end, records } = move;
+    const refusal = refusalOf(append, end, view);
     if (refusal !== undefined) return refusal;
-    const record = recordOf(append, move.end, tools);
-    move.records.push(record);
-    move.end.seq = record.seq;
-    move.end.hash = record.hash;
-    if ('epoch' in append.when) move.end.epoch = Math.max(move.end.epoch, append.when.epoch);
+    const record = recordOf(append, end, tools);
+    records.push(record);
+    end.seq = record.seq;
+    end.hash = record.hash;
+    if ('epoch' in when) end.epoch = Math.max(end.epoch, when.epoch);
   }
-  return [...moves.values()];
+  return moves;
 }
 
 /** Judges a commit against the store as it is now (P1, P2). */
