@@ -148,34 +148,42 @@ function canonicalString(text: string): string {
   return JSON.stringify(text);
 }
 
-function canonicalItems(items: JsonValue[]): string {
-  let text = '';
-  for (const item of items) text += `${text === '' ? '' : ','}${canonicalText(item)}`;
-  return `[${text}]`;
+// The text is handed on and comes back longer: what is only ever added to at its end is put together at the least cost.
+
+function withItems(text: string, items: JsonValue[]): string {
+  let longer = text;
+  let before = '[';
+  for (const item of items) {
+    longer = withValue(longer + before, item);
+    before = ',';
+  }
+  return longer + (before === '[' ? '[]' : ']');
 }
 
-function canonicalMembers(value: JsonObject): string {
-  let text = '';
+function withMembers(text: string, value: JsonObject): string {
+  let longer = text;
+  let before = '{';
   for (const { key, said } of orderedKeys(value)) {
     const member: JsonValue | undefined = value[key];
     if (member === undefined) continue;
-    text += `${text === '' ? '' : ','}${said ?? `${canonicalString(key)}:`}${canonicalText(member)}`;
+    longer = withValue(longer + before + (said ?? `${canonicalString(key)}:`), member);
+    before = ',';
   }
-  return `{${text}}`;
+  return longer + (before === '{' ? '{}' : '}');
 }
 
-function canonicalText(value: JsonValue): string {
+function withValue(text: string, value: JsonValue): string {
   switch (typeof value) {
     case 'string':
-      return canonicalString(value);
+      return text + canonicalString(value);
     case 'number':
       // Text is made of a number as RFC 8785 makes it (-0 is 0), but also of the non-finite.
-      return Number.isFinite(value) ? String(value) : noJsonForm();
+      return text + (Number.isFinite(value) ? String(value) : noJsonForm());
     case 'boolean':
-      return value ? 'true' : 'false';
+      return text + (value ? 'true' : 'false');
     case 'object':
-      if (value === null) return 'null';
-      return Array.isArray(value) ? canonicalItems(value) : canonicalMembers(value);
+      if (value === null) return `${text}null`;
+      return Array.isArray(value) ? withItems(text, value) : withMembers(text, value);
     default:
       return noJsonForm();
   }
@@ -187,7 +195,7 @@ function noJsonForm(): never {
 
 /** RFC 8785 text of a checked value (J2). Keys whose value is undefined are left out. */
 export function canonicalJson(value: JsonValue): string {
-  return canonicalText(value);
+  return withValue('', value);
 }
 
 /** Narrows to an object (not an array, not null). */
