@@ -4,11 +4,9 @@
 // P1  Planning reads through the view and writes nothing: a refused or failed plan leaves no trace (S1, S6).
 // P2  Order of judgement: guards, counters, rows, appends. Within one commit later parts see what earlier parts made.
 import { canonicalJson } from '../base/json.ts';
-import type { JsonValue } from '../base/json.ts';
 import { CHAIN_START, isChain, makeRecord } from './chain.ts';
-import type { SaltedText } from './chain.ts';
 import type { Append, ChainKey, Commit, CommitResult, Row, RowKind, RowWrite } from './contract.ts';
-import { placeOf, sealFor } from './sealing.ts';
+import { placeOf, SALT_HEX, sealFor } from './sealing.ts';
 import type { SealingTools } from './sealing.ts';
 
 /** A chain's end as the engine holds it. `handle` is the engine's own number of the chain, 0 for a new one. */
@@ -101,26 +99,26 @@ function refusalOf(append: Append, end: ChainEnd, view: View): Refusal | undefin
   return newest > when.epoch ? { ok: false, refused: 'fenced', chain, epoch: newest } : undefined;
 }
 
-function salted(value: JsonValue, tools: SealingTools): SaltedText {
-  return { salt: Buffer.from(tools.ids.bytes(16)).toString('hex'), text: canonicalJson(value) };
-}
-
 function recordOf(append: Append, end: ChainEnd, tools: SealingTools): NewRecord {
   const { chain, type, at, when } = append;
-  const evidence = salted(append.evidence, tools);
-  const sealed = append.sealed === undefined ? undefined : salted(append.sealed, tools);
+  const salts = Buffer.from(tools.ids.bytes(SALT_HEX)).toString('hex'); // one draw gives both
+  const evidence = { salt: salts.slice(0, SALT_HEX), text: canonicalJson(append.evidence) };
+  const sealed =
+    append.sealed === undefined
+      ? undefined
+      : { salt: salts.slice(SALT_HEX), text: canonicalJson(append.sealed) };
   const epoch = 'epoch' in when ? when.epoch : 0;
   const made = makeRecord(end, { chain, type, at, epoch, evidence, sealed });
+  const { seq } = made.header;
   return {
     chain,
-    seq: made.header.seq,
+    seq,
     type,
     header: made.text,
     hash: made.hash,
     salt: evidence.salt,
     evidence: evidence.text,
-    sealed:
-      sealed === undefined ? null : sealFor(tools, chain.tenant, placeOf(chain, made.header.seq), sealed),
+    sealed: sealed === undefined ? null : sealFor(tools, chain.tenant, placeOf(chain, seq), sealed),
   };
 }
 

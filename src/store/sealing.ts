@@ -24,7 +24,8 @@ import { makePrivateDir, syncDir } from './private-dir.ts';
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const SALT_HEX = 32;
+/** Characters of a salt, each of half a random byte. */
+export const SALT_HEX = 32;
 // The first byte of sealed bytes, so that another cipher can follow one day.
 const FORM = 1;
 
