@@ -2,6 +2,7 @@
 // R1: a known secret never passes, also base64, base64url, percent-encoded or cut out of a longer text.
 // R2: a value under a secret-looking key, or of a secret-looking form, is replaced whole.
 import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { remembered } from '../policy/walk.ts';
 
 export const REDACTED = '[REDACTED]';
 
@@ -18,6 +19,10 @@ const SECRET_FORMS: readonly RegExp[] = [
   /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g,
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g,
 ];
+
+// Each form begins with one of these and is no shorter, so that most texts are looked through once and not once a form.
+const FORM_BEGINS = /Bearer\s|sk-|gh[pousr]_|AKIA|xox[abprs]-|eyJ|-----BEGIN /;
+const SHORTEST_FORM = 15;
 
 // A shorter value occurs in honest text by chance.
 const SHORTEST_SECRET = 8;
@@ -77,16 +82,42 @@ function secretPattern(secrets: readonly string[]): RegExp | undefined {
 /** A redactor for one workspace; compiled once. */
 export function createRedactor(rules: RedactionRules): Redactor {
   const known = secretPattern(rules.secrets);
-  const forms = [...SECRET_FORMS, ...rules.patterns.map((source) => new RegExp(source, 'g'))];
+  const patterns = rules.patterns.map((source) => new RegExp(source, 'g'));
   const fields = new Set(rules.fields.map((name) => name.toLowerCase()));
 
   const text = (value: string): string => {
-    let out = known === undefined ? value : value.replace(known, REDACTED);
-    for (const form of forms) out = out.replace(form, REDACTED);
+    let out = known === undefined || value.length < SHORTEST_SECRET ? value : value.replace(known, REDACTED);
+    if (out.length >= SHORTEST_FORM && FORM_BEGINS.test(out)) {
+      for (const form of SECRET_FORMS) out = out.replace(form, REDACTED);
+    }
+    for (const pattern of patterns) out = out.replace(pattern, REDACTED);
     return out;
   };
 
-  const isSecretKey = (key: string): boolean => SECRET_KEY.test(key) || fields.has(key.toLowerCase());
+  const shownKey = remembered((key) => ({
+    name: text(key),
+    isSecret: SECRET_KEY.test(key) || fields.has(key.toLowerCase()),
+  }));
+
+  const walkMembers = (value: JsonObject, path: string, replaced: string[]): JsonObject => {
+    const out: JsonObject = {};
+    for (const key of Object.keys(value)) {
+      const item = value[key] as JsonValue;
+      const { name, isSecret } = shownKey(key);
+      if (isSecret && item !== null && typeof item !== 'boolean') {
+        out[name] = REDACTED;
+        replaced.push(`${path}/${name}`);
+      } else if (typeof item === 'string') {
+        const shown = text(item);
+        out[name] = shown;
+        if (shown !== item) replaced.push(`${path}/${name}`);
+      } else {
+        out[name] =
+          typeof item === 'object' && item !== null ? walk(item, `${path}/${name}`, replaced) : item;
+      }
+    }
+    return out;
+  };
 
   const walk = (value: JsonValue, path: string, replaced: string[]): JsonValue => {
     if (typeof value === 'string') {
@@ -95,19 +126,7 @@ export function createRedactor(rules: RedactionRules): Redactor {
       return out;
     }
     if (Array.isArray(value)) return value.map((item, index) => walk(item, `${path}/${index}`, replaced));
-    if (typeof value !== 'object' || value === null) return value;
-    const out: JsonObject = {};
-    for (const [key, item] of Object.entries(value)) {
-      const safeKey = text(key);
-      const at = `${path}/${safeKey}`;
-      if (isSecretKey(key) && item !== null && typeof item !== 'boolean') {
-        out[safeKey] = REDACTED;
-        replaced.push(at);
-      } else {
-        out[safeKey] = walk(item, at, replaced);
-      }
-    }
-    return out;
+    return typeof value === 'object' && value !== null ? walkMembers(value, path, replaced) : value;
   };
 
   return {

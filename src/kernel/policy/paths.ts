@@ -9,7 +9,7 @@ import { containsPath } from '../scopes/scope.ts';
 import type { ScopeSet } from '../scopes/scope.ts';
 import { pathSegments } from '../scopes/pattern.ts';
 import type { ResolvedPath } from './decision.ts';
-import { isBeneath, parsePointer, pointerOf, rememberedTest, stringLeaves } from './walk.ts';
+import { isBeneath, parsePointer, pointerOf, remembered, stringLeaves } from './walk.ts';
 import type { Leaf } from './walk.ts';
 
 export interface PathArgument {
@@ -42,7 +42,7 @@ export function pathRules(capability: Capability): PathRules {
   };
 }
 
-const isPathKey = rememberedTest((key) => PATH_KEY.test(key) || PATH_CAMEL_KEY.test(key));
+const isPathKey = remembered((key) => PATH_KEY.test(key) || PATH_CAMEL_KEY.test(key));
 
 function pathArgument(leaf: Leaf, rules: PathRules): PathArgument | undefined {
   if (rules.declared.length > 0) {

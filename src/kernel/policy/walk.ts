@@ -24,20 +24,20 @@ const URL_CAMEL_KEY =
 // Checked JSON of at most a megabyte has fewer nodes; more means that the value was never checked (or is a ring).
 const MAX_NODES = 1_000_000;
 
-/** A test of a key, remembered: tools have few keys, and each call has them again. */
-export function rememberedTest(test: (key: string) => boolean): (key: string) => boolean {
-  const known = new Map<string, boolean>();
+/** What is to be said of a key, remembered: tools have few keys, and each call has them again. */
+export function remembered<T>(say: (key: string) => T): (key: string) => T {
+  const known = new Map<string, T>();
   return (key) => {
     const found = known.get(key);
     if (found !== undefined) return found;
-    const answer = test(key);
+    const answer = say(key);
     // Keys come from callers: what is remembered must not grow with them.
     if (known.size < 1000 && key.length <= 64) known.set(key, answer);
     return answer;
   };
 }
 
-const isUrlKey = rememberedTest((key) => URL_KEY.test(key) || URL_CAMEL_KEY.test(key));
+const isUrlKey = remembered((key) => URL_KEY.test(key) || URL_CAMEL_KEY.test(key));
 
 interface Frame {
   value: JsonValue;

@@ -1,0 +1,91 @@
+// Owns the proof of redaction by itself: each form of a secret from its shortest on, keys that come again, and what is named.
+import { describe, expect, test } from 'vitest';
+import { createRedactor, REDACTED } from '../../src/kernel/evidence/redact.ts';
+
+const PLAIN = createRedactor({ secrets: [], fields: [], patterns: [] });
+
+/** The shortest text of each form. */
+const SHORTEST = [
+  'Bearer abcd1234',
+  'Bearer\u00a0abcd1234',
+  `sk-${'a'.repeat(16)}`,
+  `ghp_${'a'.repeat(20)}`,
+  `AKIA${'A'.repeat(16)}`,
+  `xoxb-${'a'.repeat(10)}`,
+  'eyJaaaaaaaa.aaaaaaaa.',
+  '-----BEGIN PRIVATE KEY-----',
+];
+
+describe('a secret of a known form', () => {
+  test.each(SHORTEST)('%s is replaced from its shortest on, alone and at the end of a text', (secret) => {
+    expect(PLAIN.text(secret)).toBe(REDACTED);
+    expect(PLAIN.text(`the task: ${secret}`)).toBe(`the task: ${REDACTED}`);
+  });
+
+  test.each(SHORTEST.slice(0, 6))('%s less one character is none', (secret) => {
+    expect(PLAIN.text(secret.slice(0, -1))).toBe(secret.slice(0, -1));
+  });
+
+  test('each of several forms in one text is replaced', () => {
+    expect(PLAIN.text(SHORTEST.slice(0, 7).join(' '))).toBe(Array(7).fill(REDACTED).join(' '));
+  });
+});
+
+describe('a known value', () => {
+  test('of the shortest length is found, one shorter is not looked for', () => {
+    const redactor = createRedactor({ secrets: ['12345678', 'shorter'], fields: [], patterns: [] });
+    expect(redactor.text('12345678')).toBe(REDACTED);
+    expect(redactor.text('shorter')).toBe('shorter');
+  });
+
+  test("and a form of the operator's own are replaced in texts of any length", () => {
+    const redactor = createRedactor({ secrets: [], fields: [], patterns: ['^x\\d$'] });
+    expect(redactor.text('x1')).toBe(REDACTED);
+    expect(redactor.object({ x1: 'x2', y: 'x3 ' })).toEqual({
+      value: { [REDACTED]: REDACTED, y: 'x3 ' },
+      fields: [`/${REDACTED}`],
+    });
+  });
+});
+
+describe('an object', () => {
+  const redactor = createRedactor({ secrets: ['top-rabbit'], fields: ['PIN'], patterns: [] });
+  const value = {
+    token: 'a',
+    api_key: 7,
+    pin: { at: 'home' },
+    cookie: null,
+    password: true,
+    'is top-rabbit': 'plain',
+    list: ['plain', 'a top-rabbit b', { authorization: ['x'] }, 3, null],
+  };
+
+  test('shows the same when its keys come again, and names by pointer what was replaced', () => {
+    const shown = {
+      value: {
+        token: REDACTED,
+        api_key: REDACTED,
+        pin: REDACTED,
+        cookie: null,
+        password: true,
+        [`is ${REDACTED}`]: 'plain',
+        list: ['plain', `a ${REDACTED} b`, { authorization: REDACTED }, 3, null],
+      },
+      fields: ['/token', '/api_key', '/pin', '/list/1', '/list/2/authorization'],
+    };
+    expect(redactor.object(value)).toEqual(shown);
+    expect(redactor.object(value)).toEqual(shown);
+    expect(PLAIN.object({ pin: 'home', 'is top-rabbit': 'a' })).toEqual({
+      value: { pin: 'home', 'is top-rabbit': 'a' },
+      fields: [],
+    });
+  });
+
+  test('is another one, down to its last member', () => {
+    const given = { list: [{ a: 'b' }], plain: 'c' };
+    const shown = redactor.object(given).value;
+    given.plain = 'changed';
+    (given.list[0] as { a: string }).a = 'changed';
+    expect(shown).toEqual({ list: [{ a: 'b' }], plain: 'c' });
+  });
+});
