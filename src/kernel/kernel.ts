@@ -80,7 +80,7 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   const prepared = await prepareCall(deps, request, args);
   if (!prepared.ok) return refuse(deps, { request, args }, prepared.decision, known.rowVersion);
   const { call } = prepared;
-  await withdrawApproval(deps, call);
+  if (call.grantedDigest !== undefined) await withdrawApproval(deps, call, call.grantedDigest());
   const decision = await orAskToReinitialize(deps, call, withoutSecrets(deps, deps.gate.decide(call.input)));
   if (decision.verdict === 'deny') return refuse(deps, call, decision, known.rowVersion);
 
@@ -91,7 +91,7 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   if (decision.verdict === 'approval_required') {
     const standing = await deps.approvals.standing(
       request.context.caller.tenant,
-      call.actionDigest,
+      call.actionDigest(),
       deps.clock.now(),
     );
     if (standing?.approval.state !== 'approved') {

@@ -89,7 +89,7 @@ function subjectOf(deps: KernelDeps, asked: Asked, at: number): Omit<ApprovalSub
     tool: request.tool,
     capability: capability?.name ?? request.tool,
     risk,
-    actionDigest: call.actionDigest,
+    actionDigest: call.actionDigest(),
     policyDigest: decision.policyDigest,
     reasons: decision.reasons,
     ruleId: decision.ruleId,
@@ -107,10 +107,10 @@ async function open(deps: KernelDeps, asked: Asked): Promise<Round> {
   const { call, decision } = asked;
   const { tenant } = call.request.context.caller;
   // At most one open approval for a digest: the number opened so far is the version that the commit is bound to.
-  const slot = `${encodeURIComponent(tenant)}|approval|${call.actionDigest}`;
+  const slot = `${encodeURIComponent(tenant)}|approval|${call.actionDigest()}`;
   const opened = await deps.store.counter(slot);
   const at = deps.clock.now();
-  if ((await deps.approvals.standing(tenant, call.actionDigest, at)) !== undefined) return again();
+  if ((await deps.approvals.standing(tenant, call.actionDigest(), at)) !== undefined) return again();
 
   const subject = subjectOf(deps, asked, at);
   const opening = await deps.approvals.opening(subject, call.args, call.capability?.server);

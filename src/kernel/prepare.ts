@@ -13,7 +13,7 @@ import type { KernelDeps } from './deps.ts';
 import { sessionChain } from './evidence/receipts.ts';
 import type { ToolDefinition } from './execution/executor.ts';
 import type { Decision, DecisionInput, PinState } from './policy/decision.ts';
-import { authorityOf } from './policy/authority.ts';
+import { grantedAuthority, isOwn, OWN } from './policy/authority.ts';
 import { resolvePaths } from './policy/resolve-paths.ts';
 
 export interface PreparedCall {
@@ -29,9 +29,10 @@ export interface PreparedCall {
   ordered?: { key: string; is?: number };
   /** The count of freezes and revocations when everything here was read. */
   controls: number;
-  readonly actionDigest: string;
-  /** The grant of its delegation is gone: the digest that it had before. */
-  readonly grantedDigest?: string | undefined;
+  /** Made when it is first asked for: a call that is only looked at needs none. */
+  readonly actionDigest: () => string;
+  /** Where the grant of its delegation is gone: the digest that it had before. */
+  readonly grantedDigest: (() => string) | undefined;
 }
 
 function pinText(pin: PinState): string {
@@ -96,21 +97,18 @@ async function definitionOf(
   return definition;
 }
 
-interface LookedBack {
-  input: Pick<DecisionInput, 'past'>;
-  order: Pick<PreparedCall, 'ordered'>;
-}
+type LookedBack = Pick<DecisionInput, 'past'> & Pick<PreparedCall, 'ordered'>;
 
-const NOTHING_BACK: LookedBack = { input: {}, order: {} };
+const NOTHING_BACK: LookedBack = {};
 
 /** The session's past, where a rule about this tool asks for it, and the order that it holds in. */
 async function lookBack(deps: KernelDeps, request: CallRequest): Promise<LookedBack> {
   const key = `${encodeURIComponent(request.context.caller.tenant)}|past|${request.session.id}`;
-  if (!deps.gate.looksBack(request.tool)) return { input: {}, order: { ordered: { key } } };
+  if (!deps.gate.looksBack(request.tool)) return { ordered: { key } };
   // Before the records: a call that starts in between moves it, and this decision is made again.
   const is = await deps.store.counter(key);
   const past = await deps.past?.(sessionChain(request));
-  return { input: past === undefined ? {} : { past }, order: { ordered: { key, is } } };
+  return { ordered: { key, is }, ...(past === undefined ? {} : { past }) };
 }
 
 function countedOf({ context: { caller }, session }: CallRequest): CountedSession {
@@ -150,6 +148,33 @@ function boundTo({ id, lane, task, actor, intent }: CallRequest['session']): Dec
   return { id, lane, task, actor, ...(intent === undefined ? {} : { intent }) };
 }
 
+type Known = Pick<DecisionInput, 'pin' | 'paths' | 'history'>;
+type Given = { [Name in 'grants' | 'past' | 'capability' | 'inputSchema' | 'limits']: DecisionInput[Name] };
+
+/** What the gate looks at; what there is none of is left out. */
+function inputOf(request: CallRequest, args: JsonObject, known: Known, given: Given): DecisionInput {
+  const { context, session, tool } = request;
+  const { caller, delegation, agentId } = context;
+  const { pin, paths, history } = known;
+  const input: DecisionInput = {
+    tool,
+    args,
+    caller,
+    delegation,
+    agentId,
+    session: boundTo(session),
+    pin,
+    paths,
+    history,
+  };
+  if (given.grants !== undefined) input.grants = given.grants;
+  if (given.past !== undefined) input.past = given.past;
+  if (given.capability !== undefined) input.capability = given.capability;
+  if (given.inputSchema !== undefined) input.inputSchema = given.inputSchema;
+  if (given.limits !== undefined) input.limits = given.limits;
+  return input;
+}
+
 async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject): Promise<PreparedCall> {
   const { config } = deps;
   const { context, session, tool } = request;
@@ -169,31 +194,30 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
   const pin: PinState = definition?.pin ?? { state: 'unpinned' };
   const paths =
     capability === undefined ? [] : await resolvePaths(args, capability, config.policy.sandbox.root);
-  const authority = await authorityOf(deps, context.delegation, session.actor);
+  const authority = isOwn(context.delegation)
+    ? OWN
+    : await grantedAuthority(deps, context.delegation, session.actor);
   const back = deps.gate.ordersCalls ? await lookBack(deps, request) : NOTHING_BACK;
-  const input: DecisionInput = {
-    tool,
+  const history = used.history(uses, repeats);
+  const input = inputOf(
+    request,
     args,
-    caller: context.caller,
-    delegation: context.delegation,
-    ...authority.input,
-    agentId: context.agentId,
-    session: boundTo(session),
-    pin,
-    paths,
-    history: used.history(uses, repeats),
-    ...back.input,
-    ...(capability === undefined ? {} : { capability }),
-    ...(definition === undefined ? {} : { inputSchema: definition.inputSchema }),
-    ...(session.limits === undefined ? {} : { limits: session.limits }),
-  };
+    { pin, paths, history },
+    {
+      grants: authority.grants,
+      past: back.past,
+      capability,
+      inputSchema: definition?.inputSchema,
+      limits: session.limits,
+    },
+  );
   if (request.idempotencyKey?.isWellFormed() === false) {
     throw new RuntimeError('INVALID_INPUT', 'the idempotency key has no canonical form');
   }
   const { isRevoked } = authority;
   const action = { request, args, policyDigest: config.policy.digest };
   let digest: string | undefined;
-  return {
+  const call: PreparedCall = {
     request,
     input,
     capability,
@@ -202,13 +226,9 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
     counted,
     repeated: { key: repeatsOf, value },
     controls,
-    ...back.order,
-    get grantedDigest() {
-      return isRevoked ? actionDigest(actionOf(action, pin, false)) : undefined;
-    },
-    // A call that is only looked at needs none.
-    get actionDigest() {
-      return (digest ??= actionDigest(actionOf(action, pin, isRevoked)));
-    },
+    actionDigest: () => (digest ??= actionDigest(actionOf(action, pin, isRevoked))),
+    grantedDigest: isRevoked ? () => actionDigest(actionOf(action, pin, false)) : undefined,
   };
+  if (back.ordered !== undefined) call.ordered = back.ordered;
+  return call;
 }

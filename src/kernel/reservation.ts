@@ -152,7 +152,7 @@ function keyOf(call: PreparedCall): Reservation | undefined {
     tenant: caller.tenant,
     principal: caller.principal,
     metaKey: call.request.idempotencyKey,
-    actionDigest: call.actionDigest,
+    actionDigest: call.actionDigest(),
   });
 }
 

@@ -5,11 +5,14 @@ import type { PreparedCall } from './prepare.ts';
 
 const REASON = 'the delegation that the call was asked for under is not granted any more';
 
-export async function withdrawApproval(deps: KernelDeps, call: PreparedCall): Promise<void> {
-  if (call.grantedDigest === undefined) return;
-  const { tenant } = call.request.context.caller;
+export async function withdrawApproval(
+  deps: KernelDeps,
+  { request }: PreparedCall,
+  grantedDigest: string,
+): Promise<void> {
+  const { tenant } = request.context.caller;
   const at = deps.clock.now();
-  const held = await deps.approvals.standing(tenant, call.grantedDigest, at);
+  const held = await deps.approvals.standing(tenant, grantedDigest, at);
   if (held === undefined || held.approval.state === 'rejected') return;
   const { approvalId } = held.approval.subject;
   const commit = await deps.approvals.revoking(tenant, approvalId, { reason: REASON, at });

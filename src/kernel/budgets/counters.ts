@@ -35,8 +35,14 @@ const LIMIT_OF: Record<Dimension, keyof Budget> = {
 const DIMENSIONS = Object.keys(LIMIT_OF) as Dimension[];
 
 // A separator that encodeURIComponent never leaves in a part, so that no two holders share a key.
-function key(...parts: string[]): string {
-  return parts.map(encodeURIComponent).join('|');
+function key(first: string, ...parts: string[]): string {
+  let text = encodeURIComponent(first);
+  for (const part of parts) text += `|${encodeURIComponent(part)}`;
+  return text;
+}
+
+function limitsOf({ loopBudget }: Policy, { limits }: CountedSession): Budget {
+  return limits === undefined ? loopBudget : tighterBudget(loopBudget, limits);
 }
 
 function holders(policy: Policy, session: CountedSession, now: EpochMs): Holder[] {
@@ -44,7 +50,7 @@ function holders(policy: Policy, session: CountedSession, now: EpochMs): Holder[
     {
       layer: 'session',
       prefix: key(session.tenant, 's', session.sessionId),
-      budget: tighterBudget(policy.loopBudget, session.limits),
+      budget: limitsOf(policy, session),
     },
   ];
   const { perPrincipal, perTenant } = policy.loopBudget;
@@ -69,15 +75,8 @@ function toUnits(dimension: Dimension, limit: number): number {
 }
 
 interface Reading {
-  holder: Holder;
+  layer: Holder['layer'];
   dimension: Dimension;
-}
-
-/** Which counters say what `holder` has used: those of its limited dimensions. */
-function readingsOf(holder: Holder): Reading[] {
-  return DIMENSIONS.filter((dimension) => holder.budget[LIMIT_OF[dimension]] !== undefined).map(
-    (dimension) => ({ holder, dimension }),
-  );
 }
 
 /** Key of the count of one exact call in one session. */
@@ -126,15 +125,23 @@ export interface Counted {
 
 export function countedUse(policy: Policy, session: CountedSession, now: EpochMs): Counted {
   const all = holders(policy, session, now);
-  const readings = all.flatMap(readingsOf);
+  const keys: string[] = [];
+  const readings: Reading[] = [];
+  for (const { layer, prefix, budget } of all) {
+    for (const dimension of DIMENSIONS) {
+      if (budget[LIMIT_OF[dimension]] === undefined) continue;
+      keys.push(`${prefix}|${dimension}`);
+      readings.push({ layer, dimension });
+    }
+  }
   return {
-    keys: readings.map(({ holder, dimension }) => `${holder.prefix}|${dimension}`),
+    keys,
     history(values, repeats) {
       const history: CallHistory = { repeats, session: { ...NO_USAGE } };
-      for (const { layer } of all) history[layer] = { ...NO_USAGE };
+      for (const { layer } of all) if (layer !== 'session') history[layer] = { ...NO_USAGE };
       history.session.wallSeconds = Math.max(0, (now - session.startedAt) / 1000);
-      readings.forEach(({ holder, dimension }, index) => {
-        const usage = history[holder.layer];
+      readings.forEach(({ layer, dimension }, index) => {
+        const usage = history[layer];
         const value = values[index] ?? 0;
         if (usage === undefined) return;
         if (dimension === 'cost') usage.costUsd = value / 1_000_000;

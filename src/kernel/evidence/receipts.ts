@@ -173,7 +173,7 @@ export function start(of: Receipt, call: PreparedCall, facts: Start, when: RowWr
           ...decisionFacts(decision),
           arguments: facts.redactedArgs,
           ...(facts.redactedFields.length > 0 ? { redacted_fields: facts.redactedFields } : {}),
-          action_digest: call.actionDigest,
+          action_digest: call.actionDigest(),
           pin:
             call.input.pin.state === 'pinned' || call.input.pin.state === 'declared'
               ? call.input.pin.digest

@@ -5,20 +5,25 @@ import type { DecisionInput } from './decision.ts';
 import { lacksGrant } from './delegation.ts';
 
 export interface Authority {
-  input: Pick<DecisionInput, 'grants'>;
+  /** The grants that the call is judged by. */
+  grants: DecisionInput['grants'];
   /** The session acts for somebody whose grant is not there any more. */
   isRevoked: boolean;
 }
 
-const OWN: Authority = { input: {}, isRevoked: false };
+/** Of a call that nobody else has to grant. */
+export const OWN: Authority = { grants: undefined, isRevoked: false };
 
-export async function authorityOf(
+export function isOwn(delegation: Delegation): boolean {
+  return delegation.mode === 'platform_owned';
+}
+
+export async function grantedAuthority(
   deps: Pick<KernelDeps, 'config' | 'refreshGrants'>,
   delegation: Delegation,
   actor: string,
 ): Promise<Authority> {
-  if (delegation.mode === 'platform_owned') return OWN;
   await deps.refreshGrants?.();
   const grants = deps.config.identity.delegations;
-  return { input: { grants }, isRevoked: lacksGrant(grants, actor, delegation) };
+  return { grants, isRevoked: lacksGrant(grants, actor, delegation) };
 }

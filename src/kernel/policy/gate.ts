@@ -243,8 +243,7 @@ export function createGate(config: RuntimeConfig, schemas: SchemaCache = new Sch
       }
     },
     precheck: (who) => precheckOf(plan, who),
-    async prepare({ inputSchema }) {
-      return inputSchema === undefined ? undefined : schemas.prepare(inputSchema);
-    },
+    prepare: ({ inputSchema }) =>
+      inputSchema === undefined ? Promise.resolve(undefined) : schemas.prepare(inputSchema),
   };
 }

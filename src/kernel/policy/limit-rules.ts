@@ -102,11 +102,19 @@ function checkOwner(context: RuleContext, owner: Owner, usage: Usage | undefined
   }
 }
 
+function checkSession(context: RuleContext, usage: Usage | undefined, loopBudget: Budget): void {
+  const { limits } = context.input;
+  if (limits === undefined) checkOwner(context, 'session', usage, loopBudget);
+  // What is within both is within the tighter one, which need not be made then.
+  else if (usage === undefined || !isWithin(usage, loopBudget) || !isWithin(usage, limits)) {
+    checkOwner(context, 'session', usage, tighterBudget(loopBudget, limits));
+  }
+}
+
 export function checkBudget(context: RuleContext): void {
   const { plan, input } = context;
   const { loopBudget } = plan.config.policy;
-  const own = input.limits === undefined ? loopBudget : tighterBudget(loopBudget, input.limits);
-  checkOwner(context, 'session', input.history.session, own);
+  checkSession(context, input.history.session, loopBudget);
   const { principal, tenant } = input.history;
   if (loopBudget.perPrincipal !== undefined)
     checkOwner(context, 'principal', principal, loopBudget.perPrincipal);

@@ -60,9 +60,13 @@ function declaredArgument(leaf: Leaf, rules: PathRules): PathArgument | undefine
   return { pointer: pointerOf(leaf.trail), given: leaf.text, access };
 }
 
+function hasNone({ byName, declared }: PathRules): boolean {
+  return !byName && declared.length === 0;
+}
+
 export function pathArguments(leaves: readonly Leaf[], rules: PathRules): PathArgument[] {
   const found: PathArgument[] = [];
-  if (!rules.byName && rules.declared.length === 0) return found;
+  if (hasNone(rules)) return found;
   for (const leaf of leaves) {
     const argument = pathArgument(leaf, rules);
     if (argument !== undefined) found.push(argument);
@@ -72,7 +76,8 @@ export function pathArguments(leaves: readonly Leaf[], rules: PathRules): PathAr
 
 /** The path arguments of a call, for whoever resolves them before deciding. */
 export function pathArgumentsOf(args: JsonObject, capability: Capability): PathArgument[] {
-  return pathArguments(stringLeaves(args), pathRules(capability));
+  const rules = pathRules(capability);
+  return hasNone(rules) ? [] : pathArguments(stringLeaves(args), rules);
 }
 
 export interface PathOffence {
