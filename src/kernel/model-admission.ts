@@ -122,6 +122,10 @@ export async function admitModel(
   );
 }
 
+function totalTokens(usage: ModelUsage | undefined): number {
+  return usage?.total_tokens ?? (usage?.input_tokens ?? Number.NaN) + (usage?.output_tokens ?? Number.NaN);
+}
+
 /** What the outcome commit gives back: the reservation less what was really used. Unknown use stays reserved. */
 export function settleModel(
   deps: KernelDeps,
@@ -129,16 +133,16 @@ export function settleModel(
   request: Omit<ModelRequest, 'inputBytes'>,
   usage: ModelUsage | undefined,
 ): CounterMove[] {
-  const total =
-    usage?.total_tokens ?? (usage?.input_tokens ?? Number.NaN) + (usage?.output_tokens ?? Number.NaN);
+  const total = totalTokens(usage);
   if (!Number.isSafeInteger(total) || total < 0) return [];
   const micro = priceMicroUsd(deps.config.runtime.prices, request.profile.model, {
     input: usage?.input_tokens ?? total,
     output: usage?.output_tokens ?? 0,
   });
-  return reserved.flatMap((move): CounterMove[] => {
-    if (move.key.endsWith('|tokens')) return [{ key: move.key, add: total - move.add }];
-    if (move.key.endsWith('|cost') && micro !== undefined) return [{ key: move.key, add: micro - move.add }];
-    return [];
-  });
+  const settled: CounterMove[] = [];
+  for (const { key, add } of reserved) {
+    if (key.endsWith('|tokens')) settled.push({ key, add: total - add });
+    else if (key.endsWith('|cost') && micro !== undefined) settled.push({ key, add: micro - add });
+  }
+  return settled;
 }

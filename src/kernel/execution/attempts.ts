@@ -29,6 +29,16 @@ export function backoffMs(rule: Policy['retry'], seed: string, attempt: number):
   return Math.round(plain * (0.8 + 0.4 * draw));
 }
 
+interface Rules {
+  retry: Policy['retry'];
+  clock: Clock;
+}
+
+/** The call's own: until when it may run. What it waits for a person moves that. */
+interface Time extends Rules {
+  until: number;
+}
+
 // How long an executor may take to say how far it came.
 const GRACE_MS = 2000;
 
@@ -45,39 +55,31 @@ const GIVEN_UP: ExecutionResult = {
   notes: ['the executor did not end when it was told to'],
 };
 
-/** An executor that hears its signal says how far it came; one that does not is not waited for, and nobody knows. */
-function givenUp(clock: Clock, signal: AbortSignal): { result: Promise<ExecutionResult>; done: () => void } {
-  let done = (): void => undefined;
-  const result = new Promise<ExecutionResult>((resolve) => {
-    const wait = (): void => {
-      done = clock.after(GRACE_MS, () => {
-        resolve(GIVEN_UP);
-      });
-    };
-    signal.addEventListener('abort', wait, { once: true });
-  });
-  return {
-    result,
-    done: () => {
-      done();
-    },
-  };
-}
-
 async function runOnce(
   executor: Executor,
   execution: Execution,
   io: CallIo,
-  at: { clock: Clock; until: number },
+  at: Time,
 ): Promise<ExecutionResult> {
   const { clock } = at;
   if (io.signal.aborted) return canceled('canceled before it was sent');
   // The deadline is of the whole call, and absolute: neither progress nor another try moves it.
-  const deadline = startDeadline(clock, Math.max(0, at.until - clock.monotonic()), io.signal);
-  const silent = givenUp(clock, deadline.signal);
+  let giveUp = (): void => undefined;
+  let stopWaiting = (): void => undefined;
+  const deadline = startDeadline(clock, Math.max(0, at.until - clock.monotonic()), io.signal, () => {
+    stopWaiting = clock.after(GRACE_MS, () => {
+      giveUp();
+    });
+  });
   try {
-    const running = executor.execute(execution, heldWhileAsking(io, deadline, at));
-    const result = await Promise.race([running, silent.result]);
+    // An executor that hears its signal says how far it came; one that does not is not waited for, and nobody knows.
+    const result = await new Promise<ExecutionResult>((resolve, reject) => {
+      giveUp = () => {
+        resolve(GIVEN_UP);
+      };
+      const running = executor.execute(execution, heldWhileAsking(io, deadline, at));
+      Promise.resolve(running).then(resolve, reject);
+    });
     if (deadline.timedOut() && result.kind === 'failed') {
       return { ...result, code: 'TOOL_TIMEOUT', message: ERRORS.TOOL_TIMEOUT.sentence };
     }
@@ -93,30 +95,37 @@ async function runOnce(
     };
   } finally {
     deadline.done();
-    silent.done();
+    stopWaiting();
   }
 }
 
+type Held = { -readonly [Name in keyof CallIo]: CallIo[Name] };
+
 /** Down with the try; while a person is asked neither the try's clock nor the call's runs. */
-function heldWhileAsking(io: CallIo, deadline: Deadline, at: { clock: Clock; until: number }): CallIo {
-  const { ask } = io;
-  if (ask === undefined) return { ...io, signal: deadline.signal };
-  // Questions may be open together; time counts once.
-  let [open, since] = [0, 0];
-  return {
-    ...io,
-    signal: deadline.signal,
-    ask: async (question, withdrawn) => {
-      if (open++ === 0) since = at.clock.monotonic();
-      const goOn = deadline.hold();
-      try {
-        return await ask(question, withdrawn);
-      } finally {
-        if (--open === 0) at.until += at.clock.monotonic() - since;
-        goOn();
-      }
+function heldWhileAsking(io: CallIo, deadline: Deadline, at: Time): CallIo {
+  const { progress, log, ask } = io;
+  const held: Held = {
+    progress,
+    get signal() {
+      return deadline.signal;
     },
   };
+  if (log !== undefined) held.log = log;
+  if (ask === undefined) return held;
+  // Questions may be open together; time counts once.
+  let open = 0;
+  let since = 0;
+  held.ask = async (question, withdrawn) => {
+    if (open++ === 0) since = at.clock.monotonic();
+    const goOn = deadline.hold();
+    try {
+      return await ask(question, withdrawn);
+    } finally {
+      if (--open === 0) at.until += at.clock.monotonic() - since;
+      goOn();
+    }
+  };
+  return held;
 }
 
 type Timing = Pick<Attempt, 'attempt' | 'started_at' | 'ended_at'>;
@@ -138,17 +147,7 @@ function recordOf(result: ExecutionResult, timing: Timing, next: Next): Attempt 
   };
 }
 
-interface Rules {
-  retry: Policy['retry'];
-  clock: Clock;
-}
-
-function nextOf(
-  result: ExecutionResult,
-  execution: Execution,
-  tried: number,
-  at: Rules & { until: number },
-): Next {
+function nextOf(result: ExecutionResult, execution: Execution, tried: number, at: Time): Next {
   if (!isTransient(result, execution.capability.idempotency.idempotent)) return { kind: 'final' };
   if (tried > at.retry.maxRetries) return { kind: 'exhausted' };
   const backoff = backoffMs(at.retry, execution.callId, tried);
@@ -163,9 +162,9 @@ export async function attempt(
   io: CallIo,
   rules: Rules,
 ): Promise<Attempted> {
-  const { clock } = rules;
+  const { clock, retry } = rules;
   const attempts: Attempt[] = [];
-  const time = { clock, until: clock.monotonic() + execution.capability.timeoutSeconds * 1000 };
+  const time: Time = { clock, retry, until: clock.monotonic() + execution.capability.timeoutSeconds * 1000 };
   const between: Between = { failed: undefined };
   const tryOnce = async (): Promise<ExecutionResult> => {
     const before = between.failed;
@@ -176,16 +175,16 @@ export async function attempt(
     const started = clock.now();
     const result = await runOnce(executor, execution, io, time);
     const timing = { attempt: attempts.length + 1, started_at: started, ended_at: clock.now() };
-    const next = nextOf(result, execution, timing.attempt, { ...rules, until: time.until });
+    const next = nextOf(result, execution, timing.attempt, time);
     attempts.push(recordOf(result, timing, next));
     if (next.kind === 'again' && result.kind === 'failed') between.failed = result;
     return result;
   };
-  const first = await tryOnce();
-  const waits = (tried: number): number => backoffMs(rules.retry, execution.callId, tried);
-  const retries = { most: rules.retry.maxRetries, waits, between };
-  const result =
-    between.failed === undefined || io.signal.aborted ? first : await tryAgain(tryOnce, retries, io.signal);
+  let result = await tryOnce();
+  if (between.failed !== undefined && !io.signal.aborted) {
+    const waits = (tried: number): number => backoffMs(retry, execution.callId, tried);
+    result = await tryAgain(tryOnce, { most: retry.maxRetries, waits, between }, io.signal);
+  }
   const last = attempts.at(-1);
   if (last?.outcome === 'transient_failure') last.outcome = 'exhausted';
   return { result, attempts };

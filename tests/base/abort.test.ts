@@ -1,0 +1,43 @@
+// Owns the proof of deadlines: when their signal ends and why, whoever asks for it and whenever.
+import { expect, test } from 'vitest';
+import { startDeadline } from '../../src/base/abort.ts';
+import { createFakeClock } from '../../src/testing/fake-clock.ts';
+
+test('a signal that is asked for only after the time has passed has ended, for that reason', () => {
+  const clock = createFakeClock();
+  const deadline = startDeadline(clock, 100);
+  clock.advance(100);
+  expect(deadline.timedOut()).toBe(true);
+  expect(deadline.signal.aborted).toBe(true);
+  expect((deadline.signal.reason as DOMException).name).toBe('TimeoutError');
+  expect(deadline.signal).toBe(deadline.signal);
+  deadline.done();
+});
+
+test("the parent's reason is the signal's, whether it ended before the deadline began, before the asking, or after", () => {
+  const reason = new Error('not wanted any more');
+  const clock = createFakeClock();
+  expect(startDeadline(clock, 100, AbortSignal.abort(reason)).signal.reason).toBe(reason);
+
+  const parent = new AbortController();
+  const [early, late] = [startDeadline(clock, 100, parent.signal), startDeadline(clock, 100, parent.signal)];
+  const { signal } = early;
+  parent.abort(reason);
+  expect([signal.reason, late.signal.reason]).toEqual([reason, reason]);
+  expect([early.timedOut(), late.timedOut()]).toEqual([false, false]);
+});
+
+test('who is told of the end is told once, before those who listen, and not at all when the work was over', () => {
+  const clock = createFakeClock();
+  const parent = new AbortController();
+  const heard: string[] = [];
+  const deadline = startDeadline(clock, 100, parent.signal, () => heard.push('told'));
+  deadline.signal.addEventListener('abort', () => heard.push('listener'));
+  const over = startDeadline(clock, 100, parent.signal, () => heard.push('too late'));
+  over.done();
+  clock.advance(100);
+  parent.abort();
+  expect(heard).toEqual(['told', 'listener']);
+  expect((deadline.signal.reason as DOMException).name).toBe('TimeoutError');
+  expect(over.signal.aborted).toBe(false);
+});
