@@ -100,14 +100,13 @@ export async function admitModel(
     tokens: bound.tokens,
     ...(bound.microUsd === undefined ? {} : { cost: bound.microUsd }),
   });
-  const { counters = [], guards = [], ...rest } = commit;
   const done = await store.commit({
-    counters: [...counters, ...reserved],
-    guards: [...guards, { key: controls, is: epoch }],
     // Nothing is told of a turn before its outcome is on disk, and asking a model again has no effect but its price. A
     // scripted model is part of this process: while its turn is under way nobody else has been asked anything.
     flush: request.profile.provider === 'scripted' ? 'with_next' : 'behind',
-    ...rest,
+    ...commit,
+    counters: [...(commit.counters ?? []), ...reserved],
+    guards: [...(commit.guards ?? []), { key: controls, is: epoch }],
   });
   if (done.ok) return { ok: true, heads: done.heads, reserved };
   if (done.refused !== 'counter') return { ok: false, refused: 'conflict' };

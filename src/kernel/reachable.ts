@@ -49,10 +49,10 @@ export function createReachable(deps: KernelDeps): Reachable {
     const grants = deps.config.identity.delegations;
     const key = JSON.stringify([caller, agentId, delegation, actor, lane, task, intent]);
     const held = known.get(key);
+    const isSame = (tool: string, at: number): boolean =>
+      deps.directory.definition(tool) === held?.definitions[at];
+    if (held?.grants === grants && ids.every(isSame)) return held.tools;
     const definitions = ids.map((tool) => deps.directory.definition(tool));
-    if (held?.grants === grants && definitions.every((one, index) => one === held.definitions[index])) {
-      return held.tools;
-    }
     if (known.size >= MOST) known.clear();
     const of = { id, lane, task, actor, ...(intent === undefined ? {} : { intent }) };
     const judged = judge(deps, ids, { definitions, grants }, { caller, agentId, delegation, session: of });

@@ -32,9 +32,12 @@ function nameOf(bytes: Uint8Array): string {
 /** What the outcome commit writes for a result. */
 export function storedResult(tenant: string, outcome: ToolOutcome, ids: Pick<Ids, 'bytes'>): StoredResult {
   const { content, structured } = outcome;
-  const value: JsonObject = { content, ...(structured === undefined ? {} : { structured }) };
-  const text = Buffer.from(JSON.stringify(value));
-  if (text.length <= INLINE_BYTES) return { sealed: value, blobs: [] };
+  const value: JsonObject = structured === undefined ? { content } : { content, structured };
+  const json = JSON.stringify(value);
+  if (json.length <= INLINE_BYTES && Buffer.byteLength(json) <= INLINE_BYTES) {
+    return { sealed: value, blobs: [] };
+  }
+  const text = Buffer.from(json);
   const secret = ids.bytes(KEY_BYTES);
   const cipher = createCipheriv('aes-256-gcm', secret, NONCE);
   const bytes = Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]);
