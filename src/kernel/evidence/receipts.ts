@@ -92,13 +92,14 @@ export function requestRow(
 
 /** One record and one row: the call was refused, and why. */
 export function denial(of: Receipt, decision: Decision, args: JsonObject, when: RowWrite['when']): Commit {
+  const decided = decisionFacts(decision);
   return {
     appends: [
       record(of, 'call_denied', {
         side_effect_status: 'not_executed',
         arguments: args,
         ...contextFacts(of.request.context),
-        ...decisionFacts(decision),
+        ...decided,
       }),
     ],
     rows: [
@@ -106,7 +107,7 @@ export function denial(of: Receipt, decision: Decision, args: JsonObject, when: 
         of,
         'denied',
         {
-          decision: decisionFacts(decision),
+          decision: decided,
           started_at: of.at,
           start_seq: 0,
           instance: '',
@@ -120,12 +121,13 @@ export function denial(of: Receipt, decision: Decision, args: JsonObject, when: 
 
 /** The session's note that a call waits for an approval; the approval's own chain is opened in the same commit. */
 export function waiting(of: Receipt, decision: Decision, approvalId: string, when: RowWrite['when']): Commit {
+  const decided = decisionFacts(decision);
   return {
     appends: [
       record(of, 'call_waiting', {
         approval_id: approvalId,
         ...contextFacts(of.request.context),
-        ...decisionFacts(decision),
+        ...decided,
       }),
     ],
     rows: [
@@ -133,7 +135,7 @@ export function waiting(of: Receipt, decision: Decision, approvalId: string, whe
         of,
         'waiting_approval',
         {
-          decision: decisionFacts(decision),
+          decision: decided,
           started_at: of.at,
           start_seq: 0,
           instance: '',
@@ -162,6 +164,7 @@ export interface Start {
 /** The start receipt: durable before the effect, and the fence after a crash. */
 export function start(of: Receipt, call: PreparedCall, facts: Start, when: RowWrite['when']): Commit {
   const { decision } = facts;
+  const decided = decisionFacts(decision);
   return {
     appends: [
       record(
@@ -170,7 +173,7 @@ export function start(of: Receipt, call: PreparedCall, facts: Start, when: RowWr
         {
           receipt_id: facts.receiptId,
           ...contextFacts(of.request.context),
-          ...decisionFacts(decision),
+          ...decided,
           arguments: facts.redactedArgs,
           ...(facts.redactedFields.length > 0 ? { redacted_fields: facts.redactedFields } : {}),
           action_digest: call.actionDigest(),
@@ -195,7 +198,7 @@ export function start(of: Receipt, call: PreparedCall, facts: Start, when: RowWr
         of,
         'in_progress',
         {
-          decision: decisionFacts(decision),
+          decision: decided,
           started_at: of.at,
           start_seq: 0,
           instance: facts.instance,
