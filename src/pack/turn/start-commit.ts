@@ -68,6 +68,10 @@ function abandonedRecord(turn: PreparedTurn): { type: string; evidence: JsonObje
   return [{ type: 'turn_failed', evidence }];
 }
 
+function bornEvidence({ context, facts }: PreparedTurn): JsonObject {
+  return Object.assign(contextFacts(context), factsToEvidence(facts));
+}
+
 function startedEvidence(deps: PackDeps, turn: PreparedTurn, at: EpochMs): JsonObject {
   const { news, profile, provider, input } = turn;
   const shown = deps.kernel.redact({ messages: news.entries.slice(0, SHOWN_MESSAGES).map(shownEntry) });
@@ -109,9 +113,7 @@ export function startCommit(deps: PackDeps, turn: PreparedTurn): Commit & { appe
   const at = deps.clock.now();
   const { held, facts, chain } = turn;
   const records: { type: string; evidence: JsonObject; sealed?: JsonObject }[] = [
-    ...(held === undefined
-      ? [{ type: 'session_started', evidence: { ...contextFacts(turn.context), ...factsToEvidence(facts) } }]
-      : []),
+    ...(held === undefined ? [{ type: 'session_started', evidence: bornEvidence(turn) }] : []),
     ...abandonedRecord(turn),
     {
       type: 'turn_started',
