@@ -85,6 +85,18 @@ describe('sessions', () => {
     }
   });
 
+  test('each session keeps the label that it was begun with, turn by turn', async () => {
+    const rig = createPackRig();
+    const begun: Record<string, string> = {};
+    for (const intent of ['this', 'that']) begun[intent] = (await rig.ok({ ...HI, intent })).session_id;
+    begun.default = (await rig.ok(HI)).session_id;
+    for (const round of [1, 2]) {
+      for (const [intent, session_id] of Object.entries(begun)) {
+        expect(await rig.ok({ ...HI, session_id })).toMatchObject({ intent, turn_index: round });
+      }
+    }
+  });
+
   test('what a list shows of a session and its run stands in one order', async () => {
     const rig = createPackRig();
     await rig.ok({ ...HI, external_run_id: 'x' });
