@@ -85,6 +85,28 @@ describe('sessions', () => {
     }
   });
 
+  test('of more sessions than memory holds, the one that was used least lately is read again', async () => {
+    const rig = createPackRig();
+    const { session_id } = await rig.ok(HI);
+    const { facts } = (await createSessions(rig.store).load(CALLER, session_id)).state;
+    const ids = Array.from({ length: 513 }, (_, index) => `ses_${index}`);
+    for (const id of ids) {
+      const chain = { tenant: 'local', aggregate: 'session', id } as const;
+      const evidence = factsToEvidence({ ...facts, id });
+      await rig.store.commit({
+        appends: [{ chain, when: { seq: 0 }, at: 0, type: 'session_started', evidence }],
+      });
+    }
+    const sessions = createSessions(rig.store);
+    for (const id of ids.slice(0, 512)) await sessions.load(CALLER, id);
+    for (const id of ['ses_0', 'ses_0', 'ses_512']) await sessions.load(CALLER, id);
+    const before = rig.counted.reads.records;
+    await sessions.load(CALLER, 'ses_0');
+    expect(rig.counted.reads.records).toBe(before);
+    await sessions.load(CALLER, 'ses_1');
+    expect(rig.counted.reads.records).toBe(before + 1);
+  });
+
   test('each session keeps the label that it was begun with, turn by turn', async () => {
     const rig = createPackRig();
     const begun: Record<string, string> = {};

@@ -186,6 +186,8 @@ interface Cache {
 
 function createCache(): Cache {
   const sessions = new Map<string, HeldSession>();
+  // Its place is the last one already, so it need not be moved there.
+  let newest = '';
   const get = ({ tenant, id }: ChainKey): HeldSession | undefined => {
     const held = sessions.get(id);
     return held?.chain.tenant === tenant ? held : undefined;
@@ -194,8 +196,9 @@ function createCache(): Cache {
     get,
     hold(held) {
       const { id } = held.chain;
-      sessions.delete(id);
+      if (id !== newest) sessions.delete(id);
       sessions.set(id, held);
+      newest = id;
       if (sessions.size > MAX_HELD) {
         const oldest = sessions.keys().next();
         if (oldest.done !== true) sessions.delete(oldest.value);
