@@ -38,12 +38,12 @@ export function createPack(deps: PackDeps): Pack {
   const room = { deps, sessions, running: new Set<string>() };
   const defaults = createDefaultSessions(deps);
   // Loaded at the first turn: a server that only governs tools never takes one.
-  let turns: Promise<typeof import('./turn/run-turn.ts')> | undefined;
+  let turns: typeof import('./turn/run-turn.ts') | undefined;
   const turn: Pack['executeTurn'] = async (caller, input, io) => {
-    const { executeTurn } = await (turns ??= import('./turn/run-turn.ts'));
+    turns ??= await import('./turn/run-turn.ts');
     // Whether the claim of a new session is granted is looked at anew before anything of it is recorded.
     if (input.authorization !== undefined) await deps.refreshGrants?.();
-    return executeTurn(room, caller, input, io);
+    return turns.executeTurn(room, caller, input, io);
   };
   const managed = managedAtFirstUse(async () => {
     const { createManagedSessions } = await import('./managed/managed-sessions.ts');

@@ -54,13 +54,18 @@ class Line {
     if (io.signal.aborted) onAbort();
     io.signal.addEventListener('abort', onAbort, { once: true });
     this.#detach = () => io.signal.removeEventListener('abort', onAbort);
-    const parked = new Promise<Met>((resolve) => {
+    return new Promise<Met>((resolve, reject) => {
       this.#park = resolve;
+      for (const waiting of this.#waiting) void this.#put(waiting);
+      running.then((result) => {
+        resolve({ kind: 'ended', result });
+      }, reject);
     });
-    for (const waiting of this.#waiting) void this.#put(waiting);
-    // A signal may outlive the call by far.
-    const ended = running.finally(() => this.#detach()).then((result): Met => ({ kind: 'ended', result }));
-    return Promise.race([ended, parked]);
+  }
+
+  /** A signal may outlive the call by far. */
+  end(): void {
+    this.#detach();
   }
 
   callIo(): CallIo {
@@ -117,7 +122,7 @@ export class CallLines {
   readonly #parts: LineParts;
   readonly #lines: OpenLines;
   /** Of those lines, what was begun here. */
-  readonly #begun = new Set<Promise<CallResult>>();
+  readonly #begun = new Map<Line, Promise<CallResult>>();
 
   constructor(parts: LineParts) {
     this.#parts = parts;
@@ -130,7 +135,7 @@ export class CallLines {
 
   /** Resolves when no call that was begun here is under way, with whoever is on its line. */
   async settled(): Promise<void> {
-    while (this.#begun.size > 0) await Promise.allSettled([...this.#begun]);
+    while (this.#begun.size > 0) await Promise.allSettled(this.#begun.values());
   }
 
   /** Runs the call, or joins it where it waits. */
@@ -144,18 +149,25 @@ export class CallLines {
     let open = this.#lines.get(key);
     if (open === undefined) {
       const line = new Line(io);
-      const running = begin(line.callIo()).finally(() => {
-        this.#lines.delete(key);
-        this.#begun.delete(running);
-      });
+      const running = this.#carry(key, line, begin(line.callIo()));
       open = { line, running };
       this.#lines.set(key, open);
-      this.#begun.add(running);
+      this.#begun.set(line, running);
     }
     const met = await open.line.meet(io, open.running);
     return met.kind === 'ended'
       ? callAnswer(request, met.result, this.#parts.config.controls.capabilitySessions)
       : this.#parkedAnswer(request, met);
+  }
+
+  async #carry(key: string, line: Line, call: Promise<CallResult>): Promise<CallResult> {
+    try {
+      return await call;
+    } finally {
+      line.end();
+      this.#lines.delete(key);
+      this.#begun.delete(line);
+    }
   }
 
   async #parkedAnswer(request: CallRequest, met: Met & { kind: 'parked' }): Promise<CallAnswer> {

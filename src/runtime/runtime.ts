@@ -159,6 +159,7 @@ function copiesOf({ copyFiles }: Pick<Parts, 'copyFiles'>, log: Log): SessionCop
 function packOf(parts: Omit<Parts, 'pack' | 'leaveProcess'>, options: RuntimeOptions, log: Log): Pack {
   const { config, store, kernel, clock, ids, instance } = parts;
   const random = (): number => Buffer.from(ids.bytes(4)).readUInt32BE() / 2 ** 32;
+  let providers: typeof import('../providers/create.ts') | undefined;
   return createPack({
     config,
     store,
@@ -169,8 +170,8 @@ function packOf(parts: Omit<Parts, 'pack' | 'leaveProcess'>, options: RuntimeOpt
       options.createProvider ??
       (async (profile) => {
         // Loaded at the first turn; providers are many modules.
-        const { createModelProvider } = await import('../providers/create.ts');
-        return createModelProvider(profile, { env: options.env, clock, random });
+        providers ??= await import('../providers/create.ts');
+        return providers.createModelProvider(profile, { env: options.env, clock, random });
       }),
     instance: instance.id,
     isAlive: (other) => instance.isAlive(other),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { factsToEvidence } from '../../src/pack/sessions/session-events.ts';
 import { createSessions } from '../../src/pack/sessions/sessions.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { asks, CALLER, createPackRig, governed, rigConfig, user } from './rig.ts';
@@ -65,6 +66,73 @@ describe('sessions', () => {
       await expect(rig.pack.requestedCall(caller, handle)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     }
     expect((await rig.records(session_id)).every((one) => one.header.type !== 'turn_refused')).toBe(true);
+  });
+
+  test('sessions of one id in two tenants are two sessions', async () => {
+    const rig = createPackRig();
+    const { session_id: id } = await rig.ok(HI);
+    const sessions = createSessions(rig.store);
+    const { facts } = (await sessions.load(CALLER, id)).state;
+    const theirs = { ...CALLER, tenant: 'other' };
+    const chain = { tenant: 'other', aggregate: 'session', id } as const;
+    const evidence = factsToEvidence({ ...facts, tenant: 'other' });
+    await rig.store.commit({
+      appends: [{ chain, when: { seq: 0 }, at: 0, type: 'session_started', evidence }],
+    });
+    for (const caller of [theirs, CALLER, theirs]) {
+      const { state } = await sessions.load(caller, id);
+      expect(state.facts.tenant).toBe(caller.tenant);
+    }
+  });
+
+  test('of more sessions than memory holds, the one that was used least lately is read again', async () => {
+    const rig = createPackRig();
+    const { session_id } = await rig.ok(HI);
+    const { facts } = (await createSessions(rig.store).load(CALLER, session_id)).state;
+    const ids = Array.from({ length: 513 }, (_, index) => `ses_${index}`);
+    for (const id of ids) {
+      const chain = { tenant: 'local', aggregate: 'session', id } as const;
+      const evidence = factsToEvidence({ ...facts, id });
+      await rig.store.commit({
+        appends: [{ chain, when: { seq: 0 }, at: 0, type: 'session_started', evidence }],
+      });
+    }
+    const sessions = createSessions(rig.store);
+    for (const id of ids.slice(0, 512)) await sessions.load(CALLER, id);
+    for (const id of ['ses_0', 'ses_0', 'ses_512']) await sessions.load(CALLER, id);
+    const before = rig.counted.reads.records;
+    await sessions.load(CALLER, 'ses_0');
+    expect(rig.counted.reads.records).toBe(before);
+    await sessions.load(CALLER, 'ses_1');
+    expect(rig.counted.reads.records).toBe(before + 1);
+  });
+
+  test('each session keeps the label that it was begun with, turn by turn', async () => {
+    const rig = createPackRig();
+    const begun: Record<string, string> = {};
+    for (const intent of ['this', 'that']) begun[intent] = (await rig.ok({ ...HI, intent })).session_id;
+    begun.default = (await rig.ok(HI)).session_id;
+    for (const round of [1, 2]) {
+      for (const [intent, session_id] of Object.entries(begun)) {
+        expect(await rig.ok({ ...HI, session_id })).toMatchObject({ intent, turn_index: round });
+      }
+    }
+  });
+
+  test('what a list shows of a session and its run stands in one order', async () => {
+    const rig = createPackRig();
+    await rig.ok({ ...HI, external_run_id: 'x' });
+    const rows = rig.counted.commits.flatMap((one) => one.rows ?? []).map(({ row }) => row);
+    const keys = (kind: string): string[] =>
+      rows.filter((row) => row.kind === kind).map(({ body }) => Object.keys(body).join(' '));
+    const session =
+      'run_id trace_id run_status turn_count tool_call_count last_turn_status started_at kind actor_id agent_id ' +
+      'lane task_type limits authorization_mode delegated_principal_id delegated_scope';
+    expect(keys('session')).toEqual([session, session]);
+    const run =
+      'run_id trace_id session_id task_type tenant_id principal_id actor_id agent_id authorization_mode ' +
+      'delegated_principal_id delegated_scope external_run_id turn_index';
+    expect(keys('run')).toEqual([run, `${run} last_turn_status`]);
   });
 
   test('one turn at a time: a second one is refused, in this process and from another', async () => {

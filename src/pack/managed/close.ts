@@ -6,7 +6,7 @@ import type { Caller } from '../../kernel/identity.ts';
 import type { Commit } from '../../store/contract.ts';
 import type { RequestedCall } from '../sessions/session.ts';
 import { closedCallRow } from '../turn/rows.ts';
-import { turnCounter } from '../turn/start-commit.ts';
+import { turnCounter } from '../turn/prepare.ts';
 import { stepCommit } from './commits.ts';
 import { actingCaller, loadManaged, statusOf } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';

@@ -28,8 +28,8 @@ export type Entry =
 /** The entry as it is sealed; what the kernel's record already holds is left out. */
 export function sealedEntry(entry: Entry): JsonObject {
   if (entry.from === 'call' && entry.record !== undefined) {
-    const { content: _content, isError: _isError, ...kept } = entry;
-    return kept;
+    const { from, callId, tool, source, late, record } = entry;
+    return { from, callId, tool, source, late, record };
   }
   return entry;
 }

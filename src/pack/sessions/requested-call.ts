@@ -58,8 +58,10 @@ const RECENT = 8;
 
 /** From what is held of the conversation: a copy of its own, in the order in which it lies in the record. */
 function heldArguments({ conversation }: HeldSession, call: RequestedCall): JsonObject | undefined {
-  for (const entry of conversation?.entries.slice(-RECENT).reverse() ?? []) {
-    const found = entry.from === 'model' ? entry.calls.find((one) => one.id === call.id) : undefined;
+  const entries = conversation?.entries ?? [];
+  for (let back = 1; back <= RECENT; back++) {
+    const entry = entries.at(-back);
+    const found = entry?.from === 'model' ? entry.calls.find((one) => one.id === call.id) : undefined;
     if (found !== undefined) return JSON.parse(canonicalJson(found.input)) as JsonObject;
   }
   return undefined;

@@ -16,6 +16,11 @@ export interface ReadableRecord {
   evidence: JsonObject | undefined;
 }
 
+interface Place {
+  seq: number;
+  at: EpochMs;
+}
+
 export function readable(record: StoredRecord): ReadableRecord {
   const { header, evidence } = record;
   return {
@@ -26,7 +31,8 @@ export function readable(record: StoredRecord): ReadableRecord {
   };
 }
 
-export function factsToEvidence(facts: SessionFacts): JsonObject {
+/** What a session is bound to, beside which one it is and whose. */
+export function factsShown(facts: SessionFacts): JsonObject {
   return {
     kind: facts.kind,
     actor_id: facts.actor,
@@ -39,13 +45,15 @@ export function factsToEvidence(facts: SessionFacts): JsonObject {
       max_tool_calls_per_session: facts.limits.toolCalls,
       max_input_bytes: facts.limits.inputBytes,
     },
-    session_id: facts.id,
-    tenant_id: facts.tenant,
-    principal_id: facts.principal,
     authorization_mode: facts.delegation.mode,
     delegated_principal_id: facts.delegation.delegatedPrincipalId,
     delegated_scope: facts.delegation.delegatedScope,
   };
+}
+
+export function factsToEvidence(facts: SessionFacts): JsonObject {
+  const { id, tenant, principal } = facts;
+  return { session_id: id, tenant_id: tenant, principal_id: principal, ...factsShown(facts) };
 }
 
 function factsOf(evidence: JsonObject, at: EpochMs): SessionFacts {
@@ -77,11 +85,14 @@ function factsOf(evidence: JsonObject, at: EpochMs): SessionFacts {
   };
 }
 
-function turnStarted(evidence: JsonObject): Extract<SessionEvent, { type: 'turn_started' }> {
+function turnStarted(
+  evidence: JsonObject,
+  { seq, at }: Place,
+): Extract<SessionEvent, { type: 'turn_started' }> {
   return {
     type: 'turn_started',
-    seq: 0,
-    at: 0,
+    seq,
+    at,
     turn: {
       turnIndex: numberAt(evidence, 'turn_index') ?? 0,
       runId: textAt(evidence, 'run_id') ?? '',
@@ -105,13 +116,16 @@ function turnStarted(evidence: JsonObject): Extract<SessionEvent, { type: 'turn_
 type CompletedStatus = Extract<SessionEvent, { type: 'turn_completed' }>['status'];
 const STATUSES: ReadonlySet<string> = new Set(['reply', 'tool_request', 'complete', 'escalate']);
 
-function turnCompleted(evidence: JsonObject): Extract<SessionEvent, { type: 'turn_completed' }> {
+function turnCompleted(
+  evidence: JsonObject,
+  { seq, at }: Place,
+): Extract<SessionEvent, { type: 'turn_completed' }> {
   const status = textAt(evidence, 'status') ?? '';
   const intent = textAt(evidence, 'session_intent');
   return {
     type: 'turn_completed',
-    seq: 0,
-    at: 0,
+    seq,
+    at,
     status: STATUSES.has(status) ? (status as CompletedStatus) : 'reply',
     turnIndex: numberAt(evidence, 'turn_index') ?? 0,
     calls: objectsAt(evidence, 'requested_tools').map((one) => ({
@@ -123,11 +137,6 @@ function turnCompleted(evidence: JsonObject): Extract<SessionEvent, { type: 'tur
       state: (one.refused === undefined ? { at: 'requested' } : { at: 'refused' }) satisfies CallState,
     })),
   };
-}
-
-interface Place {
-  seq: number;
-  at: EpochMs;
 }
 
 /** A lost read is no unknown effect: the model is told and may ask again. */
@@ -173,9 +182,9 @@ function eventBody(record: ReadableRecord, evidence: JsonObject): SessionEvent {
     case 'session_started':
       return { type: 'session_started', facts: factsOf(evidence, record.at), ...place };
     case 'turn_started':
-      return { ...turnStarted(evidence), ...place };
+      return turnStarted(evidence, place);
     case 'turn_completed':
-      return { ...turnCompleted(evidence), ...place };
+      return turnCompleted(evidence, place);
     case 'turn_failed':
       return { type: 'turn_failed', turnIndex: numberAt(evidence, 'turn_index'), ...place };
     case 'session_closed':

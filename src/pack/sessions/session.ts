@@ -141,6 +141,13 @@ const KEPT_CALLS = 64;
 
 export const ABSENT: SessionState = { status: 'absent', seq: 0 };
 
+/** A copy for the caller to change: who holds a state keeps it as it was. */
+function moved(state: LiveState, { seq }: At): LiveState {
+  const next = { ...state };
+  next.seq = seq;
+  return next;
+}
+
 function trimmed(calls: RequestedCall[]): RequestedCall[] {
   let surplus = calls.length - KEPT_CALLS;
   return surplus <= 0 ? calls : calls.filter((call) => call.told !== 'outcome' || surplus-- <= 0);
@@ -155,6 +162,7 @@ function moveCall(state: LiveState, callId: string, next: CallState): RequestedC
 }
 
 function tell(state: LiveState, event: Extract<SessionEvent, { type: 'turn_started' }>): RequestedCall[] {
+  if (event.told.length === 0) return state.calls;
   const told = new Map(event.told.map((one) => [one.callId, one]));
   return state.calls.map((call): RequestedCall => {
     const now = told.get(call.id);
@@ -169,27 +177,25 @@ function beginTurn(state: LiveState, event: Extract<SessionEvent, { type: 'turn_
   const { turn } = event;
   const hops = event.isNewRun || event.hasUserMessage ? 0 : (state.run?.hops ?? 0);
   const byHost = event.told.filter((one) => one.closedBy === 'host').length;
-  const moved = {
-    ...state,
-    turnCount: turn.turnIndex + 1,
-    callCount: state.callCount + byHost,
-    run: { runId: turn.runId, traceId: turn.traceId, hops },
-    openTurn: turn,
-    unseen: true,
-    calls: tell(state, event),
-  };
-  const managed = managedAfter(state, { type: 'turn_started' });
-  return reopened({ ...moved, ...managed });
+  const next = moved(state, event);
+  next.turnCount = turn.turnIndex + 1;
+  next.callCount += byHost;
+  next.run = { runId: turn.runId, traceId: turn.traceId, hops };
+  next.openTurn = turn;
+  next.unseen = true;
+  next.calls = tell(state, event);
+  moveManaged(next, { type: 'turn_started' });
+  return reopened(next);
 }
 
-function managedAfter(state: LiveState, event: ManagedEvent): { managed?: ManagedState } {
-  const managed = applyManaged(state.managed, event);
-  return managed === undefined ? {} : { managed };
+function moveManaged(next: LiveState, event: ManagedEvent): void {
+  const managed = applyManaged(next.managed, event);
+  if (managed !== undefined) next.managed = managed;
 }
 
-function reopened(moved: LiveState): LiveState {
+function reopened(next: LiveState): LiveState {
   // A turn after an escalation is the conversation going on; the operator's item stays open on its own.
-  return moved.status === 'escalated' ? { ...withoutItem(moved), status: 'open' } : moved;
+  return next.status === 'escalated' ? { ...withoutItem(next), status: 'open' } : next;
 }
 
 function withoutItem(state: Extract<SessionState, { status: 'escalated' }>): Common {
@@ -207,13 +213,12 @@ function completeTurn(state: LiveState, event: Extract<SessionEvent, { type: 'tu
   }));
   const isRunOver = event.status !== 'tool_request';
   const ended = isRunOver ? state.run : undefined;
-  const next = {
-    ...state,
-    openTurn: undefined,
-    unseen: false,
-    run: isRunOver || state.run === undefined ? undefined : { ...state.run, hops: state.run.hops + 1 },
-    calls: trimmed([...state.calls, ...asked]),
-  };
+  const next = moved(state, event);
+  next.openTurn = undefined;
+  next.unseen = false;
+  next.run = isRunOver || state.run === undefined ? undefined : { ...state.run, hops: state.run.hops + 1 };
+  if (asked.length > 0) next.calls = [...state.calls, ...asked];
+  next.calls = trimmed(next.calls);
   if (ended !== undefined) next.lastRun = { runId: ended.runId, traceId: ended.traceId };
   return next;
 }
@@ -243,25 +248,31 @@ function unknownMark(event: { unknown?: true }): { unknown?: true } {
 
 function close(state: LiveState, event: Extract<SessionEvent, { type: 'session_closed' }>): LiveState {
   const { status: _status, ...common } = state;
-  return { ...common, status: 'closed', closedAt: event.at, finalStatus: event.finalStatus };
+  return { ...common, seq: event.seq, status: 'closed', closedAt: event.at, finalStatus: event.finalStatus };
 }
 
 function applyCall(state: LiveState, event: CallEvent): LiveState {
-  const started = event.type === 'call_started' ? 1 : 0;
-  const calls = moveCall(state, event.callId, callStateOf(event));
-  return { ...state, callCount: state.callCount + started, calls };
+  const next = moved(state, event);
+  if (event.type === 'call_started') next.callCount += 1;
+  next.calls = moveCall(state, event.callId, callStateOf(event));
+  return next;
 }
 
 function applyManagedEvent(state: LiveState, event: Extract<SessionEvent, { type: 'managed' }>): LiveState {
   const closed = new Set(event.closed);
-  return {
-    ...state,
-    ...managedAfter(state, event.event),
-    ...(event.run === undefined || state.run !== undefined ? {} : { run: { ...event.run, hops: 0 } }),
-    calls: state.calls.map((call) =>
-      closed.has(call.id) ? { ...call, state: { at: 'closed', by: 'nobody' } } : call,
-    ),
-  };
+  const next = moved(state, event);
+  moveManaged(next, event.event);
+  if (event.run !== undefined && state.run === undefined) next.run = { ...event.run, hops: 0 };
+  next.calls = state.calls.map((call) =>
+    closed.has(call.id) ? { ...call, state: { at: 'closed', by: 'nobody' } } : call,
+  );
+  return next;
+}
+
+function failTurn(state: LiveState, event: Extract<SessionEvent, { type: 'turn_failed' }>): LiveState {
+  const next = moved(state, event);
+  if (event.turnIndex === state.openTurn?.turnIndex) next.openTurn = undefined;
+  return next;
 }
 
 function applyLive(state: LiveState, event: SessionEvent): LiveState {
@@ -269,19 +280,21 @@ function applyLive(state: LiveState, event: SessionEvent): LiveState {
   switch (event.type) {
     case 'session_started': // once only; a second one would be a forged or damaged record
     case 'passed':
-      return state;
+      return moved(state, event);
     case 'turn_started':
       return beginTurn(state, event);
     case 'turn_completed':
       return completeTurn(state, event);
     case 'turn_failed':
-      return event.turnIndex === state.openTurn?.turnIndex ? { ...state, openTurn: undefined } : state;
+      return failTurn(state, event);
     case 'session_closed':
       return close(state, event);
     case 'managed':
       return applyManagedEvent(state, event);
     case 'item_opened':
-      return state.status === 'closed' ? state : { ...state, status: 'escalated', itemId: event.itemId };
+      return state.status === 'closed'
+        ? moved(state, event)
+        : { ...state, seq: event.seq, status: 'escalated', itemId: event.itemId };
   }
 }
 
@@ -306,7 +319,7 @@ export function apply(state: SessionState, event: SessionEvent): SessionState {
       ? begin(event.facts, event.seq)
       : { status: 'absent', seq: event.seq };
   }
-  return { ...applyLive(state, event), seq: event.seq };
+  return applyLive(state, event);
 }
 
 /** What of a call the model has not been told yet: nothing, that it waits, or how it ended. */

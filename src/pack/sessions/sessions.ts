@@ -82,10 +82,6 @@ export function unreadableHere(id: string): RuntimeError {
   );
 }
 
-function keyOf(chain: ChainKey): string {
-  return `${encodeURIComponent(chain.tenant)}/${encodeURIComponent(chain.id)}`;
-}
-
 interface Folded {
   state: SessionState;
   hash: string;
@@ -132,17 +128,24 @@ async function coldLoad(store: Store, chain: ChainKey): Promise<HeldSession | un
     : { chain, state, ...at, conversation: undefined, own: [], shown: undefined };
 }
 
+function isCurrent({ state, hash }: HeldSession, head: Head): boolean {
+  return head.seq === state.seq && head.hash === hash;
+}
+
+/** What came since; undefined when the chain is not the one that was held. */
 async function catchUp(store: Store, held: HeldSession, head: Head): Promise<HeldSession | undefined> {
   const { chain, state, hash } = held;
-  if (head.seq === state.seq) return head.hash === hash ? held : undefined;
-  if (head.seq < state.seq || !(await isOnChain(store, chain, { seq: state.seq, hash }))) return undefined;
+  if (head.seq <= state.seq || !(await isOnChain(store, chain, { seq: state.seq, hash }))) return undefined;
   const { state: on, ...at } = await foldOn(store, chain, held);
   return on.status === 'absent' ? undefined : { ...held, ...at, state: on, shown: undefined };
 }
 
+function isSnapshotDue({ state, snapshotSeq }: HeldSession): boolean {
+  return state.seq - snapshotSeq >= SNAPSHOT_EVERY;
+}
+
 async function saveSnapshot(store: Store, held: HeldSession): Promise<void> {
   const { state, chain, hash } = held;
-  if (state.seq - held.snapshotSeq < SNAPSHOT_EVERY) return;
   held.snapshotSeq = state.seq;
   try {
     const plain = JSON.parse(JSON.stringify(state)) as JsonValue;
@@ -163,17 +166,18 @@ function foldOwn(
   appends: readonly Append[],
   heads: readonly Head[],
 ): { state: LiveState; hash: string } | undefined {
-  const own = appends.filter((append) => isOf(append.chain, chain));
   const head = heads.find((one) => isOf(one.chain, chain));
-  if (head?.seq !== before.seq + own.length) return undefined;
+  if (head === undefined) return undefined;
   let state: SessionState = before;
-  for (const { type, at, evidence } of own) {
+  for (const append of appends) {
+    if (!isOf(append.chain, chain)) continue;
+    const { type, at, evidence } = append;
     state = apply(state, eventOf({ type, seq: state.seq + 1, at, evidence }));
   }
-  return state.status === 'absent' ? undefined : { state, hash: head.hash };
+  return state.status === 'absent' || head.seq !== state.seq ? undefined : { state, hash: head.hash };
 }
 
-/** The sessions in memory, the least recently used dropped first. */
+/** The sessions in memory, the least recently used dropped first. Of two tenants' sessions of one id it holds one. */
 interface Cache {
   get(chain: ChainKey): HeldSession | undefined;
   hold(held: HeldSession): HeldSession;
@@ -182,17 +186,28 @@ interface Cache {
 
 function createCache(): Cache {
   const sessions = new Map<string, HeldSession>();
+  // Its place is the last one already, so it need not be moved there.
+  let newest = '';
+  const get = ({ tenant, id }: ChainKey): HeldSession | undefined => {
+    const held = sessions.get(id);
+    return held?.chain.tenant === tenant ? held : undefined;
+  };
   return {
-    get: (chain) => sessions.get(keyOf(chain)),
+    get,
     hold(held) {
-      const key = keyOf(held.chain);
-      sessions.delete(key);
-      sessions.set(key, held);
-      const oldest = sessions.keys().next();
-      if (sessions.size > MAX_HELD && oldest.done !== true) sessions.delete(oldest.value);
+      const { id } = held.chain;
+      if (id !== newest) sessions.delete(id);
+      sessions.set(id, held);
+      newest = id;
+      if (sessions.size > MAX_HELD) {
+        const oldest = sessions.keys().next();
+        if (oldest.done !== true) sessions.delete(oldest.value);
+      }
       return held;
     },
-    drop: (chain) => void sessions.delete(keyOf(chain)),
+    drop(chain) {
+      if (get(chain) !== undefined) sessions.delete(chain.id);
+    },
   };
 }
 
@@ -200,6 +215,7 @@ async function current(store: Store, cache: Cache, chain: ChainKey): Promise<Hel
   const head = await store.head(chain);
   if (head === undefined) return undefined;
   const cached = cache.get(chain);
+  if (cached !== undefined && isCurrent(cached, head)) return cache.hold(cached);
   const caughtUp = cached === undefined ? undefined : await catchUp(store, cached, head);
   const held = caughtUp ?? (await coldLoad(store, chain));
   return held === undefined ? undefined : cache.hold(held);
@@ -214,7 +230,8 @@ function advanced({ chain, held, appends, heads, said, shown }: Advance): HeldSe
   const upTo = moved.state.seq;
   const conversation =
     known?.upTo === before.seq ? { upTo, entries: [...known.entries, ...said] } : undefined;
-  return { chain, ...moved, conversation, own: [], shown, snapshotSeq: held?.snapshotSeq ?? 0 };
+  const { state, hash } = moved;
+  return { chain, state, hash, conversation, own: [], shown, snapshotSeq: held?.snapshotSeq ?? 0 };
 }
 
 /** The session after a call's commit of ours. Such records say nothing by themselves: a turn tells what became of calls. */
@@ -223,14 +240,25 @@ function withCalls(
   appends: readonly Append[],
   heads: readonly Head[],
 ): HeldSession | undefined {
-  const { chain, state, conversation } = held;
-  const moved = foldOwn(chain, state, appends, heads);
+  const { chain, conversation, shown, snapshotSeq } = held;
+  const moved = foldOwn(chain, held.state, appends, heads);
   if (moved === undefined) return undefined;
-  const records = appends
-    .filter((append) => isOf(append.chain, chain))
-    .map(({ type, evidence, sealed }, index) => ({ seq: state.seq + index + 1, type, evidence, sealed }));
-  const known = conversation?.upTo === state.seq ? { ...conversation, upTo: moved.state.seq } : conversation;
-  return { ...held, ...moved, conversation: known, own: [...held.own, ...records].slice(-KEPT_OWN) };
+  const own = [...held.own];
+  let { seq } = held.state;
+  for (const { chain: of, type, evidence, sealed } of appends) {
+    if (isOf(of, chain)) own.push({ seq: ++seq, type, evidence, sealed });
+  }
+  const { state, hash } = moved;
+  const isRead = conversation?.upTo === held.state.seq;
+  return {
+    chain,
+    state,
+    hash,
+    conversation: isRead ? { upTo: seq, entries: conversation.entries } : conversation,
+    own: own.length > KEPT_OWN ? own.slice(-KEPT_OWN) : own,
+    shown,
+    snapshotSeq,
+  };
 }
 
 export function createSessions(store: Store): Sessions {
@@ -261,7 +289,8 @@ export function createSessions(store: Store): Sessions {
     async advance(from) {
       const next = advanced(from);
       if (next === undefined) return undefined; // the next load reads what somebody wrote in between
-      await saveSnapshot(store, cache.hold(next));
+      cache.hold(next);
+      if (isSnapshotDue(next)) await saveSnapshot(store, next);
       return next;
     },
 

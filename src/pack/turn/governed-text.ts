@@ -36,7 +36,7 @@ const GOVERNED_KEY = /"(?:status|assistant_message|requested_tool)"\s*:/;
 
 export function unfenced(text: string): string {
   const bare = text.trim();
-  return FENCE.exec(bare)?.[1]?.trim() ?? bare;
+  return bare.startsWith('`') ? (FENCE.exec(bare)?.[1]?.trim() ?? bare) : bare;
 }
 
 function parsed(text: string): JsonValue | undefined {
@@ -48,7 +48,8 @@ function parsed(text: string): JsonValue | undefined {
 }
 
 export function readGoverned(text: string): GovernedText {
-  const body = unfenced(text).replace(/^```(?:json)?\s*/, '');
+  const bare = unfenced(text);
+  const body = bare.startsWith('`') ? bare.replace(/^```(?:json)?\s*/, '') : bare;
   if (!body.startsWith('{')) return { kind: 'plain' };
   const value = parsed(body);
   if (!isObject(value)) {

@@ -66,8 +66,12 @@ function commonInput(value: JsonValue): TurnInput | undefined {
   if (!isObject(value) || !Object.keys(value).every((key) => COMMON_KEYS.has(key))) return undefined;
   const { messages, session_id: id } = value;
   if (!Array.isArray(messages)) return undefined;
-  const said = messages.flatMap((one) => plainMessage(one) ?? []);
-  if (said.length < messages.length) return undefined;
+  const said: TurnMessage[] = [];
+  for (const one of messages) {
+    const plain = plainMessage(one);
+    if (plain === undefined) return undefined;
+    said.push(plain);
+  }
   if (id === undefined) return 'session_id' in value ? undefined : { messages: said };
   const isId = typeof id === 'string' && id !== '' && id === id.trim();
   return isId ? { messages: said, session_id: id } : undefined;

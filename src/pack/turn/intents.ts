@@ -14,7 +14,7 @@ export interface TurnIntent {
   /** What the output says unless the model narrows it. */
   label: string;
   /** What the model may name, the pinned one first. */
-  offered: { id: string; description: string }[];
+  offered: readonly { id: string; description: string }[];
 }
 
 /** I1. The effective tools of an intent are both its lists together. */
@@ -60,8 +60,23 @@ function narrowedBy(
   return asked;
 }
 
+// Most turns name no intent, and then theirs follows from the configuration and what is pinned; it goes with the former.
+const unnamed = new WeakMap<RuntimeConfig, Map<string | undefined, TurnIntent>>();
+// Where no intents are configured the host pins any label it likes; beyond this they are made anew.
+const MOST_UNNAMED = 64;
+
 /** The intents of one turn. Throws INVALID_INPUT for a host that would widen the pinned one. */
 export function turnIntent(config: RuntimeConfig, pinned: string | undefined, input: TurnInput): TurnIntent {
+  if (input.intent !== undefined || input.intent_catalog !== undefined) return judged(config, pinned, input);
+  const known = unnamed.get(config) ?? new Map<string | undefined, TurnIntent>();
+  const found = known.get(pinned);
+  if (found !== undefined) return found;
+  const made = judged(config, pinned, input);
+  if (known.size < MOST_UNNAMED) unnamed.set(config, known.set(pinned, made));
+  return made;
+}
+
+function judged(config: RuntimeConfig, pinned: string | undefined, input: TurnInput): TurnIntent {
   const session = narrowedBy(config, pinned, input.intent);
   const supplied = input.intent_catalog;
   const isSupplied = (id: string): boolean => supplied?.some((one) => one.id === id) ?? true;

@@ -14,14 +14,22 @@ export function limitsOf(config: TurnLimits): Limits {
   };
 }
 
+export function tightest(a: Limits, b: Limits): Limits {
+  return {
+    turns: Math.min(a.turns, b.turns),
+    toolCalls: Math.min(a.toolCalls, b.toolCalls),
+    inputBytes: Math.min(a.inputBytes, b.inputBytes),
+  };
+}
+
 /** A caller can tighten a limit and never widen one. */
 export function tightened(limits: Limits, asked: TurnInput['limits']): Limits {
-  const least = (own: number, given: number | undefined): number => Math.min(own, given ?? own);
-  return {
-    turns: least(limits.turns, asked?.max_turns_per_session),
-    toolCalls: least(limits.toolCalls, asked?.max_tool_calls_per_session),
-    inputBytes: least(limits.inputBytes, asked?.max_input_bytes),
-  };
+  if (asked === undefined) return limits;
+  return tightest(limits, {
+    turns: asked.max_turns_per_session ?? limits.turns,
+    toolCalls: asked.max_tool_calls_per_session ?? limits.toolCalls,
+    inputBytes: asked.max_input_bytes ?? limits.inputBytes,
+  });
 }
 
 function exceeded(limit: string, measured: number, allowed: number, facts: Record<string, number>): never {

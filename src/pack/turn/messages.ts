@@ -11,8 +11,21 @@ export interface OfferedTool {
   approvalRequired: boolean;
 }
 
+type Offered = readonly { id: string; description: string }[];
+
+// As long as a turn offers the same list, its instruction is the same text; it goes with the list.
+const written = new WeakMap<Offered, string>();
+
 /** What the model is told of the form of its answer. It promises nothing that the kernel does not enforce anyway. */
-export function instruction(intents: readonly { id: string; description: string }[]): string {
+export function instruction(intents: Offered): string {
+  const known = written.get(intents);
+  if (known !== undefined) return known;
+  const text = instructionFor(intents);
+  written.set(intents, text);
+  return text;
+}
+
+function instructionFor(intents: Offered): string {
   const named = intents.map((intent) => `- ${intent.id}: ${intent.description}`);
   return [
     'You are one turn of a governed agent. To reply to the user, answer in plain text.',

@@ -117,10 +117,16 @@ async function unmatchedTool(
     : plain;
 }
 
+const NO_REPORTS: ReadonlyMap<string, TurnMessage> = new Map();
+
 /** Which tool message speaks of which call; the rest belong to no call. */
-function matched(messages: readonly TurnMessage[], held: HeldSession | undefined): Map<string, TurnMessage> {
+function matched(
+  messages: readonly TurnMessage[],
+  held: HeldSession | undefined,
+): ReadonlyMap<string, TurnMessage> {
+  if (held === undefined || !messages.some((one) => one.role === 'tool')) return NO_REPORTS;
   const found = new Map<string, TurnMessage>();
-  const known = new Set(held?.state.calls.map((call) => call.id));
+  const known = new Set(held.state.calls.map((call) => call.id));
   for (const message of messages) {
     const id = message.role === 'tool' ? message.tool_call_id : undefined;
     if (id !== undefined && known.has(id) && !found.has(id)) found.set(id, message);
@@ -135,6 +141,7 @@ async function tellCalls(
 ): Promise<{ entry: CallEntry; told: Told }[]> {
   const telling: { entry: CallEntry; told: Told }[] = [];
   for (const call of held.state.calls) {
+    if (owed(call) === 'nothing') continue;
     const one = await tellCall(sessions, held, call, reports.get(call.id));
     if (one !== undefined) telling.push(one);
   }

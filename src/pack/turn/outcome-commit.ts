@@ -12,7 +12,7 @@ import { requestedEvidence } from './requested.ts';
 import type { DecidedTool } from './requested.ts';
 import { runRow, sessionRow } from './rows.ts';
 import type { RunStatus, SessionProgress } from './rows.ts';
-import { shownText, turnCounter } from './start-commit.ts';
+import { shownText } from './start-commit.ts';
 
 export interface Admitted {
   turn: PreparedTurn;
@@ -28,22 +28,22 @@ export interface Generated {
 
 export type OutcomeCommit = Commit & { appends: Append[]; rows: RowWrite[] };
 
-function callFacts(facts: ModelCallFacts): JsonObject {
-  return {
-    provider_call_count: 1,
-    request_url: facts.requestUrl,
-    attempts: facts.attempts,
-    ...(facts.responseStatus === undefined ? {} : { response_status: facts.responseStatus }),
-  };
-}
-
-function turnFacts(deps: PackDeps, { turn, startedAt }: Admitted): JsonObject {
-  return {
-    turn_index: turn.turnIndex,
-    provider: { kind: turn.provider.kind, model: turn.provider.model },
-    duration_ms: Math.round((deps.clock.monotonic() - startedAt) * 1000) / 1000,
-    ...contextFacts(turn.context),
-  };
+/** What every ended turn says of itself and of the call that was made for it, if one was. */
+function turnFacts(
+  deps: PackDeps,
+  { turn, startedAt }: Admitted,
+  called: ModelCallFacts | undefined,
+): JsonObject {
+  const facts = contextFacts(turn.context);
+  facts.turn_index = turn.turnIndex;
+  facts.provider = { kind: turn.provider.kind, model: turn.provider.model };
+  facts.duration_ms = Math.round((deps.clock.monotonic() - startedAt) * 1000) / 1000;
+  if (called === undefined) return facts;
+  facts.provider_call_count = 1;
+  facts.request_url = called.requestUrl;
+  facts.attempts = called.attempts;
+  if (called.responseStatus !== undefined) facts.response_status = called.responseStatus;
+  return facts;
 }
 
 function settled(deps: PackDeps, { turn, reserved }: Admitted, usage: ModelUsage | undefined): CounterMove[] {
@@ -54,18 +54,15 @@ function settled(deps: PackDeps, { turn, reserved }: Admitted, usage: ModelUsage
 /** Only what nobody else wrote may be redacted: ids and decisions are ours, and folding needs them whole. */
 function shownRequests(deps: PackDeps, tools: readonly DecidedTool[]): JsonObject[] {
   return tools.map((tool) => {
-    const { arguments: args, ...ours } = requestedEvidence(tool);
     const isKnown = tool.refused === undefined;
-    const shown = deps.kernel.redact({
-      arguments: args ?? {},
+    const { value, fields } = deps.kernel.redact({
+      arguments: tool.input,
       ...(isKnown ? {} : { tool: tool.name.slice(0, 200) }),
     });
     // Here `tool` may be the redacted name.
-    return Object.assign(
-      ours,
-      shown.value,
-      shown.fields.length === 0 ? {} : { redacted_fields: shown.fields },
-    );
+    const shown = Object.assign(requestedEvidence(tool), value);
+    if (fields.length > 0) shown.redacted_fields = fields;
+    return shown;
   });
 }
 
@@ -76,19 +73,16 @@ function completedEvidence(
 ): JsonObject {
   const { output, tools } = done;
   const shown = deps.kernel.redact({ assistant_message: shownText(output.assistant_message) });
-  return {
-    status: output.status,
-    intent: output.intent,
-    ...turnFacts(deps, admitted),
-    ...callFacts(done.facts),
-    // The intent under which this turn's calls are decided; absent where none was pinned.
-    ...(admitted.turn.intent.session === undefined ? {} : { session_intent: output.intent }),
-    finish_reason: output.finish_reason,
-    ...(output.usage === undefined ? {} : { usage: { ...output.usage } }),
-    requested_tools: shownRequests(deps, tools),
-    ...shown.value,
-    ...(shown.fields.length === 0 ? {} : { redacted_fields: shown.fields }),
-  };
+  const evidence = turnFacts(deps, admitted, done.facts);
+  evidence.status = output.status;
+  evidence.intent = output.intent;
+  // The intent under which this turn's calls are decided; absent where none was pinned.
+  if (admitted.turn.intent.session !== undefined) evidence.session_intent = output.intent;
+  evidence.finish_reason = output.finish_reason;
+  if (output.usage !== undefined) evidence.usage = { ...output.usage };
+  evidence.requested_tools = shownRequests(deps, tools);
+  if (shown.fields.length > 0) evidence.redacted_fields = shown.fields;
+  return Object.assign(evidence, shown.value);
 }
 
 /** How the run of a turn with this output stands. */
@@ -119,7 +113,7 @@ function outcome(deps: PackDeps, admitted: Admitted, ending: Ending): OutcomeCom
       runRow(turn, runStatus, { turn_index: turn.turnIndex, ...run }, at),
     ],
     counters: settled(deps, admitted, usage),
-    guards: [{ key: turnCounter(turn.facts), is: turn.turnIndex + 1 }],
+    guards: [{ key: turn.counter, is: turn.turnIndex + 1 }],
   };
 }
 
@@ -182,8 +176,8 @@ export function completedCommit(
     run: { last_turn_status: output.status },
     usage: output.usage,
   });
-  const listed = { ...built, rows: [...built.rows, ...refusedRows(deps, turn, tools)] };
-  return itemId === undefined ? listed : withItem(deps, turn, listed, { itemId, output });
+  if (tools.some((tool) => tool.refused !== undefined)) built.rows.push(...refusedRows(deps, turn, tools));
+  return itemId === undefined ? built : withItem(deps, turn, built, { itemId, output });
 }
 
 /** An escalation is a thing that an operator finds in a list, not only a word in an answer. */
@@ -225,8 +219,7 @@ export function failedCommit(
       {
         type: 'turn_failed',
         evidence: {
-          ...turnFacts(deps, admitted),
-          ...(generated === undefined ? {} : callFacts(generated.facts)),
+          ...turnFacts(deps, admitted, generated?.facts),
           ...(said === undefined ? {} : { finish_reason: said.finishReason }),
           code: view.code,
           retryable: view.retryable,

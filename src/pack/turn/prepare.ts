@@ -16,7 +16,7 @@ import { assertSameDelegation, delegationOf } from './authorize.ts';
 import type { TurnInput } from './contract.ts';
 import { intentToPin, turnIntent } from './intents.ts';
 import type { TurnIntent } from './intents.ts';
-import { assertWithinLimits, limitsOf, tightened } from './limits.ts';
+import { assertWithinLimits, limitsOf, tightened, tightest } from './limits.ts';
 import { conversationBytes, instruction, toModelMessages } from './messages.ts';
 import type { OfferedTool } from './messages.ts';
 import { newEntries } from './new-entries.ts';
@@ -51,8 +51,15 @@ export interface PreparedTurn {
   exhausted: string | undefined;
   inputBytes: number;
   maxInputBytes: number;
+  /** Counts the turns of the session. */
+  counter: string;
   /** A turn whose process ended without an outcome; settled in this turn's start. */
   abandoned: OpenTurn | undefined;
+}
+
+/** Counts the turns of a session; the outcome commit holds only while it still counts this one as the last. */
+export function turnCounter(facts: SessionFacts): string {
+  return `${encodeURIComponent(facts.tenant)}|turns|${encodeURIComponent(facts.id)}`;
 }
 
 /** Time in which a provider call that reached its deadline is still being written down. */
@@ -228,13 +235,7 @@ export async function prepareTurn(
   const provider = await deps.model(profile);
   assertUrl(input.url, provider);
   const intent = turnIntent(deps.config, facts.intent, input);
-  const { maxTurnsPerSession, maxToolCallsPerSession, maxInputBytes } = deps.config.limits;
-  const configured = {
-    max_turns_per_session: maxTurnsPerSession,
-    max_tool_calls_per_session: maxToolCallsPerSession,
-    max_input_bytes: maxInputBytes,
-  };
-  const limits = tightened(tightened(facts.limits, configured), input.limits);
+  const limits = tightened(tightest(facts.limits, limitsOf(deps.config.limits)), input.limits);
   const waiting = await untakenMessages(deps.store, held);
   const news = await newEntries(room, caller, held, [...waiting, ...input.messages]);
   const said = held === undefined ? [] : await room.sessions.conversation(held);
@@ -269,6 +270,7 @@ export async function prepareTurn(
     exhausted,
     inputBytes,
     maxInputBytes: limits.inputBytes,
+    counter: turnCounter(facts),
     abandoned,
   };
 }

@@ -99,13 +99,12 @@ export async function decideRequested(
   return decided;
 }
 
-/** As evidence shows it; the exact arguments are sealed. */
+/** As evidence shows it, beside its arguments; those are sealed. */
 export function requestedEvidence(tool: DecidedTool): JsonObject {
-  const { name, input, tool_call_id: id, decision, refused } = tool;
+  const { name, tool_call_id: id, decision, refused } = tool;
   return {
     tool_call_id: id,
     tool: name,
-    arguments: input,
     decision: decision.decision,
     rule_id: decision.rule_id,
     layer: decision.layer,

@@ -7,7 +7,7 @@ import type { RunContext } from '../../kernel/identity.ts';
 import type { RowWrite } from '../../store/contract.ts';
 import { isOver } from '../managed/state.ts';
 import type { ManagedState } from '../managed/state.ts';
-import { factsToEvidence } from '../sessions/session-events.ts';
+import { factsShown } from '../sessions/session-events.ts';
 import type { RequestedCall, SessionFacts } from '../sessions/session.ts';
 
 export type RunStatus =
@@ -35,7 +35,6 @@ export interface SessionProgress {
 
 export function sessionRow(turn: Placed, progress: SessionProgress, at: EpochMs): RowWrite {
   const { facts, context } = turn;
-  const { session_id: _id, tenant_id: _tenant, principal_id: _principal, ...shown } = factsToEvidence(facts);
   const { status, shown: more } = managedRow(turn.held?.state.managed, progress);
   const body: JsonObject = {
     run_id: context.runId,
@@ -45,7 +44,7 @@ export function sessionRow(turn: Placed, progress: SessionProgress, at: EpochMs)
     tool_call_count: turn.held?.state.callCount ?? 0,
     last_turn_status: progress.lastStatus,
     started_at: isoTime(facts.startedAt),
-    ...shown,
+    ...factsShown(facts),
     ...more,
   };
   const { tenant, principal, id } = facts;
@@ -113,7 +112,7 @@ export function runRow(turn: Placed, status: RunStatus, more: JsonObject, at: Ep
       status,
       ref: facts.id,
       updatedAt: at,
-      body: { ...contextFacts(context), ...more },
+      body: Object.assign(contextFacts(context), more),
     },
   };
 }

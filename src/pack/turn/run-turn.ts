@@ -13,7 +13,7 @@ import { decisionView } from '../records.ts';
 import type { Entry } from '../sessions/conversation.ts';
 import type { HeldSession } from '../sessions/sessions.ts';
 import { assertPrecheck } from './authorize.ts';
-import type { TurnFailure, TurnInput, TurnOutput, TurnSnapshot } from './contract.ts';
+import type { RequestedTool, TurnFailure, TurnInput, TurnOutput, TurnSnapshot } from './contract.ts';
 import { parseTurnInput } from './input.ts';
 import { toModelTools } from './messages.ts';
 import { normalize } from './normalize.ts';
@@ -86,7 +86,7 @@ async function claimedTurn(
 
 /** One turn of a session at a time. The key names the owner too, so that a stranger learns nothing from it. */
 function claim(room: TurnRoom, caller: Caller, sessionId: string): string {
-  const key = [caller.tenant, caller.principal, sessionId].map(encodeURIComponent).join('|');
+  const key = JSON.stringify([caller.tenant, caller.principal, sessionId]);
   if (room.running.has(key)) throw turnUnderWay(sessionId);
   room.running.add(key);
   return key;
@@ -171,7 +171,7 @@ function generate({ turn }: Admitted, { signal, stream }: TurnWire): Promise<Gen
   const { messages, intent, turnIndex } = turn;
   const tools = [...toModelTools(turn.tools).list];
   return turn.provider.generate(
-    { messages, tools, intents: intent.offered, turnIndex },
+    { messages, tools, intents: [...intent.offered], turnIndex },
     { signal, ...(stream === undefined ? {} : { onText: (delta: string) => stream.onText(delta) }) },
   );
 }
@@ -195,24 +195,8 @@ function outputOf(
   { output }: Generated,
 ): TurnOutput {
   const [first] = tools;
-  const asked = tools.map(({ name, input, tool_call_id, decision }) => ({
-    name,
-    input,
-    tool_call_id,
-    decision,
-  }));
-  return {
-    status: normal.status,
-    intent: normal.intent,
-    assistant_message: normal.message,
-    ...(first === undefined
-      ? {}
-      : {
-          requested_tool: { name: first.name, input: first.input },
-          requested_tools: asked,
-          tool_call_id: first.tool_call_id,
-          decision: first.decision,
-        }),
+  const said = { status: normal.status, intent: normal.intent, assistant_message: normal.message };
+  const about = {
     provider: { kind: turn.provider.kind, model: turn.provider.model },
     ...(output.usage === undefined ? {} : { usage: output.usage }),
     finish_reason: normal.finishReason,
@@ -221,6 +205,15 @@ function outputOf(
     trace_id: turn.context.traceId,
     turn_index: turn.turnIndex,
   };
+  if (first === undefined) return Object.assign(said, about);
+  const { tool_call_id, decision } = first;
+  const requested_tool = { name: first.name, input: first.input };
+  const requested_tools = tools.map(toRequested);
+  return Object.assign(said, { requested_tool, requested_tools, tool_call_id, decision }, about);
+}
+
+function toRequested({ name, input, tool_call_id, decision }: DecidedTool): RequestedTool {
+  return { name, input, tool_call_id, decision };
 }
 
 function saidByModel(output: TurnOutput, tools: readonly DecidedTool[]): Entry {

@@ -3,12 +3,13 @@
 import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
+import type { RunContext } from '../../kernel/identity.ts';
 import type { Append, Commit, RowWrite } from '../../store/contract.ts';
 import type { PackDeps } from '../deps.ts';
 import { sealedEntry } from '../sessions/conversation.ts';
 import type { Entry } from '../sessions/conversation.ts';
 import { factsToEvidence } from '../sessions/session-events.ts';
-import type { SessionFacts } from '../sessions/session.ts';
+import type { OpenTurn } from '../sessions/session.ts';
 import { deadlineOf } from './prepare.ts';
 import type { PreparedTurn } from './prepare.ts';
 import { closedCallRow, runRow, sessionRow } from './rows.ts';
@@ -38,15 +39,11 @@ function shownEntry(entry: Entry): JsonObject {
   }
 }
 
-/** Counts the turns of a session; the outcome commit holds only while it still counts this one as the last. */
-export function turnCounter(facts: SessionFacts): string {
-  return `${encodeURIComponent(facts.tenant)}|turns|${encodeURIComponent(facts.id)}`;
-}
-
 /** A call that is told as not run may never run afterwards (E2): its id is taken, in the kernel's own form. */
 function closedRows(turn: PreparedTurn, policyDigest: string, at: EpochMs): RowWrite[] {
-  return turn.news.told.flatMap(({ closed }): RowWrite[] => {
-    if (closed === undefined) return [];
+  const rows: RowWrite[] = [];
+  for (const { closed } of turn.news.told) {
+    if (closed === undefined) continue;
     const { by, call } = closed;
     const how = {
       by,
@@ -55,17 +52,26 @@ function closedRows(turn: PreparedTurn, policyDigest: string, at: EpochMs): RowW
       policyDigest,
       at,
     };
-    return [closedCallRow(turn.facts, call, how, 'absent')];
-  });
+    rows.push(closedCallRow(turn.facts, call, how, 'absent'));
+  }
+  return rows;
 }
 
-function abandonedRecord(turn: PreparedTurn): { type: string; evidence: JsonObject }[] {
-  const { abandoned, context } = turn;
-  if (abandoned === undefined) return [];
+interface TurnRecord {
+  type: string;
+  evidence: JsonObject;
+  sealed?: JsonObject;
+}
+
+function abandonedRecord(abandoned: OpenTurn, context: RunContext): TurnRecord {
   const { runId, traceId, turnIndex } = abandoned;
   const left = { ...contextFacts(context), run_id: runId, trace_id: traceId };
   const evidence = { turn_index: turnIndex, code: 'INTERNAL', reason: 'process_ended', ...left };
-  return [{ type: 'turn_failed', evidence }];
+  return { type: 'turn_failed', evidence };
+}
+
+function bornEvidence({ context, facts }: PreparedTurn): JsonObject {
+  return Object.assign(contextFacts(context), factsToEvidence(facts));
 }
 
 function startedEvidence(deps: PackDeps, turn: PreparedTurn, at: EpochMs): JsonObject {
@@ -92,8 +98,8 @@ function startedEvidence(deps: PackDeps, turn: PreparedTurn, at: EpochMs): JsonO
       source,
       ...(closed === undefined ? {} : { closed_by: closed.by }),
     })),
-    ...shown.value,
     message_count: news.entries.length,
+    ...shown.value,
     ...(shown.fields.length === 0 ? {} : { redacted_fields: shown.fields }),
   };
 }
@@ -104,38 +110,31 @@ function isShown({ held, context }: PreparedTurn): boolean {
   return held.shown?.runId === context.runId && held.shown.runStatus === 'in_progress';
 }
 
+const UNDER_WAY = { status: 'open', lastStatus: 'in_progress', runStatus: 'in_progress' } as const;
+
 /** Everything that must be recorded before the provider is called. */
 export function startCommit(deps: PackDeps, turn: PreparedTurn): Commit & { appends: Append[] } {
   const at = deps.clock.now();
-  const { held, facts, chain } = turn;
-  const records: { type: string; evidence: JsonObject; sealed?: JsonObject }[] = [
-    ...(held === undefined
-      ? [{ type: 'session_started', evidence: { ...contextFacts(turn.context), ...factsToEvidence(facts) } }]
-      : []),
-    ...abandonedRecord(turn),
-    {
-      type: 'turn_started',
-      evidence: startedEvidence(deps, turn, at),
-      sealed: { entries: turn.news.entries.map(sealedEntry) },
-    },
-  ];
+  const { held, chain, abandoned, turnIndex } = turn;
+  const records: TurnRecord[] = [];
+  if (held === undefined) records.push({ type: 'session_started', evidence: bornEvidence(turn) });
+  if (abandoned !== undefined) records.push(abandonedRecord(abandoned, turn.context));
+  records.push({
+    type: 'turn_started',
+    evidence: startedEvidence(deps, turn, at),
+    sealed: { entries: turn.news.entries.map(sealedEntry) },
+  });
   const seq = held?.state.seq ?? 0;
-  const status = {
-    turnCount: turn.turnIndex + 1,
-    lastStatus: 'in_progress',
-    runStatus: 'in_progress',
-  } as const;
+  const closed = closedRows(turn, deps.config.policy.digest, at);
   return {
     appends: records.map((record, index) => ({ chain, when: { seq: seq + index }, at, ...record })),
-    rows: [
-      ...(isShown(turn)
-        ? []
-        : [
-            sessionRow(turn, { ...status, status: 'open' }, at),
-            runRow(turn, 'in_progress', { turn_index: turn.turnIndex }, at),
-          ]),
-      ...closedRows(turn, deps.config.policy.digest, at),
-    ],
-    counters: [{ key: turnCounter(facts), add: 1 }],
+    rows: isShown(turn)
+      ? closed
+      : [
+          sessionRow(turn, { turnCount: turnIndex + 1, ...UNDER_WAY }, at),
+          runRow(turn, 'in_progress', { turn_index: turnIndex }, at),
+          ...closed,
+        ],
+    counters: [{ key: turn.counter, add: 1 }],
   };
 }
