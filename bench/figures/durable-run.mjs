@@ -1,8 +1,7 @@
-// A run of two turns with one tool call between them, every step durable, in this process: in turn with the same loop by
-// hand, and in a series of its own beside a series of that one.
+// A run of two turns with one tool call between them, every step durable, in this process.
 import { join } from 'node:path';
 import { openJournal } from '../floor/journal.mjs';
-import { figure, interleave, median, takeTurns, timeEach } from '../lib/measure.mjs';
+import { figure, interleave, median, timeEach } from '../lib/measure.mjs';
 import { CALLER, IO, openRuntime, stubModel, stubTool } from '../lib/runtime.mjs';
 
 async function oneRun(runtime, text) {
@@ -16,31 +15,22 @@ async function oneRun(runtime, text) {
   }
 }
 
-// The compiler has seen enough of both after some thousand runs.
-export async function run({ rounds = 15, warmup = 40, runs = 60 } = {}) {
+// The compiler has seen enough of both after some two thousand runs.
+export async function run({ rounds = 15, warmup = 35, runs = 60 } = {}) {
   const ourTool = stubTool();
   const open = await openRuntime({ tool: ourTool.tool });
   const journal = openJournal(join(open.place.root, 'floor.db'));
   try {
     let asked = 0;
-    const text = () => `find ${++asked} ${'x'.repeat(180)}`;
-    const { tool } = stubTool();
-    const works = {
-      ours: () => oneRun(open.runtime, text()),
-      bare: () => journal.run(stubModel, tool, text()),
-    };
-    const turns = await takeTurns(rounds, warmup, runs, works);
     const p50 = async (work) => median(await timeEach(runs, work));
-    const series = await interleave(rounds, 0, {
-      ours: () => p50(works.ours),
-      bare: () => p50(works.bare),
+    const { tool } = stubTool();
+    const times = await interleave(rounds, warmup, {
+      ours: () => p50(() => oneRun(open.runtime, `find ${++asked} ${'x'.repeat(180)}`)),
+      bare: () => p50(() => journal.run(stubModel, tool, `find ${++asked} ${'x'.repeat(180)}`)),
     });
-    const all = runs * (rounds + warmup + rounds);
+    const all = runs * (rounds + warmup);
     if (ourTool.ran() !== all || journal.written() !== all * 4) throw new Error('not every run did its work');
-    return [
-      figure('durable-run', 'ms', turns.ours, turns.bare),
-      figure('durable-run-series', 'ms', series.ours, series.bare),
-    ];
+    return [figure('durable-run', 'ms', times.ours, times.bare)];
   } finally {
     journal.close();
     await open.close();

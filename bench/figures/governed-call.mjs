@@ -1,9 +1,8 @@
-// A governed tools/call from client to tool and back, both over stdio, with two durable commits: in turn with the same by
-// hand, in a series of its own beside a series of that one, and 16 in flight.
+// A governed tools/call from client to tool and back, both over stdio, with two durable commits.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { call, connect } from '../lib/clients.mjs';
-import { figure, interleave, median, takeTurns, throughput, timeEach } from '../lib/measure.mjs';
+import { figure, interleave, median, throughput, timeEach } from '../lib/measure.mjs';
 import { MAIN, makePlace, prepare, PROBE } from '../lib/place.mjs';
 
 const GATEWAY = fileURLToPath(new URL('../floor/gateway.mjs', import.meta.url));
@@ -26,34 +25,28 @@ async function openVariants(place) {
   };
 }
 
-// The compiler has seen enough of all after some thousand calls.
+// The compiler has seen enough of all after some two thousand calls.
 export async function run({ rounds = 15, warmup = 20, calls = 100 } = {}) {
   const place = makePlace();
   await prepare(place);
   const { ours, same, plain, pass } = await openVariants(place);
   try {
-    const works = {
-      ours: () => call(ours, TOOL),
-      denied: () => call(ours, TOOL, { prefix: 'deny', fits: isDenied }),
-      same: () => call(same, 'echo'),
-      plain: () => call(plain, 'echo'),
-    };
-    const turns = await takeTurns(rounds, warmup, calls, works);
     const p50 = async (work) => median(await timeEach(calls, work));
-    const series = await interleave(rounds, 0, {
-      ours: () => p50(works.ours),
-      same: () => p50(works.same),
+    const single = await interleave(rounds, warmup, {
+      ours: () => p50(() => call(ours, TOOL)),
+      denied: () => p50(() => call(ours, TOOL, { prefix: 'deny', fits: isDenied })),
+      same: () => p50(() => call(same, 'echo')),
+      plain: () => p50(() => call(plain, 'echo')),
     });
-    const many = await interleave(rounds, Math.min(warmup, 3), {
-      ours: () => throughput(calls * 4, IN_FLIGHT, works.ours),
-      same: () => throughput(calls * 4, IN_FLIGHT, works.same),
+    const many = await interleave(rounds, Math.min(warmup, 4), {
+      ours: () => throughput(calls * 4, IN_FLIGHT, () => call(ours, TOOL)),
+      same: () => throughput(calls * 4, IN_FLIGHT, () => call(same, 'echo')),
       pass: () => throughput(calls * 4, IN_FLIGHT, () => call(pass, 'echo')),
     });
     return [
-      figure('governed-call', 'ms', turns.ours, turns.same),
-      figure('governed-call-series', 'ms', series.ours, series.same),
-      figure('governed-call-plain', 'ms', turns.ours, turns.plain),
-      figure('governed-call-deny', 'ms', turns.denied, turns.ours),
+      figure('governed-call', 'ms', single.ours, single.same),
+      figure('governed-call-plain', 'ms', single.ours, single.plain),
+      figure('governed-call-deny', 'ms', single.denied, single.ours),
       figure('governed-call-16', 'calls/s', many.ours, many.pass),
       figure('governed-call-16-journal', 'calls/s', many.ours, many.same),
     ];

@@ -44,26 +44,6 @@ export async function interleave(rounds, warmup, variants) {
   return values;
 }
 
-/**
- * Milliseconds of works that take turns, one repetition of each at a time: a disk or a processor that has just slept is then
- * slow for each of them alike, while in a series of its own the shorter work keeps them awake. Gives each one's medians of
- * `count` repetitions, round by round, as `interleave` does.
- */
-export async function takeTurns(rounds, warmup, count, works) {
-  const names = Object.keys(works);
-  const values = Object.fromEntries(names.map((name) => [name, []]));
-  for (let round = 0; round < rounds + warmup; round++) {
-    const times = Object.fromEntries(names.map((name) => [name, []]));
-    for (let at = 0; at < count; at++) {
-      for (const name of at % 2 === 0 ? names : names.toReversed()) {
-        times[name].push(...(await timeEach(1, works[name])));
-      }
-    }
-    if (round >= warmup) for (const name of names) values[name].push(median(times[name]));
-  }
-  return values;
-}
-
 const short = (value) => Number(value.toPrecision(4));
 
 function assertMeasured(name, unit, values, floors) {

@@ -20,13 +20,12 @@ function sessions(name: string): string[] {
 const FIGURES: Readonly<Record<string, readonly string[]>> = {
   'governed-call': [
     'governed-call',
-    'governed-call-series',
     'governed-call-plain',
     'governed-call-deny',
     'governed-call-16',
     'governed-call-16-journal',
   ],
-  'durable-run': ['durable-run', 'durable-run-series'],
+  'durable-run': ['durable-run'],
   'turn-growth': ['turn-growth', 'turn-growth-bytes'],
   'runs-16': ['runs-16'],
   'workflow-step': ['workflow-step'],
