@@ -137,6 +137,22 @@ function readKey(path: string): Uint8Array | undefined {
   });
 }
 
+// Markers that were found missing since the event loop last went on. Another process may destroy a key at any time, and what
+// this one can have heard of that by now it heard before.
+const alive = new Set<string>();
+
+function isDestroyed(marker: string): boolean {
+  if (alive.has(marker)) return false;
+  if (existsSync(marker)) return true;
+  if (alive.size === 0) {
+    process.nextTick(() => {
+      alive.clear();
+    });
+  }
+  alive.add(marker);
+  return false;
+}
+
 /**
  * One key file per tenant in `dir` (0700, files 0600), made at first use; several processes may ask at once.
  * A destroyed key leaves a marker, so that no new key is made in its place.
@@ -155,8 +171,7 @@ export function fileTenantKeys(dir: string, ids: Ids = randomIds): DestroyableKe
   };
   return {
     sealingKey(tenant) {
-      // Looked up each time: another process may have destroyed the key since.
-      if (existsSync(markerOf(tenant))) return undefined;
+      if (isDestroyed(markerOf(tenant))) return undefined;
       const held = known.get(tenant);
       if (held !== undefined) return held;
       makePrivateDir(dir);
@@ -171,6 +186,7 @@ export function fileTenantKeys(dir: string, ids: Ids = randomIds): DestroyableKe
       makePrivateDir(dir);
       createOnce(markerOf(tenant), new Uint8Array(), ids);
       known.delete(tenant);
+      alive.delete(markerOf(tenant));
       if (existsSync(fileOf(tenant))) unlinkSync(fileOf(tenant));
       syncDir(dir);
     },
