@@ -180,8 +180,11 @@ class Linker {
     );
   }
 
+  /** A call ends at the earlier of the two times: its own and that of its server. */
   #capability(one: Capability): Capability {
-    return { ...one, scopes: this.#scopes(one.scopes) };
+    const longest = this.#parts.servers.get(one.server ?? '')?.callTimeoutSeconds ?? Infinity;
+    const timeoutSeconds = Math.min(one.timeoutSeconds, longest);
+    return { ...one, timeoutSeconds, scopes: this.#scopes(one.scopes) };
   }
 
   /**
@@ -257,7 +260,7 @@ class Linker {
     return { ...one, allowTools: this.#ids(one.allowTools), approvalRequiredTools };
   }
 
-  #server({ sandbox: own, ...one }: ServerPart): DownstreamServer {
+  #server({ sandbox: own, callTimeoutSeconds: _inCalls, ...one }: ServerPart): DownstreamServer {
     const profile = profileOf(
       { ...one, ...(own === undefined ? {} : { sandbox: own }) },
       this.#parts.controls,

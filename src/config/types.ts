@@ -206,7 +206,6 @@ export interface DownstreamServer {
   headers?: Record<string, ValueSource>;
   era: 'auto' | 'legacy' | 'modern';
   startTimeoutSeconds: number;
-  callTimeoutSeconds: number;
   maxMessageBytes: number;
   maxTools: number;
 }
@@ -247,10 +246,8 @@ export interface HttpSettings {
 /** runtime.yaml */
 export interface RuntimeSettings {
   maxToolHops: number;
-  requireTraceId: boolean;
   background: {
     enabled: boolean;
-    resumableRuns: boolean;
     allowCancel: boolean;
     /** Runs that may wait in the queue of one tenant; one more is refused. */
     maxQueued: number;

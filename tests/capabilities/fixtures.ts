@@ -47,7 +47,6 @@ export function server(name: string, args: string[], over: Partial<DownstreamSer
     env: {},
     era: 'legacy',
     startTimeoutSeconds: 20,
-    callTimeoutSeconds: 20,
     maxMessageBytes: 1024 * 1024,
     maxTools: 200,
     ...over,

@@ -261,7 +261,7 @@ describe('a directory', () => {
     expect(config.models).toEqual({ default: '', profiles: {} });
     expect(config.identity.stdio).toEqual({ tenant: 'local', roles: [], scopes: [] });
     expect(config.memory.seedRecords).toEqual([]);
-    expect(config.runtime).toMatchObject({ maxToolHops: 3, requireTraceId: true, elicitationWaitMs: 25000 });
+    expect(config.runtime).toMatchObject({ maxToolHops: 3, elicitationWaitMs: 25000 });
   });
 
   test('that does not exist, is a file, or holds what is no file is refused', async () => {

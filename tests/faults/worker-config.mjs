@@ -92,8 +92,7 @@ export function workerConfig(root) {
     limits: { maxTurnsPerSession: 12, maxToolCallsPerSession: 12, maxInputBytes: 65_536 },
     runtime: {
       maxToolHops: 3,
-      requireTraceId: true,
-      background: { enabled: true, resumableRuns: true, allowCancel: true },
+      background: { enabled: true, allowCancel: true },
       elicitationWaitMs: 25_000,
       maxCallsInFlight: 64,
       maxLineBytes: 1_048_576,

@@ -102,8 +102,7 @@ export function sampleConfig(
     limits: { maxTurnsPerSession: 12, maxToolCallsPerSession: 12, maxInputBytes: 65_536 },
     runtime: {
       maxToolHops: 3,
-      requireTraceId: true,
-      background: { enabled: true, resumableRuns: true, allowCancel: true, maxQueued: 100, maxRunning: 4 },
+      background: { enabled: true, allowCancel: true, maxQueued: 100, maxRunning: 4 },
       elicitationWaitMs: 25_000,
       maxCallsInFlight: 64,
       maxLineBytes: 1_048_576,

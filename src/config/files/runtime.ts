@@ -40,10 +40,16 @@ const modelId = z.string().regex(/^[\x21-\x7e]{1,200}$/, { error: 'must be a mod
 
 const runtime = closed({
   max_tool_hops: whole(1, 1000).default(3).describe('Tool calls in a row without a word from the user.'),
-  require_trace_id: z.boolean().default(true).describe('Nothing runs without a trace id.'),
+  require_trace_id: z
+    .literal(true, { error: 'false is not supported: nothing runs without a trace id' })
+    .default(true)
+    .describe('Nothing runs without a trace id.'),
   background: closed({
     enabled: z.boolean().default(true),
-    resumable_runs: z.boolean().default(true),
+    resumable_runs: z
+      .literal(true, { error: 'false is not supported: a run whose process ended goes on where it stood' })
+      .default(true)
+      .describe('A run whose process ended goes on where it stood.'),
     allow_cancel: z.boolean().default(true),
     max_queued: whole(1, 200)
       .default(100)
@@ -198,10 +204,8 @@ function buildSettings(raw: z.output<typeof runtime>): RuntimeSettings {
   });
   return present({
     maxToolHops: raw.max_tool_hops,
-    requireTraceId: raw.require_trace_id,
     background: {
       enabled: raw.background.enabled,
-      resumableRuns: raw.background.resumable_runs,
       allowCancel: raw.background.allow_cancel,
       maxQueued: raw.background.max_queued,
       maxRunning: raw.background.max_running,

@@ -7,7 +7,11 @@ import type { ConfigFile } from './file.ts';
 import { buildProfile, sandboxProfile } from './sandbox-profile.ts';
 
 /** A server as written: `none` is a decision against the profile of runtime-controls.yaml. */
-export type ServerPart = Omit<DownstreamServer, 'sandbox'> & { sandbox?: SandboxProfile | 'none' };
+export type ServerPart = Omit<DownstreamServer, 'sandbox'> & {
+  sandbox?: SandboxProfile | 'none';
+  /** Bounds the calls of its tools; it goes into their own time when the parts are joined. */
+  callTimeoutSeconds?: number;
+};
 
 /** By name; tokens such as {package} as written. */
 export type ServersPart = ReadonlyMap<string, ServerPart>;
@@ -91,7 +95,9 @@ function isServerUrl(text: string): boolean {
 const common = {
   era: z.enum(['auto', 'legacy', 'modern']).default('auto').describe('Protocol generation.'),
   start_timeout_seconds: whole(1, 600).default(10),
-  call_timeout_seconds: whole(1, 86_400).default(60),
+  call_timeout_seconds: whole(1, 86_400)
+    .optional()
+    .describe('A longer call of any of its tools is ended; default: as each capability says.'),
   max_message_bytes: whole(1024, 256 * 1024 * 1024).default(10_485_760),
   max_tools: whole(1, 10_000).default(200),
 };
@@ -143,7 +149,7 @@ function build(name: string, raw: z.output<typeof server>): ServerPart {
   const limits = {
     era: raw.era,
     startTimeoutSeconds: raw.start_timeout_seconds,
-    callTimeoutSeconds: raw.call_timeout_seconds,
+    ...(raw.call_timeout_seconds === undefined ? {} : { callTimeoutSeconds: raw.call_timeout_seconds }),
     maxMessageBytes: raw.max_message_bytes,
     maxTools: raw.max_tools,
   };

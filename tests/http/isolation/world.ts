@@ -68,7 +68,6 @@ const SHELF: DownstreamServer = {
   env: {},
   era: 'modern',
   startTimeoutSeconds: LONG_SECONDS,
-  callTimeoutSeconds: LONG_SECONDS,
   maxMessageBytes: 1_000_000,
   maxTools: 10,
 };
