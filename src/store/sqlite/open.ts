@@ -113,7 +113,7 @@ function createRoom(db: Connection, options: SqliteOptions, isClosed: () => bool
     peek,
     async ask(doing, read) {
       const found = await peek(doing, () => {
-        tables.write(); // of a transaction that waits for the next
+        writer.commitOpen(); // what waits for the next is read too
         return read();
       });
       await writer.unsettled(); // nobody is told what a loss of power could still undo

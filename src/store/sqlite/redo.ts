@@ -57,6 +57,8 @@ export interface Redo {
   isPending(): boolean;
   /** Brings the tables up to date. Inside the writer's transaction (D3). */
   settle(): void;
+  /** Drops what is not written, and what is pending with it, until that is read anew: the transaction was undone. */
+  drop(): void;
   /** Reads all entries anew: another process has written, or a transaction was undone (D2). */
   reload(): void;
 }
@@ -199,6 +201,7 @@ export function createRedo(db: Connection, tables: () => SettledTables): Redo {
     end: (handle) => pending.ends.get(handle),
     isPending: () => first.get([]) !== undefined,
     settle,
+    drop: forget,
     reload() {
       forget();
       for (const { id, entry } of all.all([]) as { id: number; entry: unknown }[])
