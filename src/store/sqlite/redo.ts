@@ -19,8 +19,10 @@ import type { RowColumns } from './row-lists.ts';
 import { toColumns } from './rows.ts';
 import type { Rows } from './rows.ts';
 
-// What one settling writes takes a few milliseconds, in which the event loop stands.
-const MOST_PENDING = 64;
+// What one settling writes takes a few milliseconds, in which the event loop stands. Commits in company share an entry, so
+// what the entries hold is counted too.
+const MOST_ENTRIES = 64;
+const MOST_VALUES = 512;
 
 interface Entry {
   /** What a row has besides its body, in the order of `columnsOf`, and the body; in entries before version 4 as an object. */
@@ -160,6 +162,10 @@ function clear({ rows, counters, ends }: Pending | Unwritten): void {
   ends.clear();
 }
 
+function isMuch({ rows, counters, ends, entries }: Pending): boolean {
+  return entries >= MOST_ENTRIES || rows.size + counters.size + ends.size >= MOST_VALUES;
+}
+
 export function createRedo(db: Connection, tables: () => SettledTables): Redo {
   const insert = db.prepare('INSERT INTO redo (entry) VALUES (?)');
   const first = db.prepare('SELECT id FROM redo LIMIT 1');
@@ -194,7 +200,7 @@ export function createRedo(db: Connection, tables: () => SettledTables): Redo {
       insert.run([entryText(unwritten)]);
       clear(unwritten);
       pending.entries++;
-      if (pending.entries >= MOST_PENDING) settle();
+      if (isMuch(pending)) settle();
     },
     row: (kind, tenant, id) => pending.rows.get(rowKey(kind, tenant, id))?.row,
     counter: (key) => pending.counters.get(key),
