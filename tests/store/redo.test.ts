@@ -118,6 +118,18 @@ test('many commits are settled together, so that the log stays short', async () 
   expect(rows).toBeGreaterThan(130);
 });
 
+test('commits in company share an entry, and are settled as soon when they hold much', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const store = await testStore(path, keys);
+  const together = (from: number): Promise<CommitResult[]> =>
+    Promise.all(Array.from({ length: 200 }, (_, index) => step(store, `r${from + index}`)));
+  await together(0);
+  expect(inFile(path)).toEqual({ entries: 1, rows: 0 });
+  await together(200);
+  await together(400);
+  expect(inFile(path)).toEqual({ entries: 0, rows: 600 });
+});
+
 test('a copy that was taken while entries were pending has all of them', async () => {
   const dir = testDir();
   const store = await testStore(join(dir, 'runtime.db'), keys);

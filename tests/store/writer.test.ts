@@ -241,6 +241,18 @@ describe('a job committed with the next', () => {
     expect(seen()).toEqual([1, 2]);
   });
 
+  test('is undone, also for its readers, when a flush before it fails', async () => {
+    await insert(1, 'behind');
+    clock.advance(10);
+    await insert(2, 'with_next');
+    flush.end(Object.assign(new Error('no'), { code: 'EIO' }));
+    for (let step = 0; step < 4; step++) await Promise.resolve(); // not a turn: it is still open
+    expect(() => writer.unsettled()).toThrow(expect.objectContaining({ code: 'STORE_UNAVAILABLE' }));
+    await turn();
+    expect(seen()).toEqual([1]);
+    await expect(insert(3)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
   test('is there after a close', async () => {
     await insert(1, 'with_next');
     const closed = writer.close();

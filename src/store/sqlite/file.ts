@@ -51,10 +51,11 @@ function isCutShort(path: string): boolean {
 /** Throws STORE_CORRUPT or STORE_FUTURE_VERSION; a missing or new, still empty file passes. */
 export function inspectFile(path: string, known: number): void {
   if (!existsSync(path)) return;
-  const { header, size } = readHeader(path);
-  if (size === 0) {
-    // The engine makes the log only after the first page, and would throw this log away.
-    if (sizeOf(`${path}-wal`) > 0) throw corrupt(path, 'is empty, but its log is not');
+  const { header } = readHeader(path);
+  if (header.length === 0) {
+    // The engine makes the log only after the first page, and would throw this log away. Another process may just have
+    // made both, so the file is looked at after the log.
+    if (sizeOf(`${path}-wal`) > 0 && sizeOf(path) === 0) throw corrupt(path, 'is empty, but its log is not');
     return;
   }
   if (header.length < HEADER_BYTES || header.toString('latin1', 0, 16) !== MAGIC) {

@@ -113,7 +113,7 @@ function createRoom(db: Connection, options: SqliteOptions, isClosed: () => bool
     peek,
     async ask(doing, read) {
       const found = await peek(doing, () => {
-        tables.write(); // of a transaction that waits for the next
+        writer.commitOpen(); // what waits for the next is read too, and a copy is made outside of transactions
         return read();
       });
       await writer.unsettled(); // nobody is told what a loss of power could still undo
@@ -251,11 +251,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     return {
       ...writingFace(room),
       ...readingFace(room),
-      backup: (target) =>
-        room.ask('backup', () => {
-          room.writer.commitOpen(); // a copy is made outside of transactions
-          return backupTo(db, room.tables.blobs, resolve(target));
-        }),
+      backup: (target) => room.ask('backup', () => backupTo(db, room.tables.blobs, resolve(target))),
       async close() {
         if (isClosed) return;
         isClosed = true;

@@ -19,8 +19,10 @@ import type { RowColumns } from './row-lists.ts';
 import { toColumns } from './rows.ts';
 import type { Rows } from './rows.ts';
 
-// What one settling writes takes a few milliseconds, in which the event loop stands.
-const MOST_PENDING = 64;
+// What one settling writes takes a few milliseconds, in which the event loop stands. Commits in company share an entry, so
+// what the entries hold is counted too.
+const MOST_ENTRIES = 64;
+const MOST_VALUES = 512;
 
 interface Entry {
   /** What a row has besides its body, in the order of `columnsOf`, and the body; in entries before version 4 as an object. */
@@ -57,6 +59,8 @@ export interface Redo {
   isPending(): boolean;
   /** Brings the tables up to date. Inside the writer's transaction (D3). */
   settle(): void;
+  /** Drops what is not written, and what is pending with it, until that is read anew: the transaction was undone. */
+  drop(): void;
   /** Reads all entries anew: another process has written, or a transaction was undone (D2). */
   reload(): void;
 }
@@ -158,6 +162,10 @@ function clear({ rows, counters, ends }: Pending | Unwritten): void {
   ends.clear();
 }
 
+function isMuch({ rows, counters, ends, entries }: Pending): boolean {
+  return entries >= MOST_ENTRIES || rows.size + counters.size + ends.size >= MOST_VALUES;
+}
+
 export function createRedo(db: Connection, tables: () => SettledTables): Redo {
   const insert = db.prepare('INSERT INTO redo (entry) VALUES (?)');
   const first = db.prepare('SELECT id FROM redo LIMIT 1');
@@ -192,13 +200,14 @@ export function createRedo(db: Connection, tables: () => SettledTables): Redo {
       insert.run([entryText(unwritten)]);
       clear(unwritten);
       pending.entries++;
-      if (pending.entries >= MOST_PENDING) settle();
+      if (isMuch(pending)) settle();
     },
     row: (kind, tenant, id) => pending.rows.get(rowKey(kind, tenant, id))?.row,
     counter: (key) => pending.counters.get(key),
     end: (handle) => pending.ends.get(handle),
     isPending: () => first.get([]) !== undefined,
     settle,
+    drop: forget,
     reload() {
       forget();
       for (const { id, entry } of all.all([]) as { id: number; entry: unknown }[])

@@ -69,10 +69,11 @@ function knownCounters({ view, redo, counters }: Beneath): KnownCounters {
   return {
     value,
     values(keys) {
-      const unknown = keys.filter((key) => held(key) === undefined);
-      if (unknown.length < 2) return keys.map(value);
+      const all = keys.map(held); // before anything is kept, which may empty the map
+      const unknown = keys.filter((_, index) => all[index] === undefined);
+      if (unknown.length < 2) return keys.map((key, index) => all[index] ?? value(key));
       const found = counters.values(unknown);
-      return keys.map((key) => held(key) ?? keep(known, key, found.get(key) ?? 0));
+      return keys.map((key, index) => all[index] ?? keep(known, key, found.get(key) ?? 0));
     },
     forget: () => {
       known.clear();

@@ -89,6 +89,7 @@ export function createTables(
     },
     undone() {
       newRecords.drop();
+      redo.drop();
       remembered.undone();
     },
     timers: createTimers(db),
@@ -136,9 +137,9 @@ export function erase(
   if (tables.chains.end(chain) === undefined) throw new RuntimeError('NOT_FOUND');
   const seqs = targets(tables, chain, erasure.seqs);
   const record = erasureRecord({ ...erasure, seqs });
+  commit({ appends: [record] }); // first: what cannot be recorded is not erased
   tables.records.erase(chain, seqs);
   tables.snapshots.remove(chain); // folded from what is now gone
-  commit({ appends: [record] });
 }
 
 /** The job of a removal (S7): what vouches for it is written first; refused, nothing is removed. */

@@ -143,6 +143,10 @@ class SqliteWriter implements Writer {
 
   commitOpen(): void {
     if (this.#open === undefined) return;
+    if (this.#broken !== undefined) {
+      this.#undo(); // W5
+      throw this.#broken;
+    }
     const { jobs } = this.#open;
     try {
       this.#settled([], this.#transact([]));
