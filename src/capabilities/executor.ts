@@ -78,10 +78,10 @@ function callMeta(execution: Execution): JsonObject {
   const { capability, idempotencyKey } = execution;
   const trace = traceparent(execution);
   const hasOwnArgument = capability.idempotency.argument !== undefined;
-  return {
-    ...(trace === undefined ? {} : { traceparent: trace }),
-    ...(idempotencyKey === undefined || hasOwnArgument ? {} : { [IDEMPOTENCY_META]: idempotencyKey }),
-  };
+  const meta: JsonObject = {};
+  if (trace !== undefined) meta['traceparent'] = trace;
+  if (idempotencyKey !== undefined && !hasOwnArgument) meta[IDEMPOTENCY_META] = idempotencyKey;
+  return meta;
 }
 
 /** Undefined for the arguments of a read that are not what they say (X5). */
