@@ -3,6 +3,7 @@
 import { RuntimeError } from './errors.ts';
 import { checkJson, DEFAULT_JSON_LIMITS } from './json.ts';
 import type { JsonLimits, JsonValue } from './json.ts';
+import { isPlainText } from './plain-text.ts';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -22,13 +23,18 @@ export function closingQuote(text: string, start: number): number {
   return text.length;
 }
 
-function noteKey(frame: Frame, raw: string): void {
-  let key: string;
+/** The key between two quotes; without the second it is malformed. */
+function keyOf(text: string, start: number, end: number): string {
+  const between = text.slice(start + 1, end);
+  if (end < text.length && isPlainText(between)) return between;
   try {
-    key = JSON.parse(raw) as string;
+    return JSON.parse(text.slice(start, end + 1)) as string;
   } catch {
     throw new RuntimeError('INVALID_INPUT', 'the text is not JSON: a key is malformed');
   }
+}
+
+function noteKey(frame: Frame, key: string): void {
   if (frame.keys?.has(key) === true) {
     throw new RuntimeError(
       'INVALID_INPUT',
@@ -53,7 +59,7 @@ export function scanJsonText(text: string, limits: JsonLimits = DEFAULT_JSON_LIM
     const top = frames.at(-1);
     if (code === QUOTE) {
       const end = closingQuote(text, at);
-      if (top?.expectsKey === true) noteKey(top, text.slice(at, end + 1));
+      if (top?.expectsKey === true) noteKey(top, keyOf(text, at, end));
       at = end;
     } else if (code === 0x7b /* { */ || code === 0x5b /* [ */) {
       const isArray = code === 0x5b;
