@@ -388,7 +388,11 @@ export function createDownstreamExecutor(options: DownstreamExecutorOptions): Ex
     async execute(execution, io) {
       let deadline: Deadline | undefined;
       try {
-        deadline = startDeadline(options.clock, execution.capability.timeoutSeconds * 1000, io.signal);
+        deadline = startDeadline(
+          options.clock,
+          execution.capability.timeoutSeconds * 1000,
+          io.ending ?? io.signal,
+        );
         return await run(execution, { io, deadline, parts });
       } catch (thrown) {
         return failed('INTERNAL', ERRORS.INTERNAL.sentence, 'side_effect_unknown', [
