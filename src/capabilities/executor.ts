@@ -129,7 +129,7 @@ function progressGate(pass: (progress: Progress) => void): ProgressGate {
 /** The end that came from our side, if one did. */
 function ownEnd(deadline: Deadline, io: CallIo): ErrorCode | undefined {
   if (deadline.timedOut()) return 'TOOL_TIMEOUT';
-  return io.signal.aborted ? 'CANCELED' : undefined;
+  return (io.ending ?? io.signal).aborted ? 'CANCELED' : undefined;
 }
 
 /** X2; undefined when the live definition is the one decided on. */

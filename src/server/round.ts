@@ -74,11 +74,8 @@ export function inFlight<T>(connection: Connection, work: () => Promise<T>): Pro
   if (open.size >= most) throw new RuntimeError('TOO_BUSY', undefined, { in_flight: open.size, most });
   const running = work();
   // Errors are the caller's to see; here only the end counts.
-  const ended = running.then(
-    () => undefined,
-    () => undefined,
-  );
+  const leave = (): void => void open.delete(ended);
+  const ended = running.then(leave, leave);
   open.add(ended);
-  void ended.then(() => open.delete(ended));
   return running;
 }
