@@ -2,60 +2,9 @@
 // stands still while somebody holds it.
 import type { Clock } from './clock.ts';
 
-/** What may end before its time, and why: as much of a signal as is needed to follow one. */
-export interface Ending {
-  readonly aborted: boolean;
-  readonly reason: unknown;
-  addEventListener(type: 'abort', listener: () => void, options: { once: true }): void;
-  removeEventListener(type: 'abort', listener: () => void): void;
-}
-
-/** An ending whose signal is made when it is first asked for: much that may end is only followed, and a signal is dear. */
-export class LazyAbort implements Ending {
-  #controller: AbortController | undefined;
-  #ended: { reason: unknown } | undefined;
-  #listeners: (() => void)[] = [];
-
-  get aborted(): boolean {
-    return this.#ended !== undefined;
-  }
-
-  get reason(): unknown {
-    return this.#ended?.reason;
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#ended !== undefined) this.#controller.abort(this.#ended.reason);
-    }
-    return this.#controller.signal;
-  }
-
-  /** Only the first counts. */
-  abort(reason: unknown): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = { reason };
-    const listeners = this.#listeners;
-    this.#listeners = [];
-    for (const listener of listeners) listener();
-    this.#controller?.abort(reason);
-  }
-
-  addEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.push(listener);
-  }
-
-  removeEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners = this.#listeners.filter((one) => one !== listener);
-  }
-}
-
 export interface Deadline {
-  /** Made when it is first asked for. */
+  /** Made when it is first asked for: much that has a deadline never listens, and a signal is dear. */
   readonly signal: AbortSignal;
-  /** The same end for who only follows it. */
-  readonly ending: Ending;
   /** True once the time, and not the parent, ended it. */
   timedOut(): boolean;
   /** Stops the clock until what it returns is called. */
@@ -65,21 +14,22 @@ export interface Deadline {
 }
 
 /** A signal that aborts after `ms` milliseconds or when `parent` aborts, whichever is first; `told` hears of it before. */
-export function startDeadline(clock: Clock, ms: number, parent?: Ending, told?: () => void): Deadline {
+export function startDeadline(clock: Clock, ms: number, parent?: AbortSignal, told?: () => void): Deadline {
   return new RunningDeadline(clock, ms, parent, told);
 }
 
 class RunningDeadline implements Deadline {
-  readonly #parent: Ending | undefined;
+  readonly #parent: AbortSignal | undefined;
   readonly #told: (() => void) | undefined;
   readonly #timer: HoldableTimer;
   readonly #onParent = (): void => {
     this.#end(this.#parent?.reason);
   };
-  readonly #abort = new LazyAbort();
+  #controller: AbortController | undefined;
+  #ended: { reason: unknown } | undefined;
   #isLate = false;
 
-  constructor(clock: Clock, ms: number, parent: Ending | undefined, told: (() => void) | undefined) {
+  constructor(clock: Clock, ms: number, parent: AbortSignal | undefined, told: (() => void) | undefined) {
     this.#parent = parent;
     this.#told = told;
     this.#timer = holdableTimer(clock, ms, () => {
@@ -91,11 +41,11 @@ class RunningDeadline implements Deadline {
   }
 
   get signal(): AbortSignal {
-    return this.#abort.signal;
-  }
-
-  get ending(): Ending {
-    return this.#abort;
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#ended !== undefined) this.#controller.abort(this.#ended.reason);
+    }
+    return this.#controller.signal;
   }
 
   timedOut(): boolean {
@@ -112,9 +62,10 @@ class RunningDeadline implements Deadline {
   }
 
   #end(reason: unknown): void {
-    if (this.#abort.aborted) return;
+    if (this.#ended !== undefined) return;
+    this.#ended = { reason };
     this.#told?.();
-    this.#abort.abort(reason);
+    this.#controller?.abort(reason);
   }
 }
 

@@ -129,7 +129,7 @@ function progressGate(pass: (progress: Progress) => void): ProgressGate {
 /** The end that came from our side, if one did. */
 function ownEnd(deadline: Deadline, io: CallIo): ErrorCode | undefined {
   if (deadline.timedOut()) return 'TOOL_TIMEOUT';
-  return (io.ending ?? io.signal).aborted ? 'CANCELED' : undefined;
+  return io.signal.aborted ? 'CANCELED' : undefined;
 }
 
 /** X2; undefined when the live definition is the one decided on. */
@@ -388,11 +388,7 @@ export function createDownstreamExecutor(options: DownstreamExecutorOptions): Ex
     async execute(execution, io) {
       let deadline: Deadline | undefined;
       try {
-        deadline = startDeadline(
-          options.clock,
-          execution.capability.timeoutSeconds * 1000,
-          io.ending ?? io.signal,
-        );
+        deadline = startDeadline(options.clock, execution.capability.timeoutSeconds * 1000, io.signal);
         return await run(execution, { io, deadline, parts });
       } catch (thrown) {
         return failed('INTERNAL', ERRORS.INTERNAL.sentence, 'side_effect_unknown', [

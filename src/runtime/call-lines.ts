@@ -4,7 +4,6 @@
 // N1  One call has one line, whichever requests come for it; the latest request hears and is asked.
 // N2  A request that ends while its call waits for a person leaves the call waiting; one that ends otherwise ends the call.
 // N3  A question that the request at hand cannot put is kept for the next; the call answers `input_required` meanwhile.
-import { LazyAbort } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { isoTime } from '../base/clock.ts';
 import type { Ledger } from '../capabilities/sessions/ledger.ts';
@@ -35,7 +34,8 @@ interface Waiting {
 type Met = { kind: 'ended'; result: CallResult } | { kind: 'parked'; question: Question; offered: boolean };
 
 class Line {
-  readonly #abort = new LazyAbort();
+  readonly signal: AbortSignal;
+  readonly #controller = new AbortController();
   #io: RuntimeIo;
   #detach: () => void = () => undefined;
   #waiting: Waiting[] = [];
@@ -43,13 +43,14 @@ class Line {
 
   constructor(io: RuntimeIo) {
     this.#io = io;
+    this.signal = this.#controller.signal;
   }
 
   /** N1. Resolves when the call ends, or stays open beyond this request. */
   meet(io: RuntimeIo, running: Promise<CallResult>): Promise<Met> {
     this.#detach();
     this.#io = io;
-    const onAbort = (): void => this.#abort.abort(io.signal.reason);
+    const onAbort = (): void => this.#controller.abort(io.signal.reason);
     if (io.signal.aborted) onAbort();
     io.signal.addEventListener('abort', onAbort, { once: true });
     this.#detach = () => io.signal.removeEventListener('abort', onAbort);
@@ -68,15 +69,11 @@ class Line {
   }
 
   callIo(): CallIo {
-    const ending = this.#abort;
     return {
       progress: (progress) => this.#io.progress?.(progress),
       log: (line) => this.#io.log?.(line),
       ask: (question, withdrawn) => this.#ask(question, withdrawn),
-      get signal() {
-        return ending.signal;
-      },
-      ending,
+      signal: this.signal,
     };
   }
 

@@ -1,6 +1,6 @@
 // Owns the proof of deadlines: when their signal ends and why, whoever asks for it and whenever.
 import { expect, test } from 'vitest';
-import { LazyAbort, startDeadline } from '../../src/base/abort.ts';
+import { startDeadline } from '../../src/base/abort.ts';
 import { createFakeClock } from '../../src/testing/fake-clock.ts';
 
 test('a signal that is asked for only after the time has passed has ended, for that reason', () => {
@@ -40,23 +40,4 @@ test('who is told of the end is told once, before those who listen, and not at a
   expect(heard).toEqual(['told', 'listener']);
   expect((deadline.signal.reason as DOMException).name).toBe('TimeoutError');
   expect(over.signal.aborted).toBe(false);
-});
-
-test('who follows an end without its signal hears of it once, and of no end after it let go', () => {
-  const clock = createFakeClock();
-  const reason = new Error('not wanted any more');
-  const parent = new LazyAbort();
-  const heard: string[] = [];
-  const [followed, left] = ['followed', 'let go'].map((name) =>
-    startDeadline(clock, 100, parent, () => heard.push(name)),
-  );
-  const below = startDeadline(clock, 50, followed?.ending);
-  left?.done();
-  parent.abort(reason);
-  parent.abort(new Error('too late'));
-  expect([followed?.timedOut(), below.timedOut()]).toEqual([false, false]);
-  clock.advance(100);
-  expect(heard).toEqual(['followed']);
-  expect([parent.reason, parent.signal.reason, below.signal.reason]).toEqual([reason, reason, reason]);
-  expect(startDeadline(clock, 100, parent).signal.reason).toBe(reason);
 });

@@ -62,12 +62,11 @@ async function runOnce(
   at: Time,
 ): Promise<ExecutionResult> {
   const { clock } = at;
-  const ending = io.ending ?? io.signal;
-  if (ending.aborted) return canceled('canceled before it was sent');
+  if (io.signal.aborted) return canceled('canceled before it was sent');
   // The deadline is of the whole call, and absolute: neither progress nor another try moves it.
   let giveUp = (): void => undefined;
   let stopWaiting = (): void => undefined;
-  const deadline = startDeadline(clock, Math.max(0, at.until - clock.monotonic()), ending, () => {
+  const deadline = startDeadline(clock, Math.max(0, at.until - clock.monotonic()), io.signal, () => {
     stopWaiting = clock.after(GRACE_MS, () => {
       giveUp();
     });
@@ -110,7 +109,6 @@ function heldWhileAsking(io: CallIo, deadline: Deadline, at: Time): CallIo {
     get signal() {
       return deadline.signal;
     },
-    ending: deadline.ending,
   };
   if (log !== undefined) held.log = log;
   if (ask === undefined) return held;

@@ -1,5 +1,4 @@
 // Owns the port through which an admitted call reaches a tool, and the words of its outcome.
-import type { Ending } from '../../base/abort.ts';
 import type { EpochMs } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
@@ -53,8 +52,6 @@ export interface CallIo {
   readonly ask?: (question: Question, withdrawn: AbortSignal) => Promise<Reply>;
   readonly log?: (line: LogLine) => void;
   readonly signal: AbortSignal;
-  /** The signal's end for who only follows it; absent: the signal itself. */
-  readonly ending?: Ending;
 }
 
 /** An MCP content block, kept as the tool gave it. */
