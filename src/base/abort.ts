@@ -7,37 +7,48 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** True once the time, and not the parent, ended it. */
   timedOut(): boolean;
+  /** Told once it has ended, at once if it has already; what this returns takes the listener back. Needs no signal. */
+  onEnd(listener: (reason: unknown) => void): () => void;
   /** Stops the clock until what it returns is called. */
   hold(): () => void;
   /** Must be called when the work is over; frees the timer and the parent's listener. */
   done(): void;
 }
 
-/** A signal that aborts after `ms` milliseconds or when `parent` aborts, whichever is first; `told` hears of it before. */
-export function startDeadline(clock: Clock, ms: number, parent?: AbortSignal, told?: () => void): Deadline {
+type Parent = AbortSignal | Deadline;
+
+/** A signal that aborts after `ms` milliseconds or when `parent` ends, whichever is first; `told` hears of it before. */
+export function startDeadline(clock: Clock, ms: number, parent?: Parent, told?: () => void): Deadline {
   return new RunningDeadline(clock, ms, parent, told);
 }
 
+function whenAborted(signal: AbortSignal, listener: (reason: unknown) => void): () => void {
+  const onAbort = (): void => listener(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return () => {
+    signal.removeEventListener('abort', onAbort);
+  };
+}
+
 class RunningDeadline implements Deadline {
-  readonly #parent: AbortSignal | undefined;
   readonly #told: (() => void) | undefined;
   readonly #timer: HoldableTimer;
-  readonly #onParent = (): void => {
-    this.#end(this.#parent?.reason);
-  };
+  readonly #leaveParent: (() => void) | undefined;
+  #followers: Set<(reason: unknown) => void> | undefined;
   #controller: AbortController | undefined;
   #ended: { reason: unknown } | undefined;
   #isLate = false;
 
-  constructor(clock: Clock, ms: number, parent: AbortSignal | undefined, told: (() => void) | undefined) {
-    this.#parent = parent;
+  constructor(clock: Clock, ms: number, parent: Parent | undefined, told: (() => void) | undefined) {
     this.#told = told;
     this.#timer = holdableTimer(clock, ms, () => {
       this.#isLate = true;
       this.#end(new DOMException('deadline passed', 'TimeoutError'));
     });
-    if (parent?.aborted === true) this.#onParent();
-    else parent?.addEventListener('abort', this.#onParent, { once: true });
+    if (parent === undefined) return;
+    const onParent = (reason: unknown): void => this.#end(reason);
+    this.#leaveParent = 'onEnd' in parent ? parent.onEnd(onParent) : whenAborted(parent, onParent);
   }
 
   get signal(): AbortSignal {
@@ -52,19 +63,29 @@ class RunningDeadline implements Deadline {
     return this.#isLate;
   }
 
+  onEnd(listener: (reason: unknown) => void): () => void {
+    const followers = (this.#followers ??= new Set());
+    followers.add(listener);
+    if (this.#ended !== undefined) listener(this.#ended.reason);
+    return () => {
+      followers.delete(listener);
+    };
+  }
+
   hold(): () => void {
     return this.#timer.hold();
   }
 
   done(): void {
     this.#timer.cancel();
-    this.#parent?.removeEventListener('abort', this.#onParent);
+    this.#leaveParent?.();
   }
 
   #end(reason: unknown): void {
     if (this.#ended !== undefined) return;
     this.#ended = { reason };
     this.#told?.();
+    for (const follower of this.#followers ?? []) follower(reason);
     this.#controller?.abort(reason);
   }
 }

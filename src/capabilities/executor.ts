@@ -78,10 +78,10 @@ function callMeta(execution: Execution): JsonObject {
   const { capability, idempotencyKey } = execution;
   const trace = traceparent(execution);
   const hasOwnArgument = capability.idempotency.argument !== undefined;
-  return {
-    ...(trace === undefined ? {} : { traceparent: trace }),
-    ...(idempotencyKey === undefined || hasOwnArgument ? {} : { [IDEMPOTENCY_META]: idempotencyKey }),
-  };
+  const meta: JsonObject = {};
+  if (trace !== undefined) meta['traceparent'] = trace;
+  if (idempotencyKey !== undefined && !hasOwnArgument) meta[IDEMPOTENCY_META] = idempotencyKey;
+  return meta;
 }
 
 /** Undefined for the arguments of a read that are not what they say (X5). */
@@ -127,9 +127,9 @@ function progressGate(pass: (progress: Progress) => void): ProgressGate {
 }
 
 /** The end that came from our side, if one did. */
-function ownEnd(deadline: Deadline, io: CallIo): ErrorCode | undefined {
+function ownEnd(deadline: Deadline): ErrorCode | undefined {
   if (deadline.timedOut()) return 'TOOL_TIMEOUT';
-  return io.signal.aborted ? 'CANCELED' : undefined;
+  return deadline.signal.aborted ? 'CANCELED' : undefined;
 }
 
 /** X2; undefined when the live definition is the one decided on. */
@@ -282,7 +282,7 @@ async function callTool(
       log: (params) => relay.log(params),
     });
   } catch (thrown) {
-    const failure = { ...callFailure(thrown, { session, request }, ownEnd(deadline, io)), ...through };
+    const failure = { ...callFailure(thrown, { session, request }, ownEnd(deadline)), ...through };
     return isSessionGone(thrown)
       ? await afterLoss(
           failure,
@@ -323,13 +323,13 @@ async function reinitialize(lease: Lease, signal: AbortSignal, { sessions }: Exe
 }
 
 async function throughLease(execution: Execution, lease: Lease, around: Around): Promise<ExecutionResult> {
-  const { io, deadline, parts } = around;
+  const { deadline, parts } = around;
   let opened: Opened | Failure;
   try {
     if (execution.resumes === true) await reinitialize(lease, deadline.signal, parts);
     opened = await openSession(execution, lease, deadline.signal, parts);
   } catch (thrown) {
-    const ended = ownEnd(deadline, io);
+    const ended = ownEnd(deadline);
     if (ended !== undefined) {
       return failed(ended, `${ERRORS[ended].sentence} ${UNASKED}`, 'not_executed');
     }
@@ -343,7 +343,7 @@ async function throughLease(execution: Execution, lease: Lease, around: Around):
     return opened;
   }
   // The last moment at which an end costs nothing.
-  const ended = ownEnd(deadline, io);
+  const ended = ownEnd(deadline);
   if (ended !== undefined) return failed(ended, ERRORS[ended].sentence, 'not_executed');
   const result = await callTool(execution, lease, opened, around);
   const { confinement } = opened.session;
@@ -388,7 +388,8 @@ export function createDownstreamExecutor(options: DownstreamExecutorOptions): Ex
     async execute(execution, io) {
       let deadline: Deadline | undefined;
       try {
-        deadline = startDeadline(options.clock, execution.capability.timeoutSeconds * 1000, io.signal);
+        const ms = execution.capability.timeoutSeconds * 1000;
+        deadline = startDeadline(clock, ms, io.deadline ?? io.signal);
         return await run(execution, { io, deadline, parts });
       } catch (thrown) {
         return failed('INTERNAL', ERRORS.INTERNAL.sentence, 'side_effect_unknown', [

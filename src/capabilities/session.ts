@@ -125,7 +125,7 @@ const unchecked = {
   },
 };
 
-async function oneRound(
+function oneRound(
   client: Client,
   asked: { method: string; params: Record<string, unknown> },
   options: CallOptions,
@@ -158,20 +158,23 @@ async function call(
   options: CallOptions,
   policy: RequestPolicy,
 ): Promise<unknown> {
-  let more: Record<string, unknown> = {};
+  let asked: { method: string; params: Record<string, unknown> } = { method, params };
   for (let round = 0; round < MAX_INPUT_ROUNDS; round++) {
-    const asked = { method, params: { ...params, ...more } };
-    const result: unknown = await oneRound(client, asked, options).catch((thrown: unknown) => {
+    let result: unknown;
+    try {
+      result = await oneRound(client, asked, options);
+    } catch (thrown) {
       throw round === 0 ? thrown : heardBefore(thrown);
-    });
+    }
     if (!isObject(result) || result['resultType'] !== 'input_required') return result;
     const { inputRequests, requestState } = result;
-    more = {
+    const more = {
       ...(isObject(inputRequests)
         ? { inputResponses: await answerNeeds(inputRequests, options, policy) }
         : {}),
       ...(requestState === undefined ? {} : { requestState }),
     };
+    asked = { method, params: { ...params, ...more } };
   }
   throw new RuntimeError('SUBPROCESS_PROTOCOL_ERROR', 'the server does not stop asking');
 }

@@ -24,6 +24,7 @@ const MAX_DEPTH = 72;
 const MAX_UNASKED_PER_SECOND = 5000;
 const WINDOW_MS = 1000;
 const NEWLINE = 0x0a;
+const AT_ONCE: Promise<void> = Promise.resolve();
 
 /** What the executor needs to know of a failed send: nothing of it reached the child. */
 export const NOT_SENT = 'not_sent';
@@ -62,6 +63,9 @@ export class StdioTransport implements Transport {
   #started = false;
   #isClosing = false;
   #isClosed = false;
+  readonly #onWritten = (error: Error | null | undefined): void => {
+    if (error instanceof Error) this.onerror?.(error);
+  };
 
   constructor(child: SpawnedProcess, label: string, limits: TransportLimits, clock: Clock) {
     this.pid = child.pid;
@@ -91,23 +95,23 @@ export class StdioTransport implements Transport {
   async send(message: JSONRPCMessage): Promise<void> {
     const line = `${JSON.stringify(message)}\n`;
     const { stdin } = this.#child;
-    const refuse = (why: string): never => {
-      throw new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', `${this.#label}: ${why}`, { [NOT_SENT]: true });
-    };
-    if (this.fault !== undefined || this.#isClosing || !stdin.writable) refuse('the connection has ended');
+    if (this.fault !== undefined || this.#isClosing || !stdin.writable) {
+      this.#refuse('the connection has ended');
+    }
     const bytes = Buffer.byteLength(line);
-    if (bytes > this.#limits.maxMessageBytes) refuse(`the message has ${bytes} bytes, too many to send`);
+    if (bytes > this.#limits.maxMessageBytes)
+      this.#refuse(`the message has ${bytes} bytes, too many to send`);
     // A child that does not read would otherwise fill our memory.
-    if (stdin.writableLength + bytes > 2 * this.#limits.maxMessageBytes) refuse('it does not read its input');
+    if (stdin.writableLength + bytes > 2 * this.#limits.maxMessageBytes) {
+      this.#refuse('it does not read its input');
+    }
     if ('method' in message && 'id' in message) this.#open.add(message.id);
     // Requests of one turn of the event loop leave together.
     if (stdin.writableCorked === 0) {
       stdin.cork();
       process.nextTick(() => stdin.uncork());
     }
-    stdin.write(line, (error) => {
-      if (error instanceof Error) this.onerror?.(error);
-    });
+    stdin.write(line, this.#onWritten);
   }
 
   /** Ends the child and waits until it is gone. */
@@ -121,6 +125,11 @@ export class StdioTransport implements Transport {
     this.#isClosing = true;
     this.#child.killNow();
     this.#ended(await this.#child.exited);
+  }
+
+  /** Nothing of the message was written. */
+  #refuse(why: string): never {
+    throw new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', `${this.#label}: ${why}`, { [NOT_SENT]: true });
   }
 
   #fail(why: string): void {
@@ -150,28 +159,37 @@ export class StdioTransport implements Transport {
   }
 
   #take(chunk: Buffer): void {
-    let rest = chunk;
-    for (let at = rest.indexOf(NEWLINE); at !== -1; at = rest.indexOf(NEWLINE)) {
-      if (!this.#hold(rest.subarray(0, at))) return;
-      const line = Buffer.concat(this.#held).toString('utf8');
-      this.#held = [];
-      this.#heldBytes = 0;
-      this.#read(line);
-      rest = rest.subarray(at + 1);
+    let from = 0;
+    for (let at = chunk.indexOf(NEWLINE); at !== -1; at = chunk.indexOf(NEWLINE, from)) {
+      if (!this.#fits(at - from)) return;
+      this.#read(this.#line(chunk, from, at));
+      from = at + 1;
     }
-    this.#hold(rest);
+    if (this.#fits(chunk.length - from)) this.#hold(chunk.subarray(from));
   }
 
-  #hold(part: Buffer): boolean {
+  /** Whether a line may go on for so many bytes. */
+  #fits(bytes: number): boolean {
     if (this.fault !== undefined) return false;
+    if (this.#heldBytes + bytes <= this.#limits.maxMessageBytes) return true;
+    this.#fail(`sent a message of more than ${this.#limits.maxMessageBytes} bytes`);
+    return false;
+  }
+
+  #hold(part: Buffer): void {
+    if (part.length === 0) return;
+    this.#held.push(part);
     this.#heldBytes += part.length;
-    if (this.#heldBytes > this.#limits.maxMessageBytes) {
-      const limit = this.#limits.maxMessageBytes;
-      this.#fail(`sent a message of more than ${limit} bytes`);
-      return false;
-    }
-    if (part.length > 0) this.#held.push(part);
-    return true;
+  }
+
+  /** What is held and the chunk's part; most lines come in one chunk. */
+  #line(chunk: Buffer, from: number, to: number): string {
+    if (this.#held.length === 0) return chunk.toString('utf8', from, to);
+    this.#hold(chunk.subarray(from, to));
+    const line = Buffer.concat(this.#held).toString('utf8');
+    this.#held = [];
+    this.#heldBytes = 0;
+    return line;
   }
 
   #read(line: string): void {
@@ -198,11 +216,17 @@ export class StdioTransport implements Transport {
       return;
     }
     if (!this.#open.delete(message['id']) && this.#isFlood()) return;
-    // The SDK hands a notification on one turn later but a reply at once, and forgets the call's progress with it: a
-    // reply is held back for as long, or the last progress of a call would be lost.
-    queueMicrotask(() => {
-      queueMicrotask(() => this.onmessage?.(message as JSONRPCMessage));
-    });
+    void this.#reply(message as JSONRPCMessage);
+  }
+
+  /**
+   * The SDK hands a notification on one turn later but a reply at once, and forgets the call's progress with it: a reply
+   * is held back for as long, or the last progress of a call would be lost.
+   */
+  async #reply(message: JSONRPCMessage): Promise<void> {
+    await AT_ONCE;
+    await AT_ONCE;
+    this.onmessage?.(message);
   }
 
   #skip(): void {

@@ -5,6 +5,7 @@
 // L2: a file that can no longer be read, or whose names no longer fit the catalog, trusts nothing: every pinned tool is
 //     quarantined, with the reason, until the file is whole again.
 import { statSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { createToolDirectory } from '../capabilities/directory.ts';
 import type { PinnedDirectory } from '../capabilities/directory.ts';
 import { EMPTY_PIN_FILE, pinFileSchema } from '../capabilities/pin-file.ts';
@@ -41,14 +42,20 @@ export interface LivePinsParts {
 // Only so that clients hear of a change without asking: deciding and listing never rely on it.
 const LOOK_MS = 1000;
 
+type Stamp = BigIntStats | 'none' | 'unreadable';
+
 /** Differs whenever the file was replaced or written; no content is read for it. */
-function stampOf(path: string): string {
+function stampOf(path: string): Stamp {
   try {
-    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-    return found === undefined ? 'none' : [found.ino, found.size, found.mtimeNs, found.ctimeNs].join();
+    return statSync(path, { bigint: true, throwIfNoEntry: false }) ?? 'none';
   } catch {
     return 'unreadable';
   }
+}
+
+function isSame(a: Stamp, b: Stamp): boolean {
+  if (typeof a === 'string' || typeof b === 'string') return a === b;
+  return a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }
 
 function digestOf(file: PinFile): string {
@@ -109,7 +116,7 @@ export async function openLivePins(parts: LivePinsParts): Promise<LivePins> {
   const refresh = async (): Promise<void> => {
     // A reading that began earlier may have missed what is there now.
     while (reading !== undefined) await reading;
-    if (stampOf(path) === stamp) return;
+    if (isSame(stampOf(path), stamp)) return;
     reading = readAnew().finally(() => {
       reading = undefined;
     });

@@ -41,3 +41,19 @@ test('who is told of the end is told once, before those who listen, and not at a
   expect((deadline.signal.reason as DOMException).name).toBe('TimeoutError');
   expect(over.signal.aborted).toBe(false);
 });
+
+test('a deadline within a deadline ends with it and for its reason, also one begun after its end, unless the work was over', () => {
+  const clock = createFakeClock();
+  const parent = new AbortController();
+  const outer = startDeadline(clock, 100, parent.signal);
+  const [inner, quiet, over] = [50, 500, 500].map((ms) => startDeadline(clock, ms, outer));
+  over!.done();
+  clock.advance(50);
+  const reason = new Error('not wanted any more');
+  parent.abort(reason);
+  expect([inner!.timedOut(), quiet!.timedOut(), over!.timedOut()]).toEqual([true, false, false]);
+  expect((inner!.signal.reason as DOMException).name).toBe('TimeoutError');
+  expect(quiet!.signal.reason).toBe(reason);
+  expect(over!.signal.aborted).toBe(false);
+  expect(startDeadline(clock, 100, outer).signal.reason).toBe(reason);
+});

@@ -106,6 +106,7 @@ function heldWhileAsking(io: CallIo, deadline: Deadline, at: Time): CallIo {
   const { progress, log, ask } = io;
   const held: Held = {
     progress,
+    deadline,
     get signal() {
       return deadline.signal;
     },

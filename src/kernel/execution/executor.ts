@@ -1,4 +1,5 @@
 // Owns the port through which an admitted call reaches a tool, and the words of its outcome.
+import type { Deadline } from '../../base/abort.ts';
 import type { EpochMs } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
@@ -52,6 +53,8 @@ export interface CallIo {
   readonly ask?: (question: Question, withdrawn: AbortSignal) => Promise<Reply>;
   readonly log?: (line: LogLine) => void;
   readonly signal: AbortSignal;
+  /** What `signal` ends with, where that is a deadline: whoever follows it needs no signal, which is dear. */
+  readonly deadline?: Deadline;
 }
 
 /** An MCP content block, kept as the tool gave it. */
