@@ -15,18 +15,19 @@ interface Frame {
 
 /** Index of the closing quote of the string that opens at `start`. */
 export function closingQuote(text: string, start: number): number {
-  for (let at = start + 1; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === BACKSLASH) at++;
-    else if (code === QUOTE) return at;
+  for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let before = end - 1;
+    while (before > start && text.charCodeAt(before) === BACKSLASH) before--;
+    // Backslashes go in pairs; one that is left over escapes the quote.
+    if ((end - before) % 2 === 1) return end;
   }
   return text.length;
 }
 
-/** The key between two quotes; without the second it is malformed. */
-function keyOf(text: string, start: number, end: number): string {
-  const between = text.slice(start + 1, end);
-  if (end < text.length && isPlainText(between)) return between;
+/** The key whose quotes stand at `start` and `end`; without a closing quote `end` is the end of the text. */
+function keyAt(text: string, start: number, end: number): string {
+  const inner = text.slice(start + 1, end);
+  if (end < text.length && isPlainText(inner)) return inner;
   try {
     return JSON.parse(text.slice(start, end + 1)) as string;
   } catch {
@@ -54,21 +55,23 @@ function noteKey(frame: Frame, key: string): void {
  */
 export function scanJsonText(text: string, limits: JsonLimits = DEFAULT_JSON_LIMITS): void {
   const frames: Frame[] = [];
+  let top: Frame | undefined;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    const top = frames.at(-1);
     if (code === QUOTE) {
       const end = closingQuote(text, at);
-      if (top?.expectsKey === true) noteKey(top, keyOf(text, at, end));
+      if (top?.expectsKey === true) noteKey(top, keyAt(text, at, end));
       at = end;
     } else if (code === 0x7b /* { */ || code === 0x5b /* [ */) {
       const isArray = code === 0x5b;
-      frames.push({ keys: isArray ? undefined : new Set(), expectsKey: !isArray });
+      top = { keys: isArray ? undefined : new Set(), expectsKey: !isArray };
+      frames.push(top);
       if (frames.length > limits.maxDepth) {
         throw new RuntimeError('INVALID_INPUT', `the text is nested deeper than ${limits.maxDepth} levels`);
       }
     } else if (code === 0x7d /* } */ || code === 0x5d /* ] */) {
       frames.pop();
+      top = frames.at(-1);
     } else if (code === 0x2c /* , */ && top !== undefined) {
       top.expectsKey = top.keys !== undefined;
     }

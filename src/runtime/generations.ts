@@ -63,9 +63,13 @@ export class Generations {
   }
 
   /** R1, R2 */
-  async enter<T>(work: (handle: Handle) => Promise<T>): Promise<T> {
-    while (this.#taking !== undefined) await this.#taking;
-    return this.#current.enter(work);
+  enter<T>(work: (handle: Handle) => Promise<T>): Promise<T> {
+    return this.#taking === undefined ? this.#current.enter(work) : this.#enterNext(this.#taking, work);
+  }
+
+  async #enterNext<T>(taking: Promise<void>, work: (handle: Handle) => Promise<T>): Promise<T> {
+    await taking;
+    return this.enter(work);
   }
 
   /** Takes the next one if `record` succeeds; rejects with its reason otherwise, and nothing has changed. */

@@ -31,16 +31,29 @@ function entering<T extends object>(
   pick: (handle: Handle) => T | Promise<T>,
   own: Partial<T> = {},
 ): T {
+  const call = (target: T, name: string, args: unknown[]): Promise<unknown> => {
+    const method = Reflect.get(target, name) as (...given: unknown[]) => Promise<unknown>;
+    return Reflect.apply(method, target, args);
+  };
+  const made = new Map<string, (...args: unknown[]) => Promise<unknown>>();
+  const method = (name: string): unknown => {
+    let entered = made.get(name);
+    if (entered === undefined) {
+      entered = (...args) =>
+        generations.enter((handle) => {
+          const target = pick(handle);
+          return target instanceof Promise
+            ? target.then((picked) => call(picked, name, args))
+            : call(target, name, args);
+        });
+      made.set(name, entered);
+    }
+    return entered;
+  };
   const get = (_: unknown, name: string | symbol): unknown => {
     if (Reflect.has(own, name)) return Reflect.get(own, name);
     // What is handed out by a promise is asked for this first.
-    if (typeof name === 'symbol' || name === 'then') return undefined;
-    return (...args: unknown[]) =>
-      generations.enter(async (handle) => {
-        const target = await pick(handle);
-        const method = Reflect.get(target, name) as (...given: unknown[]) => Promise<unknown>;
-        return Reflect.apply(method, target, args);
-      });
+    return typeof name === 'symbol' || name === 'then' ? undefined : method(name);
   };
   return new Proxy<T>(Object.create(null) as T, { get });
 }

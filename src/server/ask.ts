@@ -139,7 +139,7 @@ export class RequestAsker {
   readonly #parts: AskParts;
   readonly #returned: Map<string, unknown>;
   readonly #open: Shown[] = [];
-  #asking: Promise<unknown> = Promise.resolve();
+  #asking: Promise<unknown> | undefined;
   #lacksSampling = false;
 
   constructor(parts: AskParts, returned: Map<string, unknown>) {
@@ -182,7 +182,8 @@ export class RequestAsker {
 
   /** A person is asked one thing at a time, in the server's order. */
   #oneByOne(question: Question, withdrawn: AbortSignal): Promise<Reply | 'later'> {
-    const asked = this.#asking.then(() => this.#askHere(question, withdrawn));
+    const before = this.#asking ?? Promise.resolve();
+    const asked = before.then(() => this.#askHere(question, withdrawn));
     this.#asking = asked;
     return asked;
   }

@@ -43,7 +43,7 @@ function parsed(text: string): unknown {
 
 // A copy of an object drops or obeys this key depending on how it is made; the only safe reading is none.
 function hasPrototypeKey(text: string, value: unknown): boolean {
-  if (!/__proto__|\\u00/i.test(text)) return false;
+  if (!text.includes('__proto__') && !text.includes('\\u00')) return false;
   const stack: unknown[] = [value];
   for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
     if (typeof item !== 'object' || item === null) continue;
@@ -108,6 +108,11 @@ export function judgeBytes(bytes: Uint8Array, maxDepth: number, unit: Unit): Lin
   return judgeValue(text, value, unit);
 }
 
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [first] = parts;
+  return first !== undefined && parts.length === 1 ? first : Buffer.concat(parts);
+}
+
 /** Cuts a byte stream into lines and judges each. Holds at most one line of `maxBytes`. */
 export class LineGuard {
   readonly #limits: LineLimits;
@@ -145,7 +150,7 @@ export class LineGuard {
   }
 
   #endLine(events: LineEvent[]): void {
-    const bytes = this.#discarding ? undefined : Buffer.concat(this.#parts);
+    const bytes = this.#discarding ? undefined : joined(this.#parts);
     this.#parts = [];
     this.#held = 0;
     this.#discarding = false;

@@ -19,7 +19,7 @@ import type { ClientRequest, ClientView } from './round.ts';
 import { listedName } from './tool-names.ts';
 import { createTaskResult, TASKS_EXTENSION } from './tasks/task-view.ts';
 import { serveTasks } from './tasks/tasks.ts';
-import type { ToolResult } from './tools/tool.ts';
+import type { ToolCall, ToolResult } from './tools/tool.ts';
 
 const IDEMPOTENCY_META_KEY = 'agent-runtime/idempotency-key';
 
@@ -39,11 +39,10 @@ function clientView(server: McpServer, ctx: ServerContext, era: Era): ClientView
     ? (envelope?.[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities | undefined)
     : // eslint-disable-next-line @typescript-eslint/no-deprecated -- the only source on a legacy connection
       server.server.getClientCapabilities();
-  return {
-    ...(info === undefined ? {} : { name: info.name }),
-    ...answerable(capabilities ?? {}),
-    takesTasks: modern && Object.hasOwn(capabilities?.extensions ?? {}, TASKS_EXTENSION),
-  };
+  const takesTasks = modern && Object.hasOwn(capabilities?.extensions ?? {}, TASKS_EXTENSION);
+  const view: ClientView = { takesTasks, ...answerable(capabilities ?? {}) };
+  if (info !== undefined) view.name = info.name;
+  return view;
 }
 
 async function listTools(
@@ -75,15 +74,16 @@ async function runTool(
   const { round, io, assertLent, end } = openRound(connection, request);
   const idempotencyKey = ctx.mcpReq._meta?.[IDEMPOTENCY_META_KEY];
   try {
-    const result = await entry.run(params.arguments, {
+    const call: ToolCall = {
       runtime,
       caller,
       io,
-      governed: (call) => gate.governed(call, round),
+      governed: (governed) => gate.governed(governed, round),
       canonicalId: (name) => offered.find(name)?.id,
-      ...(asTask ? { task: createTaskResult } : {}),
-      ...(typeof idempotencyKey === 'string' ? { idempotencyKey } : {}),
-    });
+    };
+    if (asTask) call.task = createTaskResult;
+    if (typeof idempotencyKey === 'string') call.idempotencyKey = idempotencyKey;
+    const result = await entry.run(params.arguments, call);
     assertLent();
     return result;
   } finally {

@@ -16,17 +16,26 @@ export function plainObject(value: object): Record<string, unknown> {
 }
 
 export function structuredResult(value: object, sentence?: string): CallToolResult {
-  const json = { type: 'text' as const, text: JSON.stringify(value) };
+  const text = JSON.stringify(value);
+  const json = { type: 'text' as const, text };
   return {
     content: sentence === undefined ? [json] : [{ type: 'text', text: sentence }, json],
-    structuredContent: plainObject(value),
+    structuredContent: JSON.parse(text) as Record<string, unknown>,
   };
+}
+
+/** The commonest block: with nothing that could break its schema. */
+function isBareText(block: ContentBlock): block is ContentBlock & { type: 'text'; text: string } {
+  const { type, text, annotations, _meta } = block;
+  return type === 'text' && typeof text === 'string' && annotations === undefined && _meta === undefined;
 }
 
 // The effect has happened; a block that the client's schema does not know must not turn its answer into an error.
 function deliverable(blocks: readonly ContentBlock[]): Content {
   return blocks.map((block) =>
-    isSpecType.ContentBlock(block) ? block : { type: 'text', text: JSON.stringify(block) },
+    isBareText(block) || isSpecType.ContentBlock(block)
+      ? block
+      : { type: 'text', text: JSON.stringify(block) },
   );
 }
 
@@ -95,7 +104,7 @@ export function capabilityResult(
   note: string | undefined,
 ): CallToolResult {
   const { result, ...rest } = answer;
-  const _meta = { [CALL_META_KEY]: plainObject(rest) };
+  const _meta = { [CALL_META_KEY]: rest };
   if (result !== undefined && (answer.status === 'done' || answer.status === 'tool_error')) {
     return {
       content: deliverable(result.content),

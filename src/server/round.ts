@@ -42,19 +42,17 @@ async function relayLog(ctx: ServerContext, { level, logger, data }: LogLine): P
   await ctx.mcpReq.log(level as Parameters<typeof ctx.mcpReq.log>[0], data, logger).catch(() => undefined);
 }
 
-export function openRound({ runtime, clock }: Connection, request: ClientRequest): OpenRound {
-  const { ctx } = request;
+export function openRound({ runtime, clock }: Connection, { era, ctx, client }: ClientRequest): OpenRound {
   const relay = relayProgress(
     ctx.mcpReq._meta?.progressToken,
     (progress) => ctx.mcpReq.notify({ method: 'notifications/progress', params: { ...progress } }),
     clock,
   );
-  const asker = new RequestAsker(
-    { ...request, clock, waitMs: runtime.config.runtime.elicitationWaitMs, beat: () => relay.beat() },
-    returnedReplies(ctx, request.era),
-  );
+  const beat = (): void => relay.beat();
+  const waitMs = runtime.config.runtime.elicitationWaitMs;
+  const asker = new RequestAsker({ era, ctx, client, clock, waitMs, beat }, returnedReplies(ctx, era));
   return {
-    round: { ...request, beat: () => relay.beat(), asker },
+    round: { era, ctx, client, beat, asker },
     io: {
       signal: ctx.mcpReq.signal,
       progress: (progress) => relay.progress(progress),
@@ -63,7 +61,7 @@ export function openRound({ runtime, clock }: Connection, request: ClientRequest
       log: (line) => void relayLog(ctx, line),
     },
     assertLent: () => {
-      if (request.era === 'modern' && asker.lacksSampling()) throw missingCapability({ sampling: {} });
+      if (era === 'modern' && asker.lacksSampling()) throw missingCapability({ sampling: {} });
     },
     end: () => relay.end(),
   };
@@ -76,11 +74,8 @@ export function inFlight<T>(connection: Connection, work: () => Promise<T>): Pro
   if (open.size >= most) throw new RuntimeError('TOO_BUSY', undefined, { in_flight: open.size, most });
   const running = work();
   // Errors are the caller's to see; here only the end counts.
-  const ended = running.then(
-    () => undefined,
-    () => undefined,
-  );
+  const leave = (): void => void open.delete(ended);
+  const ended = running.then(leave, leave);
   open.add(ended);
-  void ended.then(() => open.delete(ended));
   return running;
 }

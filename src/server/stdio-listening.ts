@@ -15,6 +15,11 @@ function cancelledBy(message: JSONRPCMessage): unknown {
   return isObject(message.params) ? message.params.requestId : undefined;
 }
 
+// By the method first: few messages have to be looked at whole.
+function isToListen(message: JSONRPCMessage): message is JSONRPCRequest {
+  return 'method' in message && message.method === 'subscriptions/listen' && isJSONRPCRequest(message);
+}
+
 /** A transport between the pipes and the SDK. */
 export class ListeningTransport implements Transport {
   onclose?: () => void;
@@ -34,7 +39,7 @@ export class ListeningTransport implements Transport {
     this.#inner.onclose = () => this.onclose?.();
     this.#inner.onerror = (error) => this.onerror?.(error);
     this.#inner.onmessage = (message) => {
-      if (isJSONRPCRequest(message) && message.method === 'subscriptions/listen') void this.#listen(message);
+      if (isToListen(message)) void this.#listen(message);
       else this.#pass(message);
     };
     await this.#inner.start();

@@ -110,17 +110,10 @@ async function recall(deps: PackDeps, caller: Caller): Promise<Default | undefin
 }
 
 function bound(deps: PackDeps, caller: Caller, facts: SessionFacts): DirectCall {
-  return {
-    context: newRun(deps, caller, facts),
-    session: {
-      id: facts.id,
-      startedAt: facts.startedAt,
-      actor: facts.actor,
-      lane: facts.lane,
-      task: facts.task,
-      ...(facts.intent === undefined ? {} : { intent: facts.intent }),
-    },
-  };
+  const { id, startedAt, actor, lane, task, intent } = facts;
+  const session: SessionBinding = { id, startedAt, actor, lane, task };
+  if (intent !== undefined) session.intent = intent;
+  return { context: newRun(deps, caller, facts), session };
 }
 
 function newRun(deps: PackDeps, caller: Caller, facts: SessionFacts): RunContext {
@@ -163,6 +156,8 @@ class HeldDefaults implements DefaultSessions {
   readonly #held = new Map<string, Default>();
   /** Being looked for or begun: whoever comes meanwhile gets the same. */
   readonly #coming = new Map<string, Promise<Default>>();
+  /** The key of each caller that is at hand; a connection has one. */
+  readonly #keys = new WeakMap<Caller, string>();
   /** While none was dropped, one that is not held was never begun. */
   #hasDropped = false;
 
@@ -183,15 +178,24 @@ class HeldDefaults implements DefaultSessions {
 
   async directView(caller: Caller): Promise<DirectCall> {
     const deps = this.#deps;
-    const key = keyOf(caller);
+    const key = this.#keyOf(caller);
     await this.#coming.get(key)?.catch(() => undefined);
     const known = await this.#known(key, caller);
     const isUsed = known !== undefined && !isSpent(known, deps.clock);
     return bound(deps, caller, isUsed ? known.facts : newFacts(deps, caller));
   }
 
+  #keyOf(caller: Caller): string {
+    let key = this.#keys.get(caller);
+    if (key === undefined) {
+      key = keyOf(caller);
+      this.#keys.set(caller, key);
+    }
+    return key;
+  }
+
   #current(caller: Caller): Promise<Default> {
-    const key = keyOf(caller);
+    const key = this.#keyOf(caller);
     const coming = this.#coming.get(key);
     if (coming !== undefined) return coming;
     const held = this.#held.get(key);

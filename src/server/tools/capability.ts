@@ -1,9 +1,11 @@
 // Owns how a governed capability is offered under its own name: its definition as its server declared it, its call
 // through the gate.
 import type { Tool } from '@modelcontextprotocol/server';
-import type { GovernedTool } from '../../runtime/contract.ts';
+import type { GovernedTool, Runtime } from '../../runtime/contract.ts';
 import { capabilityResult } from '../results.ts';
 import type { ToolEntry } from './tool.ts';
+
+type CapabilityCall = Parameters<Runtime['callCapability']>[1];
 
 /** Where the list carries what policy says about a tool. */
 const TOOL_META_KEY = 'agent-runtime/tool';
@@ -27,17 +29,12 @@ export function capabilityEntry(tool: GovernedTool): ToolEntry {
       const outcome = await governed({
         tool: id,
         args,
-        run: (toolCallId) =>
-          runtime.callCapability(
-            caller,
-            {
-              tool: id,
-              args: args ?? {},
-              ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-              ...(toolCallId === undefined ? {} : { callId: toolCallId }),
-            },
-            io,
-          ),
+        run: (toolCallId) => {
+          const call: CapabilityCall = { tool: id, args: args ?? {} };
+          if (idempotencyKey !== undefined) call.idempotencyKey = idempotencyKey;
+          if (toolCallId !== undefined) call.callId = toolCallId;
+          return runtime.callCapability(caller, call, io);
+        },
       });
       if (outcome.kind === 'ask') return outcome.result;
       return capabilityResult(outcome.answer, tool.outputSchema !== undefined, outcome.note);
