@@ -37,7 +37,7 @@ export async function progressOf(
     session_id: state.facts.id,
     run_id: (state.run ?? state.lastRun)?.runId ?? transcript.runId,
     status: statusOf(at),
-    messages: [...said.map(toMessage), ...unsaid],
+    messages: [...said.entries.map(toMessage), ...unsaid],
     history: transcript.history,
     turn_count: state.turnCount,
     tool_call_count: state.callCount,

@@ -17,13 +17,19 @@ import { eventOf, readable } from './session-events.ts';
 import { ABSENT, apply } from './session.ts';
 import type { LiveState, SessionState } from './session.ts';
 
+export interface Said {
+  entries: readonly Entry[];
+  /** One object for all that goes on from one reading: each of them begins as the one before it. */
+  origin: object;
+}
+
 export interface HeldSession {
   chain: ChainKey;
   state: LiveState;
   /** Hash of the record at `state.seq`. */
   hash: string;
   /** What was said, as far as it has been read; undefined until a turn needs it. */
-  conversation: { upTo: number; entries: Entry[] } | undefined;
+  conversation: (Said & { upTo: number }) | undefined;
   /** Records of calls that this process wrote since the last turn, so that the next one need not read them. */
   own: readonly OwnRecord[];
   /** What this process has last written in the rows of the session and its run, while nobody else wrote since. */
@@ -36,7 +42,7 @@ export interface Sessions {
   /** The caller's own session, folded up to its head. Throws NOT_FOUND (L2). */
   load(caller: Caller, id: string): Promise<HeldSession>;
   /** Everything said so far, in order. */
-  conversation(held: HeldSession): Promise<readonly Entry[]>;
+  conversation(held: HeldSession): Promise<Said>;
   /** What the record at `seq` of a held session says of its call. */
   report(held: HeldSession, seq: number): Promise<CallReport>;
   /** Takes over what a commit of ours wrote; reads nothing when nobody wrote in between. */
@@ -221,15 +227,19 @@ async function current(store: Store, cache: Cache, chain: ChainKey): Promise<Hel
   return held === undefined ? undefined : cache.hold(held);
 }
 
+function nothingSaid(): Said & { upTo: number } {
+  return { upTo: 0, entries: [], origin: {} };
+}
+
 /** The session after a turn's commit of ours, with what it said. */
 function advanced({ chain, held, appends, heads, said, shown }: Advance): HeldSession | undefined {
   const before = held?.state ?? ABSENT;
   const moved = foldOwn(chain, before, appends, heads);
   if (moved === undefined) return undefined;
-  const known = held === undefined ? { upTo: 0, entries: [] } : held.conversation;
+  const known = held === undefined ? nothingSaid() : held.conversation;
   const upTo = moved.state.seq;
   const conversation =
-    known?.upTo === before.seq ? { upTo, entries: [...known.entries, ...said] } : undefined;
+    known?.upTo === before.seq ? { ...known, upTo, entries: [...known.entries, ...said] } : undefined;
   const { state, hash } = moved;
   return { chain, state, hash, conversation, own: [], shown, snapshotSeq: held?.snapshotSeq ?? 0 };
 }
@@ -254,7 +264,7 @@ function withCalls(
     chain,
     state,
     hash,
-    conversation: isRead ? { upTo: seq, entries: conversation.entries } : conversation,
+    conversation: isRead ? { ...conversation, upTo: seq } : conversation,
     own: own.length > KEPT_OWN ? own.slice(-KEPT_OWN) : own,
     shown,
     snapshotSeq,
@@ -274,11 +284,11 @@ export function createSessions(store: Store): Sessions {
     },
 
     async conversation(held) {
-      const known = held.conversation ?? { upTo: 0, entries: [] };
-      if (known.upTo === held.state.seq) return known.entries;
+      const known = held.conversation ?? nothingSaid();
+      if (known.upTo === held.state.seq) return known;
       const more = await readConversation(store, held.chain, { after: known.upTo, upTo: held.state.seq });
-      held.conversation = { upTo: held.state.seq, entries: [...known.entries, ...more] };
-      return held.conversation.entries;
+      held.conversation = { ...known, upTo: held.state.seq, entries: [...known.entries, ...more] };
+      return held.conversation;
     },
 
     async report(held, seq) {

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../base/json.ts';
 import type { ModelMessage, ModelTool } from '../../providers/contract.ts';
 import type { ToolDefinition } from '../../kernel/execution/executor.ts';
 import type { Entry } from '../sessions/conversation.ts';
+import type { Said } from '../sessions/sessions.ts';
 import { asData } from '../untrusted.ts';
 
 export interface OfferedTool {
@@ -75,21 +76,47 @@ function toMessage(entry: Entry): ModelMessage {
   }
 }
 
-/** The conversation as a provider takes it, without the instruction. */
-export function toModelMessages(entries: readonly Entry[]): ModelMessage[] {
-  return entries.map(toMessage);
+function bytesOf(message: ModelMessage): number {
+  const calls =
+    message.role === 'assistant' && message.toolCalls.length > 0
+      ? Buffer.byteLength(JSON.stringify(message.toolCalls))
+      : 0;
+  return Buffer.byteLength(message.content) + calls;
 }
 
-/** UTF-8 bytes of what was said; what `max_input_bytes` bounds. */
-export function conversationBytes(messages: readonly ModelMessage[]): number {
-  let bytes = 0;
-  for (const message of messages) {
-    bytes += Buffer.byteLength(message.content);
-    if (message.role === 'assistant' && message.toolCalls.length > 0) {
-      bytes += Buffer.byteLength(JSON.stringify(message.toolCalls));
-    }
+/** The conversation as a provider takes it, without the instruction, and its UTF-8 bytes, which `max_input_bytes` bounds. */
+export interface Conversation {
+  messages: ModelMessage[];
+  bytes: number;
+}
+
+function tell(told: Conversation, entries: readonly Entry[]): void {
+  for (const entry of entries) {
+    const message = toMessage(entry);
+    told.bytes += bytesOf(message);
+    told.messages.push(Object.freeze(message));
   }
-  return bytes;
+}
+
+// Turn 1,000 makes no more messages than turn 10: what was told before goes with where its session was read from.
+const toldFrom = new WeakMap<object, Conversation>();
+
+function toldSoFar({ entries, origin }: Said): Conversation {
+  let told = toldFrom.get(origin);
+  if (told === undefined || told.messages.length > entries.length) {
+    told = { messages: [], bytes: 0 };
+    toldFrom.set(origin, told);
+  }
+  tell(told, entries.slice(told.messages.length));
+  return told;
+}
+
+/** What was said so far, if anything, and what is new. */
+export function conversationFor(said: Said | undefined, news: readonly Entry[]): Conversation {
+  const before = said === undefined ? { messages: [], bytes: 0 } : toldSoFar(said);
+  const now: Conversation = { messages: [...before.messages], bytes: before.bytes };
+  tell(now, news);
+  return now;
 }
 
 function toolNote({ definition, approvalRequired }: OfferedTool): string {

@@ -17,7 +17,7 @@ import type { TurnInput } from './contract.ts';
 import { intentToPin, turnIntent } from './intents.ts';
 import type { TurnIntent } from './intents.ts';
 import { assertWithinLimits, limitsOf, tightened, tightest } from './limits.ts';
-import { conversationBytes, instruction, toModelMessages } from './messages.ts';
+import { conversationFor, instruction } from './messages.ts';
 import type { OfferedTool } from './messages.ts';
 import { newEntries } from './new-entries.ts';
 import type { NewEntries } from './new-entries.ts';
@@ -238,9 +238,8 @@ export async function prepareTurn(
   const limits = tightened(tightest(facts.limits, limitsOf(deps.config.limits)), input.limits);
   const waiting = await untakenMessages(deps.store, held);
   const news = await newEntries(room, caller, held, [...waiting, ...input.messages]);
-  const said = held === undefined ? [] : await room.sessions.conversation(held);
-  const conversation = toModelMessages([...said, ...news.entries]);
-  const inputBytes = conversationBytes(conversation);
+  const said = held === undefined ? undefined : await room.sessions.conversation(held);
+  const { messages, bytes: inputBytes } = conversationFor(said, news.entries);
   const toolCalls = (state?.callCount ?? 0) + news.told.filter((one) => one.closed?.by === 'host').length;
   assertWithinLimits(state, limits, { inputBytes, toolCalls, tellsResult: news.tellsResult });
   const context = contextOf(room, caller, facts, { run: state?.run, externalRunId: input.external_run_id });
@@ -265,7 +264,7 @@ export async function prepareTurn(
     turnIndex: state?.turnCount ?? 0,
     isNewRun: state?.run === undefined,
     news,
-    messages: [{ role: 'system', content: instruction(intent.offered) }, ...conversation],
+    messages: [{ role: 'system', content: instruction(intent.offered) }, ...messages],
     tools: exhausted === undefined ? await offeredTools(room, context, binding, input) : [],
     exhausted,
     inputBytes,
