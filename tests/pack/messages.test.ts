@@ -10,6 +10,8 @@ import {
   verifyApprovalResolution,
 } from '../../src/pack/index.ts';
 import { parseTurnInput } from '../../src/pack/turn/input.ts';
+import { conversationFor } from '../../src/pack/turn/messages.ts';
+import type { Entry } from '../../src/pack/sessions/conversation.ts';
 import { verifies } from '../e2e/verifies.ts';
 
 const OWNER = { tenant: 'local', principal: 'anna', sessionId: 'ses_1' };
@@ -139,4 +141,31 @@ describe('messages of a host', () => {
       }
     },
   );
+});
+
+describe('what a session told a model before', () => {
+  const said = (content: string): Entry => ({ from: 'host', role: 'user', content });
+  const call: Entry = {
+    from: 'model',
+    content: 'Looking…',
+    calls: [{ id: 'c', name: 'look', input: { q: 1 } }],
+  };
+
+  test('is told again as it was, without being made anew, and counted once', () => {
+    const origin = {};
+    const first = conversationFor({ entries: [said('hi'), call], origin }, [said('new')]);
+    const later = conversationFor({ entries: [said('hi'), call, said('new')], origin }, [said('newer')]);
+    const plain = conversationFor(undefined, [said('hi'), call, said('new'), said('newer')]);
+    expect(later).toEqual(plain);
+    expect(first).toEqual(conversationFor(undefined, [said('hi'), call, said('new')]));
+    expect(later.messages.slice(0, 2).every((message, at) => message === first.messages[at])).toBe(true);
+    expect(() => Object.assign(later.messages[0] ?? {}, { content: 'changed' })).toThrow(TypeError);
+  });
+
+  test('is what this reading of it says, not what another one held', () => {
+    const origin = {};
+    conversationFor({ entries: [said('hi'), said('undone')], origin }, []);
+    const now = conversationFor({ entries: [said('hi')], origin }, [said('new')]);
+    expect(now).toEqual(conversationFor(undefined, [said('hi'), said('new')]));
+  });
 });
