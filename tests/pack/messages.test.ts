@@ -153,19 +153,22 @@ describe('what a session told a model before', () => {
 
   test('is told again as it was, without being made anew, and counted once', () => {
     const origin = {};
-    const first = conversationFor({ entries: [said('hi'), call], origin }, [said('new')]);
-    const later = conversationFor({ entries: [said('hi'), call, said('new')], origin }, [said('newer')]);
-    const plain = conversationFor(undefined, [said('hi'), call, said('new'), said('newer')]);
-    expect(later).toEqual(plain);
-    expect(first).toEqual(conversationFor(undefined, [said('hi'), call, said('new')]));
+    const [hi, next, newer] = ['hi', 'new', 'newer'].map(said) as [Entry, Entry, Entry];
+    const first = conversationFor({ entries: [hi, call], origin }, [next]);
+    const later = conversationFor({ entries: [hi, call, next], origin }, [newer]);
+    expect(later).toEqual(conversationFor(undefined, [hi, call, next, newer]));
+    expect(first).toEqual(conversationFor(undefined, [hi, call, next]));
     expect(later.messages.slice(0, 2).every((message, at) => message === first.messages[at])).toBe(true);
     expect(() => Object.assign(later.messages[0] ?? {}, { content: 'changed' })).toThrow(TypeError);
   });
 
   test('is what this reading of it says, not what another one held', () => {
     const origin = {};
-    conversationFor({ entries: [said('hi'), said('undone')], origin }, []);
-    const now = conversationFor({ entries: [said('hi')], origin }, [said('new')]);
-    expect(now).toEqual(conversationFor(undefined, [said('hi'), said('new')]));
+    const [hi, undone, instead] = ['hi', 'undone', 'instead'].map(said) as [Entry, Entry, Entry];
+    conversationFor({ entries: [hi, undone], origin }, []);
+    for (const entries of [[hi], [hi, undone], [hi, instead]]) {
+      const now = conversationFor({ entries, origin }, [said('new')]);
+      expect(now).toEqual(conversationFor(undefined, [...entries, said('new')]));
+    }
   });
 });

@@ -99,15 +99,17 @@ function tell(told: Conversation, entries: readonly Entry[]): void {
 }
 
 // Turn 1,000 makes no more messages than turn 10: what was told before goes with where its session was read from.
-const toldFrom = new WeakMap<object, Conversation>();
+const toldFrom = new WeakMap<object, Conversation & { last: Entry | undefined }>();
 
 function toldSoFar({ entries, origin }: Said): Conversation {
   let told = toldFrom.get(origin);
-  if (told === undefined || told.messages.length > entries.length) {
-    told = { messages: [], bytes: 0 };
+  // What was undone after it had been told is followed by something else.
+  if (told === undefined || told.last !== entries[told.messages.length - 1]) {
+    told = { messages: [], bytes: 0, last: undefined };
     toldFrom.set(origin, told);
   }
   tell(told, entries.slice(told.messages.length));
+  told.last = entries.at(-1);
   return told;
 }
 
