@@ -41,7 +41,10 @@ export interface RuntimeOptions {
   store?: Store;
   /** Executors besides the downstream servers', e.g. functions registered by a library user. */
   executors?: readonly Executor[];
-  /** Default: the provider kinds of this package. */
+  /**
+   * Default: the provider kinds of this package. One for a `scripted` profile must not leave this process: it is held to no
+   * network scope, and its turn's start may be committed with its outcome.
+   */
   createProvider?: (profile: ModelProfile) => ModelProvider;
   /** Who a principal is now, for work in the background; default: the principals of identity.yaml. */
   callerOf?: CallerOf;

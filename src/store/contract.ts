@@ -1,7 +1,7 @@
 // Owns the words of durable state: chains of records, one atomic commit, reads, leases, timers, blobs. No engine words.
 //
 // S1  A commit is all or nothing, over any number of chains, and is durable when its promise resolves, unless it asked to
-//     be flushed behind.
+//     be answered earlier (CommitFlush).
 // S2  The engine reads each chain's head inside the transaction, assigns seq and hash there; callers never cache a head.
 // S3  `when.seq` appends only if the head is exactly there; `when.epoch` appends at any head, refused only when a newer
 //     lease epoch exists for the chain. So a session's steps may conflict, and tool calls commute.

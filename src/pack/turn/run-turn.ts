@@ -1,7 +1,8 @@
 // Owns one governed turn, the file to read first:
 // prepare → admit and record (one commit) → generate → normalize → record (one commit) → return.
 //
-// T1  Nothing is sent to a provider that is not recorded first; one turn makes at most one provider call.
+// T1  Nothing is sent to a provider that is not recorded first; one turn makes at most one provider call. A scripted model,
+//     which is part of this process, is asked once the record is written, and may answer before it is committed.
 // T2  An admitted turn is exactly two commits, a refused one is one.
 // T3  A turn always answers: every failure is recorded and returned; it is never thrown.
 // T4  Only what the kernel recorded is told as a tool's result; what the model asks for is decided before it is shown.

@@ -1,6 +1,6 @@
 // Owns the table of chain ends (heads): lookups inside a transaction, and new chains. An end is one indexed lookup, however
-// long its chain. The end of a chain that went on lies in the redo
-// log until that is settled; what is pending stands before what the table says.
+// long its chain. The end of a chain that went on lies in the redo log until that is settled; what is pending stands before
+// what the table says.
 import type { ChainKey, Head } from '../contract.ts';
 import type { ChainPoint } from '../chain.ts';
 import type { ChainEnd, ChainMove } from '../plan.ts';
