@@ -56,4 +56,5 @@ export type { Answerer, Approval, Delivery } from './kernel/approvals/approval.t
 export type { Execution, ExecutionResult, Executor } from './kernel/execution/executor.ts';
 export type { Caller } from './kernel/identity.ts';
 export { RuntimeError } from './base/errors.ts';
+export { Series } from './base/series.ts';
 export type { ErrorCode, ErrorView } from './base/errors.ts';

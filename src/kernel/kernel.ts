@@ -8,7 +8,9 @@
 // K5  Deciding is repeated when anything it relied on changed before the commit.
 // K6  An exception on the way to a decision is a recorded deny.
 import { RuntimeError } from '../base/errors.ts';
+import { toldTo } from '../store/contract.ts';
 import type { Commit, CommitResult, CounterMove, Guard } from '../store/contract.ts';
+import type { Series } from '../base/series.ts';
 import type { Held } from './approvals/approvals.ts';
 import { controlsKey, describeKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
@@ -26,7 +28,7 @@ import type { FreeKey } from './reservation.ts';
 import { judgeResult } from './execution/judge-result.ts';
 import type { Judged } from './execution/judge-result.ts';
 import { storedResult } from './evidence/large-result.ts';
-import { denial, finish, start } from './evidence/receipts.ts';
+import { denial, finish, sessionChain, start } from './evidence/receipts.ts';
 import type { Receipt, Start } from './evidence/receipts.ts';
 import type { Decision } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
@@ -54,7 +56,11 @@ export function createCall(deps: KernelDeps): CallTool {
     const { caller } = request.context;
     const same = JSON.stringify([caller.tenant, request.session.id, request.tool, request.toolCallId]);
     const running = inFlight.get(same);
-    if (running !== undefined) return running;
+    if (running !== undefined) {
+      const joined = await running;
+      await deps.store.head(sessionChain(request), io.series); // it may have been answered before it was on disk
+      return joined;
+    }
     const result = runRounds(deps, request, io);
     inFlight.set(same, result);
     try {
@@ -74,7 +80,7 @@ async function runRounds(deps: KernelDeps, request: CallRequest, io: CallIo): Pr
 }
 
 async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Promise<Round> {
-  const known = await knownCall(deps, request);
+  const known = await knownCall(deps, request, io.series);
   if (known.kind === 'answer') return answer(known.result);
   const args = parseArgs(request.args);
   const prepared = await prepareCall(deps, request, args);
@@ -173,7 +179,7 @@ interface Started {
 }
 
 async function runAdmitted(deps: KernelDeps, admitted: Admitted, io: CallIo): Promise<Round> {
-  const started = await commitStart(deps, admitted);
+  const started = await commitStart(deps, admitted, io.series);
   if (started.kind !== 'started') return started;
   const { call, executor } = admitted;
   const { capability } = call;
@@ -195,7 +201,7 @@ async function runAdmitted(deps: KernelDeps, admitted: Admitted, io: CallIo): Pr
     io,
     { retry: deps.config.policy.retry, clock: deps.clock },
   );
-  return answer(await commitOutcome(deps, admitted, started.start, tried));
+  return answer(await commitOutcome(deps, admitted, started.start, { tried, series: io.series }));
 }
 
 function admittedMoves(deps: KernelDeps, call: PreparedCall, now: number): CounterMove[] {
@@ -284,12 +290,14 @@ function expectedVersion(version: number | undefined): 'absent' | { version: num
 async function commitStart(
   deps: KernelDeps,
   admitted: Admitted,
+  after: Series | undefined,
 ): Promise<{ kind: 'started'; start: Started } | Round> {
   const { held } = admitted;
   // Its time may have passed since it was found: then it is asked for anew.
   const at = deps.clock.now();
   if (held?.approval.state === 'approved' && !(at < held.approval.useBy)) return again();
   const { commit, receiptId } = startCommit(deps, admitted, at);
+  if (after !== undefined) commit.after = after;
   const done = await write(deps, commit);
   if (done.ok) {
     const seq = done.heads[0]?.seq ?? 0;
@@ -344,7 +352,7 @@ async function commitOutcome(
   deps: KernelDeps,
   admitted: Admitted,
   started: Started,
-  tried: Attempted,
+  { tried, series }: { tried: Attempted; series: Series | undefined },
 ): Promise<CallResult> {
   const { call, decision, held, reserved } = admitted;
   const judged = judgeResult(tried, {
@@ -383,7 +391,7 @@ async function commitOutcome(
     reserved.key === undefined
       ? []
       : [reservationRow(reserved.key, judged.reservation, reservedBy(deps, call, now, started.seq))];
-  const written = await write(deps, { ...done, rows: [...(done.rows ?? []), ...settled] });
+  const written = await write(deps, toldTo(series, { ...done, rows: [...(done.rows ?? []), ...settled] }));
   if (!written.ok) {
     // Another process took this one for gone and settled the call; a stale owner's word no longer counts (K4).
     const settledBefore = await knownCall(deps, call.request);

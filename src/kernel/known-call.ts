@@ -4,6 +4,7 @@ import { ERRORS, RuntimeError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { ChainKey, Store, StoredRecord, StoredRow } from '../store/contract.ts';
+import type { Series } from '../base/series.ts';
 import type { CallRequest, CallResult, ToolOutcome } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import type { ContentBlock, SideEffect } from './execution/executor.ts';
@@ -168,9 +169,9 @@ async function settleUnknown(deps: KernelDeps, request: CallRequest, row: Stored
 }
 
 /** What is known of this call id: nothing that stops it, or the answer. Throws NOT_FOUND for another session's id. */
-export async function knownCall(deps: KernelDeps, request: CallRequest): Promise<Known> {
+export async function knownCall(deps: KernelDeps, request: CallRequest, series?: Series): Promise<Known> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const known = await readKnown(deps, request);
+    const known = await readKnown(deps, request, series);
     if (known !== 'settled') return known;
   }
   throw new RuntimeError(
@@ -189,8 +190,12 @@ function expiredCall(request: CallRequest, row: StoredRow): Known {
     : { kind: 'answer', result: errorResult(row, 'expired', 'CAPABILITY_SESSION_EXPIRED') };
 }
 
-async function readKnown(deps: KernelDeps, request: CallRequest): Promise<Known | 'settled'> {
-  const row = await deps.store.row('request', request.context.caller.tenant, request.toolCallId);
+async function readKnown(
+  deps: KernelDeps,
+  request: CallRequest,
+  series: Series | undefined,
+): Promise<Known | 'settled'> {
+  const row = await deps.store.row('request', request.context.caller.tenant, request.toolCallId, series);
   if (row === undefined) return { kind: 'new', rowVersion: undefined, waitsFor: undefined };
   const body = row.body as unknown as RequestBody;
   if (body.session_id !== request.session.id || body.tool !== request.tool) {

@@ -1,6 +1,7 @@
 // Owns the gate before a model call: its egress and its budget, decided and reserved in the same commit that records the
 // turn's start, so that no provider is called without a record.
 import type { CounterMove, Commit, Head } from '../store/contract.ts';
+import type { Series } from '../base/series.ts';
 import type { ModelProfile, ModelUsage } from '../providers/contract.ts';
 import type { Scope } from '../config/types.ts';
 import { priceMicroUsd, reservationBound } from './budgets/price.ts';
@@ -16,6 +17,7 @@ export interface ModelRequest {
   session: SessionBinding;
   profile: ModelProfile;
   inputBytes: number;
+  series?: Series | undefined;
 }
 
 export type Admission =
@@ -62,6 +64,17 @@ function offLayer(deps: KernelDeps, request: ModelRequest): Layer | undefined {
   return layers.find((layer) => layer?.scopes?.some(isOff) === true)?.level;
 }
 
+/**
+ * Nothing is told of a turn before its outcome is on disk, and asking a model again has no effect but its price. A scripted
+ * model is part of this process: while its turn is under way nobody else has been asked anything. Where a series is told of
+ * outcomes before they are on disk, they are there before a model outside hears of them.
+ */
+function early({ profile, series }: ModelRequest): Pick<Commit, 'flush' | 'series' | 'after'> {
+  const isInside = profile.provider === 'scripted';
+  if (series === undefined) return { flush: isInside ? 'with_next' : 'behind' };
+  return isInside ? { flush: 'with_next', series, after: series } : { after: series };
+}
+
 /** Decides, reserves and commits the pack's own appends with it. A refusal commits nothing. */
 export async function admitModel(
   deps: KernelDeps,
@@ -101,9 +114,7 @@ export async function admitModel(
     ...(bound.microUsd === undefined ? {} : { cost: bound.microUsd }),
   });
   const done = await store.commit({
-    // Nothing is told of a turn before its outcome is on disk, and asking a model again has no effect but its price. A
-    // scripted model is part of this process: while its turn is under way nobody else has been asked anything.
-    flush: request.profile.provider === 'scripted' ? 'with_next' : 'behind',
+    ...early(request),
     ...commit,
     counters: [...(commit.counters ?? []), ...reserved],
     guards: [...(commit.guards ?? []), { key: controls, is: epoch }],

@@ -1,4 +1,5 @@
 // Owns the port through which the pack reaches the kernel: written in the pack's words, met by the kernel's structure.
+import type { Series } from '../base/series.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { CallRequest, CallResult, SessionBinding } from '../kernel/call.ts';
@@ -29,7 +30,10 @@ export interface KernelPort {
     session: SessionBinding,
   ): Promise<readonly { definition: ToolDefinition; approvalRequired: boolean }[]>;
   /** Decides egress and budget of a model call and commits the pack's appends with its counters, all in one commit. */
-  admitModel(request: ModelCall & { inputBytes: number }, commit: Commit): Promise<ModelAdmission>;
+  admitModel(
+    request: ModelCall & { inputBytes: number; series?: Series | undefined },
+    commit: Commit,
+  ): Promise<ModelAdmission>;
   /** What the outcome commit gives back of the reservation. */
   settleModel(reserved: CounterMove[], call: ModelCall, usage: ModelUsage | undefined): CounterMove[];
   /** Write-time redaction for evidence payloads. */

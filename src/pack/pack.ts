@@ -2,6 +2,7 @@
 import type { JsonObject } from '../base/json.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Append, Head } from '../store/contract.ts';
+import type { Series } from '../base/series.ts';
 import type { PackDeps } from './deps.ts';
 import { managedAtFirstUse } from './managed/lazy.ts';
 import type { ManagedPack } from './managed/managed-sessions.ts';
@@ -18,7 +19,11 @@ export interface Pack {
   /** One governed model turn. Never rejects: a failure is recorded and returned. */
   executeTurn(caller: Caller, input: TurnInput, io: TurnIo): Promise<TurnOutput | TurnFailure>;
   /** The call that a turn of this session requested, ready for the kernel's door. Throws NOT_FOUND. */
-  requestedCall(caller: Caller, handle: { session_id: string; tool_call_id: string }): Promise<Requested>;
+  requestedCall(
+    caller: Caller,
+    handle: { session_id: string; tool_call_id: string },
+    series?: Series,
+  ): Promise<Requested>;
   /** Must be told of what the kernel's calls write, or sessions are read anew. */
   recorded(appends: readonly Append[], heads: readonly Head[]): void;
   /** The run and default session of a call that names no session. */
@@ -71,7 +76,8 @@ export function createPack(deps: PackDeps): Pack {
     executeTurn: turn,
     managed,
     workflows: () => (workflows ??= loadWorkflows()),
-    requestedCall: (caller, handle) => requestedCall({ sessions, store: deps.store }, caller, handle),
+    requestedCall: (caller, handle, series) =>
+      requestedCall({ sessions, store: deps.store }, caller, handle, series),
     recorded(appends, heads) {
       sessions.recorded(appends, heads);
     },

@@ -10,8 +10,10 @@ import type { Ledger } from '../capabilities/sessions/ledger.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { CallRequest, CallResult } from '../kernel/call.ts';
 import type { CallIo, Question, Reply } from '../kernel/execution/executor.ts';
+import { sessionChain } from '../kernel/evidence/receipts.ts';
 import type { RequestBody } from '../kernel/evidence/receipts.ts';
 import type { Store } from '../store/contract.ts';
+import type { Series } from '../base/series.ts';
 import { callAnswer } from './call-answer.ts';
 import type { CallAnswer, InputTicket, RuntimeIo } from './contract.ts';
 
@@ -35,6 +37,8 @@ type Met = { kind: 'ended'; result: CallResult } | { kind: 'parked'; question: Q
 
 class Line {
   readonly signal: AbortSignal;
+  /** Of the request that began the call. */
+  readonly series: Series | undefined;
   readonly #controller = new AbortController();
   #io: RuntimeIo;
   #detach: () => void = () => undefined;
@@ -43,6 +47,7 @@ class Line {
 
   constructor(io: RuntimeIo) {
     this.#io = io;
+    this.series = io.series;
     this.signal = this.#controller.signal;
   }
 
@@ -74,6 +79,7 @@ class Line {
       log: (line) => this.#io.log?.(line),
       ask: (question, withdrawn) => this.#ask(question, withdrawn),
       signal: this.signal,
+      ...(this.series === undefined ? {} : { series: this.series }),
     };
   }
 
@@ -155,6 +161,9 @@ export class CallLines {
       this.#begun.set(line, running);
     }
     const met = await open.line.meet(io, open.running);
+    const { series } = open.line;
+    // Told early to whoever began it: whoever joined waits for the disk.
+    if (series !== io.series) await this.#parts.store.head(sessionChain(request), io.series);
     return met.kind === 'ended'
       ? callAnswer(request, met.result, this.#parts.config.controls.capabilitySessions)
       : this.#parkedAnswer(request, met);

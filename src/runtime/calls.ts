@@ -45,7 +45,7 @@ export async function callTool(
   input: CallToolInput,
   io: RuntimeIo,
 ): Promise<CallAnswer> {
-  const requested = await parts.pack.requestedCall(caller, input);
+  const requested = await parts.pack.requestedCall(caller, input, io.series);
   if (requested.kind === 'refused') return refusedAnswer(requested, input.tool_call_id);
   if (input.approval_id !== undefined) {
     const approval = await parts.kernel.approvalFor(caller.tenant, input.approval_id);

@@ -17,6 +17,7 @@ import type { ReadMethod } from '../kernel/catalog/reads.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { ManagedSessions } from '../pack/managed/contract.ts';
 import type { ManagedWork } from '../pack/managed/surface.ts';
+import type { Series } from '../base/series.ts';
 import type {
   DecisionView,
   TurnFailure,
@@ -35,6 +36,8 @@ export interface RuntimeIo {
   ask?(question: Question, withdrawn: AbortSignal): Promise<Reply | 'later' | 'returned'>;
   snapshot?(snapshot: TurnSnapshot): void;
   signal: AbortSignal;
+  /** An answer may be given before it is on disk: whoever asks settles the series before anybody else hears of it. */
+  series?: Series;
 }
 
 export type CallStatus =

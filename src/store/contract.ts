@@ -14,6 +14,7 @@
 //     its seqs and hashes. Nothing else removes a record.
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { EpochMs } from '../base/clock.ts';
+import type { Series } from '../base/series.ts';
 
 export type Aggregate =
   'session' | 'approval' | 'capability_session' | 'instance' | 'principal' | 'workspace';
@@ -143,6 +144,10 @@ export interface Commit {
   cancelTimers?: { tenant: string; id: string }[];
   blobs?: BlobWrite[];
   flush?: CommitFlush;
+  /** Who is answered by `flush`, and settles before anybody else hears of it (Y1). */
+  series?: Series;
+  /** What this builds on: once any of it is undone, the commit rejects with what undid it (Y2). */
+  after?: Series | undefined;
 }
 
 /**
@@ -152,10 +157,18 @@ export interface Commit {
  * milliseconds later, and until then a loss of power can undo it. For what is followed by nothing that cannot be done again.
  *
  * `with_next`: once it is judged and written, in a transaction that takes what this process commits next with it and ends
- * with this turn of the event loop; then as `behind`. Until then the end of the process undoes it too. For what nothing
- * outside of this process follows.
+ * with the first turn of the event loop that brings nothing of the kind; then as `behind`. Until then the end of the process
+ * undoes it too. For what nothing outside of this process follows.
  */
 export type CommitFlush = 'behind' | 'with_next';
+
+/** An outcome that a series may be told before it is on disk. Nobody but a series is ever. */
+export function toldTo<T extends Commit>(series: Series | undefined, commit: T): T {
+  if (series === undefined) return commit;
+  commit.flush = 'with_next';
+  commit.series = series;
+  return commit;
+}
 
 export interface Head {
   chain: ChainKey;
@@ -211,7 +224,8 @@ export interface StoreReport {
 export interface Store {
   /** S1-S6. A refusal is a value; a rejection means the commit did not happen. */
   commit(commit: Commit): Promise<CommitResult>;
-  head(chain: ChainKey): Promise<Head | undefined>;
+  /** With a series it does not wait for the disk: the series does (Y1). */
+  head(chain: ChainKey, series?: Series): Promise<Head | undefined>;
   /** Records of one chain in order, from seq `from` (1-based, inclusive); removed ones (S7) are passed over. */
   read(chain: ChainKey, from?: number, limit?: number): Promise<StoredRecord[]>;
   /** The sealed payload of one record, decrypted. */
@@ -239,7 +253,8 @@ export interface Store {
   }): Promise<Page<Head>>;
   /** Resolves when a record after `position` exists or the signal ends; true when there is one. */
   changed(position: number, signal: AbortSignal): Promise<boolean>;
-  row(kind: RowKind, tenant: string, id: string): Promise<StoredRow | undefined>;
+  /** With a series likewise. */
+  row(kind: RowKind, tenant: string, id: string, series?: Series): Promise<StoredRow | undefined>;
   list(query: RowQuery): Promise<Page<StoredRow>>;
   counter(key: string): Promise<number>;
   /** Several counters, in the order of their keys. */

@@ -36,6 +36,7 @@ export function deadlyStore(inner, trigger) {
       const done = await inner.commit(commit);
       if (!done.ok) return done;
       dieAt(named(commit, 'approval_consumed') === undefined ? 'start_written' : 'approval_spent', start);
+      if (finish !== undefined && trigger.is('outcome_written', finish)) await commit.series?.settled();
       dieAt('outcome_written', finish);
       return done;
     },

@@ -3,6 +3,7 @@
 import { createInterface } from 'node:readline';
 import { systemClock } from '../../dist/base/clock.js';
 import { randomIds } from '../../dist/base/ids.js';
+import { Series } from '../../dist/base/series.js';
 import { verifyStore } from '../../dist/inspect/evidence.js';
 import { createRuntime } from '../../dist/runtime/runtime.js';
 import { fileTenantKeys } from '../../dist/store/sealing.js';
@@ -56,10 +57,14 @@ async function call({ session, tool, args, callId, startedAt }) {
     delegation,
   };
   const binding = { id: session, startedAt, actor: caller.actor, lane: 'default', task: 'agent-session' };
+  // Every other call is answered before its outcome is on disk; nothing is told to the parent before the series is settled.
+  const series = new Series();
+  const io = { progress: () => undefined, signal: new AbortController().signal };
   const result = await runtime.kernel.call(
     { context, session: binding, tool, args, toolCallId: callId },
-    { progress: () => undefined, signal: new AbortController().signal },
+    Number(callId.split('_')[1]) % 2 === 0 ? { ...io, series } : io,
   );
+  await series.settled();
   return {
     status: result.status,
     sideEffect: result.sideEffect,

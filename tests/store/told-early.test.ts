@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { randomIds } from '../../src/base/ids.ts';
+import { Series } from '../../src/base/series.ts';
 import type { Store } from '../../src/store/contract.ts';
 import { memoryTenantKeys } from '../../src/store/sealing.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
@@ -58,6 +59,18 @@ test('a store that is closed at once keeps it', async () => {
   await (await early(path)).close();
   const again = await testStore(path, keys);
   expect(numbers(await again.read(session('a')))).toEqual([1, 2]);
+});
+
+test('a series reads it as it is, and is settled when others see it', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const store = await early(path);
+  const others = await testStore(path, keys);
+  const series = new Series();
+  expect(await store.head(session('a'), series)).toMatchObject({ seq: 2 });
+  expect(await store.row('request', 'acme', 'a', series)).toMatchObject({ version: 1 });
+  expect(await others.head(session('a'))).toMatchObject({ seq: 1 });
+  await series.settled();
+  expect(await others.head(session('a'))).toMatchObject({ seq: 2 });
 });
 
 test('who waits for a record hears of it, though nothing follows', async () => {

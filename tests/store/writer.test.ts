@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../src/store/sqlite/connection.ts';
 import type { Connection } from '../../src/store/sqlite/connection.ts';
 import { configure } from '../../src/store/sqlite/schema.ts';
+import { Series } from '../../src/base/series.ts';
 import type { CommitFlush } from '../../src/store/contract.ts';
 import { createWriter } from '../../src/store/sqlite/writer.ts';
 import type { Writer } from '../../src/store/sqlite/writer.ts';
@@ -66,15 +67,19 @@ beforeEach(() => {
   writer = createWriter({ db, flush, listener, clock });
 });
 
-const insert = (value: number, how?: CommitFlush): Promise<number> =>
+const insert = (value: number, flushed?: CommitFlush, of: Of = {}): Promise<number> =>
   writer.write(
     'insert',
     () => {
       db.prepare('INSERT INTO t VALUES (?)').run([value]);
       return value;
     },
-    how,
+    { flush: flushed, ...of },
   );
+interface Of {
+  series?: Series;
+  after?: Series;
+}
 const rows = (): number => db.prepare('SELECT v FROM t').all([]).length;
 const seen = (): unknown[] => (other.prepare('SELECT v FROM t').all([]) as { v: number }[]).map(({ v }) => v);
 
@@ -218,10 +223,13 @@ describe('a job committed with the next', () => {
     expect(writer.unsettled()).toBeUndefined();
   });
 
-  test('waits one turn at most, also when others like it follow', async () => {
-    await insert(1, 'with_next');
-    await insert(2, 'with_next');
-    expect(seen()).toEqual([1, 2]);
+  test('waits while every turn brings one like it, for eight turns at most', async () => {
+    for (let n = 1; n <= 8; n++) {
+      await insert(n, 'with_next');
+      expect(seen()).toEqual([]);
+    }
+    await insert(9, 'with_next');
+    expect(seen()).toHaveLength(9);
   });
 
   test('is committed and flushed for whoever reads it', async () => {
@@ -260,5 +268,95 @@ describe('a job committed with the next', () => {
     flush.end();
     await closed;
     expect(seen()).toEqual([1]);
+  });
+});
+
+/** Whether it has settled by now, and how. */
+function watch(promise: Promise<unknown>): { how: () => unknown } {
+  let how: unknown = 'open';
+  promise.then(
+    () => (how = 'kept'),
+    (error: unknown) => (how = (error as { code: string }).code),
+  );
+  return { how: () => how };
+}
+
+describe('a series', () => {
+  let series: Series;
+  beforeEach(() => {
+    series = new Series();
+  });
+
+  test('is settled once what it was told is on disk, with what follows', async () => {
+    await insert(1, 'with_next', { series });
+    await insert(2);
+    await series.settled();
+    expect([seen(), flush.begun, flush.atOnce]).toEqual([[1, 2], 0, 1]);
+  });
+
+  test('that is waited for has it flushed at once', async () => {
+    await insert(1, 'with_next', { series });
+    const settled = watch(series.settled());
+    await turn();
+    expect([settled.how(), seen(), flush.begun]).toEqual(['open', [1], 1]);
+    flush.end();
+    await turn();
+    expect(settled.how()).toBe('kept');
+  });
+
+  test('waits for what it was told by a read, whoever wrote that', async () => {
+    const both = Promise.all([insert(1), insert(2)]);
+    await turn();
+    expect(flush.begun).toBe(1);
+    series.tell(writer.unflushed()!);
+    const settled = watch(series.settled());
+    await turn();
+    expect(settled.how()).toBe('open');
+    flush.end();
+    await both;
+    await turn();
+    expect([settled.how(), writer.unflushed()]).toEqual(['kept', undefined]);
+  });
+
+  test('is not settled by a flush that began before', async () => {
+    await insert(1, 'behind');
+    clock.advance(10);
+    await insert(2, 'with_next', { series });
+    await turn();
+    const settled = watch(series.settled());
+    flush.end();
+    await turn();
+    expect([settled.how(), seen(), flush.begun]).toEqual(['open', [1, 2], 2]);
+    flush.end();
+    await turn();
+    expect(settled.how()).toBe('kept');
+  });
+
+  test('is lost with its transaction; what builds on it is not written, what it said is', async () => {
+    await insert(1, 'with_next', { series });
+    const [harm, next, stranger] = [damaged(), insert(2, undefined, { after: series }), insert(3)];
+    await expect(harm).rejects.toBeDefined();
+    await expect(next).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    expect(await stranger).toBe(3);
+    await expect(series.settled()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await expect(insert(4, 'with_next', { after: series })).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    });
+    expect(seen()).toEqual([1, 3]);
+  });
+
+  test('is lost with the flush', async () => {
+    await insert(1, 'with_next', { series });
+    flush.fails = true;
+    await expect(insert(2)).rejects.toBeDefined();
+    await expect(series.settled()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  test('is lost with the flush behind it', async () => {
+    await insert(1, 'with_next', { series });
+    await turn();
+    clock.advance(10);
+    flush.end(Object.assign(new Error('no'), { code: 'EIO' }));
+    await expect(series.settled()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 });

@@ -6,6 +6,7 @@ import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Capability, Transport } from '../../config/types.ts';
 import type { PinState } from '../policy/decision.ts';
 import type { RunContext } from '../identity.ts';
+import type { Series } from '../../base/series.ts';
 
 export interface Progress {
   progress: number;
@@ -55,6 +56,8 @@ export interface CallIo {
   readonly signal: AbortSignal;
   /** What `signal` ends with, where that is a deadline: whoever follows it needs no signal, which is dear. */
   readonly deadline?: Deadline;
+  /** The answer may be given before it is on disk: whoever asks settles the series before anybody else hears of it. */
+  readonly series?: Series;
 }
 
 /** An MCP content block, kept as the tool gave it. */

@@ -1,5 +1,5 @@
-// Owns the one-method port that the loop runs over. Both MCP client generations meet it by their structure, and an
-// in-process runtime by the adapter here; what comes back is read as untrusted either way.
+// Owns the port that the loop runs over, and both of its sides: an MCP client, which either generation is by its structure and
+// whose answers are read as untrusted, and a runtime in this process, whose answers are checked where they are made.
 import { z } from 'zod';
 import { asRuntimeError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
@@ -92,6 +92,12 @@ export interface LoopError {
 
 export type Answered<T> = { ok: true; value: T } | { ok: false; error: LoopError };
 
+/** The two steps of a loop. They never reject. */
+export interface LoopSteps {
+  turn(input: TurnInput): Promise<Answered<TurnOutput>>;
+  call(handle: { session_id: string; tool_call_id: string }): Promise<Answered<LoopCallAnswer>>;
+}
+
 function faultOf(result: LoopToolResult): LoopError {
   const failed = failure.safeParse(result.structuredContent);
   if (failed.success) {
@@ -101,7 +107,7 @@ function faultOf(result: LoopToolResult): LoopError {
   return { code: 'INVALID_OUTPUT', message: 'The answer has no structured content of the expected shape.' };
 }
 
-export async function askTurn(client: LoopClient, input: TurnInput): Promise<Answered<TurnOutput>> {
+async function askTurn(client: LoopClient, input: TurnInput): Promise<Answered<TurnOutput>> {
   try {
     const result = await client.callTool({ name: EXECUTE_TURN, arguments: { ...input } });
     const output = turnOutputSchema.safeParse(result.structuredContent);
@@ -111,7 +117,7 @@ export async function askTurn(client: LoopClient, input: TurnInput): Promise<Ans
   }
 }
 
-export async function askCall(
+async function askCall(
   client: LoopClient,
   handle: { session_id: string; tool_call_id: string },
 ): Promise<Answered<LoopCallAnswer>> {
@@ -125,7 +131,7 @@ export async function askCall(
 }
 
 /** A client throws its own errors: protocol, transport, time-out. Their text is all there is to say. */
-function thrownError(thrown: unknown): LoopError {
+export function thrownError(thrown: unknown): LoopError {
   const { code, message } = asRuntimeError(thrown);
   return code === 'INTERNAL' && thrown instanceof Error
     ? { code, message: thrown.message }
@@ -149,6 +155,55 @@ export function inProcessClient(runtime: LoopRuntime, caller: Caller, io: TurnIo
         );
       } catch (thrown) {
         return structured({ error: asRuntimeError(thrown).view() });
+      }
+    },
+  };
+}
+
+export function stepsOverClient(client: LoopClient): LoopSteps {
+  return { turn: (input) => askTurn(client, input), call: (handle) => askCall(client, handle) };
+}
+
+/** What the loop reads of an answer: the same, whichever way it came. */
+function readOf({ status, decision: decided, approval, result, error }: LoopCallAnswer): LoopCallAnswer {
+  const { decision, rule_id, layer, reasons, policy_digest, on_deny } = decided;
+  const read: LoopCallAnswer = {
+    status,
+    decision: {
+      decision,
+      rule_id,
+      layer,
+      reasons,
+      policy_digest,
+      ...(on_deny === undefined ? {} : { on_deny }),
+    },
+  };
+  if (approval !== undefined) read.approval = { approval_id: approval.approval_id };
+  if (result !== undefined) {
+    const { content, structured: value } = result;
+    read.result = value === undefined ? { content } : { content, structured: value };
+  }
+  if (error !== undefined) read.error = error;
+  return read;
+}
+
+export function stepsOverRuntime(runtime: LoopRuntime, caller: Caller, io: TurnIo): LoopSteps {
+  return {
+    async turn(input) {
+      try {
+        const answer = await runtime.executeTurn(caller, input, io);
+        if (!('error' in answer)) return { ok: true, value: answer };
+        const { code, message } = answer.error;
+        return { ok: false, error: { code, message } };
+      } catch (thrown) {
+        return { ok: false, error: thrownError(thrown) };
+      }
+    },
+    async call(handle) {
+      try {
+        return { ok: true, value: readOf(await runtime.callTool(caller, handle, io)) };
+      } catch (thrown) {
+        return { ok: false, error: thrownError(thrown) };
       }
     },
   };

@@ -2,11 +2,19 @@
 // needed, or a bound is reached. It decides nothing about tools: every call goes through the kernel's door behind the
 // port, and the server holds the history, so a next turn sends only the session's handle.
 import type { Caller } from '../../kernel/identity.ts';
+import { Series } from '../../base/series.ts';
 import { createToolResultMessage } from '../host-messages.ts';
 import type { RequestedTool, TurnInput, TurnMessage, TurnOutput } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
-import { askCall, askTurn, inProcessClient } from './client-port.ts';
-import type { Answered, LoopCallAnswer, LoopClient, LoopError, LoopRuntime } from './client-port.ts';
+import { stepsOverClient, stepsOverRuntime, thrownError } from './client-port.ts';
+import type {
+  Answered,
+  LoopCallAnswer,
+  LoopClient,
+  LoopError,
+  LoopRuntime,
+  LoopSteps,
+} from './client-port.ts';
 
 export const DEFAULT_MAX_TURNS = 12;
 
@@ -122,10 +130,10 @@ function toolMessage(tool: RequestedTool, answer: Answered<LoopCallAnswer>): Tur
 const WEIGHT: Record<Stop['kind'], number> = { suspended: 0, approval_required: 1, denied: 2, error: 3 };
 
 /** Runs every call of one turn, in order; one that waits holds up none of the others. */
-async function runCalls(client: LoopClient, turn: TurnOutput, so: LoopProgress): Promise<Stop | undefined> {
+async function runCalls(steps: LoopSteps, turn: TurnOutput, so: LoopProgress): Promise<Stop | undefined> {
   let stop: Stop | undefined;
   for (const tool of turn.requested_tools ?? []) {
-    const answer = await askCall(client, { session_id: turn.session_id, tool_call_id: tool.tool_call_id });
+    const answer = await steps.call({ session_id: turn.session_id, tool_call_id: tool.tool_call_id });
     so.tool_call_count += 1;
     so.messages.push(toolMessage(tool, answer));
     so.history.push({
@@ -150,16 +158,36 @@ export function nextInput(first: TurnInput, sessionId: string): TurnInput {
   return { ...kept, session_id: sessionId, messages: [] };
 }
 
-/** Runs the loop. Never rejects. */
+/** Runs the loop. Never rejects. In this process its steps are a series: nobody hears of any before all are on disk. */
 export async function runGovernedAgentLoop(options: LoopOptions): Promise<LoopResult> {
+  if ('client' in options) return runSteps(stepsOverClient(options.client), options);
+  const series = new Series();
+  const { runtime, caller, io } = options;
+  const result = await runSteps(stepsOverRuntime(runtime, caller, { ...io, series }), options);
+  try {
+    await series.settled();
+    return result;
+  } catch (thrown) {
+    return undone(options, result, thrownError(thrown));
+  }
+}
+
+/** What a step answered is not recorded after all, so nothing of it is told but that the run has failed. */
+function undone(
+  { executeTurnInput: { messages } }: LoopOptions,
+  { turn_count, tool_call_count }: LoopResult,
+  error: LoopError,
+): LoopResult {
+  return { kind: 'error', stage: 'execute_turn', error, messages, turn_count, tool_call_count, history: [] };
+}
+
+async function runSteps(steps: LoopSteps, options: LoopOptions): Promise<LoopResult> {
   const { executeTurnInput: first, maxTurns = DEFAULT_MAX_TURNS } = options;
-  const client =
-    'client' in options ? options.client : inProcessClient(options.runtime, options.caller, options.io);
   const so: LoopProgress = { messages: [...first.messages], turn_count: 0, tool_call_count: 0, history: [] };
   let input = first;
   let last: TurnOutput | undefined;
   while (so.turn_count < maxTurns) {
-    const asked = await askTurn(client, input);
+    const asked = await steps.turn(input);
     so.turn_count += 1;
     if (!asked.ok) {
       const stage = { kind: 'error', stage: 'execute_turn', error: asked.error } as const;
@@ -172,7 +200,7 @@ export async function runGovernedAgentLoop(options: LoopOptions): Promise<LoopRe
       so.history.push({ turn_index: turn.turn_index, turn_output: turn });
       return { ...so, kind: 'completed', final_turn: turn };
     }
-    const stop = await runCalls(client, turn, so);
+    const stop = await runCalls(steps, turn, so);
     if (stop !== undefined) return { ...so, ...stop, last_turn: turn };
     input = nextInput(first, turn.session_id);
   }

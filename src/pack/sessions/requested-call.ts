@@ -6,6 +6,7 @@ import type { JsonObject } from '../../base/json.ts';
 import type { CallRequest, SessionBinding } from '../../kernel/call.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
 import type { Store } from '../../store/contract.ts';
+import type { Series } from '../../base/series.ts';
 import { objectAt, objectsAt, textAt } from '../records.ts';
 import { TASK_TYPE } from '../records.ts';
 import type { DecisionView } from '../turn/contract.ts';
@@ -134,8 +135,9 @@ export async function requestedCall(
   at: { sessions: Sessions; store: Store },
   caller: Caller,
   handle: { session_id: string; tool_call_id: string },
+  series?: Series,
 ): Promise<Requested> {
-  const held = await at.sessions.load(caller, handle.session_id);
+  const held = await at.sessions.load(caller, handle.session_id, series);
   const { facts, calls } = held.state;
   const call = calls.find((one) => one.id === handle.tool_call_id);
   if (call === undefined) return longAgo(at.store, caller, facts, handle.tool_call_id);

@@ -8,6 +8,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { Append, ChainKey, Head, Store } from '../../store/contract.ts';
+import type { Series } from '../../base/series.ts';
 import { ownReport, reportAt } from './call-report.ts';
 import type { CallReport, OwnRecord } from './call-report.ts';
 import { readConversation } from './conversation.ts';
@@ -39,8 +40,8 @@ export interface HeldSession {
 }
 
 export interface Sessions {
-  /** The caller's own session, folded up to its head. Throws NOT_FOUND (L2). */
-  load(caller: Caller, id: string): Promise<HeldSession>;
+  /** The caller's own session, folded up to its head, on disk or told to the series. Throws NOT_FOUND (L2). */
+  load(caller: Caller, id: string, series?: Series): Promise<HeldSession>;
   /** Everything said so far, in order. */
   conversation(held: HeldSession): Promise<Said>;
   /** What the record at `seq` of a held session says of its call. */
@@ -217,8 +218,13 @@ function createCache(): Cache {
   };
 }
 
-async function current(store: Store, cache: Cache, chain: ChainKey): Promise<HeldSession | undefined> {
-  const head = await store.head(chain);
+async function current(
+  store: Store,
+  cache: Cache,
+  chain: ChainKey,
+  series: Series | undefined,
+): Promise<HeldSession | undefined> {
+  const head = await store.head(chain, series);
   if (head === undefined) return undefined;
   const cached = cache.get(chain);
   if (cached !== undefined && isCurrent(cached, head)) return cache.hold(cached);
@@ -274,8 +280,8 @@ function withCalls(
 export function createSessions(store: Store): Sessions {
   const cache = createCache();
   return {
-    async load(caller, id) {
-      const held = await current(store, cache, sessionChainOf(caller.tenant, id));
+    async load(caller, id, series) {
+      const held = await current(store, cache, sessionChainOf(caller.tenant, id), series);
       const facts = held?.state.facts;
       if (held === undefined || facts?.tenant !== caller.tenant || facts.principal !== caller.principal) {
         throw sessionNotFound(id);

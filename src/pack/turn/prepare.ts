@@ -6,6 +6,7 @@ import type { SessionBinding } from '../../kernel/call.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
 import type { ModelMessage, ModelProfile, ModelProvider } from '../../providers/contract.ts';
 import type { ChainKey } from '../../store/contract.ts';
+import type { Series } from '../../base/series.ts';
 import type { PackDeps } from '../deps.ts';
 import { untakenMessages } from '../managed/inputs.ts';
 import { TASK_TYPE } from '../records.ts';
@@ -205,9 +206,10 @@ export async function sessionFor(
   room: TurnRoom,
   caller: Caller,
   input: TurnInput,
+  series?: Series,
 ): Promise<{ held: HeldSession | undefined; facts: SessionFacts }> {
   if (input.session_id === undefined) return { held: undefined, facts: mintFacts(room.deps, caller, input) };
-  const held = await room.sessions.load(caller, input.session_id);
+  const held = await room.sessions.load(caller, input.session_id, series);
   return { held, facts: held.state.facts };
 }
 

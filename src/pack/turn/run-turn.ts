@@ -9,7 +9,9 @@
 import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { Progress } from '../../kernel/execution/executor.ts';
+import { toldTo } from '../../store/contract.ts';
 import type { CommitResult } from '../../store/contract.ts';
+import type { Series } from '../../base/series.ts';
 import { decisionView } from '../records.ts';
 import type { Entry } from '../sessions/conversation.ts';
 import type { HeldSession } from '../sessions/sessions.ts';
@@ -35,6 +37,8 @@ export interface TurnIo {
   progress?(progress: Progress): void;
   snapshot?(snapshot: TurnSnapshot): void;
   signal: AbortSignal;
+  /** The answer may be given before it is on disk: whoever asks settles the series before anybody else hears of it. */
+  series?: Series;
 }
 
 // Each round a call of this session was recorded between reading and committing; more than a few means a flood.
@@ -75,12 +79,12 @@ async function claimedTurn(
   const input = parseTurnInput(rawInput);
   if (io.signal.aborted) throw new RuntimeError('CANCELED');
   if (input.session_id !== undefined) seen.claim = claim(room, caller, input.session_id);
-  const { admitted, held } = await enter(room, caller, input, seen);
+  const { admitted, held } = await enter(room, caller, input, { seen, series: io.series });
   const stream =
     input.stream === true && io.snapshot !== undefined
       ? createTurnStream(room.deps.clock, (snapshot) => io.snapshot?.(snapshot))
       : undefined;
-  const answer = await carryOut(room, admitted, held, { signal: io.signal, stream });
+  const answer = await carryOut(room, admitted, held, { signal: io.signal, stream, series: io.series });
   stream?.finish(answer);
   return answer;
 }
@@ -98,23 +102,23 @@ async function enter(
   room: TurnRoom,
   caller: Caller,
   input: TurnInput,
-  seen: Seen,
+  { seen, series }: { seen: Seen; series: Series | undefined },
 ): Promise<Extract<Admission, { kind: 'admitted' }>> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const session = await sessionFor(room, caller, input);
+    const session = await sessionFor(room, caller, input, series);
     seen.held = session.held;
-    const admission = await admit(room, await prepareTurn(room, caller, input, session));
+    const admission = await admit(room, await prepareTurn(room, caller, input, session), series);
     if (admission.kind === 'admitted') return admission;
   }
   throw new RuntimeError('CONFLICT', 'The session keeps changing.', { session_id: input.session_id });
 }
 
-async function admit(room: TurnRoom, turn: PreparedTurn): Promise<Admission> {
+async function admit(room: TurnRoom, turn: PreparedTurn, series: Series | undefined): Promise<Admission> {
   const { kernel, clock } = room.deps;
   const { context, binding: session, profile } = turn;
   const inputBytes = turn.inputBytes + toModelTools(turn.tools).bytes;
   const commit = startCommit(room.deps, turn);
-  const admission = await kernel.admitModel({ context, session, profile, inputBytes }, commit);
+  const admission = await kernel.admitModel({ context, session, profile, inputBytes, series }, commit);
   if (!admission.ok) {
     if (admission.refused === 'conflict') return { kind: 'again' };
     throw deniedError(admission.decision);
@@ -144,6 +148,7 @@ function deniedError(decision: Parameters<typeof decisionView>[0]): RuntimeError
 interface TurnWire {
   signal: AbortSignal;
   stream: TurnStream | undefined;
+  series: Series | undefined;
 }
 
 async function carryOut(
@@ -158,7 +163,9 @@ async function carryOut(
     const normal = meaning(admitted.turn, generated);
     const tools = await decideRequested(room.deps, admitted.turn, normal);
     const output = checkOutput(outputOf(admitted.turn, normal, tools, generated));
-    const commit = completedCommit(room.deps, admitted, { output, tools, facts: generated.facts });
+    const ended = completedCommit(room.deps, admitted, { output, tools, facts: generated.facts });
+    // What ends a series is not told early, so that it is flushed at once.
+    const commit = output.status === 'tool_request' ? toldTo(wire.series, ended) : ended;
     const shown = { runId: admitted.turn.context.runId, runStatus: runStatusOf(output) };
     await record(room, admitted.turn, held, { commit, said: [saidByModel(output, tools)], shown });
     return output;

@@ -3,9 +3,14 @@
 // What the engine has written to its log is in order there, and a copy-back of the log flushes first by itself: once this
 // flush returns, every transaction that had committed before it began survives a loss of power.
 import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
-import { promisify } from 'node:util';
 
-const datasync = promisify(fdatasync);
+const datasync = (handle: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    fdatasync(handle, (error) => {
+      if (error === null) resolve();
+      else reject(error);
+    });
+  });
 
 export interface Flush {
   /** Without holding up the event loop. Rejects with the system's error; what was to be flushed may then be lost. */

@@ -3,11 +3,12 @@ import { resolve } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
 import type { Ids } from '../../base/ids.ts';
-import type { Store, TenantKeys } from '../contract.ts';
+import type { Head, Store, StoredRow, TenantKeys } from '../contract.ts';
 import { checkLimit, LARGEST_SCAN } from '../cursor.ts';
 import { createDamageLog } from '../damage.ts';
 import type { DamageLog } from '../damage.ts';
 import { checkChainKey, checkCommit, checkName } from '../names.ts';
+import type { Series } from '../../base/series.ts';
 import { readSealed } from '../stored-record.ts';
 import { createWaiters } from '../waiters.ts';
 import type { Waiters } from '../waiters.ts';
@@ -139,7 +140,8 @@ function writingFace(room: Room): WritingFace {
           throw storeError(error, 'write content');
         });
       }
-      const result = await writer.write('commit', () => runCommit(commit), commit.flush);
+      const { flush, series, after } = commit;
+      const result = await writer.write('commit', () => runCommit(commit), { flush, series, after });
       if (commit.appends !== undefined && result.ok) waiters.wake();
       return result;
     },
@@ -202,12 +204,22 @@ function readingFace(room: Room): ReadingFace {
       remembered.look();
       return read();
     });
+  /** Sees what this process has written, on disk or not; the series waits for it in the end. */
+  const askAhead = async <T>(doing: string, series: Series, read: () => T): Promise<T> => {
+    const found = await peek(doing, read);
+    const unflushed = room.writer.unflushed();
+    if (unflushed !== undefined) series.tell(unflushed);
+    return found;
+  };
   return {
-    head: (chain) =>
-      askChains('head', () => {
+    head: (chain, series) => {
+      const read = (): Head | undefined => {
+        remembered.look();
         const end = remembered.view.chainEnd(chain);
         return end && { chain, seq: end.seq, hash: end.hash };
-      }),
+      };
+      return series === undefined ? ask('head', read) : askAhead('head', series, read);
+    },
     ...chainReads(tables, askChains),
     unseal: (chain, seq) =>
       askChains(`unseal ${chain.aggregate} ${chain.id}`, () => {
@@ -225,7 +237,10 @@ function readingFace(room: Room): ReadingFace {
         return tables.records.scan(query);
       }),
     changed: async (position, signal) => ask('changed', () => room.waiters.wait(position, signal)),
-    row: (kind, tenant, id) => ask('row', () => remembered.row(kind, tenant, id)),
+    row: (kind, tenant, id, series) => {
+      const read = (): StoredRow | undefined => remembered.row(kind, tenant, id);
+      return series === undefined ? ask('row', read) : askAhead('row', series, read);
+    },
     list: (query) =>
       ask('list', async () => {
         if (tables.redo.isPending()) await room.settle();

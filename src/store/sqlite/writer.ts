@@ -6,7 +6,7 @@
 // company one flush serves all that have committed meanwhile, and the event loop goes on. A job may ask to be flushed
 // behind: it is told when it is in the log, and its flush comes with the next one, or by itself a moment later. Or to be
 // committed with the next: it is told when it has run, and its transaction stays open for what follows at once, at most
-// until the next turn of the event loop.
+// while every turn of the event loop brings more of the kind.
 //
 // W1  A job runs inside BEGIN IMMEDIATE: nobody else writes between what it reads and what it writes (S2).
 // W2  A job's promise settles only after its commit is on disk or the transaction is undone (S1); one flushed behind only
@@ -16,11 +16,13 @@
 //     so that one job's damage or size does not refuse its neighbours.
 // W5  A flush that failed leaves open what is on disk, so nothing more is written by this process.
 // W6  A job committed with the next that is undone runs again, alone, before what followed it; its promise is settled, so
-//     where it is refused now, what builds on it is refused by its own conditions (S3, S6).
+//     where it is refused now, what builds on it is refused by its own conditions (S3, S6), or by its series (Y2).
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { RuntimeError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { CommitFlush } from '../contract.ts';
+import { Unflushed } from '../../base/series.ts';
+import type { Series } from '../../base/series.ts';
 import type { Connection } from './connection.ts';
 import { isBusy, storeError, whenFree } from './faults.ts';
 import type { Flush } from './flush.ts';
@@ -31,6 +33,8 @@ const MOST_JOBS = 512;
 const COMPANY = 32;
 // What is flushed behind is on disk this late, where nothing follows it.
 const BEHIND_MS = 5;
+// And a transaction stays open for at most so many turns of the event loop: other processes wait for its end.
+const MOST_TURNS = 8;
 
 /** What has to know of every transaction. */
 interface Listener {
@@ -40,13 +44,22 @@ interface Listener {
   undone(): void;
 }
 
+/** How a job is told. */
+interface How {
+  flush?: CommitFlush | undefined;
+  series?: Series | undefined;
+  after?: Series | undefined;
+}
+
 export interface Writer {
   /** Runs the job in the next shared transaction; resolves with what it returned once that is durable (W2). */
-  write<T>(doing: string, job: () => T, flush?: CommitFlush): Promise<T>;
+  write<T>(doing: string, job: () => T, how?: How): Promise<T>;
   /** Commits what waits for the next, so that the engine is outside of a transaction. Throws what the engine says. */
   commitOpen(): void;
   /** What has to end before everything that a read can see by now is on disk; undefined when it is. */
   unsettled(): Promise<void> | undefined;
+  /** What can be read by now and is not on disk; undefined when all is. */
+  unflushed(): Unflushed | undefined;
   /** Refuses new jobs and waits for those that were accepted. */
   close(): Promise<void>;
 }
@@ -54,6 +67,8 @@ export interface Writer {
 interface Job {
   doing: string;
   flush: CommitFlush | undefined;
+  series: Series | undefined;
+  after: Series | undefined;
   run(): unknown;
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -72,6 +87,7 @@ function rollback(db: Connection): void {
 
 function runJob(job: Job): Outcome {
   try {
+    job.after?.assertWhole(); // Y2
     return { value: job.run() };
   } catch (error) {
     if (error instanceof RuntimeError) return { refused: error }; // W3
@@ -90,17 +106,35 @@ function tell(jobs: Job[], outcomes: Outcome[]): void {
 /** A transaction that is not committed yet, whose jobs have been told (W6). */
 interface Open {
   jobs: Job[];
+  turns: number;
+  what: Unflushed;
 }
 
-const behind = (job: Job): Job => ({ ...job, flush: 'behind' });
+/** Its series is lost; what it had to say is kept if it can be. */
+const behind = (job: Job): Job => ({ ...job, flush: 'behind', series: undefined, after: undefined });
+
+function tellSeries(jobs: Job[], unflushed: () => Unflushed | undefined): void {
+  for (const { series } of jobs) {
+    const what = series && unflushed();
+    if (what !== undefined) series?.tell(what);
+  }
+}
+
+/** Whether the transaction may stay open for what follows. */
+function mayWait(open: Open | undefined, jobs: Job[]): boolean {
+  if (jobs.length === 0 || (open !== undefined && open.turns >= MOST_TURNS)) return false;
+  return jobs.every(({ flush }) => flush === 'with_next');
+}
 
 /** What has committed since the last flush began and is told by the next, and who waits for that besides. */
 interface Batch {
   commits: { jobs: Job[]; outcomes: Outcome[] }[];
   waiting: (() => void)[];
+  /** What series have been told of it. */
+  told: Unflushed[];
 }
 
-const emptyBatch = (): Batch => ({ commits: [], waiting: [] });
+const emptyBatch = (): Batch => ({ commits: [], waiting: [], told: [] });
 
 interface Parts {
   db: Connection;
@@ -132,11 +166,12 @@ class SqliteWriter implements Writer {
     db.pragma('synchronous = NORMAL'); // W2 is kept here
   }
 
-  async write<T>(doing: string, job: () => T, flush?: CommitFlush): Promise<T> {
+  async write<T>(doing: string, job: () => T, { flush, series, after }: How = {}): Promise<T> {
     if (this.#closed) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
     if (this.#broken !== undefined) throw this.#broken;
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ doing, flush, run: job, resolve: (value) => resolve(value as T), reject });
+      const tell = { resolve: (value: unknown) => resolve(value as T), reject };
+      this.#queue.push({ doing, flush, series, after, run: job, ...tell });
       this.#draining ??= this.#drain();
     });
   }
@@ -144,7 +179,7 @@ class SqliteWriter implements Writer {
   commitOpen(): void {
     if (this.#open === undefined) return;
     if (this.#broken !== undefined) {
-      this.#undo(); // W5
+      this.#undo(this.#broken); // W5
       throw this.#broken;
     }
     const { jobs } = this.#open;
@@ -161,6 +196,26 @@ class SqliteWriter implements Writer {
     if (this.#cancelBehind !== undefined) this.#flushLater([], []);
     const batch = this.#next.commits.length > 0 ? this.#next : this.#flushing;
     return batch && new Promise((resolve) => batch.waiting.push(resolve));
+  }
+
+  unflushed(): Unflushed | undefined {
+    if (this.#open !== undefined) return this.#open.what;
+    const isBehind = this.#cancelBehind !== undefined || this.#next.commits.length > 0;
+    const batch = isBehind ? this.#next : this.#flushing;
+    if (batch === undefined) return undefined;
+    const what = batch.told.at(-1) ?? this.#begin();
+    if (batch.told.length === 0) batch.told.push(what);
+    return what;
+  }
+
+  #begin(): Unflushed {
+    return new Unflushed(() => {
+      try {
+        void this.unsettled();
+      } catch {
+        // Whoever waits is told so by its fate.
+      }
+    });
   }
 
   async close(): Promise<void> {
@@ -182,7 +237,7 @@ class SqliteWriter implements Writer {
   }
 
   #refuse(jobs: Job[], reason: RuntimeError): void {
-    if (this.#open !== undefined) this.#undo();
+    if (this.#open !== undefined) this.#undo(reason);
     for (const job of jobs) job.reject(reason);
   }
 
@@ -209,26 +264,33 @@ class SqliteWriter implements Writer {
 
   /** Runs the jobs in the open transaction or a new one; commits it, unless it may wait for what follows. */
   #transact(jobs: Job[]): Outcome[] {
-    const isNew = this.#open === undefined;
+    const open = this.#open;
+    const isNew = open === undefined;
     if (isNew) this.#db.exec('BEGIN IMMEDIATE'); // W1
     try {
       if (isNew) this.#listener.begun();
       const outcomes = jobs.map(runJob);
-      if (isNew && jobs.every(({ flush }) => flush === 'with_next')) {
-        this.#open = { jobs };
+      if (mayWait(open, jobs)) {
+        this.#open = {
+          jobs: isNew ? jobs : [...open.jobs, ...jobs],
+          turns: (open?.turns ?? 0) + 1,
+          what: open?.what ?? this.#begin(),
+        };
       } else {
         this.#listener.ending();
         this.#db.exec('COMMIT');
+        if (!isNew) this.#next.told.push(open.what);
         this.#open = undefined;
       }
       return outcomes;
     } catch (error) {
-      this.#undo();
+      this.#undo(error);
       throw error;
     }
   }
 
-  #undo(): void {
+  #undo(error: unknown): void {
+    this.#open?.what.lose(storeError(error, 'commit'));
     this.#open = undefined;
     this.#listener.undone();
     rollback(this.#db);
@@ -237,11 +299,13 @@ class SqliteWriter implements Writer {
   /** W2 */
   #settled(jobs: Job[], outcomes: Outcome[]): void {
     if (this.#open !== undefined) {
+      tellSeries(jobs, () => this.unflushed());
       tell(jobs, outcomes);
     } else if (jobs.every(({ flush }) => flush !== undefined)) {
       this.#cancelBehind ??= this.#clock.after(BEHIND_MS, () => {
         this.#flushLater([], []);
       });
+      tellSeries(jobs, () => this.unflushed());
       tell(jobs, outcomes);
     } else if (this.#isCompany(jobs)) {
       this.#flushLater(jobs, outcomes);
@@ -264,9 +328,11 @@ class SqliteWriter implements Writer {
     } catch (error) {
       this.#broken = storeError(error, 'flush');
       for (const job of jobs) job.reject(this.#broken);
+      for (const what of this.#next.told.splice(0)) what.lose(this.#broken);
       return;
     }
     this.#noneBehind();
+    for (const what of this.#next.told.splice(0)) what.keep();
     tell(jobs, outcomes);
   }
 
@@ -289,10 +355,12 @@ class SqliteWriter implements Writer {
       try {
         await this.#flush.run();
         for (const { jobs, outcomes } of batch.commits) tell(jobs, outcomes); // W2
+        for (const what of batch.told) what.keep();
       } catch (error) {
         const broken = storeError(error, 'flush');
         this.#broken = broken;
         for (const { jobs } of batch.commits) for (const job of jobs) job.reject(broken);
+        for (const what of batch.told) what.lose(broken);
       }
       for (const resolve of batch.waiting) resolve();
     }

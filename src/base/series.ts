@@ -1,0 +1,69 @@
+// Owns a series: commits of which each builds on the one before, answered before they are on disk, for a caller that tells
+// nobody outside of this process until all of them are (output commit).
+//
+// Y1  What a series was told, by a commit or by a read, is on disk when `settled` resolves. It rejects when any was undone.
+// Y2  Once something that a series was told is undone, no later commit of the series is made.
+// Source of the rule: Strom and Yemini, Optimistic Recovery in Distributed Systems, ACM TOCS 3(3), 1985.
+import type { RuntimeError } from './errors.ts';
+
+type Fate = { at: 'open' } | { at: 'kept' } | { at: 'lost'; error: RuntimeError };
+
+/** What is written and not on disk yet: one of these for all that will be kept or lost together. */
+export class Unflushed {
+  #fate: Fate = { at: 'open' };
+  #waiting: (() => void)[] = [];
+  readonly #hurry: () => void;
+
+  /** `hurry` is called by whoever waits for its end. */
+  constructor(hurry: () => void = () => undefined) {
+    this.#hurry = hurry;
+  }
+
+  get fate(): Fate {
+    return this.#fate;
+  }
+
+  keep(): void {
+    this.#end({ at: 'kept' });
+  }
+
+  lose(error: RuntimeError): void {
+    this.#end({ at: 'lost', error });
+  }
+
+  /** Resolves when it is kept or lost. */
+  async ended(): Promise<void> {
+    if (this.#fate.at !== 'open') return;
+    const ended = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#hurry();
+    await ended;
+  }
+
+  #end(fate: Fate): void {
+    if (this.#fate.at !== 'open') return;
+    this.#fate = fate;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+export class Series {
+  #told: Unflushed[] = [];
+
+  /** For the store: it has answered this series with what is not on disk yet. */
+  tell(what: Unflushed): void {
+    if (this.#told.at(-1) === what) return;
+    this.#told = this.#told.filter(({ fate }) => fate.at !== 'kept');
+    this.#told.push(what);
+  }
+
+  /** Y2. Throws what undid it. */
+  assertWhole(): void {
+    for (const { fate } of this.#told) if (fate.at === 'lost') throw fate.error;
+  }
+
+  /** Y1 */
+  async settled(): Promise<void> {
+    for (const one of this.#told) await one.ended();
+    this.assertWhole();
+  }
+}
