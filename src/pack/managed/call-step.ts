@@ -16,6 +16,7 @@ import { closedCallRow } from '../turn/rows.ts';
 import { contextOfState } from './commits.ts';
 import type { Tried } from './next-step.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
+import { takeStep } from './step.ts';
 
 export interface CallRun {
   /** The session's own actor with the roles and scopes of now. */
@@ -83,7 +84,7 @@ async function settle(
   };
   const context = { ...contextOfState(run.acting, at.state), runId: call.runId, traceId: call.traceId };
   const shown: JsonObject = kernel.redact({ error: { code: as.code, message: as.message } }).value;
-  await store.commit({
+  await takeStep(room, at, {
     appends: [
       {
         chain: at.held.chain,

@@ -11,6 +11,7 @@ import { stepCommit } from './commits.ts';
 import { actingCaller, loadManaged, statusOf } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
 import { isOver } from './state.ts';
+import { takeStep } from './step.ts';
 
 export interface Close {
   as: 'canceled' | 'expired';
@@ -80,10 +81,10 @@ export async function closeSession(
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const at = await loadManaged(room, caller, id);
     if (isOver(at.managed) || at.state.status === 'closed') return at;
-    const done = await room.deps.store.commit(await closing(room, at, actingCaller(caller, at.state), close));
-    if (!done.ok) continue;
+    const taken = await takeStep(room, at, await closing(room, at, actingCaller(caller, at.state), close));
+    if (!taken.ok) continue;
     room.holds.end(at.held.chain);
-    return loadManaged(room, caller, id);
+    return taken.now ?? loadManaged(room, caller, id);
   }
   throw new RuntimeError('CONFLICT', 'The session keeps changing; cancel it again.', { session_id: id });
 }

@@ -3,7 +3,6 @@
 import { isoTime } from '../../base/clock.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { KernelPort } from '../kernel-port.ts';
-import type { TurnInput } from '../turn/contract.ts';
 import type { ManagedProgress, ManagedResult } from './contract.ts';
 import type { Transcript } from './transcript.ts';
 
@@ -22,7 +21,6 @@ export interface CopyParts {
   progress: ManagedProgress;
   result: ManagedResult | undefined;
   transcript: Transcript;
-  input: TurnInput | undefined;
 }
 
 function waitingFor(result: ManagedResult | undefined): JsonObject {
@@ -42,8 +40,8 @@ function waitingFor(result: ManagedResult | undefined): JsonObject {
 
 /** The copy, redacted like evidence. */
 export function copyDocument(kernel: KernelPort, parts: CopyParts): JsonObject {
-  const { progress, result, transcript, input } = parts;
-  const { continuations, createdAt } = transcript;
+  const { progress, result, transcript } = parts;
+  const { continuations, createdAt, input } = transcript;
   const { messages, history } = progress;
   const newest = (list: readonly unknown[]): JsonValue => list.slice(-KEPT) as JsonValue;
   const leftOut = (list: readonly unknown[]): number => Math.max(0, list.length - KEPT);

@@ -1,6 +1,7 @@
 // Owns the birth of a managed session: its input is judged whole, and then it is there in one commit, or not at all.
 import { RuntimeError } from '../../base/errors.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
+import type { Append, Head } from '../../store/contract.ts';
 import { together } from '../background/queue.ts';
 import type { PackDeps } from '../deps.ts';
 import { TASK_TYPE } from '../records.ts';
@@ -61,6 +62,17 @@ async function factsOf(
   return mintFacts(deps, caller, turn, id);
 }
 
+/** Its run follows at once, as a rule: it need not read what has just been written. */
+async function takeOver(
+  { sessions }: ManagedRoom,
+  { tenant, id }: SessionFacts,
+  appends: readonly Append[],
+  heads: readonly Head[],
+): Promise<void> {
+  const chain = sessionChainOf(tenant, id);
+  await sessions.advance({ chain, held: undefined, appends, heads, said: [], shown: undefined });
+}
+
 /** Creates it once: the same id again for the same caller changes nothing. */
 export async function createManaged(
   room: ManagedRoom,
@@ -91,7 +103,10 @@ export async function createManaged(
   const place = await input.admit?.(facts.id);
   const born = admissionCommit({ facts, context, input: turn, as, managed });
   const done = await deps.store.commit(together(born, place?.commit));
-  if (done.ok) return { session_id: facts.id, run_id: context.runId };
+  if (done.ok) {
+    await takeOver(room, facts, born.appends ?? [], done.heads);
+    return { session_id: facts.id, run_id: context.runId };
+  }
   const refusal = place?.refusal(done);
   if (refusal !== undefined) throw refusal;
   // Somebody created it in between.

@@ -4,11 +4,15 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Store } from '../../store/contract.ts';
 import { objectAt, objectsAt } from '../records.ts';
+import { asRead, ownSealed } from '../sessions/own-record.ts';
 import { unreadableHere } from '../sessions/sessions.ts';
 import type { HeldSession } from '../sessions/sessions.ts';
 import type { TurnInput, TurnMessage } from '../turn/contract.ts';
 
 async function sealedAt(store: Store, held: HeldSession, seq: number): Promise<JsonObject> {
+  const own = held.own.find((record) => record.seq === seq);
+  const known = own && ownSealed(own);
+  if (known !== undefined) return asRead(known);
   const sealed = await store.unseal(held.chain, seq);
   if (sealed.state === 'present') return sealed.value as JsonObject;
   if (sealed.state === 'unreadable') throw unreadableHere(held.state.facts.id);

@@ -6,17 +6,18 @@ import type { PackDeps } from '../deps.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { closeSession, loadCurrent } from './close.ts';
-import type { ManagedResult, ManagedSessions } from './contract.ts';
+import type { ManagedProgress, ManagedResult, ManagedSessions } from './contract.ts';
 import { copyDocument } from './copy.ts';
+import { createCopyist } from './copyist.ts';
 import { createManaged } from './create.ts';
 import { createHolds } from './hold.ts';
-import { firstInput } from './inputs.ts';
 import { progressOf, resultOf } from './result.ts';
 import { loadManaged, statusOf } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
 import { recoverSession } from './recover.ts';
 import { runInvocation } from './run.ts';
 import { createTranscripts } from './transcript.ts';
+import type { Transcript } from './transcript.ts';
 
 export interface ManagedPack extends ManagedSessions {
   /** Makes the readable copy of a session anew from its journal; NOT_FOUND for a foreign one. */
@@ -34,26 +35,32 @@ export interface ManagedPack extends ManagedSessions {
   settled(): Promise<void>;
 }
 
-async function answer(room: ManagedRoom, at: ManagedHeld): Promise<ManagedResult> {
+/** The session as it is told: what it answers, and the transcript that its copy shows beside it. */
+interface Shown {
+  progress: ManagedProgress;
+  result: ManagedResult | undefined;
+  transcript: Transcript;
+}
+
+async function shown(room: ManagedRoom, at: ManagedHeld): Promise<Shown> {
   const transcript = await room.transcripts.read(at.held);
-  const result = resultOf(at, transcript, await progressOf(room, at, transcript));
+  const progress = await progressOf(room, at, transcript);
+  return { progress, result: resultOf(at, transcript, progress), transcript };
+}
+
+function answered({ progress, result }: Shown): ManagedResult {
   if (result !== undefined) return result;
   // Another run took over between this run's end and its answer.
   throw new RuntimeError('CONFLICT', 'Another run holds this session.', {
     reason: 'run_held',
-    session_id: at.state.facts.id,
+    session_id: progress.session_id,
   });
 }
 
-async function writeCopy(room: ManagedRoom, caller: Caller, sessionId: string): Promise<void> {
-  const { copies, store, kernel } = room.deps;
-  const at = await loadManaged(room, caller, sessionId);
-  if (copies === undefined) return;
-  const transcript = await room.transcripts.read(at.held);
-  const progress = await progressOf(room, at, transcript);
-  const input = await firstInput(store, at.held, at.managed.facts.inputSeq).catch(() => undefined);
-  const result = resultOf(at, transcript, progress);
-  await copies.write(sessionId, copyDocument(kernel, { progress, result, transcript, input }));
+async function writeCopy(room: ManagedRoom, caller: Caller, sessionId: string, known?: Shown): Promise<void> {
+  const { copies, kernel } = room.deps;
+  const told = known ?? (await shown(room, await loadManaged(room, caller, sessionId)));
+  await copies?.write(sessionId, copyDocument(kernel, told));
 }
 
 function assertAllowed(isAllowed: boolean, what: string, key: string): void {
@@ -62,30 +69,6 @@ function assertAllowed(isAllowed: boolean, what: string, key: string): void {
     rule_id: 'run_precheck',
     field: key,
   });
-}
-
-interface Copyist {
-  copyLater(caller: Caller, sessionId: string): void;
-  settled(): Promise<void>;
-}
-
-/** Copies one after the other, each from the state of its time: an older copy never replaces a newer one. */
-function copyist(write: (caller: Caller, sessionId: string) => Promise<void>): Copyist {
-  let copying: Promise<void> = Promise.resolve();
-  const waiting = new Set<string>();
-  return {
-    copyLater(caller, sessionId) {
-      if (waiting.has(sessionId)) return; // the one that waits will show this too
-      waiting.add(sessionId);
-      copying = copying
-        .then(() => {
-          waiting.delete(sessionId);
-          return write(caller, sessionId);
-        })
-        .catch(() => undefined);
-    },
-    settled: () => copying,
-  };
 }
 
 function wasClosedByTurn({ state, managed }: ManagedHeld): boolean {
@@ -104,7 +87,7 @@ export function createManagedSessions(parts: {
     holds: createHolds(deps),
     transcripts: createTranscripts(deps.store),
   };
-  const copies = copyist((caller, id) => writeCopy(room, caller, id));
+  const copies = createCopyist<Shown>(deps.clock, (...of) => writeCopy(room, ...of));
   return {
     async create(caller, input) {
       const created = await createManaged(room, caller, input);
@@ -115,10 +98,12 @@ export function createManagedSessions(parts: {
       const isResumed = how.reason === undefined || how.reason === 'resumed';
       if (isResumed)
         assertAllowed(deps.config.controls.resumeAllowed, 'resume', 'runtime_controls.resume_allowed');
-      const hasMoved = await runInvocation(room, caller, sessionId, { how, io });
-      const result = await answer(room, await loadManaged(room, caller, sessionId));
-      if (hasMoved) copies.copyLater(caller, sessionId);
-      return result;
+      const hasMoved = await copies.during(sessionId, () =>
+        runInvocation(room, caller, sessionId, { how, io }),
+      );
+      const told = await shown(room, await loadManaged(room, caller, sessionId));
+      if (hasMoved) copies.copyLater(caller, sessionId, told);
+      return answered(told);
     },
     async cancel(caller, sessionId, reason) {
       assertAllowed(deps.config.runtime.background.allowCancel, 'cancel', 'runtime.background.allow_cancel');
@@ -136,9 +121,7 @@ export function createManagedSessions(parts: {
       return [...(await room.transcripts.read(held)).continuations];
     },
     async result(caller, sessionId) {
-      const at = await loadCurrent(room, caller, sessionId);
-      const transcript = await room.transcripts.read(at.held);
-      return resultOf(at, transcript, await progressOf(room, at, transcript));
+      return (await shown(room, await loadCurrent(room, caller, sessionId))).result;
     },
     async recover(caller, sessionId) {
       const isRecovered = await recoverSession(room, caller, sessionId);
@@ -148,6 +131,7 @@ export function createManagedSessions(parts: {
     rebuildSnapshot: (caller, sessionId) => writeCopy(room, caller, sessionId),
     forget(tenant, sessionId) {
       room.transcripts.forget(sessionChainOf(tenant, sessionId));
+      copies.forget(sessionId);
     },
     settled: () => copies.settled(),
   };

@@ -7,6 +7,7 @@ import type { Hold } from './hold.ts';
 import { REASONS } from './next-step.ts';
 import { actingCaller, loadManaged } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
+import { takeStep } from './step.ts';
 
 function isHeldBySomebody(thrown: unknown): boolean {
   return thrown instanceof RuntimeError && thrown.code === 'CONFLICT';
@@ -39,8 +40,8 @@ export async function recoverSession(room: ManagedRoom, caller: Caller, id: stri
     const why = 'interrupted';
     const record = endedRecord(number, { as: 'suspended', why, reason: REASONS[why] });
     const how = { when: { epoch: hold.epoch }, now: room.deps.clock.now() };
-    const done = await room.deps.store.commit(stepCommit(at, actingCaller(caller, at.state), [record], how));
-    return done.ok;
+    const taken = await takeStep(room, at, stepCommit(at, actingCaller(caller, at.state), [record], how));
+    return taken.ok;
   } finally {
     await hold.release();
   }

@@ -28,6 +28,7 @@ import { actingCaller, assertNotOver, loadManaged } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
 import { isOver } from './state.ts';
 import type { Ending } from './state.ts';
+import { takeStep } from './step.ts';
 
 /** What it takes to see what is next. */
 interface Sight {
@@ -88,10 +89,16 @@ function isIdle(run: Sight, at: ManagedHeld): boolean {
   return messages.length === 0 || isAwaited;
 }
 
+interface Begun {
+  number: number;
+  /** The session after it, where it is known. */
+  now: ManagedHeld | undefined;
+}
+
 /** Records the start (R1). Throws CONFLICT when another run took the step. */
-async function begin(run: Run, at: ManagedHeld): Promise<number> {
+async function begin(run: Run, at: ManagedHeld): Promise<Begun> {
   const { room, asked, hold } = run;
-  const { config, store, clock, instance } = room.deps;
+  const { config, clock, instance } = room.deps;
   const number = at.managed.invocations + 1;
   const record = startedRecord({
     number,
@@ -104,19 +111,18 @@ async function begin(run: Run, at: ManagedHeld): Promise<number> {
     configDigest: config.digest,
     policyDigest: config.policy.digest,
   });
-  const done = await store.commit(
-    stepCommit(at, actingCaller(run.caller, at.state), [record], {
-      when: { epoch: hold.epoch },
-      now: clock.now(),
-    }),
-  );
-  if (!done.ok) throw runHeld(run.sessionId, 'another run');
-  return number;
+  const commit = stepCommit(at, actingCaller(run.caller, at.state), [record], {
+    when: { epoch: hold.epoch },
+    now: clock.now(),
+  });
+  const taken = await takeStep(room, at, commit);
+  if (!taken.ok) throw runHeld(run.sessionId, 'another run');
+  return { number, now: taken.now };
 }
 
 /** The session as it is now. Throws CONFLICT when it is no longer this run's to carry on (R3). */
-async function look(run: Run, number: number): Promise<ManagedHeld> {
-  const at = await loadManaged(run.room, run.caller, run.sessionId);
+async function look(run: Run, { number, now }: Begun): Promise<ManagedHeld> {
+  const at = now ?? (await loadManaged(run.room, run.caller, run.sessionId));
   if (isOver(at.managed)) return at;
   const { managed } = at;
   const isOurs = managed.status === 'active' && managed.invocation?.number === number;
@@ -193,9 +199,9 @@ async function take(
       const record = endedRecord(around.number, step.ending);
       const time = room.deps.clock.now();
       const ended = stepCommit(at, acting, [record], { when: { epoch: hold.epoch }, now: time });
-      const timers = waitTimers(room.deps.config, at, { ending: step.ending, now: time });
-      const done = await room.deps.store.commit({ ...ended, timers });
-      return done.ok; // refused: somebody moved the session; the next look says what it is now
+      ended.timers = waitTimers(room.deps.config, at, { ending: step.ending, now: time });
+      const taken = await takeStep(room, at, ended);
+      return taken.ok; // refused: somebody moved the session; the next look says what it is now
     }
   }
 }
@@ -204,9 +210,10 @@ async function invocation(run: Run, at: ManagedHeld): Promise<void> {
   const { facts } = at.managed;
   const first = await firstInput(run.room.deps.store, at.held, facts.inputSeq);
   const input = nextInput(first, run.sessionId);
-  const number = await begin(run, at);
-  for (;;) {
-    const now = await look(run, number);
+  const begun = await begin(run, at);
+  const { number } = begun;
+  for (let known = begun; ; known = { number, now: undefined }) {
+    const now = await look(run, known);
     if (isOver(now.managed)) return;
     const step = nextStep(viewOf(run, now));
     if (await take(run, now, step, { number, input })) return;

@@ -4,6 +4,7 @@
 //
 // T1  Nothing here decides anything: it is for showing. What a run does next is read from the folded state alone.
 import { isoTime } from '../../base/clock.ts';
+import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { ERRORS } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
@@ -13,14 +14,18 @@ import type { LoopCallAnswer, LoopError } from '../loop/client-port.ts';
 import type { HistoryEntry } from '../loop/loop.ts';
 import { numberAt, objectAt, objectsAt, textAt } from '../records.ts';
 import { reportAt } from '../sessions/call-report.ts';
+import { asRead, ownSealed, ownTail } from '../sessions/own-record.ts';
+import type { OwnRecord } from '../sessions/own-record.ts';
 import type { HeldSession } from '../sessions/sessions.ts';
-import type { DecisionView, RequestedTool, TurnOutput, TurnStatus } from '../turn/contract.ts';
+import type { DecisionView, RequestedTool, TurnInput, TurnOutput, TurnStatus } from '../turn/contract.ts';
 import type { Continuation } from './contract.ts';
 import { continuationOf } from './continuations.ts';
 
 type ToolOutput = NonNullable<HistoryEntry['tool_output']>;
 
 export interface Transcript {
+  /** What the session was started with; undefined once erased. */
+  input: TurnInput | undefined;
   history: HistoryEntry[];
   continuations: Continuation[];
   lastTurn: TurnOutput | undefined;
@@ -99,20 +104,53 @@ function unsaidError(status: string): LoopError | undefined {
   return { code, message: ERRORS[code].sentence };
 }
 
-async function unsealed(store: Store, record: StoredRecord): Promise<JsonObject> {
-  if (record.header.sealed === undefined) return {};
-  const sealed = await readResult(store, record.header.chain, record.header.seq);
+/** A record as the transcript reads it: from the store, or from what this process wrote. */
+interface Read {
+  type: string;
+  seq: number;
+  at: EpochMs;
+  /** undefined once erased. */
+  evidence: JsonObject | undefined;
+  /** Empty when there is nothing, or nothing any more. */
+  sealed(): Promise<JsonObject>;
+}
+
+async function sealedOf(store: Store, chain: ChainKey, seq: number): Promise<JsonObject> {
+  const sealed = await readResult(store, chain, seq);
   return sealed.state === 'present' ? (sealed.value as JsonObject) : {};
 }
 
-async function finished(
-  store: Store,
-  record: StoredRecord,
-  evidence: JsonObject,
-  decision: DecisionView,
-): Promise<LoopCallAnswer> {
+const NOTHING: Promise<JsonObject> = Promise.resolve({});
+
+function stored(store: Store, { header, evidence }: StoredRecord): Read {
+  const { chain, type, seq, at, sealed } = header;
+  return {
+    type,
+    seq,
+    at,
+    evidence: evidence.state === 'present' ? evidence.value : undefined,
+    sealed: () => (sealed === undefined ? NOTHING : sealedOf(store, chain, seq)),
+  };
+}
+
+function own(store: Store, chain: ChainKey, record: OwnRecord): Read {
+  const { type, seq, at, evidence, sealed } = record;
+  return {
+    type,
+    seq,
+    at,
+    evidence: asRead(evidence),
+    sealed() {
+      if (sealed === undefined) return NOTHING;
+      const known = ownSealed(record);
+      return known === undefined ? sealedOf(store, chain, seq) : Promise.resolve(asRead(known));
+    },
+  };
+}
+
+async function finished(record: Read, evidence: JsonObject, decision: DecisionView): Promise<LoopCallAnswer> {
   const status = textAt(evidence, 'status') as 'done' | 'tool_error' | 'unknown' | 'canceled';
-  const sealed = await unsealed(store, record);
+  const sealed = await record.sealed();
   const error = errorOf(evidence) ?? unsaidError(status);
   const structured = 'structured' in sealed ? { structured: objectAt(sealed, 'structured') } : {};
   const result =
@@ -120,14 +158,20 @@ async function finished(
   return { status, decision, ...result, ...(error === undefined ? {} : { error }) };
 }
 
+/** The store, and the chain that is read. */
+interface Source {
+  store: Store;
+  chain: ChainKey;
+}
+
 /** What the record says of its call, as the one who ran it was told. */
 async function outputOfCall(
-  store: Store,
-  record: StoredRecord,
+  { store, chain }: Source,
+  record: Read,
   evidence: JsonObject,
   known: DecisionView,
 ): Promise<ToolOutput | undefined> {
-  switch (record.header.type) {
+  switch (record.type) {
     case 'call_waiting': {
       const approval = { approval_id: textAt(evidence, 'approval_id') ?? '' };
       return { status: 'approval_required', decision: decisionOf(evidence), approval };
@@ -135,9 +179,9 @@ async function outputOfCall(
     case 'call_denied':
       return { status: 'denied', decision: decisionOf(evidence) };
     case 'call_finished':
-      return finished(store, record, evidence, known);
+      return finished(record, evidence, known);
     case 'call_replayed': {
-      const { content: text } = await reportAt(store, record.header.chain, record.header.seq);
+      const { content: text } = await reportAt(store, chain, record.seq);
       return {
         status: 'done',
         decision: decisionOf(evidence),
@@ -153,34 +197,24 @@ async function outputOfCall(
 
 const UNDECIDED: DecisionView = { decision: 'allow', rule_id: '', layer: '', reasons: [], policy_digest: '' };
 
-async function readCall(
-  store: Store,
-  so: Reading,
-  record: StoredRecord,
-  evidence: JsonObject,
-): Promise<void> {
+async function readCall(from: Source, so: Reading, record: Read, evidence: JsonObject): Promise<void> {
   const callId = textAt(evidence, 'call_id') ?? '';
   const place = so.entryOf.get(callId);
   const entry = place === undefined ? undefined : so.history[place];
   if (place === undefined || entry === undefined) return;
-  if (record.header.type === 'call_started') {
+  if (record.type === 'call_started') {
     so.decisions.set(callId, decisionOf(evidence));
     return;
   }
   const known = so.decisions.get(callId) ?? UNDECIDED;
-  const output = await outputOfCall(store, record, evidence, known);
+  const output = await outputOfCall(from, record, evidence, known);
   if (output === undefined) return;
   so.history[place] = { ...entry, tool_output: output };
   if (output.status !== 'approval_required') so.decisions.delete(callId);
 }
 
-async function readTurn(
-  store: Store,
-  so: Reading,
-  record: StoredRecord,
-  evidence: JsonObject,
-): Promise<void> {
-  const output = outputOf(evidence, await unsealed(store, record));
+function readTurn(so: Reading, evidence: JsonObject, sealed: JsonObject): void {
+  const output = outputOf(evidence, sealed);
   so.lastTurn = output;
   so.runId = output.run_id;
   const entry = { turn_index: output.turn_index, turn_output: output };
@@ -191,16 +225,18 @@ async function readTurn(
   }
 }
 
-async function readRecord(store: Store, so: Reading, record: StoredRecord): Promise<void> {
-  const { type, at } = record.header;
-  if (record.evidence.state !== 'present') return;
-  const evidence = record.evidence.value;
-  if (type === 'session_admitted') {
-    so.createdAt = at;
-    so.runId = textAt(evidence, 'run_id') ?? '';
-  }
-  if (type === 'turn_completed') await readTurn(store, so, record, evidence);
-  else if (type.startsWith('call_')) await readCall(store, so, record, evidence);
+function readAdmission(so: Reading, { at }: Read, evidence: JsonObject, sealed: JsonObject): void {
+  so.createdAt = at;
+  so.runId = textAt(evidence, 'run_id') ?? '';
+  so.input = 'input' in sealed ? (objectAt(sealed, 'input') as unknown as TurnInput) : undefined;
+}
+
+async function readRecord(from: Source, so: Reading, record: Read): Promise<void> {
+  const { type, at, evidence } = record;
+  if (evidence === undefined) return;
+  if (type === 'session_admitted') readAdmission(so, record, evidence, await record.sealed());
+  else if (type === 'turn_completed') readTurn(so, evidence, await record.sealed());
+  else if (type.startsWith('call_')) await readCall(from, so, record, evidence);
   const told = continuationOf({ type, evidence, timestamp: isoTime(at), node: nodeOf(so) });
   if (told !== undefined) so.continuations.push({ sequence: so.continuations.length + 1, ...told });
 }
@@ -218,8 +254,29 @@ export interface Transcripts {
 const PAGE = 200;
 const MAX_HELD = 64;
 
+// They tell nothing here, and are the largest.
+const UNTOLD: ReadonlySet<string> = new Set(['session_started', 'turn_started', 'turn_failed']);
+
+/** Reads on up to the state that is held. */
+async function readOn(store: Store, { chain, state, own: written }: HeldSession, so: Reading): Promise<void> {
+  const from = { store, chain };
+  const tail = ownTail(written, state.seq);
+  const upTo = state.seq - tail.length;
+  for (let next = so.upTo + 1; next <= upTo; next += PAGE) {
+    const page = await store.read(chain, next, Math.min(PAGE, upTo - next + 1));
+    for (const record of page) await readRecord(from, so, stored(store, record));
+    if (page.length === 0) break;
+  }
+  for (const record of tail) {
+    if (record.seq <= so.upTo || UNTOLD.has(record.type)) continue;
+    await readRecord(from, so, own(store, chain, record));
+  }
+  so.upTo = state.seq;
+}
+
 function empty(): Reading {
   return {
+    input: undefined,
     history: [],
     continuations: [],
     lastTurn: undefined,
@@ -236,20 +293,18 @@ export function createTranscripts(store: Store): Transcripts {
   const kept = new Map<string, Reading>();
   const keyOf = (chain: ChainKey): string => JSON.stringify([chain.tenant, chain.id]);
   return {
-    async read({ chain, state }) {
+    async read(held) {
+      const { chain, state } = held;
       const key = keyOf(chain);
       const known = kept.get(key);
+      if (known?.upTo === state.seq) return known;
       // A copy, so that a read that fails half way, or two at once, leave the kept one whole.
       const so: Reading =
         known === undefined || known.upTo > state.seq
           ? empty()
           : { ...known, history: [...known.history], continuations: [...known.continuations] };
-      for (let from = so.upTo + 1; from <= state.seq; from += PAGE) {
-        const page = await store.read(chain, from, Math.min(PAGE, state.seq - from + 1));
-        for (const record of page) await readRecord(store, so, record);
-        if (page.length === 0) break;
-      }
-      so.upTo = state.seq;
+      await readOn(store, held, so);
+      held.own = []; // nothing of it is read again, as a rule
       kept.delete(key);
       kept.set(key, so);
       const oldest = kept.keys().next();

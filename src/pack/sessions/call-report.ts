@@ -1,11 +1,12 @@
 // Owns what the model is told of a call: from the kernel's own record of it, never from what a host says.
-import { canonicalJson, isObject } from '../../base/json.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseJson } from '../../base/strict-json.ts';
 import { readResult } from '../../kernel/evidence/large-result.ts';
 import type { ChainKey, Payload, Store, StoredRecord } from '../../store/contract.ts';
 import { numberAt, objectAt, objectsAt, textAt } from '../records.ts';
 import { toolContent } from '../untrusted.ts';
+import { asRead, ownSealed } from './own-record.ts';
+import type { OwnRecord } from './own-record.ts';
 
 interface Sealed {
   content?: JsonValue;
@@ -111,21 +112,15 @@ async function originalOf(
   }
 }
 
-/** A call record as it was committed by this process. */
-export interface OwnRecord {
-  seq: number;
-  type: string;
-  evidence: JsonObject;
-  sealed: JsonValue | undefined;
-}
-
 /** What a record of our own says of its call, word for word what reading it would; undefined: it has to be read. */
-export function ownReport({ type, evidence, sealed }: OwnRecord): CallReport | undefined {
+export function ownReport(record: OwnRecord): CallReport | undefined {
+  const { type, evidence } = record;
   if (type !== 'call_finished') return undefined;
-  if (sealed === undefined) return finishedReport(evidence, undefined);
-  if (!isObject(sealed) || !Array.isArray(sealed.content)) return undefined; // it lies elsewhere
-  // A structured value is told in the order in which it lies in the record.
-  const value = sealed.structured === undefined ? sealed : (JSON.parse(canonicalJson(sealed)) as JsonValue);
+  if (record.sealed === undefined) return finishedReport(evidence, undefined);
+  const sealed = ownSealed(record);
+  if (sealed === undefined) return undefined; // it lies elsewhere
+  // Only of a structured value does its order show.
+  const value = sealed.structured === undefined ? sealed : asRead(sealed);
   return finishedReport(evidence, { state: 'present', value });
 }
 

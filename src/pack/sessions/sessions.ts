@@ -10,9 +10,10 @@ import type { Caller } from '../../kernel/identity.ts';
 import type { Append, ChainKey, Head, Store } from '../../store/contract.ts';
 import type { Series } from '../../base/series.ts';
 import { ownReport, reportAt } from './call-report.ts';
-import type { CallReport, OwnRecord } from './call-report.ts';
+import type { CallReport } from './call-report.ts';
 import { readConversation } from './conversation.ts';
 import type { Entry } from './conversation.ts';
+import type { OwnRecord } from './own-record.ts';
 import type { RunStatus } from '../turn/rows.ts';
 import { eventOf, readable } from './session-events.ts';
 import { ABSENT, apply } from './session.ts';
@@ -31,7 +32,10 @@ export interface HeldSession {
   hash: string;
   /** What was said, as far as it has been read; undefined until a turn needs it. */
   conversation: (Said & { upTo: number }) | undefined;
-  /** Records of calls that this process wrote since the last turn, so that the next one need not read them. */
+  /**
+   * The newest records that this process wrote: of calls since the last turn, so that the next one need not read them; in
+   * a managed session all since its transcript was read last, so that its run reads none.
+   */
   own: readonly OwnRecord[];
   /** What this process has last written in the rows of the session and its run, while nobody else wrote since. */
   shown: { runId: string; runStatus: RunStatus } | undefined;
@@ -69,8 +73,9 @@ const PAGE = 200;
 const SNAPSHOT_EVERY = 200;
 const SNAPSHOT_VERSION = 2;
 const MAX_HELD = 512;
-// More calls than this between two turns are rare; what is not kept is read.
+// More calls than this between two turns are rare, and a run has rarely more records; what is not kept is read.
 const KEPT_OWN = 16;
+const KEPT_OF_RUN = 64;
 
 export function sessionChainOf(tenant: string, id: string): ChainKey {
   return { tenant, aggregate: 'session', id };
@@ -170,15 +175,13 @@ function isOf(chain: ChainKey, wanted: ChainKey): boolean {
 function foldOwn(
   chain: ChainKey,
   before: SessionState,
-  appends: readonly Append[],
+  appends: readonly Append[], // of this chain
   heads: readonly Head[],
 ): { state: LiveState; hash: string } | undefined {
   const head = heads.find((one) => isOf(one.chain, chain));
   if (head === undefined) return undefined;
   let state: SessionState = before;
-  for (const append of appends) {
-    if (!isOf(append.chain, chain)) continue;
-    const { type, at, evidence } = append;
+  for (const { type, at, evidence } of appends) {
     state = apply(state, eventOf({ type, seq: state.seq + 1, at, evidence }));
   }
   return state.status === 'absent' || head.seq !== state.seq ? undefined : { state, hash: head.hash };
@@ -237,17 +240,36 @@ function nothingSaid(): Said & { upTo: number } {
   return { upTo: 0, entries: [], origin: {} };
 }
 
-/** The session after a turn's commit of ours, with what it said. */
+/** What is held of our records after these appends were written. */
+function ownAfter(before: readonly OwnRecord[], state: LiveState, written: readonly Append[]): OwnRecord[] {
+  const own = [...before];
+  let seq = state.seq - written.length;
+  for (const { type, at, evidence, sealed } of written) own.push({ seq: ++seq, type, at, evidence, sealed });
+  const most = state.managed === undefined ? KEPT_OWN : KEPT_OF_RUN;
+  return own.length > most ? own.slice(-most) : own;
+}
+
+function appendsOf(chain: ChainKey, appends: readonly Append[]): readonly Append[] {
+  return appends.every((append) => isOf(append.chain, chain))
+    ? appends
+    : appends.filter((append) => isOf(append.chain, chain));
+}
+
+/** The session after a commit of ours, with what it said. */
 function advanced({ chain, held, appends, heads, said, shown }: Advance): HeldSession | undefined {
   const before = held?.state ?? ABSENT;
-  const moved = foldOwn(chain, before, appends, heads);
+  const written = appendsOf(chain, appends);
+  const moved = foldOwn(chain, before, written, heads);
   if (moved === undefined) return undefined;
   const known = held === undefined ? nothingSaid() : held.conversation;
   const upTo = moved.state.seq;
   const conversation =
-    known?.upTo === before.seq ? { ...known, upTo, entries: [...known.entries, ...said] } : undefined;
+    known?.upTo === before.seq
+      ? { ...known, upTo, entries: said.length === 0 ? known.entries : [...known.entries, ...said] }
+      : undefined;
   const { state, hash } = moved;
-  return { chain, state, hash, conversation, own: [], shown, snapshotSeq: held?.snapshotSeq ?? 0 };
+  const own = state.managed === undefined ? [] : ownAfter(held?.own ?? [], state, written);
+  return { chain, state, hash, conversation, own, shown, snapshotSeq: held?.snapshotSeq ?? 0 };
 }
 
 /** The session after a call's commit of ours. Such records say nothing by themselves: a turn tells what became of calls. */
@@ -257,21 +279,17 @@ function withCalls(
   heads: readonly Head[],
 ): HeldSession | undefined {
   const { chain, conversation, shown, snapshotSeq } = held;
-  const moved = foldOwn(chain, held.state, appends, heads);
+  const written = appendsOf(chain, appends);
+  const moved = foldOwn(chain, held.state, written, heads);
   if (moved === undefined) return undefined;
-  const own = [...held.own];
-  let { seq } = held.state;
-  for (const { chain: of, type, evidence, sealed } of appends) {
-    if (isOf(of, chain)) own.push({ seq: ++seq, type, evidence, sealed });
-  }
   const { state, hash } = moved;
   const isRead = conversation?.upTo === held.state.seq;
   return {
     chain,
     state,
     hash,
-    conversation: isRead ? { ...conversation, upTo: seq } : conversation,
-    own: own.length > KEPT_OWN ? own.slice(-KEPT_OWN) : own,
+    conversation: isRead ? { ...conversation, upTo: state.seq } : conversation,
+    own: ownAfter(held.own, state, written),
     shown,
     snapshotSeq,
   };

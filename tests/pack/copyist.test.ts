@@ -1,0 +1,97 @@
+// When readable copies are made: after the run, one at a time, the newest only, and all of them before the end.
+import { expect, test } from 'vitest';
+import { createCopyist } from '../../src/pack/managed/copyist.ts';
+import type { Copyist } from '../../src/pack/managed/copyist.ts';
+import { createFakeClock } from '../../src/testing/fake-clock.ts';
+import type { FakeClock } from '../../src/testing/fake-clock.ts';
+import { CALLER } from './rig.ts';
+
+const AGES = 60_000;
+
+function bench(): { clock: FakeClock; copies: Copyist<string>; made: string[]; most: () => number } {
+  const clock = createFakeClock();
+  const made: string[] = [];
+  let atOnce = 0;
+  let most = 0;
+  const copies = createCopyist<string>(clock, async (_caller, id, known) => {
+    most = Math.max(most, ++atOnce);
+    await Promise.resolve();
+    atOnce -= 1;
+    made.push(`${id} ${known ?? 'read'}`);
+    if (id === 'broken') throw new Error('no');
+  });
+  return { clock, copies, made, most: () => most };
+}
+
+/** Lets what has been begun end. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+}
+
+test('a copy is made after a pause, and no answer waits for it', async () => {
+  const { clock, copies, made } = bench();
+  copies.copyLater(CALLER, 'a');
+  await turns();
+  expect(made).toEqual([]);
+  clock.advance(AGES);
+  await turns();
+  expect(made).toEqual(['a read']);
+  expect(clock.pending).toBe(0);
+});
+
+test('of a session that goes on only the newest is made, and none while a run is under way', async () => {
+  const { clock, copies, made } = bench();
+  copies.copyLater(CALLER, 'a');
+  const runs = [0, 1].map(() => {
+    let end = (): void => undefined;
+    const over = copies.during('a', () => new Promise<void>((resolve) => (end = resolve)));
+    return { end: () => end(), over };
+  });
+  clock.advance(AGES);
+  await copies.settled();
+  runs[0]?.end();
+  await runs[0]?.over;
+  clock.advance(AGES);
+  await turns();
+  expect(made).toEqual([]);
+  runs[1]?.end();
+  await runs[1]?.over;
+  copies.copyLater(CALLER, 'a', 'end');
+  clock.advance(AGES);
+  await turns();
+  expect(made).toEqual(['a end']);
+});
+
+test('a run that fails leaves the copy that waited before it', async () => {
+  const { clock, copies, made } = bench();
+  copies.copyLater(CALLER, 'a', 'birth');
+  const fails = async (): Promise<never> => {
+    clock.advance(AGES);
+    await turns();
+    throw new Error('no');
+  };
+  await expect(copies.during('a', fails)).rejects.toThrow('no');
+  expect(made).toEqual([]);
+  clock.advance(AGES);
+  await turns();
+  expect(made).toEqual(['a birth']);
+});
+
+test('many are made one after the other, with what is known of the first, and one that fails holds up none', async () => {
+  const { clock, copies, made, most } = bench();
+  copies.copyLater(CALLER, 'broken');
+  for (let n = 0; n < 5_000; n++) copies.copyLater(CALLER, `s${n}`, 'known');
+  copies.forget('s1');
+  clock.advance(1);
+  await turns();
+  expect(made).toEqual([]);
+  clock.advance(AGES);
+  await copies.settled();
+  expect(made[0]).toBe('broken read');
+  expect(made).toHaveLength(5_000);
+  expect(new Set(made).size).toBe(5_000);
+  expect(made).toContain('s0 known');
+  expect(made).toContain('s4999 read');
+  expect(made).not.toContain('s1 known');
+  expect([most(), clock.pending]).toEqual([1, 0]);
+});

@@ -1,0 +1,163 @@
+// What a process tells of a managed session that it has run itself, without reading it back, is what any other one reads.
+import { expect, test } from 'vitest';
+import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
+import type { TurnMessage } from '../../src/pack/turn/contract.ts';
+import {
+  asks,
+  boot,
+  CALLER,
+  createWorld,
+  decide,
+  governed,
+  IO,
+  OTHER,
+  says,
+  toolsTold,
+} from '../managed/rig.ts';
+import type { Mind, Process, World } from '../managed/rig.ts';
+
+// Written in another order than they lie in a record.
+const message = (content: string): TurnMessage => ({ content, role: 'user' });
+const usage = { total_tokens: 3, output_tokens: 2, input_tokens: 1 };
+
+/** Asks for this tool so many times, then ends. */
+const calling =
+  (tool: string, times: number): Mind =>
+  (input) =>
+    toolsTold(input) < times
+      ? { ...asks(tool, { zeta: toolsTold(input), alpha: { y: 1, b: [{ d: 1, c: 2 }] } }), usage }
+      : { ...governed({ status: 'complete', assistant_message: 'done' }), usage };
+
+const result = (over: object): ExecutionResult => ({
+  kind: 'result',
+  content: [{ type: 'text', text: 'found' }],
+  isError: false,
+  notes: [],
+  ...over,
+});
+
+const RESULTS: Record<string, ExecutionResult> = {
+  plain: result({}),
+  structured: result({
+    content: [
+      { type: 'text', text: '{"b":1,"a":2}' },
+      { type: 'image', mimeType: 'image/png', data: 'AA==' },
+    ],
+    structured: { zeta: 1, alpha: { y: [{ q: 1, p: 2 }], b: null } },
+  }),
+  large: result({ content: [{ type: 'text', text: 'x'.repeat(40_000) }] }),
+  failed: result({ isError: true, content: [{ type: 'text', text: 'no' }] }),
+  lost: {
+    ...{ kind: 'failed', code: 'TOOL_TIMEOUT', message: 'late' },
+    ...{ sideEffect: 'side_effect_unknown', notes: [] },
+  },
+};
+
+async function begin(at: Process, how: object = {}): Promise<string> {
+  const { session_id: id } = await at.managed.create(CALLER, {
+    executeTurnInput: { messages: [message('go'), message('now')] },
+  });
+  await toldAlike(at, id, { reason: 'created', ...how });
+  return id;
+}
+
+const worlds = new WeakMap<Process, World>();
+
+function born(mind: Mind): Process {
+  const world = createWorld({ mind });
+  const at = boot(world);
+  worlds.set(at, world);
+  return at;
+}
+
+/** Runs it on, and compares the answer with what a process tells that has never seen it. */
+async function toldAlike(at: Process, id: string, how: object): Promise<void> {
+  const told = await at.managed.run(CALLER, id, how, IO);
+  const other = boot(worlds.get(at)!);
+  expect(JSON.stringify(told)).toBe(JSON.stringify(await other.managed.result(CALLER, id)));
+  expect(JSON.stringify(await at.managed.result(CALLER, id))).toBe(JSON.stringify(told));
+  expect(JSON.stringify(await at.managed.continuations(CALLER, id))).toBe(
+    JSON.stringify(await other.managed.continuations(CALLER, id)),
+  );
+}
+
+test.each(Object.keys(RESULTS))(
+  'a %s result is told alike by who ran it and by who reads it',
+  async (name) => {
+    const at = born(calling('note', 3));
+    at.rig.tool.run = async () => RESULTS[name]!;
+    const id = await begin(at, { maxTurns: 2 });
+    expect(at.rig.effects).not.toHaveLength(0);
+    await toldAlike(at, id, { continuationMessages: [message('more')] });
+  },
+);
+
+test('so are calls that wait, are approved, refused or denied, and several at once', async () => {
+  const two: Mind = (input) =>
+    toolsTold(input) === 0
+      ? {
+          ...asks('pay', { b: 1, a: 2 }),
+          toolCalls: ['pay', 'note', 'none'].map((name, n) => ({
+            ...{ id: `native-${n}`, name, rawInput: JSON.stringify({ z: n, a: n }) },
+          })),
+        }
+      : says('ok');
+  const at = born(two);
+  const id = await begin(at);
+  const waits = await at.managed.result(CALLER, id);
+  expect(waits).toMatchObject({ kind: 'approval_required' });
+  await decide(at, waits?.kind === 'approval_required' ? waits.pending_request_id : '', 'approve');
+  await toldAlike(at, id, {});
+  await toldAlike(at, id, { continuationMessages: [message('again')] });
+});
+
+test('so are messages that no turn has taken in', async () => {
+  const at = born(calling('note', 1));
+  const id = await begin(at, { callerNow: () => undefined });
+  expect(await at.managed.result(CALLER, id)).toMatchObject({ kind: 'error', turn_count: 0 });
+  await toldAlike(at, id, { continuationMessages: [message('more')], callerNow: () => undefined });
+});
+
+test('so is a session that another process carried on in between', async () => {
+  const at = born(calling('note', 6));
+  const id = await begin(at, { maxTurns: 2 });
+  const other = boot(worlds.get(at)!);
+  await other.managed.run(CALLER, id, { maxTurns: 2 }, IO);
+  await toldAlike(at, id, { maxTurns: 1 });
+  await other.managed.cancel(CALLER, id, 'enough');
+  expect(JSON.stringify(await at.managed.result(CALLER, id))).toBe(
+    JSON.stringify(await boot(worlds.get(at)!).managed.result(CALLER, id)),
+  );
+});
+
+test('a run that this process began reads no record of it back', async () => {
+  const at = born(calling('note', 4));
+  const { counted } = at.rig;
+  const unsealed: number[] = [];
+  const { unseal } = at.rig.store;
+  at.rig.store.unseal = (chain, seq) => {
+    unsealed.push(seq);
+    return unseal(chain, seq);
+  };
+  const told = await at.start('go');
+  expect(told).toMatchObject({ kind: 'completed', tool_call_count: 4 });
+  expect([counted.reads.records, unsealed]).toEqual([0, []]);
+  await expect(at.managed.result(OTHER, told.session_id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('what was erased is not told from memory', async () => {
+  const at = born(calling('note', 1));
+  at.rig.tool.run = async () => RESULTS.plain!;
+  const id = await begin(at);
+  const told = async (by: Process): Promise<string> => JSON.stringify(await by.managed.result(CALLER, id));
+  expect(await told(at)).toContain('found');
+  const chain = { tenant: 'local', aggregate: 'session', id } as const;
+  const records = await at.rig.records(id);
+  const seqs = records
+    .filter(({ header }) => header.type === 'call_finished')
+    .map(({ header }) => header.seq);
+  await at.rig.store.erase(chain, seqs, at.rig.clock.now(), 'asked');
+  at.rig.pack.forget('local', id);
+  expect(await told(at)).toBe(await told(boot(worlds.get(at)!)));
+  expect(await told(at)).not.toContain('"content":[{"text":"found"');
+});
