@@ -1,6 +1,7 @@
 // What a process tells of a managed session that it has run itself, without reading it back, is what any other one reads.
 import { expect, test } from 'vitest';
 import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
+import type { Commit, Store } from '../../src/store/contract.ts';
 import type { TurnMessage } from '../../src/pack/turn/contract.ts';
 import {
   asks,
@@ -160,4 +161,47 @@ test('what was erased is not told from memory', async () => {
   at.rig.pack.forget('local', id);
   expect(await told(at)).toBe(await told(boot(worlds.get(at)!)));
   expect(await told(at)).not.toContain('"content":[{"text":"found"');
+});
+
+function isEnd(commit: Commit): boolean {
+  return commit.appends?.some(({ type }) => type === 'invocation_ended') === true;
+}
+
+test('the end of a run and its hold are written together: nothing is asked of the store in between', async () => {
+  const asked: string[] = [];
+  const world = createWorld({ mind: calling('note', 1) });
+  const at = boot(world, (store) => {
+    const named = (key: string, value: unknown): unknown =>
+      typeof value === 'function'
+        ? (...args: unknown[]) => {
+            const isIt = key === 'commit' && isEnd(args[0] as Commit);
+            asked.push(isIt ? `end ${(args[0] as Commit).flush ?? ''}` : key);
+            return (value as (...all: unknown[]) => unknown)(...args);
+          }
+        : value;
+    return Object.fromEntries(
+      Object.entries(store).map(([key, value]) => [key, named(key, value)]),
+    ) as unknown as Store;
+  });
+  await at.start('go');
+  const place = asked.indexOf('end with_next');
+  expect(place).toBeGreaterThan(0);
+  expect(asked.slice(place, place + 3)).toEqual(['end with_next', 'release', 'head']);
+});
+
+test('an end that was told and then undone is not answered as one', async () => {
+  const world = createWorld();
+  const at = boot(world, (store) => ({
+    ...store,
+    async commit(commit) {
+      const [append] = commit.appends ?? [];
+      if (append === undefined || !isEnd(commit)) return store.commit(commit);
+      const { seq } = (await store.head(append.chain))!;
+      return { ok: true, heads: [{ chain: append.chain, seq: seq + 1, hash: 'none' }], counters: new Map() };
+    },
+  }));
+  await expect(at.start('go')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  const [row] = (await world.store.list({ kind: 'session', tenant: 'local', limit: 9 })).items;
+  // Whoever carries it on finds what it said, and ends it.
+  expect(await boot(world).resume(row!.id)).toMatchObject({ kind: 'completed', turn_count: 1 });
 });

@@ -200,13 +200,16 @@ async function take(
       const time = room.deps.clock.now();
       const ended = stepCommit(at, acting, [record], { when: { epoch: hold.epoch }, now: time });
       ended.timers = waitTimers(room.deps.config, at, { ending: step.ending, now: time });
+      // With the hold that is given back next; nobody is told of it before.
+      ended.flush = 'with_next';
       const taken = await takeStep(room, at, ended);
       return taken.ok; // refused: somebody moved the session; the next look says what it is now
     }
   }
 }
 
-async function invocation(run: Run, at: ManagedHeld): Promise<void> {
+/** Its number. */
+async function invocation(run: Run, at: ManagedHeld): Promise<number> {
   const { facts } = at.managed;
   const first = await firstInput(run.room.deps.store, at.held, facts.inputSeq);
   const input = nextInput(first, run.sessionId);
@@ -214,18 +217,18 @@ async function invocation(run: Run, at: ManagedHeld): Promise<void> {
   const { number } = begun;
   for (let known = begun; ; known = { number, now: undefined }) {
     const now = await look(run, known);
-    if (isOver(now.managed)) return;
+    if (isOver(now.managed)) return number;
     const step = nextStep(viewOf(run, now));
-    if (await take(run, now, step, { number, input })) return;
+    if (await take(run, now, step, { number, input })) return number;
   }
 }
 
-async function heldRun(run: Run): Promise<void> {
+async function heldRun(run: Run): Promise<number | undefined> {
   const at = await loadCurrent(run.room, run.caller, run.sessionId);
   assertNotOver(at); // it may have ended while this run waited for its turn
   assertFits(run.asked, at.state);
   await seeWaiting(run, at);
-  if (!isIdle(run, at)) await invocation(run, at);
+  return isIdle(run, at) ? undefined : invocation(run, at);
 }
 
 function sightOf(room: ManagedRoom, asked: Asked, io: TurnIo): Sight {
@@ -259,19 +262,22 @@ function joined(a: AbortSignal, b: AbortSignal): { signal: AbortSignal; done: ()
   };
 }
 
-/** Carries the session on until it waits or ends; how it stands then is read from its state. False: it stood still. */
+/**
+ * Carries the session on until it waits or ends; how it stands then is read from its state. The number of the invocation;
+ * undefined: it stood still.
+ */
 export async function runInvocation(
   room: ManagedRoom,
   caller: Caller,
   sessionId: string,
   { how, io }: { how: RunManaged; io: TurnIo },
-): Promise<boolean> {
+): Promise<number | undefined> {
   const asked = parseAsked(how);
   if (io.signal.aborted) throw new RuntimeError('CANCELED');
   const before = await loadCurrent(room, caller, sessionId);
   assertNotOver(before);
   assertPrecheck(room.deps.config, actingCaller(caller, before.state));
-  if (await isAtRest(sightOf(room, asked, io), before)) return false;
+  if (await isAtRest(sightOf(room, asked, io), before)) return undefined;
   const hold = await room.holds.take(before.held.chain, async () => {
     const { managed } = await loadManaged(room, caller, sessionId);
     return !isOver(managed);
@@ -279,10 +285,9 @@ export async function runInvocation(
   const { signal, done } = joined(io.signal, hold.signal);
   try {
     const { callerNow = () => caller } = how;
-    await heldRun({ ...sightOf(room, asked, io), sessionId, caller, callerNow, hold, signal });
+    return await heldRun({ ...sightOf(room, asked, io), sessionId, caller, callerNow, hold, signal });
   } finally {
     done();
     await hold.release();
   }
-  return true;
 }
