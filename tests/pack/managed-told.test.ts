@@ -1,6 +1,9 @@
 // What a process tells of a managed session that it has run itself, without reading it back, is what any other one reads.
 import { expect, test } from 'vitest';
+import { RuntimeError } from '../../src/base/errors.ts';
+import { Unflushed } from '../../src/base/series.ts';
 import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
+import { createSessions } from '../../src/pack/sessions/sessions.ts';
 import type { Commit, Store } from '../../src/store/contract.ts';
 import type { TurnMessage } from '../../src/pack/turn/contract.ts';
 import {
@@ -189,19 +192,62 @@ test('the end of a run and its hold are written together: nothing is asked of th
   expect(asked.slice(place, place + 3)).toEqual(['end with_next', 'release', 'head']);
 });
 
-test('an end that was told and then undone is not answered as one', async () => {
-  const world = createWorld();
-  const at = boot(world, (store) => ({
+/** A store that undoes the first commit of this type that a series was told, as one whose transaction fails does. */
+function forgetful(store: Store, type: string): Store {
+  const told = { lost: false };
+  return {
     ...store,
     async commit(commit) {
+      commit.after?.assertWhole();
       const [append] = commit.appends ?? [];
-      if (append === undefined || !isEnd(commit)) return store.commit(commit);
-      const { seq } = (await store.head(append.chain))!;
+      const isIt = commit.series !== undefined && append?.type === type && !told.lost;
+      if (append === undefined || !isIt) return store.commit(commit);
+      told.lost = true;
+      const what = new Unflushed();
+      commit.series?.tell(what);
+      what.lose(new RuntimeError('STORE_UNAVAILABLE'));
+      const { seq } = (await store.head(append.chain)) ?? { seq: 0 };
       return { ok: true, heads: [{ chain: append.chain, seq: seq + 1, hash: 'none' }], counters: new Map() };
     },
-  }));
+  };
+}
+
+test.each([
+  ['invocation_started', 0, 0],
+  ['invocation_ended', 2, 1],
+])('a run whose %s was undone answers so, and has gone on for no effect', async (type, turns, effects) => {
+  const world = createWorld({ mind: calling('note', 1) });
+  const at = boot(world, (store) => forgetful(store, type));
   await expect(at.start('go')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  expect(world.effects).toHaveLength(effects);
   const [row] = (await world.store.list({ kind: 'session', tenant: 'local', limit: 9 })).items;
-  // Whoever carries it on finds what it said, and ends it.
-  expect(await boot(world).resume(row!.id)).toMatchObject({ kind: 'completed', turn_count: 1 });
+  const { rig } = boot(world);
+  const { state } = await createSessions(rig.store).load(CALLER, row!.id);
+  expect(state.turnCount).toBe(turns);
+  // Whoever carries it on finds what is there, and ends it.
+  expect(await boot(world).resume(row!.id)).toMatchObject({ kind: 'completed', turn_count: 2 });
+  expect(world.effects).toHaveLength(1);
+});
+
+test('what is streamed is on disk before it is told; the other steps of the run are one series', async () => {
+  const at = born(calling('note', 1));
+  for (const stream of [false, true]) {
+    const { commits } = at.rig.counted;
+    const before = commits.length;
+    const { session_id: id } = await at.managed.create(CALLER, {
+      executeTurnInput: { messages: [message('go')], stream },
+    });
+    await at.managed.run(CALLER, id, { reason: 'created' }, { ...IO, snapshot: () => undefined });
+    const told = commits
+      .slice(before)
+      .flatMap(({ series, appends = [] }) => (series === undefined ? [] : appends.map(({ type }) => type)));
+    const inside = ['turn_started', 'turn_completed'];
+    expect(told).toEqual([
+      'invocation_started',
+      ...(stream ? [] : inside),
+      'call_finished',
+      ...(stream ? [] : ['turn_started']),
+      'invocation_ended',
+    ]);
+  }
 });

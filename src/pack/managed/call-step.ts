@@ -102,6 +102,7 @@ async function settle(
         },
       },
     ],
+    after: run.io.series,
     rows: [closedCallRow(facts, call, how, row === undefined ? 'absent' : { version: row.version })],
   });
 }
@@ -131,6 +132,7 @@ async function throughTheDoor(
       { sessions: room.sessions, store: room.deps.store },
       run.acting,
       handle,
+      run.io.series,
     );
     if (requested.kind === 'refused') return { kind: 'over' };
     return { kind: 'answered', result: await room.deps.kernel.call(requested.request, run.io) };
@@ -181,7 +183,7 @@ async function afterAnswer(
   if (result.status === 'waiting_approval') {
     return { at: 'waiting', requestId: result.approval.subject.approvalId };
   }
-  const { state } = await room.sessions.load(run.acting, at.state.facts.id);
+  const { state } = await room.sessions.load(run.acting, at.state.facts.id, run.io.series);
   const now = state.calls.find((one) => one.id === call.id)?.state.at;
   const isSilent = now === 'requested' || now === 'waiting';
   if (isSilent) await settle(room, at, call, { ...run, as: unrecorded(result) });

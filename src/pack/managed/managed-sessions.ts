@@ -37,7 +37,6 @@ export interface ManagedPack extends ManagedSessions {
 
 /** The session as it is told: what it answers, and the transcript that its copy shows beside it. */
 interface Shown {
-  at: ManagedHeld;
   progress: ManagedProgress;
   result: ManagedResult | undefined;
   transcript: Transcript;
@@ -46,16 +45,11 @@ interface Shown {
 async function shown(room: ManagedRoom, at: ManagedHeld): Promise<Shown> {
   const transcript = await room.transcripts.read(at.held);
   const progress = await progressOf(room, at, transcript);
-  return { at, progress, result: resultOf(at, transcript, progress), transcript };
+  return { progress, result: resultOf(at, transcript, progress), transcript };
 }
 
-/** The answer of the run whose invocation had this number. */
-function answered({ at, progress, result }: Shown, number: number | undefined): ManagedResult {
+function answered({ progress, result }: Shown): ManagedResult {
   if (result !== undefined) return result;
-  const { managed } = at;
-  // It told its end, and the end was undone with the transaction that it waited for.
-  const isLost = managed.status === 'active' && managed.invocation?.number === number;
-  if (isLost && number !== undefined) throw new RuntimeError('STORE_UNAVAILABLE');
   // Another run took over between this run's end and its answer.
   throw new RuntimeError('CONFLICT', 'Another run holds this session.', {
     reason: 'run_held',
@@ -104,12 +98,12 @@ export function createManagedSessions(parts: {
       const isResumed = how.reason === undefined || how.reason === 'resumed';
       if (isResumed)
         assertAllowed(deps.config.controls.resumeAllowed, 'resume', 'runtime_controls.resume_allowed');
-      const number = await copies.during(sessionId, () =>
+      const hasMoved = await copies.during(sessionId, () =>
         runInvocation(room, caller, sessionId, { how, io }),
       );
       const told = await shown(room, await loadManaged(room, caller, sessionId));
-      if (number !== undefined) copies.copyLater(caller, sessionId, told);
-      return answered(told, number);
+      if (hasMoved) copies.copyLater(caller, sessionId, told);
+      return answered(told);
     },
     async cancel(caller, sessionId, reason) {
       assertAllowed(deps.config.runtime.background.allowCancel, 'cancel', 'runtime.background.allow_cancel');

@@ -1,6 +1,7 @@
 // Owns what the parts of a managed run share: the pack's ports and sessions, the turns, the holds, and the words in which
 // a session that cannot be run is refused.
 import { RuntimeError } from '../../base/errors.ts';
+import type { Series } from '../../base/series.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { PackDeps } from '../deps.ts';
 import { sessionNotFound } from '../sessions/sessions.ts';
@@ -29,8 +30,13 @@ export interface ManagedHeld {
 }
 
 /** The caller's own managed session. Throws NOT_FOUND; INVALID_INPUT for a session that a host runs turn by turn. */
-export async function loadManaged(room: ManagedRoom, caller: Caller, id: string): Promise<ManagedHeld> {
-  const held = await room.sessions.load(caller, id);
+export async function loadManaged(
+  room: ManagedRoom,
+  caller: Caller,
+  id: string,
+  series?: Series,
+): Promise<ManagedHeld> {
+  const held = await room.sessions.load(caller, id, series);
   const { state } = held;
   const { managed } = state;
   if (state.facts.kind === 'default') throw sessionNotFound(id);

@@ -5,8 +5,12 @@
 // R1  Nothing is done before the start of the invocation is recorded, and a run that finds nothing to do records nothing.
 // R2  Policy, pre-check, roles, scopes and delegation are those of now, at every step: each call and turn passes its gate.
 // R3  Only the holder goes on: a hold that is lost ends the run with CONFLICT, and another holder finds all it did.
+// R4  The steps of a run are a series, answered before they are on disk. All of them are there when the hold is given back,
+//     and nobody hears of any before.
 import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
+import { Series } from '../../base/series.ts';
 import type { Caller } from '../../kernel/identity.ts';
+import { toldTo } from '../../store/contract.ts';
 import type { LoopError } from '../loop/client-port.ts';
 import { nextInput } from '../loop/loop.ts';
 import { assertPrecheck } from '../turn/authorize.ts';
@@ -47,6 +51,8 @@ interface Run extends Sight {
   hold: Hold;
   /** Ends with the caller's signal, with the hold, and with the session. */
   signal: AbortSignal;
+  /** R4 */
+  series: Series;
 }
 
 function viewOf(run: Sight, { state, managed }: ManagedHeld): View {
@@ -111,10 +117,8 @@ async function begin(run: Run, at: ManagedHeld): Promise<Begun> {
     configDigest: config.digest,
     policyDigest: config.policy.digest,
   });
-  const commit = stepCommit(at, actingCaller(run.caller, at.state), [record], {
-    when: { epoch: hold.epoch },
-    now: clock.now(),
-  });
+  const how = { when: { epoch: hold.epoch }, now: clock.now() };
+  const commit = toldTo(run.series, stepCommit(at, actingCaller(run.caller, at.state), [record], how));
   const taken = await takeStep(room, at, commit);
   if (!taken.ok) throw runHeld(run.sessionId, 'another run');
   return { number, now: taken.now };
@@ -122,7 +126,7 @@ async function begin(run: Run, at: ManagedHeld): Promise<Begun> {
 
 /** The session as it is now. Throws CONFLICT when it is no longer this run's to carry on (R3). */
 async function look(run: Run, { number, now }: Begun): Promise<ManagedHeld> {
-  const at = now ?? (await loadManaged(run.room, run.caller, run.sessionId));
+  const at = now ?? (await loadManaged(run.room, run.caller, run.sessionId, run.series));
   if (isOver(at.managed)) return at;
   const { managed } = at;
   const isOurs = managed.status === 'active' && managed.invocation?.number === number;
@@ -151,7 +155,10 @@ async function turn(run: Run, acting: Caller, at: ManagedHeld, input: TurnInput)
   run.turnsLeft -= 1;
   run.failure = await silenced(run, acting, at);
   if (run.failure !== undefined) return;
-  const answer = await run.room.executeTurn(acting, input, { ...run.io, signal: run.signal });
+  const io: TurnIo = { ...run.io, signal: run.signal, series: run.series };
+  // What is streamed is told outside at once, so such a turn waits for the disk itself.
+  if (input.stream === true && io.snapshot !== undefined) delete io.series;
+  const answer = await run.room.executeTurn(acting, input, io);
   if (!('error' in answer)) return;
   const { code, message, details } = answer.error;
   // Without a store there is nothing that could be recorded of it, and nothing that was acknowledged.
@@ -166,7 +173,7 @@ async function take(
   step: NextStep,
   around: { number: number; input: TurnInput },
 ): Promise<boolean> {
-  const { room, hold, signal, io } = run;
+  const { room, hold, signal, series, io } = run;
   const now = run.callerNow();
   if (now === undefined && (step.do === 'turn' || step.do === 'call')) {
     run.failure = GONE;
@@ -183,6 +190,7 @@ async function take(
       const callIo = {
         progress: (one: Parameters<NonNullable<TurnIo['progress']>>[0]) => io.progress?.(one),
         signal,
+        series,
       };
       const tried = await callStep(room, at, call, { acting, epoch: hold.epoch, io: callIo });
       if (tried !== undefined) run.tried.set(call.id, tried);
@@ -200,16 +208,14 @@ async function take(
       const time = room.deps.clock.now();
       const ended = stepCommit(at, acting, [record], { when: { epoch: hold.epoch }, now: time });
       ended.timers = waitTimers(room.deps.config, at, { ending: step.ending, now: time });
-      // With the hold that is given back next; nobody is told of it before.
-      ended.flush = 'with_next';
-      const taken = await takeStep(room, at, ended);
+      ended.after = series;
+      const taken = await takeStep(room, at, toldTo(series, ended));
       return taken.ok; // refused: somebody moved the session; the next look says what it is now
     }
   }
 }
 
-/** Its number. */
-async function invocation(run: Run, at: ManagedHeld): Promise<number> {
+async function invocation(run: Run, at: ManagedHeld): Promise<void> {
   const { facts } = at.managed;
   const first = await firstInput(run.room.deps.store, at.held, facts.inputSeq);
   const input = nextInput(first, run.sessionId);
@@ -217,18 +223,18 @@ async function invocation(run: Run, at: ManagedHeld): Promise<number> {
   const { number } = begun;
   for (let known = begun; ; known = { number, now: undefined }) {
     const now = await look(run, known);
-    if (isOver(now.managed)) return number;
+    if (isOver(now.managed)) return;
     const step = nextStep(viewOf(run, now));
-    if (await take(run, now, step, { number, input })) return number;
+    if (await take(run, now, step, { number, input })) return;
   }
 }
 
-async function heldRun(run: Run): Promise<number | undefined> {
+async function heldRun(run: Run): Promise<void> {
   const at = await loadCurrent(run.room, run.caller, run.sessionId);
   assertNotOver(at); // it may have ended while this run waited for its turn
   assertFits(run.asked, at.state);
   await seeWaiting(run, at);
-  return isIdle(run, at) ? undefined : invocation(run, at);
+  if (!isIdle(run, at)) await invocation(run, at);
 }
 
 function sightOf(room: ManagedRoom, asked: Asked, io: TurnIo): Sight {
@@ -262,32 +268,32 @@ function joined(a: AbortSignal, b: AbortSignal): { signal: AbortSignal; done: ()
   };
 }
 
-/**
- * Carries the session on until it waits or ends; how it stands then is read from its state. The number of the invocation;
- * undefined: it stood still.
- */
+/** Carries the session on until it waits or ends; how it stands then is read from its state. False: it stood still. */
 export async function runInvocation(
   room: ManagedRoom,
   caller: Caller,
   sessionId: string,
   { how, io }: { how: RunManaged; io: TurnIo },
-): Promise<number | undefined> {
+): Promise<boolean> {
   const asked = parseAsked(how);
   if (io.signal.aborted) throw new RuntimeError('CANCELED');
   const before = await loadCurrent(room, caller, sessionId);
   assertNotOver(before);
   assertPrecheck(room.deps.config, actingCaller(caller, before.state));
-  if (await isAtRest(sightOf(room, asked, io), before)) return undefined;
+  if (await isAtRest(sightOf(room, asked, io), before)) return false;
   const hold = await room.holds.take(before.held.chain, async () => {
     const { managed } = await loadManaged(room, caller, sessionId);
     return !isOver(managed);
   });
   const { signal, done } = joined(io.signal, hold.signal);
+  const series = new Series();
   try {
     const { callerNow = () => caller } = how;
-    return await heldRun({ ...sightOf(room, asked, io), sessionId, caller, callerNow, hold, signal });
+    await heldRun({ ...sightOf(room, asked, io), sessionId, caller, callerNow, hold, signal, series });
   } finally {
     done();
     await hold.release();
   }
+  await series.settled();
+  return true;
 }
