@@ -204,6 +204,40 @@ describe('a writer', () => {
   });
 });
 
+describe('a flush that failed', () => {
+  const harm = (): Error => Object.assign(new Error('no'), { code: 'EIO' });
+
+  test('is not made good by one after it: what had committed meanwhile is refused too', async () => {
+    const both = [insert(1), insert(2)].map(watch);
+    await turn();
+    const later = watch(insert(3));
+    await turn();
+    flush.end(harm());
+    await turn();
+    flush.end(); // a system tells of a failure once
+    await turn();
+    expect([...both, later].map((one) => one.how())).toEqual(Array(3).fill('STORE_UNAVAILABLE'));
+    expect(flush.begun).toBe(1);
+  });
+
+  test('is told to the readers that waited for it, and a close goes on', async () => {
+    await insert(1, 'behind');
+    const reader = watch(writer.unsettled()!);
+    flush.end(harm());
+    await turn();
+    expect(reader.how()).toBe('STORE_UNAVAILABLE');
+    await writer.close();
+  });
+
+  test('loses what a series reads afterwards', async () => {
+    flush.fails = true;
+    await insert(1).catch(() => undefined);
+    const series = new Series();
+    series.tell(writer.unflushed()!);
+    await expect(series.settled()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+});
+
 describe('a job committed with the next', () => {
   test('is told before, and commits with what follows at once', async () => {
     const first = await insert(1, 'with_next');

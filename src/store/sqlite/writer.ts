@@ -14,7 +14,8 @@
 // W3  A job that throws a RuntimeError has written nothing yet, so it is refused alone and the others go on.
 // W4  Any other error may have left half a job: the transaction is undone and each job runs again in one of its own,
 //     so that one job's damage or size does not refuse its neighbours.
-// W5  A flush that failed leaves open what is on disk, so nothing more is written by this process.
+// W5  A flush that failed leaves open what is on disk, and one after it says nothing of that: this process writes nothing
+//     more and tells nothing of what it can see, also to those that wait for a later flush.
 // W6  A job committed with the next that is undone runs again, alone, before what followed it; its promise is settled, so
 //     where it is refused now, what builds on it is refused by its own conditions (S3, S6), or by its series (Y2).
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -129,7 +130,7 @@ function mayWait(open: Open | undefined, jobs: Job[]): boolean {
 /** What has committed since the last flush began and is told by the next, and who waits for that besides. */
 interface Batch {
   commits: { jobs: Job[]; outcomes: Outcome[] }[];
-  waiting: (() => void)[];
+  waiting: { resolve: () => void; reject: (error: RuntimeError) => void }[];
   /** What series have been told of it. */
   told: Unflushed[];
 }
@@ -178,10 +179,6 @@ class SqliteWriter implements Writer {
 
   commitOpen(): void {
     if (this.#open === undefined) return;
-    if (this.#broken !== undefined) {
-      this.#undo(this.#broken); // W5
-      throw this.#broken;
-    }
     const { jobs } = this.#open;
     try {
       this.#settled([], this.#transact([]));
@@ -192,14 +189,24 @@ class SqliteWriter implements Writer {
   }
 
   unsettled(): Promise<void> | undefined {
-    this.commitOpen();
-    if (this.#cancelBehind !== undefined) this.#flushLater([], []);
+    this.#hurry();
     const batch = this.#next.commits.length > 0 ? this.#next : this.#flushing;
-    return batch && new Promise((resolve) => batch.waiting.push(resolve));
+    return batch && new Promise((resolve, reject) => batch.waiting.push({ resolve, reject }));
+  }
+
+  #hurry(): void {
+    this.commitOpen();
+    if (this.#broken !== undefined) throw this.#broken; // W5
+    if (this.#cancelBehind !== undefined) this.#flushLater([], []);
   }
 
   unflushed(): Unflushed | undefined {
     if (this.#open !== undefined) return this.#open.what;
+    if (this.#broken !== undefined) {
+      const lost = new Unflushed();
+      lost.lose(this.#broken); // W5
+      return lost;
+    }
     const isBehind = this.#cancelBehind !== undefined || this.#next.commits.length > 0;
     const batch = isBehind ? this.#next : this.#flushing;
     if (batch === undefined) return undefined;
@@ -211,7 +218,7 @@ class SqliteWriter implements Writer {
   #begin(): Unflushed {
     return new Unflushed(() => {
       try {
-        void this.unsettled();
+        this.#hurry();
       } catch {
         // Whoever waits is told so by its fate.
       }
@@ -221,7 +228,11 @@ class SqliteWriter implements Writer {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#draining;
-    await this.unsettled();
+    try {
+      await this.unsettled();
+    } catch {
+      // Whoever was told otherwise by it has been told so.
+    }
     this.#flush.close();
   }
 
@@ -268,6 +279,7 @@ class SqliteWriter implements Writer {
     const isNew = open === undefined;
     if (isNew) this.#db.exec('BEGIN IMMEDIATE'); // W1
     try {
+      if (this.#broken !== undefined) throw this.#broken; // W5; it may have failed while another process held the file
       if (isNew) this.#listener.begun();
       const outcomes = jobs.map(runJob);
       if (mayWait(open, jobs)) {
@@ -324,6 +336,7 @@ class SqliteWriter implements Writer {
 
   #flushNow(jobs: Job[], outcomes: Outcome[]): void {
     try {
+      if (this.#broken !== undefined) throw this.#broken; // W5
       this.#flush.now();
     } catch (error) {
       this.#broken = storeError(error, 'flush');
@@ -353,16 +366,18 @@ class SqliteWriter implements Writer {
       this.#flushing = batch;
       this.#next = emptyBatch();
       try {
+        if (this.#broken !== undefined) throw this.#broken; // W5
         await this.#flush.run();
         for (const { jobs, outcomes } of batch.commits) tell(jobs, outcomes); // W2
         for (const what of batch.told) what.keep();
+        for (const { resolve } of batch.waiting) resolve();
       } catch (error) {
         const broken = storeError(error, 'flush');
         this.#broken = broken;
         for (const { jobs } of batch.commits) for (const job of jobs) job.reject(broken);
         for (const what of batch.told) what.lose(broken);
+        for (const { reject } of batch.waiting) reject(broken);
       }
-      for (const resolve of batch.waiting) resolve();
     }
     this.#flushing = undefined;
   }
