@@ -1,5 +1,6 @@
 // What a store does while a commit that was told early still waits for the next: everything that follows finds it done.
 import { join } from 'node:path';
+import Database from 'libsql';
 import { expect, test } from 'vitest';
 import { randomIds } from '../../src/base/ids.ts';
 import { Series } from '../../src/base/series.ts';
@@ -84,4 +85,21 @@ test('who waits for a record hears of it, though nothing follows', async () => {
   clock.advance(200);
   expect(await heard).toBe(true);
   await store.close();
+});
+
+test('a series that has read it is lost with it, though it was undone before the answer came', async () => {
+  const path = join(testDir(), 'runtime.db');
+  const store = await testStore(path, keys);
+  const db = new Database(path);
+  db.exec(`CREATE TRIGGER refused BEFORE INSERT ON records WHEN NEW.type = 'refused'
+           BEGIN SELECT RAISE(ABORT, 'refused'); END`);
+  db.close();
+  await store.commit({ appends: [append(session('a'), { type: 'refused' })], flush: 'with_next' });
+  const series = new Series();
+  const ahead = store.head(session('a'), series);
+  await expect(store.head(session('a'))).rejects.toMatchObject({ code: 'STORE_CORRUPT' }); // commits what is open
+  expect(await ahead).toMatchObject({ seq: 1 });
+  await expect(series.settled()).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  const next = store.commit({ appends: [append(session('a'))], after: series });
+  await expect(next).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
 });

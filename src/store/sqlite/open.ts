@@ -205,12 +205,14 @@ function readingFace(room: Room): ReadingFace {
       return read();
     });
   /** Sees what this process has written, on disk or not; the series waits for it in the end. */
-  const askAhead = async <T>(doing: string, series: Series, read: () => T): Promise<T> => {
-    const found = await peek(doing, read);
-    const unflushed = room.writer.unflushed();
-    if (unflushed !== undefined) series.tell(unflushed);
-    return found;
-  };
+  const askAhead = <T>(doing: string, series: Series, read: () => T): Promise<T> =>
+    peek(doing, () => {
+      const found = read();
+      // With the read itself: what was seen may be undone before the answer comes.
+      const unflushed = room.writer.unflushed();
+      if (unflushed !== undefined) series.tell(unflushed);
+      return found;
+    });
   return {
     head: (chain, series) => {
       const read = (): Head | undefined => {
