@@ -28,7 +28,7 @@ import type { FreeKey } from './reservation.ts';
 import { judgeResult } from './execution/judge-result.ts';
 import type { Judged } from './execution/judge-result.ts';
 import { storedResult } from './evidence/large-result.ts';
-import { denial, finish, sessionChain, start } from './evidence/receipts.ts';
+import { denial, finish, start } from './evidence/receipts.ts';
 import type { Receipt, Start } from './evidence/receipts.ts';
 import type { Decision } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
@@ -49,7 +49,7 @@ interface Admitted {
 
 /** The kernel's door over its ports. Holds nothing but the calls in flight in this process. */
 export function createCall(deps: KernelDeps): CallTool {
-  const inFlight = new Map<string, Promise<CallResult>>();
+  const inFlight = new Map<string, { result: Promise<CallResult>; series: Series | undefined }>();
 
   return async (request, io) => {
     // The same call is the same tenant, session, tool and id; anybody else's equal id is a stranger's.
@@ -57,12 +57,12 @@ export function createCall(deps: KernelDeps): CallTool {
     const same = JSON.stringify([caller.tenant, request.session.id, request.tool, request.toolCallId]);
     const running = inFlight.get(same);
     if (running !== undefined) {
-      const joined = await running;
-      await deps.store.head(sessionChain(request), io.series); // it may have been answered before it was on disk
+      const joined = await running.result;
+      if (running.series !== io.series) await running.series?.settled(); // it may have been answered before it was on disk
       return joined;
     }
     const result = runRounds(deps, request, io);
-    inFlight.set(same, result);
+    inFlight.set(same, { result, series: io.series });
     try {
       return await result;
     } finally {

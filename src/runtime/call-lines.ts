@@ -10,7 +10,6 @@ import type { Ledger } from '../capabilities/sessions/ledger.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { CallRequest, CallResult } from '../kernel/call.ts';
 import type { CallIo, Question, Reply } from '../kernel/execution/executor.ts';
-import { sessionChain } from '../kernel/evidence/receipts.ts';
 import type { RequestBody } from '../kernel/evidence/receipts.ts';
 import type { Store } from '../store/contract.ts';
 import type { Series } from '../base/series.ts';
@@ -162,8 +161,8 @@ export class CallLines {
     }
     const met = await open.line.meet(io, open.running);
     const { series } = open.line;
-    // Told early to whoever began it: whoever joined waits for the disk.
-    if (series !== io.series) await this.#parts.store.head(sessionChain(request), io.series);
+    // Told early to whoever began it: whoever joined waits for the disk, and hears of it if it was undone.
+    if (series !== io.series) await series?.settled();
     return met.kind === 'ended'
       ? callAnswer(request, met.result, this.#parts.config.controls.capabilitySessions)
       : this.#parkedAnswer(request, met);
