@@ -169,6 +169,29 @@ describe('a loss of power', () => {
     expect(await rig.aside.left(at.session_id)).toEqual(ALL.slice(0, 5));
   });
 
+  test('after a snapshot of a streamed turn leaves what it shows', async () => {
+    const rig = await rigged();
+    const lefts: Promise<string[]>[] = [];
+    const snapshot = ({ state, data }: { state: string; data: Record<string, unknown> }): void => {
+      const of = rig.effects[0]?.context.sessionId ?? data.session_id;
+      lefts.push(rig.aside.left(of as string).then((left) => [state, ...left]));
+    };
+    const { generate } = rig.model;
+    rig.model.generate = (input, io) => {
+      if (rig.effects.length > 0) io.onText?.('Done.');
+      return generate(input, io);
+    };
+    rig.model.next(asks('look', { q: 1 }), says('Done.'));
+    const executeTurnInput = { messages: [{ role: 'user' as const, content: 'look' }], stream: true };
+    const io = { ...IO, snapshot };
+    await runGovernedAgentLoop({ runtime: rig.runtime, caller: CALLER, io, executeTurnInput });
+    expect(await Promise.all(lefts)).toEqual([
+      ['final', ...ALL.slice(0, 3)],
+      ['partial', ...ALL.slice(0, 6)],
+      ['final', ...ALL],
+    ]);
+  });
+
   test('of what an effect would build on keeps the effect from happening', async () => {
     const at = await place();
     mkdirSync(join(at.workspace, '.agent-runtime'));

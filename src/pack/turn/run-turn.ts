@@ -158,14 +158,17 @@ async function carryOut(
   wire: TurnWire,
 ): Promise<TurnOutput | TurnFailure> {
   let generated: Generated | undefined;
+  const { series, stream } = wire;
   try {
+    if (stream !== undefined) await series?.settled(); // what it shows leaves this process
     generated = await generate(admitted, wire);
     const normal = meaning(admitted.turn, generated);
     const tools = await decideRequested(room.deps, admitted.turn, normal);
     const output = checkOutput(outputOf(admitted.turn, normal, tools, generated));
     const ended = completedCommit(room.deps, admitted, { output, tools, facts: generated.facts });
-    // What ends a series is not told early, so that it is flushed at once.
-    const commit = output.status === 'tool_request' ? toldTo(wire.series, ended) : ended;
+    // What ends a series is not told early, so that it is flushed at once; nor is what a stream shows.
+    const isEarly = output.status === 'tool_request' && stream === undefined;
+    const commit = isEarly ? toldTo(series, ended) : ended;
     const shown = { runId: admitted.turn.context.runId, runStatus: runStatusOf(output) };
     await record(room, admitted.turn, held, { commit, said: [saidByModel(output, tools)], shown });
     return output;
