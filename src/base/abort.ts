@@ -1,21 +1,62 @@
-// Owns deadlines: one signal that ends at an absolute time or with its parent, and leaves no listener behind. Its clock
-// stands still while somebody holds it.
+// Owns what ends once, and deadlines: one that ends at an absolute time or with its parent, and leaves no listener behind.
+// Its clock stands still while somebody holds it.
 import type { Clock } from './clock.ts';
 
-export interface Deadline {
-  /** Made when it is first asked for: much that has a deadline never listens, and a signal is dear. */
+export interface Ending {
+  /** Made when it is first asked for: much that may end is never listened to, and a signal is dear. */
   readonly signal: AbortSignal;
-  /** True once the time, and not the parent, ended it. */
-  timedOut(): boolean;
+  /** As the signal's; needs none. */
+  readonly aborted: boolean;
   /** Told once it has ended, at once if it has already; what this returns takes the listener back. Needs no signal. */
   onEnd(listener: (reason: unknown) => void): () => void;
+}
+
+export interface Deadline extends Ending {
+  /** True once the time, and not the parent, ended it. */
+  timedOut(): boolean;
   /** Stops the clock until what it returns is called. */
   hold(): () => void;
   /** Must be called when the work is over; frees the timer and the parent's listener. */
   done(): void;
 }
 
-type Parent = AbortSignal | Deadline;
+type Parent = AbortSignal | Ending;
+
+/** What is ended by whoever holds it. */
+export class Endable implements Ending {
+  #followers: Set<(reason: unknown) => void> | undefined;
+  #controller: AbortController | undefined;
+  #ended: { reason: unknown } | undefined;
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#ended !== undefined) this.#controller.abort(this.#ended.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  get aborted(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  onEnd(listener: (reason: unknown) => void): () => void {
+    const followers = (this.#followers ??= new Set());
+    followers.add(listener);
+    if (this.#ended !== undefined) listener(this.#ended.reason);
+    return () => {
+      followers.delete(listener);
+    };
+  }
+
+  /** Once; what comes later changes nothing. */
+  end(reason: unknown): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = { reason };
+    for (const follower of this.#followers ?? []) follower(reason);
+    this.#controller?.abort(reason);
+  }
+}
 
 /** A signal that aborts after `ms` milliseconds or when `parent` ends, whichever is first; `told` hears of it before. */
 export function startDeadline(clock: Clock, ms: number, parent?: Parent, told?: () => void): Deadline {
@@ -31,45 +72,26 @@ function whenAborted(signal: AbortSignal, listener: (reason: unknown) => void): 
   };
 }
 
-class RunningDeadline implements Deadline {
+class RunningDeadline extends Endable implements Deadline {
   readonly #told: (() => void) | undefined;
   readonly #timer: HoldableTimer;
   readonly #leaveParent: (() => void) | undefined;
-  #followers: Set<(reason: unknown) => void> | undefined;
-  #controller: AbortController | undefined;
-  #ended: { reason: unknown } | undefined;
   #isLate = false;
 
   constructor(clock: Clock, ms: number, parent: Parent | undefined, told: (() => void) | undefined) {
+    super();
     this.#told = told;
     this.#timer = holdableTimer(clock, ms, () => {
       this.#isLate = true;
-      this.#end(new DOMException('deadline passed', 'TimeoutError'));
+      this.end(new DOMException('deadline passed', 'TimeoutError'));
     });
     if (parent === undefined) return;
-    const onParent = (reason: unknown): void => this.#end(reason);
+    const onParent = (reason: unknown): void => this.end(reason);
     this.#leaveParent = 'onEnd' in parent ? parent.onEnd(onParent) : whenAborted(parent, onParent);
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#ended !== undefined) this.#controller.abort(this.#ended.reason);
-    }
-    return this.#controller.signal;
   }
 
   timedOut(): boolean {
     return this.#isLate;
-  }
-
-  onEnd(listener: (reason: unknown) => void): () => void {
-    const followers = (this.#followers ??= new Set());
-    followers.add(listener);
-    if (this.#ended !== undefined) listener(this.#ended.reason);
-    return () => {
-      followers.delete(listener);
-    };
   }
 
   hold(): () => void {
@@ -81,12 +103,9 @@ class RunningDeadline implements Deadline {
     this.#leaveParent?.();
   }
 
-  #end(reason: unknown): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = { reason };
-    this.#told?.();
-    for (const follower of this.#followers ?? []) follower(reason);
-    this.#controller?.abort(reason);
+  override end(reason: unknown): void {
+    if (!this.aborted) this.#told?.();
+    super.end(reason);
   }
 }
 

@@ -129,7 +129,7 @@ function progressGate(pass: (progress: Progress) => void): ProgressGate {
 /** The end that came from our side, if one did. */
 function ownEnd(deadline: Deadline): ErrorCode | undefined {
   if (deadline.timedOut()) return 'TOOL_TIMEOUT';
-  return deadline.signal.aborted ? 'CANCELED' : undefined;
+  return deadline.aborted ? 'CANCELED' : undefined;
 }
 
 /** X2; undefined when the live definition is the one decided on. */
@@ -386,17 +386,17 @@ export function createDownstreamExecutor(options: DownstreamExecutorOptions): Ex
   return {
     transports: ['mcp_stdio', 'mcp_http'],
     async execute(execution, io) {
-      let deadline: Deadline | undefined;
+      let own: Deadline | undefined;
       try {
         const ms = execution.capability.timeoutSeconds * 1000;
-        deadline = startDeadline(clock, ms, io.deadline ?? io.signal);
+        const deadline = io.deadline ?? (own = startDeadline(clock, ms, io.ending ?? io.signal));
         return await run(execution, { io, deadline, parts });
       } catch (thrown) {
         return failed('INTERNAL', ERRORS.INTERNAL.sentence, 'side_effect_unknown', [
           thrown instanceof Error ? thrown.name : typeof thrown,
         ]);
       } finally {
-        deadline?.done();
+        own?.done();
       }
     },
   };

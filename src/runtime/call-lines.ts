@@ -4,6 +4,7 @@
 // N1  One call has one line, whichever requests come for it; the latest request hears and is asked.
 // N2  A request that ends while its call waits for a person leaves the call waiting; one that ends otherwise ends the call.
 // N3  A question that the request at hand cannot put is kept for the next; the call answers `input_required` meanwhile.
+import { Endable } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { isoTime } from '../base/clock.ts';
 import type { Ledger } from '../capabilities/sessions/ledger.ts';
@@ -35,10 +36,9 @@ interface Waiting {
 type Met = { kind: 'ended'; result: CallResult } | { kind: 'parked'; question: Question; offered: boolean };
 
 class Line {
-  readonly signal: AbortSignal;
   /** Of the request that began the call. */
   readonly series: Series | undefined;
-  readonly #controller = new AbortController();
+  readonly #ending = new Endable();
   #io: RuntimeIo;
   #detach: () => void = () => undefined;
   #waiting: Waiting[] = [];
@@ -47,14 +47,13 @@ class Line {
   constructor(io: RuntimeIo) {
     this.#io = io;
     this.series = io.series;
-    this.signal = this.#controller.signal;
   }
 
   /** N1. Resolves when the call ends, or stays open beyond this request. */
   meet(io: RuntimeIo, running: Promise<CallResult>): Promise<Met> {
     this.#detach();
     this.#io = io;
-    const onAbort = (): void => this.#controller.abort(io.signal.reason);
+    const onAbort = (): void => this.#ending.end(io.signal.reason);
     if (io.signal.aborted) onAbort();
     io.signal.addEventListener('abort', onAbort, { once: true });
     this.#detach = () => io.signal.removeEventListener('abort', onAbort);
@@ -73,11 +72,15 @@ class Line {
   }
 
   callIo(): CallIo {
+    const ending = this.#ending;
     return {
       progress: (progress) => this.#io.progress?.(progress),
       log: (line) => this.#io.log?.(line),
       ask: (question, withdrawn) => this.#ask(question, withdrawn),
-      signal: this.signal,
+      ending,
+      get signal() {
+        return ending.signal;
+      },
       ...(this.series === undefined ? {} : { series: this.series }),
     };
   }

@@ -62,11 +62,12 @@ async function runOnce(
   at: Time,
 ): Promise<ExecutionResult> {
   const { clock } = at;
-  if (io.signal.aborted) return canceled('canceled before it was sent');
+  const caller = io.ending ?? io.signal;
+  if (caller.aborted) return canceled('canceled before it was sent');
   // The deadline is of the whole call, and absolute: neither progress nor another try moves it.
   let giveUp = (): void => undefined;
   let stopWaiting = (): void => undefined;
-  const deadline = startDeadline(clock, Math.max(0, at.until - clock.monotonic()), io.signal, () => {
+  const deadline = startDeadline(clock, Math.max(0, at.until - clock.monotonic()), caller, () => {
     stopWaiting = clock.after(GRACE_MS, () => {
       giveUp();
     });

@@ -1,5 +1,5 @@
 // Owns the port through which an admitted call reaches a tool, and the words of its outcome.
-import type { Deadline } from '../../base/abort.ts';
+import type { Deadline, Ending } from '../../base/abort.ts';
 import type { EpochMs } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
@@ -54,7 +54,9 @@ export interface CallIo {
   readonly ask?: (question: Question, withdrawn: AbortSignal) => Promise<Reply>;
   readonly log?: (line: LogLine) => void;
   readonly signal: AbortSignal;
-  /** What `signal` ends with, where that is a deadline: whoever follows it needs no signal, which is dear. */
+  /** What `signal` ends with: whoever follows it needs no signal, which is dear. */
+  readonly ending?: Ending;
+  /** The same, where it is the call's own time too: nobody needs another clock beside it. */
   readonly deadline?: Deadline;
   /** The answer may be given before it is on disk: whoever asks settles the series before anybody else hears of it. */
   readonly series?: Series;
