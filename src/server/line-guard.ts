@@ -2,7 +2,7 @@
 // sees a longer line, deeper nesting, a duplicate key or anything that is not one JSON-RPC message, and no line ends the
 // connection.
 import { parseJSONRPCMessage } from '@modelcontextprotocol/server';
-import type { JSONRPCMessage, RequestId } from '@modelcontextprotocol/server';
+import type { JSONRPCMessage, JSONRPCRequest, RequestId } from '@modelcontextprotocol/server';
 import { asRuntimeError } from '../base/errors.ts';
 import { isObject } from '../base/json.ts';
 import { closingQuote, scanJsonText } from '../base/strict-json.ts';
@@ -73,10 +73,29 @@ function hasTwoIds(text: string): boolean {
   return ids > 1;
 }
 
+const RELATED_TASK = 'io.modelcontextprotocol/related-task';
+
+function isId(value: unknown): boolean {
+  return typeof value === 'string' || Number.isSafeInteger(value);
+}
+
+/** The commonest message, of which the schema of all messages would say the same at ten times the cost. */
+function isPlainRequest(value: unknown): value is JSONRPCRequest {
+  if (!isObject(value) || value.jsonrpc !== '2.0' || typeof value.method !== 'string' || !isId(value.id))
+    return false;
+  const { params } = value;
+  if (!isObject(params) || Object.keys(value).length !== 4) return false;
+  const { _meta: meta } = params;
+  if (meta === undefined) return true;
+  if (!isObject(meta) || meta[RELATED_TASK] !== undefined) return false;
+  return meta.progressToken === undefined || isId(meta.progressToken);
+}
+
 function judgeValue(text: string, value: unknown, unit: Unit): LineEvent {
   if (hasPrototypeKey(text, value)) {
     return refused(-32600, 'Invalid request: __proto__ is a reserved key', requestIdOf(value));
   }
+  if (isPlainRequest(value)) return { kind: 'message', message: value };
   try {
     return { kind: 'message', message: parseJSONRPCMessage(value) };
   } catch {
