@@ -74,7 +74,8 @@ interface Pooled {
   /** Why it ends with its last user. */
   retires?: CloseReason;
   usedAt: number;
-  cancelIdle: () => void;
+  /** Set while it is known when to look whether anybody used it. */
+  cancelIdle: (() => void) | undefined;
 }
 
 /** What `auto` found out about a server, and when: asking costs a round trip, or even a child. */
@@ -101,6 +102,11 @@ class EraVerdicts {
 
 // Server and policy stay what they are, so a key is computed once; beyond this all are, anew.
 const MOST_KEYS = 1024;
+
+function forgetIdle(pooled: Pooled): void {
+  pooled.cancelIdle?.();
+  pooled.cancelIdle = undefined;
+}
 
 const NOBODY: PoolIdentity = { tenant: '', principal: '' };
 
@@ -154,7 +160,6 @@ class Pool implements Downstreams {
     if (pooled === undefined) return undefined;
     this.#makeRoom(pooled);
     pooled.users++;
-    pooled.cancelIdle();
     let isOver = false;
     return {
       connection: pooled.connection,
@@ -179,7 +184,7 @@ class Pool implements Downstreams {
 
   async close(): Promise<void> {
     const pooled = [...this.#pooled.values()];
-    for (const { cancelIdle } of pooled) cancelIdle();
+    for (const one of pooled) forgetIdle(one);
     await Promise.all(pooled.map(({ connection }) => connection.close()));
   }
 
@@ -192,7 +197,7 @@ class Pool implements Downstreams {
     if (pooled === undefined) {
       const eras = { get: () => this.#eras.of(server), learn: (era: Era) => this.#eras.learn(server, era) };
       const connection = createConnection(server, identity, { ...this.#options, eras });
-      pooled = { connection, who, poolKey, users: 0, usedAt: 0, cancelIdle: () => undefined };
+      pooled = { connection, who, poolKey, users: 0, usedAt: 0, cancelIdle: undefined };
       this.#pooled.set(poolKey, pooled);
     }
     return pooled;
@@ -217,13 +222,22 @@ class Pool implements Downstreams {
     const { retires } = pooled;
     if (retires !== undefined) {
       delete pooled.retires;
+      forgetIdle(pooled);
       void this.#endUnused(pooled, retires);
       return;
     }
-    if (idleMs === undefined) return;
-    pooled.cancelIdle();
-    pooled.cancelIdle = clock.after(idleMs, () => {
-      void this.#endUnused(pooled);
+    if (idleMs !== undefined && pooled.cancelIdle === undefined) this.#lookAfter(pooled, idleMs, idleMs);
+  }
+
+  /** One timer however often it is used meanwhile: it is set anew for what is left. The last user sets it otherwise. */
+  #lookAfter(pooled: Pooled, ms: number, idleMs: number): void {
+    const { clock } = this.#options;
+    pooled.cancelIdle = clock.after(ms, () => {
+      pooled.cancelIdle = undefined;
+      if (pooled.users > 0) return;
+      const left = pooled.usedAt + idleMs - clock.monotonic();
+      if (left > 0) this.#lookAfter(pooled, left, idleMs);
+      else void this.#endUnused(pooled);
     });
   }
 
@@ -240,7 +254,7 @@ class Pool implements Downstreams {
         most: maxOpen,
       });
     }
-    oldest.cancelIdle();
+    forgetIdle(oldest);
     void this.#endUnused(oldest);
   }
 

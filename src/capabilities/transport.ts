@@ -57,6 +57,7 @@ export class StdioTransport implements Transport {
   #held: Buffer[] = [];
   #heldBytes = 0;
   #unasked = 0;
+  #isHandingOn = false;
   // Requests of ours that no reply has come to yet.
   readonly #open = new Set<unknown>();
   #windowStart: number;
@@ -212,18 +213,28 @@ export class StdioTransport implements Transport {
       return;
     }
     if (typeof message['method'] === 'string') {
-      if (!this.#isFlood()) this.onmessage?.(message as JSONRPCMessage);
+      if (this.#isFlood()) return;
+      void this.#untilHandedOn();
+      this.onmessage?.(message as JSONRPCMessage);
       return;
     }
     if (!this.#open.delete(message['id']) && this.#isFlood()) return;
-    void this.#reply(message as JSONRPCMessage);
+    if (this.#isHandingOn) void this.#replyLater(message as JSONRPCMessage);
+    else this.onmessage?.(message as JSONRPCMessage);
+  }
+
+  async #untilHandedOn(): Promise<void> {
+    this.#isHandingOn = true;
+    await AT_ONCE;
+    await AT_ONCE;
+    this.#isHandingOn = false;
   }
 
   /**
    * The SDK hands a notification on one turn later but a reply at once, and forgets the call's progress with it: a reply
    * is held back for as long, or the last progress of a call would be lost.
    */
-  async #reply(message: JSONRPCMessage): Promise<void> {
+  async #replyLater(message: JSONRPCMessage): Promise<void> {
     await AT_ONCE;
     await AT_ONCE;
     this.onmessage?.(message);

@@ -45,10 +45,10 @@ export class ListeningTransport implements Transport {
     await this.#inner.start();
   }
 
-  async send(message: JSONRPCMessage): Promise<void> {
+  send(message: JSONRPCMessage): Promise<void> {
     // An answer to a request to listen is its end.
     if (!('method' in message)) this.#end(message.id);
-    await this.#inner.send(message);
+    return this.#inner.send(message);
   }
 
   close(): Promise<void> {

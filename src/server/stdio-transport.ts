@@ -44,10 +44,10 @@ export class StdioPipes implements Transport {
     return Promise.resolve();
   }
 
-  async send(message: JSONRPCMessage): Promise<void> {
-    if (this.#closed) throw new RuntimeError('CANCELED', 'The connection is closed.');
+  send(message: JSONRPCMessage): Promise<void> {
+    if (this.#closed) return Promise.reject(new RuntimeError('CANCELED', 'The connection is closed.'));
     if (!('method' in message) && message.id !== undefined) this.#settle(message.id);
-    await this.#write(message);
+    return this.#write(message);
   }
 
   async close(): Promise<void> {
