@@ -34,6 +34,29 @@ test('a connection that idled out is forgotten with its child, one in use is not
   }
 });
 
+test('idle time is counted from the last use, however often it was used', async () => {
+  const clock = createFakeClock();
+  const bench = createBench([probe()], process.env, clock, {}, { idleMs: IDLE_MS });
+  try {
+    await use(bench, 'ann');
+    const [session] = bench.downstreams.all().map((one) => one.listed());
+    clock.advance(IDLE_MS - 1);
+    await use(bench, 'ann');
+    clock.advance(1);
+    const longer = bench.downstreams.lease('probe', { tenant: 't', principal: 'ann' });
+    clock.advance(IDLE_MS - 1);
+    expect(bench.downstreams.all().map((one) => one.listed())).toEqual([session]);
+    longer?.end();
+    clock.advance(IDLE_MS - 1);
+    expect(bench.downstreams.all().map((one) => one.isOpen())).toEqual([true]);
+    clock.advance(1);
+    await until(() => bench.downstreams.all().length === 0);
+    expect(bench.sandbox.live()).toBe(0);
+  } finally {
+    await bench.end();
+  }
+});
+
 test('a connection that was told to end is forgotten with its last user', async () => {
   const bench = createBench([probe()], process.env, createFakeClock(), {}, { idleMs: IDLE_MS });
   try {
