@@ -5,8 +5,9 @@ import type { Clock } from './clock.ts';
 export interface Ending {
   /** Made when it is first asked for: much that may end is never listened to, and a signal is dear. */
   readonly signal: AbortSignal;
-  /** As the signal's; needs none. */
+  /** As the signal's; need none. */
   readonly aborted: boolean;
+  readonly reason: unknown;
   /** Told once it has ended, at once if it has already; what this returns takes the listener back. Needs no signal. */
   onEnd(listener: (reason: unknown) => void): () => void;
 }
@@ -20,7 +21,8 @@ export interface Deadline extends Ending {
   done(): void;
 }
 
-type Parent = AbortSignal | Ending;
+/** How long somebody waits, or what he wants goes on. */
+export type Until = AbortSignal | Ending;
 
 /** What is ended by whoever holds it. */
 export class Endable implements Ending {
@@ -38,6 +40,10 @@ export class Endable implements Ending {
 
   get aborted(): boolean {
     return this.#ended !== undefined;
+  }
+
+  get reason(): unknown {
+    return this.#ended?.reason;
   }
 
   onEnd(listener: (reason: unknown) => void): () => void {
@@ -59,8 +65,13 @@ export class Endable implements Ending {
 }
 
 /** A signal that aborts after `ms` milliseconds or when `parent` ends, whichever is first; `told` hears of it before. */
-export function startDeadline(clock: Clock, ms: number, parent?: Parent, told?: () => void): Deadline {
+export function startDeadline(clock: Clock, ms: number, parent?: Until, told?: () => void): Deadline {
   return new RunningDeadline(clock, ms, parent, told);
+}
+
+/** Told once it has ended, at once if it has already; what this returns takes the listener back. */
+export function whenEnded(until: Until, listener: (reason: unknown) => void): () => void {
+  return 'onEnd' in until ? until.onEnd(listener) : whenAborted(until, listener);
 }
 
 function whenAborted(signal: AbortSignal, listener: (reason: unknown) => void): () => void {
@@ -78,7 +89,7 @@ class RunningDeadline extends Endable implements Deadline {
   readonly #leaveParent: (() => void) | undefined;
   #isLate = false;
 
-  constructor(clock: Clock, ms: number, parent: Parent | undefined, told: (() => void) | undefined) {
+  constructor(clock: Clock, ms: number, parent: Until | undefined, told: (() => void) | undefined) {
     super();
     this.#told = told;
     this.#timer = holdableTimer(clock, ms, () => {
@@ -86,8 +97,7 @@ class RunningDeadline extends Endable implements Deadline {
       this.end(new DOMException('deadline passed', 'TimeoutError'));
     });
     if (parent === undefined) return;
-    const onParent = (reason: unknown): void => this.end(reason);
-    this.#leaveParent = 'onEnd' in parent ? parent.onEnd(onParent) : whenAborted(parent, onParent);
+    this.#leaveParent = whenEnded(parent, (reason) => this.end(reason));
   }
 
   timedOut(): boolean {

@@ -3,6 +3,7 @@
 //
 // W1  Only a call that certainly did not run is answered so; one that may have run is `side_effect_unknown`, without a token.
 // W2  Nothing is repeated here: policy and approvals decide on the repeated call anew.
+import type { Until } from '../base/abort.ts';
 import { ERRORS, RuntimeError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Execution, ExecutionResult, Expiry } from '../kernel/execution/executor.ts';
@@ -81,7 +82,7 @@ export async function mustAsk(lostId: string, repeat: Repeat): Promise<Failure> 
 export async function afterLoss(
   failure: Failure,
   lost: { session: Session; key: SessionKey; use: Use },
-  repeat: Repeat & { signal: AbortSignal },
+  repeat: Repeat & { until: Until },
 ): Promise<Failure> {
   const { sessions } = repeat.parts;
   const { controls, ledger } = sessions.parts;
@@ -91,7 +92,7 @@ export async function afterLoss(
   if (controls.onExpiry === 'cancel') return canceled(failure.message, expiry);
   if (controls.reinitRequiresApproval) return mustAsk(lost.key.id, repeat);
   try {
-    const session = await repeat.lease.connection.session(repeat.signal);
+    const session = await repeat.lease.connection.session(repeat.until);
     const key = await sessions.of(session, lost.use);
     const token = await offer(key, repeat);
     return expired(failure.message, { ...expiry, nextId: key.id, resumed: ['connection'], ...token });

@@ -3,6 +3,7 @@
 //
 // C1: at most one child of a server is alive or starting.
 // C2: whoever gets no session gets DOWNSTREAM_UNAVAILABLE, and nothing was sent for them.
+import type { Until } from '../base/abort.ts';
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import type { DownstreamServer } from '../config/types.ts';
 import type { LiveList } from './definitions.ts';
@@ -22,8 +23,8 @@ export interface Connection {
   readonly server: DownstreamServer;
   readonly identity: ServerIdentity;
   state(): ConnectionState;
-  /** The live session, started if need be. Waiting ends with the signal; the start goes on for others. */
-  session(signal: AbortSignal): Promise<Session>;
+  /** The live session, started if need be. The waiting may end; the start goes on for others. */
+  session(until: Until): Promise<Session>;
   /** What the running child listed last; undefined while there is none. Starts nothing. */
   listed(): LiveList | undefined;
   /** Whether there is a session, or one is being started. */
@@ -82,14 +83,14 @@ class SupervisedConnection implements Connection {
     return this.#current?.listed();
   }
 
-  async session(signal: AbortSignal): Promise<Session> {
+  async session(until: Until): Promise<Session> {
     // A session that broke a bound is dying; the next one waits until it is gone (C1).
-    if (this.#current?.fault() !== undefined) await untilAborted(this.#current.ended, signal);
-    if (this.#releasing !== undefined) await untilAborted(this.#releasing, signal);
+    if (this.#current?.fault() !== undefined) await untilAborted(this.#current.ended, until);
+    if (this.#releasing !== undefined) await untilAborted(this.#releasing, until);
     if (this.#current !== undefined) return this.#current;
     assertUsable(this.server.name, this.#state, this.#deps.clock.monotonic());
     this.#starting ??= this.#start();
-    return untilAborted(this.#starting, signal);
+    return untilAborted(this.#starting, until);
   }
 
   isOpen(): boolean {

@@ -7,7 +7,7 @@
 // X4: a result that is not what its tool promised is a failure, and its effect may have happened all the same.
 // X5: a read goes out only if what it reads is what was decided on.
 import { startDeadline } from '../base/abort.ts';
-import type { Deadline } from '../base/abort.ts';
+import type { Deadline, Until } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { sha256 } from '../base/digest.ts';
 import { asRuntimeError, ERRORS, RuntimeError } from '../base/errors.ts';
@@ -182,12 +182,12 @@ function useOf(execution: Execution, { connection, who, poolKey }: Lease): Use {
 async function openSession(
   execution: Execution,
   lease: Lease,
-  signal: AbortSignal,
+  until: Until,
   { held, schemas, sessions }: ExecutorParts,
 ): Promise<Opened | Failure> {
   const { connection } = lease;
-  const session = await connection.session(signal);
-  const list = await session.tools(signal);
+  const session = await connection.session(until);
+  const list = await session.tools(until);
   const tool = list.tools.find(({ name }) => name === execution.capability.tool);
   const live = tool === undefined ? undefined : liveDigest(connection, tool);
   // Another tool of this server may have changed in the very list that this call made it give.
@@ -244,7 +244,8 @@ async function send(session: Session, request: CallRequest, options: CallOptions
   const { uri } = request.params;
   if (request.method !== 'resources/subscribe' || typeof uri !== 'string')
     return session.call(request, options);
-  await session.reads.subscribe(uri, options.signal);
+  const { until } = options;
+  await session.reads.subscribe(uri, 'onEnd' in until ? until.signal : until);
   return {};
 }
 
@@ -276,7 +277,7 @@ async function callTool(
   let raw: unknown;
   try {
     raw = await send(session, request, {
-      signal: deadline.signal,
+      until: deadline,
       onProgress: progress.take,
       ask: (params) => relay.ask(params),
       log: (params) => relay.log(params),
@@ -287,7 +288,7 @@ async function callTool(
       ? await afterLoss(
           failure,
           { session, key, use: useOf(execution, lease) },
-          { execution, lease, signal: deadline.signal, parts },
+          { execution, lease, until: deadline, parts },
         )
       : failure;
   } finally {
@@ -315,10 +316,10 @@ async function callTool(
 }
 
 /** By `resume_policy`; the others that use the connection keep it. */
-async function reinitialize(lease: Lease, signal: AbortSignal, { sessions }: ExecutorParts): Promise<void> {
+async function reinitialize(lease: Lease, until: Until, { sessions }: ExecutorParts): Promise<void> {
   const { resumePolicy } = sessions.parts.controls;
   if (resumePolicy === 'always_reinitialize' && lease.isOnly()) {
-    await untilAborted(lease.connection.release('replaced'), signal);
+    await untilAborted(lease.connection.release('replaced'), until);
   }
 }
 
@@ -326,8 +327,8 @@ async function throughLease(execution: Execution, lease: Lease, around: Around):
   const { deadline, parts } = around;
   let opened: Opened | Failure;
   try {
-    if (execution.resumes === true) await reinitialize(lease, deadline.signal, parts);
-    opened = await openSession(execution, lease, deadline.signal, parts);
+    if (execution.resumes === true) await reinitialize(lease, deadline, parts);
+    opened = await openSession(execution, lease, deadline, parts);
   } catch (thrown) {
     const ended = ownEnd(deadline);
     if (ended !== undefined) {

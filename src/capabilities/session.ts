@@ -2,6 +2,7 @@
 // the last. It is used until it breaks and never restarted; that is the connection's part.
 import type { Client } from '@modelcontextprotocol/client';
 import { startDeadline } from '../base/abort.ts';
+import type { Until } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { RuntimeError } from '../base/errors.ts';
 import { isObject } from '../base/json.ts';
@@ -23,6 +24,7 @@ import { CallsInFlight } from './relay/calls-in-flight.ts';
 import type { CallEars } from './relay/calls-in-flight.ts';
 import { answerNeeds } from './relay/server-requests.ts';
 import type { RequestPolicy } from './relay/server-requests.ts';
+import { heardAsSignal } from './heard-signal.ts';
 import type { LossCause } from './sessions/capability-session.ts';
 import { createToolListing } from './tool-listing.ts';
 import type { ToolListing } from './tool-listing.ts';
@@ -42,7 +44,7 @@ export interface SessionDeps {
 }
 
 export interface CallOptions extends CallEars {
-  signal: AbortSignal;
+  until: Until;
   onProgress: (progress: Progress) => void;
 }
 
@@ -83,7 +85,7 @@ export interface Session {
   /** Replies to nothing and lines that were no messages, so far. */
   oddities(): number;
   /** The list as it is now: asked again only after the server said that it changed. */
-  tools(signal: AbortSignal): Promise<LiveList>;
+  tools(until: Until): Promise<LiveList>;
   /** The last list that it gave. */
   listed(): LiveList;
   /** The server's result as it came, unchecked. */
@@ -131,7 +133,7 @@ function oneRound(
   options: CallOptions,
 ): Promise<unknown> {
   return client.request(asked, unchecked, {
-    signal: options.signal,
+    signal: heardAsSignal(options.until),
     timeout: NO_TIMEOUT_MS,
     allowInputRequired: true,
     onprogress: ({ progress, total, message }) => {
@@ -320,7 +322,7 @@ async function open(
     tools: (until) => listing.current(until),
     listed: () => listing.last(),
     call: (request, options) =>
-      calls.run(calledOf(request), options.signal, options, () => call(client, request, options, requests)),
+      calls.run(calledOf(request), options.until, options, () => call(client, request, options, requests)),
     reads,
     onRefusal: (listener) => refusals.listen(listener),
     fault: () => link.fault(),

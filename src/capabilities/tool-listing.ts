@@ -1,10 +1,11 @@
 // Owns the tool list of one running server as we hold it, and when it is asked for anew.
 //
 // N1: a list is handed out only if it was asked for after the server last said that it changed.
-// N2: at most one listing is under way; whoever needs one waits for it, for as long as his own signal lasts.
+// N2: at most one listing is under way; whoever needs one waits for it, for as long as he will.
 // N3: a server that keeps saying that its list changed gets MAX_RELISTS questions for one caller, and unasked by
 //     anybody one in REST_MS.
 import { startDeadline } from '../base/abort.ts';
+import type { Until } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { RuntimeError } from '../base/errors.ts';
 import type { LiveList } from './definitions.ts';
@@ -12,7 +13,7 @@ import { untilAborted } from './until-aborted.ts';
 
 export interface ToolListing {
   /** N1, N2. */
-  current(signal: AbortSignal): Promise<LiveList>;
+  current(until: Until): Promise<LiveList>;
   /** The last whole list; empty before there is one. */
   last(): LiveList;
   /** The server said that its list changed: asked for anew at once, within N3. */
@@ -67,10 +68,10 @@ export function createToolListing(parts: ListingParts): ToolListing {
       running = undefined;
     }
   };
-  const current = async (signal: AbortSignal): Promise<LiveList> => {
+  const current = async (until: Until): Promise<LiveList> => {
     if (running === undefined && !isStale) return list;
     running ??= relist();
-    return untilAborted(running, signal);
+    return untilAborted(running, until);
   };
   const relistUnasked = (): void => {
     isResting = true;

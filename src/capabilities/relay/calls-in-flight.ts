@@ -5,6 +5,8 @@
 // F3  While a person thinks, which may take long, other calls go on, also such as ask; the answer waits until its call is
 //     alone again, and is then the next.
 // F4  Whoever is in `#running` has a place, and gives it back once; a call that is over takes none.
+import { whenEnded } from '../../base/abort.ts';
+import type { Until } from '../../base/abort.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import { NOT_SENT } from '../transport.ts';
 
@@ -17,7 +19,7 @@ export interface CallEars {
 interface InFlight {
   tool: string;
   ears: CallEars;
-  signal: AbortSignal;
+  until: Until;
 }
 
 /** `again`: it had a place, and its server waits for the answer that it brings. */
@@ -38,12 +40,11 @@ export class CallsInFlight {
   #isAlone = false;
 
   /**
-   * Runs the work when its turn has come (F2). Rejects with CANCELED and NOT_SENT when the signal ends the wait; nothing
-   * ran.
+   * Runs the work when its turn has come (F2). Rejects with CANCELED and NOT_SENT when the wait is ended; nothing ran.
    */
-  async run<T>(tool: string, signal: AbortSignal, ears: CallEars, work: () => Promise<T>): Promise<T> {
-    await this.#enter(this.#asking.has(tool) ? 'alone' : 'shared', signal);
-    const entry: InFlight = { tool, ears, signal };
+  async run<T>(tool: string, until: Until, ears: CallEars, work: () => Promise<T>): Promise<T> {
+    await this.#enter(this.#asking.has(tool) ? 'alone' : 'shared', until);
+    const entry: InFlight = { tool, ears, until };
     this.#running.add(entry);
     try {
       return await work();
@@ -83,7 +84,7 @@ export class CallsInFlight {
   async #comeBack(entry: InFlight): Promise<void> {
     if (!this.#aside.has(entry)) return;
     try {
-      await this.#enter('again', entry.signal);
+      await this.#enter('again', entry.until);
     } catch {
       return;
     }
@@ -91,14 +92,14 @@ export class CallsInFlight {
     else this.#leave();
   }
 
-  #enter(turn: Turn, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.reject(ended());
+  #enter(turn: Turn, until: Until): Promise<void> {
+    if (until.aborted) return Promise.reject(ended());
     if (this.#waiting.length === 0 && this.#mayRun(turn)) {
       this.#start(turn);
       return Promise.resolve();
     }
     return new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => {
+      const onEnd = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
         reject(ended());
         this.#next();
@@ -106,13 +107,13 @@ export class CallsInFlight {
       const waiter: Waiter = {
         turn,
         go: () => {
-          signal.removeEventListener('abort', onAbort);
+          leave();
           resolve();
         },
       };
       if (turn === 'again') this.#waiting.unshift(waiter);
       else this.#waiting.push(waiter);
-      signal.addEventListener('abort', onAbort, { once: true });
+      const leave = whenEnded(until, onEnd);
     });
   }
 
