@@ -262,12 +262,13 @@ export interface Store {
   /** The newest snapshot of a chain's folded state, or none. A snapshot is a cache, re-derivable from records. */
   snapshot(chain: ChainKey): Promise<{ seq: number; hash: string; state: JsonValue } | undefined>;
   saveSnapshot(chain: ChainKey, seq: number, hash: string, state: JsonValue): Promise<void>;
-  /** Takes or renews a lease for `ms`; the held lease of another owner is returned as refused. */
+  /** Takes or renews a lease for `ms`; the held lease of another owner is returned as refused. A series is told early. */
   claim(
     key: string,
     owner: string,
     now: EpochMs,
     ms: number,
+    series?: Series,
   ): Promise<{ ok: true; lease: Lease } | { ok: false; holder: Lease }>;
   release(lease: Lease): Promise<void>;
   /** Takes timers due at `now`, each for `ms`; a taken timer is given again only after that. */

@@ -241,12 +241,13 @@ test('what is streamed is on disk before it is told; the other steps of the run 
     const told = commits
       .slice(before)
       .flatMap(({ series, appends = [] }) => (series === undefined ? [] : appends.map(({ type }) => type)));
-    const inside = ['turn_started', 'turn_completed'];
     expect(told).toEqual([
       'invocation_started',
-      ...(stream ? [] : inside),
+      'turn_started',
+      ...(stream ? [] : ['turn_completed']),
       'call_finished',
-      ...(stream ? [] : ['turn_started']),
+      'turn_started',
+      ...(stream ? [] : ['turn_completed', 'session_closed']),
       'invocation_ended',
     ]);
   }

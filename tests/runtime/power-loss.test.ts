@@ -192,6 +192,25 @@ describe('a loss of power', () => {
     ]);
   });
 
+  test('in the effect of a managed run leaves its start, and after its answer the end', async () => {
+    const rig = await rigged();
+    const managed = [...ALL.slice(0, 1), 'session_admitted', 'invocation_started', ...ALL.slice(1)];
+    let inEffect: string[] = [];
+    let before = 0;
+    rig.tool.run = async ({ context }) => {
+      inEffect = await rig.aside.left(context.sessionId);
+      before = rig.aside.flushes();
+      return OK;
+    };
+    rig.model.next(asks('look', { q: 1 }), says('Done.'));
+    const execute_turn_input = { messages: [{ role: 'user' as const, content: 'look' }] };
+    const answer = await rig.runtime.startSession(CALLER, { execute_turn_input }, IO);
+    expect(answer).toMatchObject({ kind: 'completed' });
+    const left = await rig.aside.left(rig.effects[0]!.context.sessionId);
+    expect(inEffect).toEqual(managed.slice(0, 6));
+    expect([left, rig.aside.flushes() - before]).toEqual([[...managed, 'invocation_ended'], 1]);
+  });
+
   test('of what an effect would build on keeps the effect from happening', async () => {
     const at = await place();
     mkdirSync(join(at.workspace, '.agent-runtime'));

@@ -330,9 +330,21 @@ describe('a series', () => {
 
   test('that is waited for has it flushed at once', async () => {
     await insert(1, 'with_next', { series });
-    const settled = watch(series.settled());
+    await series.settled();
+    expect([seen(), flush.begun, flush.atOnce]).toEqual([[1], 0, 1]);
     await turn();
-    expect([settled.how(), seen(), flush.begun]).toEqual(['open', [1], 1]);
+    expect([flush.begun, flush.atOnce, writer.unsettled()]).toEqual([0, 1, undefined]);
+  });
+
+  test('that is waited for among others is flushed with them', async () => {
+    const both = Promise.all([insert(1), insert(2)]);
+    await turn();
+    await insert(3, 'with_next', { series });
+    const settled = watch(series.settled());
+    flush.end();
+    await both;
+    await turn();
+    expect([settled.how(), seen(), flush.begun, flush.atOnce]).toEqual(['open', [1, 2, 3], 2, 0]);
     flush.end();
     await turn();
     expect(settled.how()).toBe('kept');

@@ -2,6 +2,7 @@
 // ends it, closes every call that has not begun, and takes back every approval that is still open, so that nothing of
 // the session can run afterwards. A call that is running is left to its outcome.
 import { RuntimeError } from '../../base/errors.ts';
+import type { Series } from '../../base/series.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { Commit } from '../../store/contract.ts';
 import type { RequestedCall } from '../sessions/session.ts';
@@ -110,8 +111,13 @@ async function whyExpired(room: ManagedRoom, at: ManagedHeld): Promise<string | 
 }
 
 /** The session, with its time checked: one whose time has passed is recorded as expired before anything else is said. */
-export async function loadCurrent(room: ManagedRoom, caller: Caller, id: string): Promise<ManagedHeld> {
-  const at = await loadManaged(room, caller, id);
+export async function loadCurrent(
+  room: ManagedRoom,
+  caller: Caller,
+  id: string,
+  series?: Series,
+): Promise<ManagedHeld> {
+  const at = await loadManaged(room, caller, id, series);
   const status = statusOf(at);
   if (status === 'completed' || status === 'canceled' || status === 'expired') return at;
   const reason = await whyExpired(room, at);

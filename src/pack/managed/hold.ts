@@ -7,6 +7,7 @@
 import { RuntimeError } from '../../base/errors.ts';
 import { chainLeaseKey } from '../../store/contract.ts';
 import type { ChainKey, Lease } from '../../store/contract.ts';
+import type { Series } from '../../base/series.ts';
 import type { PackDeps } from '../deps.ts';
 
 /** How long a silent run counts as alive while its process does. */
@@ -38,10 +39,10 @@ async function take(
   deps: PackDeps,
   key: string,
   owner: string,
-  ours: ReadonlySet<string>,
+  { ours, series }: { ours: ReadonlySet<string>; series: Series | undefined },
 ): Promise<Lease | string> {
   const { store, clock, instance } = deps;
-  const first = await store.claim(key, owner, clock.now(), HOLD_MS);
+  const first = await store.claim(key, owner, clock.now(), HOLD_MS, series);
   if (first.ok) return first.lease;
   const { holder } = first;
   const other = instanceOf(holder.owner);
@@ -105,8 +106,8 @@ function keep(deps: PackDeps, lease: Lease, beat: () => Promise<boolean>): Hold 
 }
 
 export interface Holds {
-  /** Throws CONFLICT (H1). `beat` is asked at each renewal whether the run may go on. */
-  take(chain: ChainKey, beat: () => Promise<boolean>): Promise<Hold>;
+  /** Throws CONFLICT (H1). `beat` is asked at each renewal whether the run may go on. `series`: the steps that it guards. */
+  take(chain: ChainKey, beat: () => Promise<boolean>, series?: Series): Promise<Hold>;
   /** Ends the signal of the run of this session in this process, if there is one. */
   end(chain: ChainKey): void;
 }
@@ -115,12 +116,12 @@ export function createHolds(deps: PackDeps): Holds {
   const ours = new Set<string>();
   const held = new Map<string, Hold>();
   return {
-    async take(chain, beat) {
+    async take(chain, beat, series) {
       const key = chainLeaseKey(chain);
       const owner = `${deps.instance}/${Buffer.from(deps.ids.bytes(9)).toString('base64url')}`;
       ours.add(owner);
       try {
-        const taken = await take(deps, key, owner, ours);
+        const taken = await take(deps, key, owner, { ours, series });
         if (typeof taken === 'string') throw runHeld(chain.id, taken);
         const hold = keep(deps, taken, beat);
         held.set(key, hold);

@@ -155,10 +155,11 @@ async function turn(run: Run, acting: Caller, at: ManagedHeld, input: TurnInput)
   run.turnsLeft -= 1;
   run.failure = await silenced(run, acting, at);
   if (run.failure !== undefined) return;
-  const io: TurnIo = { ...run.io, signal: run.signal, series: run.series };
-  // What is streamed is told outside at once, so such a turn waits for the disk itself.
-  if (input.stream === true && io.snapshot !== undefined) delete io.series;
-  const answer = await run.room.executeTurn(acting, input, io);
+  const answer = await run.room.executeTurn(acting, input, {
+    ...run.io,
+    signal: run.signal,
+    series: run.series,
+  });
   if (!('error' in answer)) return;
   const { code, message, details } = answer.error;
   // Without a store there is nothing that could be recorded of it, and nothing that was acknowledged.
@@ -230,7 +231,7 @@ async function invocation(run: Run, at: ManagedHeld): Promise<void> {
 }
 
 async function heldRun(run: Run): Promise<void> {
-  const at = await loadCurrent(run.room, run.caller, run.sessionId);
+  const at = await loadCurrent(run.room, run.caller, run.sessionId, run.series);
   assertNotOver(at); // it may have ended while this run waited for its turn
   assertFits(run.asked, at.state);
   await seeWaiting(run, at);
@@ -281,12 +282,13 @@ export async function runInvocation(
   assertNotOver(before);
   assertPrecheck(room.deps.config, actingCaller(caller, before.state));
   if (await isAtRest(sightOf(room, asked, io), before)) return false;
-  const hold = await room.holds.take(before.held.chain, async () => {
+  const series = new Series();
+  const beat = async (): Promise<boolean> => {
     const { managed } = await loadManaged(room, caller, sessionId);
     return !isOver(managed);
-  });
+  };
+  const hold = await room.holds.take(before.held.chain, beat, series);
   const { signal, done } = joined(io.signal, hold.signal);
-  const series = new Series();
   try {
     const { callerNow = () => caller } = how;
     await heldRun({ ...sightOf(room, asked, io), sessionId, caller, callerNow, hold, signal, series });

@@ -166,9 +166,7 @@ async function carryOut(
     const tools = await decideRequested(room.deps, admitted.turn, normal);
     const output = checkOutput(outputOf(admitted.turn, normal, tools, generated));
     const ended = completedCommit(room.deps, admitted, { output, tools, facts: generated.facts });
-    // What ends a series is not told early, so that it is flushed at once; nor is what a stream shows.
-    const isEarly = output.status === 'tool_request' && stream === undefined;
-    const commit = isEarly ? toldTo(series, ended) : ended;
+    const commit = stream === undefined ? toldTo(series, ended) : ended; // what it shows leaves this process
     const shown = { runId: admitted.turn.context.runId, runStatus: runStatusOf(output) };
     await record(room, admitted.turn, held, { commit, said: [saidByModel(output, tools)], shown });
     return output;

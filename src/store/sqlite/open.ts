@@ -23,7 +23,7 @@ import { configure, ensureSchema, SCHEMA_VERSION } from './schema.ts';
 import { createCommitJob, createTables, erase, retire } from './tables.ts';
 import type { Tables } from './tables.ts';
 import { createWriter } from './writer.ts';
-import type { Writer } from './writer.ts';
+import type { How, Writer } from './writer.ts';
 
 export interface SqliteOptions {
   /** The database file; made with its directory when missing. */
@@ -166,11 +166,7 @@ function writingFace(room: Room): WritingFace {
       writer.write('snapshot', () => {
         tables.snapshots.save(chain, { seq, hash, state });
       }),
-    async claim(key, owner, now, ms) {
-      checkName('key', key);
-      checkName('owner', owner);
-      return writer.write('claim', () => tables.leases.claim({ key, owner, now, ms }));
-    },
+    claim: (...of) => claim(room, of),
     release: (lease) =>
       writer.write('release', () => {
         tables.leases.release(lease);
@@ -189,6 +185,16 @@ function writingFace(room: Room): WritingFace {
       return { engine: 'sqlite', schemaVersion: SCHEMA_VERSION, damage: room.damage.list(), writable };
     },
   };
+}
+
+async function claim(
+  { writer, tables }: Room,
+  [key, owner, now, ms, series]: Parameters<Store['claim']>,
+): ReturnType<Store['claim']> {
+  checkName('key', key);
+  checkName('owner', owner);
+  const how: How = series === undefined ? {} : { flush: 'with_next', series };
+  return writer.write('claim', () => tables.leases.claim({ key, owner, now, ms }), how);
 }
 
 const PROBE =

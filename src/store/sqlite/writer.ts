@@ -46,7 +46,7 @@ interface Listener {
 }
 
 /** How a job is told. */
-interface How {
+export interface How {
   flush?: CommitFlush | undefined;
   series?: Series | undefined;
   after?: Series | undefined;
@@ -194,6 +194,13 @@ class SqliteWriter implements Writer {
     return batch && new Promise((resolve, reject) => batch.waiting.push({ resolve, reject }));
   }
 
+  /** At once where nobody else waits for the disk, as for a job that comes alone. */
+  #settleSeries(): void {
+    this.commitOpen();
+    if (this.#company === 0 && this.#flushing === undefined) this.#flushNow([], []);
+    else this.#hurry();
+  }
+
   #hurry(): void {
     this.commitOpen();
     if (this.#broken !== undefined) throw this.#broken; // W5
@@ -218,7 +225,7 @@ class SqliteWriter implements Writer {
   #begin(): Unflushed {
     return new Unflushed(() => {
       try {
-        this.#hurry();
+        this.#settleSeries();
       } catch {
         // Whoever waits is told so by its fate.
       }
