@@ -1,6 +1,6 @@
-// Owns the proof of deadlines: when their signal ends and why, whoever asks for it and whenever.
+// Owns the proof of what ends once and of deadlines: when their signal ends and why, whoever asks for it and whenever.
 import { expect, test } from 'vitest';
-import { startDeadline } from '../../src/base/abort.ts';
+import { Endable, startDeadline, whenEnded } from '../../src/base/abort.ts';
 import { createFakeClock } from '../../src/testing/fake-clock.ts';
 
 test('a signal that is asked for only after the time has passed has ended, for that reason', () => {
@@ -56,4 +56,20 @@ test('a deadline within a deadline ends with it and for its reason, also one beg
   expect(quiet!.signal.reason).toBe(reason);
   expect(over!.signal.aborted).toBe(false);
   expect(startDeadline(clock, 100, outer).signal.reason).toBe(reason);
+});
+
+test('what is ended twice has ended once, for the first reason, and who left before hears nothing', () => {
+  const ending = new Endable();
+  const heard: unknown[] = [];
+  const leave = whenEnded(ending, () => heard.push('left before'));
+  whenEnded(ending, (reason) => heard.push(reason));
+  whenEnded(ending.signal, (reason) => heard.push(reason));
+  leave();
+  expect([ending.aborted, ending.reason, ending.signal.aborted]).toEqual([false, undefined, false]);
+  const reason = new Error('not wanted any more');
+  ending.end(reason);
+  ending.end(new Error('too late'));
+  whenEnded(ending, (late) => heard.push(late));
+  expect(heard).toEqual([reason, reason, reason]);
+  expect([ending.aborted, ending.reason, ending.signal.reason]).toEqual([true, reason, reason]);
 });
