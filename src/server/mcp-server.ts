@@ -66,8 +66,7 @@ async function runTool(
 ): Promise<ToolResult> {
   const { runtime, caller, gate } = connection;
   const { ctx, client } = request;
-  const { background } = runtime.config.runtime;
-  const asTask = client.takesTasks && background.enabled;
+  const asTask = client.takesTasks && runtime.config.runtime.background.enabled;
   const offered = await connection.table.current();
   const entry = offered.find(params.name);
   if (entry === undefined) throw unknownTool(params.name);
