@@ -204,8 +204,7 @@ async function startSession(
     const queued = await managed.create(caller, { ...create, as: 'queued', admit });
     return look(parts, caller, queued.session_id);
   }
-  const { session_id: id } = await managed.create(caller, create);
-  await managed.run(caller, id, { ...turns(most), reason: 'created' }, io);
+  const { session_id: id } = await managed.start(caller, create, turns(most), io);
   return look(parts, caller, id);
 }
 

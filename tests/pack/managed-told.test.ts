@@ -5,6 +5,7 @@ import { Unflushed } from '../../src/base/series.ts';
 import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
 import { createSessions } from '../../src/pack/sessions/sessions.ts';
 import type { Commit, Store } from '../../src/store/contract.ts';
+import type { ManagedResult } from '../../src/pack/managed/contract.ts';
 import type { TurnMessage } from '../../src/pack/turn/contract.ts';
 import {
   asks,
@@ -134,6 +135,19 @@ test('so is a session that another process carried on in between', async () => {
   );
 });
 
+const begun = (at: Process): Promise<ManagedResult> =>
+  at.managed.start(CALLER, { executeTurnInput: { messages: [message('go')] } }, {}, IO);
+
+test('so is a session that was created and run at once', async () => {
+  const at = born(calling('note', 2));
+  const told = await begun(at);
+  expect(told).toMatchObject({ kind: 'completed', tool_call_count: 2 });
+  const other = boot(worlds.get(at)!);
+  expect(JSON.stringify(told)).toBe(JSON.stringify(await other.managed.result(CALLER, told.session_id)));
+  const first = (await at.managed.continuations(CALLER, told.session_id)).map(({ kind }) => kind);
+  expect(first).toEqual(['created', 'completed']);
+});
+
 test('a run that this process began reads no record of it back', async () => {
   const at = born(calling('note', 4));
   const { counted } = at.rig;
@@ -177,8 +191,9 @@ test('the end of a run and its hold are written together: nothing is asked of th
     const named = (key: string, value: unknown): unknown =>
       typeof value === 'function'
         ? (...args: unknown[]) => {
-            const isIt = key === 'commit' && isEnd(args[0] as Commit);
-            asked.push(isIt ? `end ${(args[0] as Commit).flush ?? ''}` : key);
+            const [first, series] = args as [Commit, unknown];
+            if (key === 'commit') asked.push(`${isEnd(first) ? 'end' : key} ${first.flush ?? ''}`);
+            else asked.push(key === 'head' && series !== undefined ? 'head ahead' : key);
             return (value as (...all: unknown[]) => unknown)(...args);
           }
         : value;
@@ -186,7 +201,9 @@ test('the end of a run and its hold are written together: nothing is asked of th
       Object.entries(store).map(([key, value]) => [key, named(key, value)]),
     ) as unknown as Store;
   });
-  await at.start('go');
+  await begun(at);
+  // The birth and the hold too: between them nothing waits for the disk.
+  expect(asked.slice(0, 3)).toEqual(['commit with_next', 'head ahead', 'claim']);
   const place = asked.indexOf('end with_next');
   expect(place).toBeGreaterThan(0);
   expect(asked.slice(place, place + 3)).toEqual(['end with_next', 'release', 'head']);
@@ -211,6 +228,14 @@ function forgetful(store: Store, type: string): Store {
     },
   };
 }
+
+test('a session whose birth was undone is not run, and there is none', async () => {
+  const world = createWorld();
+  const at = boot(world, (store) => forgetful(store, 'session_started'));
+  await expect(begun(at)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  expect((await world.store.list({ kind: 'session', tenant: 'local', limit: 9 })).items).toEqual([]);
+  expect(at.model.inputs).toEqual([]);
+});
 
 test.each([
   ['invocation_started', 0, 0],

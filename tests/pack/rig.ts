@@ -114,9 +114,9 @@ export function countedStore(inner: Store, counted: Counted): Store {
       counted.reads.records += records.length;
       return weigh(records);
     },
-    head: async (chain) => weigh(await inner.head(chain)),
+    head: async (...args) => weigh(await inner.head(...args)),
     unseal: async (chain, seq) => weigh(await inner.unseal(chain, seq)),
-    row: async (kind, tenant, id) => weigh(await inner.row(kind, tenant, id)),
+    row: async (...args) => weigh(await inner.row(...args)),
     counter: async (key) => weigh(await inner.counter(key)),
     snapshot: async (chain) => weigh(await inner.snapshot(chain)),
   };

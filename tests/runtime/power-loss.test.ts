@@ -196,6 +196,7 @@ describe('a loss of power', () => {
     const rig = await rigged();
     const managed = [...ALL.slice(0, 1), 'session_admitted', 'invocation_started', ...ALL.slice(1)];
     let inEffect: string[] = [];
+    const first = rig.aside.flushes();
     let before = 0;
     rig.tool.run = async ({ context }) => {
       inEffect = await rig.aside.left(context.sessionId);
@@ -207,7 +208,7 @@ describe('a loss of power', () => {
     const answer = await rig.runtime.startSession(CALLER, { execute_turn_input }, IO);
     expect(answer).toMatchObject({ kind: 'completed' });
     const left = await rig.aside.left(rig.effects[0]!.context.sessionId);
-    expect(inEffect).toEqual(managed.slice(0, 6));
+    expect([inEffect, before - first]).toEqual([managed.slice(0, 6), 1]);
     expect([left, rig.aside.flushes() - before]).toEqual([[...managed, 'invocation_ended'], 1]);
   });
 

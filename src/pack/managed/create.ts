@@ -1,6 +1,8 @@
 // Owns the birth of a managed session: its input is judged whole, and then it is there in one commit, or not at all.
 import { RuntimeError } from '../../base/errors.ts';
+import type { Series } from '../../base/series.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
+import { toldTo } from '../../store/contract.ts';
 import type { Append, Head } from '../../store/contract.ts';
 import { together } from '../background/queue.ts';
 import type { PackDeps } from '../deps.ts';
@@ -73,11 +75,12 @@ async function takeOver(
   await sessions.advance({ chain, held: undefined, appends, heads, said: [], shown: undefined });
 }
 
-/** Creates it once: the same id again for the same caller changes nothing. */
+/** Creates it once: the same id again for the same caller changes nothing. With a series it may not be on disk yet. */
 export async function createManaged(
   room: ManagedRoom,
   caller: Caller,
   input: CreateManaged,
+  series?: Series,
 ): Promise<Created> {
   const { deps } = room;
   assertPrecheck(deps.config, caller);
@@ -102,7 +105,7 @@ export async function createManaged(
   };
   const place = await input.admit?.(facts.id);
   const born = admissionCommit({ facts, context, input: turn, as, managed });
-  const done = await deps.store.commit(together(born, place?.commit));
+  const done = await deps.store.commit(toldTo(series, together(born, place?.commit)));
   if (done.ok) {
     await takeOver(room, facts, born.appends ?? [], done.heads);
     return { session_id: facts.id, run_id: context.runId };

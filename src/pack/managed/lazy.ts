@@ -6,6 +6,7 @@ export function managedAtFirstUse(load: () => Promise<ManagedPack>): ManagedPack
   const loaded = (): Promise<ManagedPack> => (loading ??= load());
   return {
     create: async (...args) => (await loaded()).create(...args),
+    start: async (...args) => (await loaded()).start(...args),
     run: async (...args) => (await loaded()).run(...args),
     cancel: async (...args) => (await loaded()).cancel(...args),
     status: async (...args) => (await loaded()).status(...args),

@@ -1,14 +1,23 @@
 // Owns the face of managed sessions: create, run, cancel, status, continuations, each for a proven caller, and the
 // readable copies that are made beside them, off the path of the answer.
 import { RuntimeError } from '../../base/errors.ts';
+import { Series } from '../../base/series.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { PackDeps } from '../deps.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import type { TurnIo } from '../turn/run-turn.ts';
 import { closeSession, loadCurrent } from './close.ts';
-import type { ManagedProgress, ManagedResult, ManagedSessions } from './contract.ts';
+import type {
+  CreateManaged,
+  ManagedProgress,
+  ManagedResult,
+  ManagedSessions,
+  RunManaged,
+} from './contract.ts';
 import { copyDocument } from './copy.ts';
 import { createCopyist } from './copyist.ts';
+import type { Copyist } from './copyist.ts';
 import { createManaged } from './create.ts';
 import { createHolds } from './hold.ts';
 import { progressOf, resultOf } from './result.ts';
@@ -20,6 +29,8 @@ import { createTranscripts } from './transcript.ts';
 import type { Transcript } from './transcript.ts';
 
 export interface ManagedPack extends ManagedSessions {
+  /** Creates and runs it; nobody hears of it before it waits or ends. */
+  start(caller: Caller, input: CreateManaged, how: RunManaged, io: TurnIo): Promise<ManagedResult>;
   /** Makes the readable copy of a session anew from its journal; NOT_FOUND for a foreign one. */
   rebuildSnapshot(caller: Caller, sessionId: string): Promise<void>;
   /** How the session's last invocation ended, from its records; undefined while none has. Runs nothing. */
@@ -63,12 +74,28 @@ async function writeCopy(room: ManagedRoom, caller: Caller, sessionId: string, k
   await copies?.write(sessionId, copyDocument(kernel, told));
 }
 
+async function runAndTell(
+  { room, copies, caller }: { room: ManagedRoom; copies: Copyist<Shown>; caller: Caller },
+  sessionId: string,
+  run: Parameters<typeof runInvocation>[3],
+): Promise<ManagedResult> {
+  const hasMoved = await copies.during(sessionId, () => runInvocation(room, caller, sessionId, run));
+  const told = await shown(room, await loadManaged(room, caller, sessionId));
+  if (hasMoved) copies.copyLater(caller, sessionId, told);
+  return answered(told);
+}
+
 function assertAllowed(isAllowed: boolean, what: string, key: string): void {
   if (isAllowed) return;
   throw new RuntimeError('POLICY_DENIED', `The configuration does not allow to ${what} a run.`, {
     rule_id: 'run_precheck',
     field: key,
   });
+}
+
+function assertMayRun({ config }: PackDeps, { reason = 'resumed' }: RunManaged): void {
+  if (reason === 'resumed')
+    assertAllowed(config.controls.resumeAllowed, 'resume', 'runtime_controls.resume_allowed');
 }
 
 function wasClosedByTurn({ state, managed }: ManagedHeld): boolean {
@@ -94,16 +121,15 @@ export function createManagedSessions(parts: {
       copies.copyLater(caller, created.session_id);
       return created;
     },
+    async start(caller, input, how, io) {
+      const born = new Series();
+      const { session_id: id } = await createManaged(room, caller, input, born);
+      copies.copyLater(caller, id);
+      return runAndTell({ room, copies, caller }, id, { how: { ...how, reason: 'created' }, io, born });
+    },
     async run(caller, sessionId, how, io) {
-      const isResumed = how.reason === undefined || how.reason === 'resumed';
-      if (isResumed)
-        assertAllowed(deps.config.controls.resumeAllowed, 'resume', 'runtime_controls.resume_allowed');
-      const hasMoved = await copies.during(sessionId, () =>
-        runInvocation(room, caller, sessionId, { how, io }),
-      );
-      const told = await shown(room, await loadManaged(room, caller, sessionId));
-      if (hasMoved) copies.copyLater(caller, sessionId, told);
-      return answered(told);
+      assertMayRun(deps, how);
+      return runAndTell({ room, copies, caller }, sessionId, { how, io });
     },
     async cancel(caller, sessionId, reason) {
       assertAllowed(deps.config.runtime.background.allowCancel, 'cancel', 'runtime.background.allow_cancel');

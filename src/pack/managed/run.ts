@@ -119,6 +119,7 @@ async function begin(run: Run, at: ManagedHeld): Promise<Begun> {
   });
   const how = { when: { epoch: hold.epoch }, now: clock.now() };
   const commit = toldTo(run.series, stepCommit(at, actingCaller(run.caller, at.state), [record], how));
+  commit.after = run.series;
   const taken = await takeStep(room, at, commit);
   if (!taken.ok) throw runHeld(run.sessionId, 'another run');
   return { number, now: taken.now };
@@ -269,20 +270,24 @@ function joined(a: AbortSignal, b: AbortSignal): { signal: AbortSignal; done: ()
   };
 }
 
-/** Carries the session on until it waits or ends; how it stands then is read from its state. False: it stood still. */
+/**
+ * Carries the session on until it waits or ends; how it stands then is read from its state. False: it stood still.
+ * `born`: the series in which the session was just created.
+ */
 export async function runInvocation(
   room: ManagedRoom,
   caller: Caller,
   sessionId: string,
-  { how, io }: { how: RunManaged; io: TurnIo },
+  { how, io, born }: { how: RunManaged; io: TurnIo; born?: Series | undefined },
 ): Promise<boolean> {
   const asked = parseAsked(how);
   if (io.signal.aborted) throw new RuntimeError('CANCELED');
-  const before = await loadCurrent(room, caller, sessionId);
+  born?.assertWhole();
+  const before = await loadCurrent(room, caller, sessionId, born);
   assertNotOver(before);
   assertPrecheck(room.deps.config, actingCaller(caller, before.state));
   if (await isAtRest(sightOf(room, asked, io), before)) return false;
-  const series = new Series();
+  const series = born ?? new Series();
   const beat = async (): Promise<boolean> => {
     const { managed } = await loadManaged(room, caller, sessionId);
     return !isOver(managed);
@@ -290,6 +295,7 @@ export async function runInvocation(
   const hold = await room.holds.take(before.held.chain, beat, series);
   const { signal, done } = joined(io.signal, hold.signal);
   try {
+    series.assertWhole();
     const { callerNow = () => caller } = how;
     await heldRun({ ...sightOf(room, asked, io), sessionId, caller, callerNow, hold, signal, series });
   } finally {
