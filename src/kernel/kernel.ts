@@ -38,13 +38,18 @@ import { withdrawApproval } from './withdrawn.ts';
 // Each round another writer won a race on this very call, approval or key; more than a few means something is wrong.
 const MAX_ROUNDS = 8;
 
-interface Admitted {
+/** What the next commit of a call builds on: its row as it was read, and what its series was told. */
+interface Basis {
+  rowVersion: number | undefined;
+  after: Series | undefined;
+}
+
+interface Admitted extends Basis {
   call: PreparedCall;
   decision: Decision;
   executor: Executor;
   held: Held | undefined;
   reserved: FreeKey;
-  rowVersion: number | undefined;
 }
 
 /** The kernel's door over its ports. Holds nothing but the calls in flight in this process. */
@@ -82,15 +87,16 @@ async function runRounds(deps: KernelDeps, request: CallRequest, io: CallIo): Pr
 async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Promise<Round> {
   const known = await knownCall(deps, request, io.series);
   if (known.kind === 'answer') return answer(known.result);
+  const basis: Basis = { rowVersion: known.rowVersion, after: io.series };
   const args = parseArgs(request.args);
   const prepared = await prepareCall(deps, request, args);
-  if (!prepared.ok) return refuse(deps, { request, args }, prepared.decision, known.rowVersion);
+  if (!prepared.ok) return refuse(deps, { request, args }, prepared.decision, basis);
   const { call } = prepared;
   if (call.grantedDigest !== undefined) await withdrawApproval(deps, call, call.grantedDigest());
   const decision = await orAskToReinitialize(deps, call, withoutSecrets(deps, deps.gate.decide(call.input)));
-  if (decision.verdict === 'deny') return refuse(deps, call, decision, known.rowVersion);
+  if (decision.verdict === 'deny') return refuse(deps, call, decision, basis);
 
-  const reserved = await checkReservation(deps, call, decision, known.rowVersion);
+  const reserved = await checkReservation(deps, call, decision, basis);
   if (reserved.kind !== 'free') return reserved;
 
   let held: Held | undefined;
@@ -101,8 +107,7 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
       deps.clock.now(),
     );
     if (standing?.approval.state !== 'approved') {
-      const { rowVersion, waitsFor } = known;
-      return openApproval(deps, { call, decision, standing, rowVersion, waitsFor });
+      return openApproval(deps, { call, decision, standing, ...basis, waitsFor: known.waitsFor });
     }
     held = standing;
   }
@@ -110,9 +115,9 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
     one.transports.includes(call.capability?.transport ?? 'host'),
   );
   if (executor === undefined || call.capability === undefined) {
-    return refuse(deps, call, unreachable(decision), known.rowVersion);
+    return refuse(deps, call, unreachable(decision), basis);
   }
-  const admitted: Admitted = { call, decision, executor, held, reserved, rowVersion: known.rowVersion };
+  const admitted: Admitted = { call, decision, executor, held, reserved, ...basis };
   return runAdmitted(deps, admitted, io);
 }
 
@@ -153,13 +158,12 @@ async function refuse(
   deps: KernelDeps,
   call: Pick<PreparedCall, 'request' | 'args'>,
   decision: Decision,
-  version: number | undefined,
+  { rowVersion: version, after }: Basis,
 ): Promise<Round> {
   const of: Receipt = { request: call.request, at: deps.clock.now() };
   const args = deps.redactor.object(call.args).value;
-  const done = await deps.store.commit(
-    denial(of, decision, args, version === undefined ? 'absent' : { version }),
-  );
+  const denied = denial(of, decision, args, expectedVersion(version));
+  const done = await deps.store.commit({ ...denied, after });
   if (!done.ok) return again();
   return answer({ ...nothingRan(decision, call.request.toolCallId), status: 'denied' });
 }
@@ -179,7 +183,7 @@ interface Started {
 }
 
 async function runAdmitted(deps: KernelDeps, admitted: Admitted, io: CallIo): Promise<Round> {
-  const started = await commitStart(deps, admitted, io.series);
+  const started = await commitStart(deps, admitted);
   if (started.kind !== 'started') return started;
   const { call, executor } = admitted;
   const { capability } = call;
@@ -290,9 +294,8 @@ function expectedVersion(version: number | undefined): 'absent' | { version: num
 async function commitStart(
   deps: KernelDeps,
   admitted: Admitted,
-  after: Series | undefined,
 ): Promise<{ kind: 'started'; start: Started } | Round> {
-  const { held } = admitted;
+  const { held, after } = admitted;
   // Its time may have passed since it was found: then it is asked for anew.
   const at = deps.clock.now();
   if (held?.approval.state === 'approved' && !(at < held.approval.useBy)) return again();
@@ -311,7 +314,7 @@ async function commitStart(
     if (!isSameWindow(done.value, admitted.call.repeated.value)) return again();
     limit = { limitKind, value: repeatsIn(done.value, at, windowSeconds), max: maxRepeats };
   }
-  return refuse(deps, admitted.call, usedUp(admitted.decision, layer, limit), admitted.rowVersion);
+  return refuse(deps, admitted.call, usedUp(admitted.decision, layer, limit), admitted);
 }
 
 function executionMode(call: PreparedCall): 'in-process' | 'subprocess' | 'remote' | 'host' {

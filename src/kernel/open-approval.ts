@@ -1,5 +1,6 @@
 // Owns the step in which a call waits for a person: it finds the standing answer for this exact action, or opens one
 // approval for it, and says whether the client may still be asked.
+import type { Series } from '../base/series.ts';
 import type { Approval, ApprovalSubject } from './approvals/approval.ts';
 import type { Held } from './approvals/approvals.ts';
 import type { KernelDeps } from './deps.ts';
@@ -16,6 +17,8 @@ interface Asked {
   decision: Decision;
   standing: Held | undefined;
   rowVersion: number | undefined;
+  /** What the question builds on. */
+  after: Series | undefined;
   /** The approval that this call is on record as waiting for. */
   waitsFor: string | undefined;
 }
@@ -36,7 +39,7 @@ function rejected(decision: Decision, approval: Approval): Decision {
 
 /** The answer of a call whose approval is not (yet) given. */
 export async function openApproval(deps: KernelDeps, asked: Asked): Promise<Round> {
-  const { call, decision, standing } = asked;
+  const { call, decision, standing, after } = asked;
   const { request } = call;
   const facts = nothingRan(decision, request.toolCallId);
   if (standing?.approval.state === 'pending') {
@@ -44,7 +47,10 @@ export async function openApproval(deps: KernelDeps, asked: Asked): Promise<Roun
     const { approvalId } = standing.approval.subject;
     if (asked.waitsFor !== approvalId) {
       const of: Receipt = { request, at: deps.clock.now() };
-      const joined = await deps.store.commit(waiting(of, decision, approvalId, expected(asked)));
+      const joined = await deps.store.commit({
+        ...waiting(of, decision, approvalId, expected(asked)),
+        after,
+      });
       if (!joined.ok) return again();
     }
     return answer({ ...facts, status: 'waiting_approval', approval: standing.approval, askable });
@@ -53,7 +59,7 @@ export async function openApproval(deps: KernelDeps, asked: Asked): Promise<Roun
     const of: Receipt = { request, at: deps.clock.now() };
     const refused = rejected(decision, standing.approval);
     const shown = deps.redactor.object(call.args).value;
-    const written = await deps.store.commit(denial(of, refused, shown, expected(asked)));
+    const written = await deps.store.commit({ ...denial(of, refused, shown, expected(asked)), after });
     return written.ok ? answer({ ...nothingRan(refused, request.toolCallId), status: 'denied' }) : again();
   }
   return open(deps, asked);
@@ -104,7 +110,7 @@ function subjectOf(deps: KernelDeps, asked: Asked, at: number): Omit<ApprovalSub
 }
 
 async function open(deps: KernelDeps, asked: Asked): Promise<Round> {
-  const { call, decision } = asked;
+  const { call, decision, after } = asked;
   const { tenant } = call.request.context.caller;
   // At most one open approval for a digest: the number opened so far is the version that the commit is bound to.
   const slot = `${encodeURIComponent(tenant)}|approval|${call.actionDigest()}`;
@@ -120,6 +126,7 @@ async function open(deps: KernelDeps, asked: Asked): Promise<Round> {
     rows: [...(noted.rows ?? []), ...(opening.rows ?? [])],
     counters: [{ key: slot, add: 1 }],
     guards: [{ key: slot, is: opened }],
+    after,
   });
   // Another call opened one for the same digest first, or this call moved on: look again.
   if (!written.ok) return again();

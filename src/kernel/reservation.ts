@@ -1,6 +1,7 @@
 // Owns the step between the decision and the approval: an earlier use of the same idempotency key answers the call by
 // itself, without asking anybody and without an effect.
 import { ERRORS } from '../base/errors.ts';
+import type { Series } from '../base/series.ts';
 import type { CallFacts, CallResult } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import { earlierUse, reservationOf } from './execution/idempotency.ts';
@@ -24,6 +25,8 @@ interface Answering {
   call: PreparedCall;
   decision: Decision;
   rowVersion: number | undefined;
+  /** What the answer builds on. */
+  after: Series | undefined;
 }
 
 /** How a key answers a call without running it, and whether asking again can change that. */
@@ -46,7 +49,7 @@ function keyResult(facts: CallFacts, code: keyof typeof KEY_ANSWERS): CallResult
 /** Answers because of another use of the key, and records that it did. */
 async function answerByKey(
   deps: KernelDeps,
-  { call, decision, rowVersion }: Answering,
+  { call, decision, rowVersion, after }: Answering,
   code: keyof typeof KEY_ANSWERS,
 ): Promise<Round> {
   const { request } = call;
@@ -86,6 +89,7 @@ async function answerByKey(
         rowVersion === undefined ? 'absent' : { version: rowVersion },
       ),
     ],
+    after,
   });
   if (!written.ok) return again();
   return answer(keyResult({ ...nothingRan(decision, request.toolCallId), receiptIds: [receiptId] }, code));
@@ -94,9 +98,8 @@ async function answerByKey(
 /** Answers from the earlier call's record, and records that it did. */
 async function replay(
   deps: KernelDeps,
-  call: PreparedCall,
-  decision: Decision,
-  earlier: { session: string; seq: number; callId: string; rowVersion: number | undefined },
+  { call, decision, rowVersion, after }: Answering,
+  earlier: { session: string; seq: number; callId: string },
 ): Promise<Round> {
   const { request } = call;
   const at = deps.clock.now();
@@ -126,9 +129,10 @@ async function replay(
           instance: '',
           side_effect_status: 'not_executed',
         },
-        earlier.rowVersion === undefined ? 'absent' : { version: earlier.rowVersion },
+        rowVersion === undefined ? 'absent' : { version: rowVersion },
       ),
     ],
+    after,
   });
   if (!written.ok) return again();
   return answer({
@@ -161,11 +165,11 @@ export async function checkReservation(
   deps: KernelDeps,
   call: PreparedCall,
   decision: Decision,
-  rowVersion: number | undefined,
+  basis: Pick<Answering, 'rowVersion' | 'after'>,
 ): Promise<FreeKey | Round> {
   const key = keyOf(call);
   if (call.capability === undefined || key === undefined) return { kind: 'free', key, version: undefined };
-  const answering = { call, decision, rowVersion };
+  const answering = { call, decision, ...basis };
   const earlier = await earlierUse(deps.store, key, deps.clock.now());
   switch (earlier.kind) {
     case 'execute':
@@ -178,7 +182,7 @@ export async function checkReservation(
       if (call.capability.mode === 'read') return { kind: 'free', key, version: earlier.version };
       return answerByKey(deps, answering, 'SIDE_EFFECT_UNKNOWN');
     case 'replay':
-      return replay(deps, call, decision, { ...earlier, rowVersion });
+      return replay(deps, answering, earlier);
     case 'reconcile':
       return answerByKey(deps, answering, 'SIDE_EFFECT_UNKNOWN');
   }

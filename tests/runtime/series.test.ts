@@ -1,6 +1,7 @@
 // What a series was told and is undone: whoever else has heard of it, or goes on from it, is refused.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import Database from 'libsql';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Series } from '../../src/base/series.ts';
@@ -9,7 +10,9 @@ import { systemClock } from '../../src/base/clock.ts';
 import type { Store } from '../../src/store/contract.ts';
 import { fileTenantKeys } from '../../src/store/sealing.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
-import { CALLER, IO, OK, open, place } from './rig.ts';
+import { look, pay } from '../kernel/sample-config.ts';
+import { PROFILE } from '../pack/rig.ts';
+import { asks, CALLER, configFor, IO, OK, open, place } from './rig.ts';
 import type { Bench } from './rig.ts';
 
 interface Rig extends Bench {
@@ -25,8 +28,18 @@ async function rigged(): Promise<Rig> {
   const keys = fileTenantKeys(join(at.state, 'keys'), randomIds);
   const store = await openSqliteStore({ path, keys, clock: systemClock, ids: randomIds });
   onTestFinished(() => store.close());
+  const models = { default: 'demo', profiles: { demo: { ...PROFILE, provider: 'scripted' as const } } };
+  const capabilities = {
+    look: { ...look, inputSchema: { type: 'object', required: ['q'] } },
+    pay,
+  };
+  // As a path or a schema that is looked at does, deciding takes turns of the event loop.
+  const counters: Store['counters'] = async (keys) => {
+    for (let turns = 0; turns < 4; turns++) await nextTurn();
+    return store.counters(keys);
+  };
   return {
-    ...(await open(at, { store })),
+    ...(await open(at, { store: { ...store, counters }, config: configFor(at, { models, capabilities }) })),
     store,
     refuse(type) {
       const db = new Database(path);
@@ -59,5 +72,36 @@ describe('a series that was told an outcome that cannot be recorded', () => {
     expect(await codeOf(told)).toBe('done');
     expect(await Promise.all(joined)).toEqual(['STORE_CORRUPT', 'STORE_CORRUPT']);
     await expect(series.settled()).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  });
+});
+
+describe('a call of a turn that a series was told and that cannot be recorded', () => {
+  /** Types of the records of the session, after the call was answered with that. */
+  async function called(rig: Rig, tool: string, args: object): Promise<{ code: string; left: string[] }> {
+    const series = new Series();
+    rig.refuse('turn_completed');
+    rig.model.next(asks(tool, args));
+    const input = { messages: [{ role: 'user' as const, content: 'please' }] };
+    const asked = await rig.runtime.executeTurn(CALLER, input, { ...IO, series });
+    if ('error' in asked) throw new Error(asked.error.message);
+    const at = { session_id: asked.session_id, tool_call_id: asked.tool_call_id! };
+    const code = await codeOf(rig.runtime.callTool(CALLER, at, { ...IO, series }));
+    const chain = { tenant: CALLER.tenant, aggregate: 'session' as const, id: asked.session_id };
+    return { code, left: (await rig.store.read(chain)).map(({ header }) => header.type) };
+  }
+
+  test('is not denied on record', async () => {
+    const rig = await rigged();
+    const { code, left } = await called(rig, 'look', {});
+    expect([code, left]).toEqual(['STORE_CORRUPT', ['session_started', 'turn_started']]);
+  });
+
+  test('is put to nobody', async () => {
+    const rig = await rigged();
+    const { code, left } = await called(rig, 'pay', {});
+    expect([code, left]).toEqual(['STORE_CORRUPT', ['session_started', 'turn_started']]);
+    expect(await rig.store.list({ kind: 'approval', tenant: CALLER.tenant, limit: 10 })).toEqual({
+      items: [],
+    });
   });
 });
