@@ -1,9 +1,11 @@
 // Owns the property that nobody can tell how the SQLite engine bundles its work: commits of every flush, reads between them,
-// another handle of the same file and jobs that the engine undoes answer as the engine in memory does, one after the other.
+// another handle of the same file and jobs that the engine undoes answer as the engine in memory does, one after the other. So
+// do the steps of a series, until something that it was told is undone; then none that builds on that is made.
 import { join } from 'node:path';
 import fc from 'fast-check';
 import Database from 'libsql';
 import { expect, test } from 'vitest';
+import { Series } from '../../src/base/series.ts';
 import type { Commit, Store } from '../../src/store/contract.ts';
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts';
 import { memoryTenantKeys } from '../../src/store/sealing.ts';
@@ -66,6 +68,8 @@ interface Rig {
   memory: Store;
   one: Store;
   two: Store;
+  /** The one under way. */
+  series: Series;
 }
 
 type Step = (rig: Rig) => Promise<void>;
@@ -95,6 +99,52 @@ const alikeElsewhere =
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     expect(await answer(call, two)).toEqual(await answer(call, memory));
   };
+
+/** What is told early is told to the series. */
+const inSeries = (one: Commit, { series }: Rig): Commit =>
+  one.flush === 'with_next' ? { ...one, series } : one;
+
+const told =
+  (one: Commit): Step =>
+  (rig) =>
+    alike((store) => store.commit(inSeries({ ...one, flush: 'with_next' }, rig)))(rig);
+
+const readAhead =
+  (name: string): Step =>
+  (rig) =>
+    alike(async (store) => [
+      await store.head(session(name), rig.series),
+      await store.row('request', 'acme', name, rig.series),
+    ])(rig);
+
+function isLost({ series }: Rig): boolean {
+  try {
+    series.assertWhole();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+const builtOn =
+  (one: Commit): Step =>
+  async (rig) => {
+    const call: Call = (store) => store.commit({ ...one, after: rig.series });
+    if (!isLost(rig)) return alike(call)(rig);
+    expect(await answer(call, rig.one)).toHaveProperty('code');
+  };
+
+/** Once it is settled, everybody sees what it was told, with no turn of the event loop between. */
+const settled: Step = async (rig) => {
+  const { series } = rig;
+  rig.series = new Series();
+  await rig.one.head(session('a'), series); // with it the series is told all that can be seen
+  const isKept = await series.settled().then(
+    () => true,
+    () => false,
+  );
+  if (isKept) expect(await answer(everything, rig.two)).toEqual(await answer(everything, rig.memory));
+};
 
 /** A commit of another handle waits for the transaction that is open here. */
 const committedElsewhere =
@@ -172,9 +222,17 @@ const undone: fc.Arbitrary<Step> = fc
     if (isLate) delete sure.rows;
     const tell = (store: Store, many: Commit[]): Promise<unknown>[] =>
       many.map((each) => answer((on) => on.commit(each), store));
-    const told = tell(rig.one, before);
+    const told = tell(
+      rig.one,
+      before.map((each) => inSeries(each, rig)),
+    );
     const failed = expect(rig.one.commit(sure)).rejects.toBeDefined();
-    told.push(...tell(rig.one, after));
+    told.push(
+      ...tell(
+        rig.one,
+        after.map((each) => inSeries(each, rig)),
+      ),
+    );
     await failed;
     expect(await Promise.all(told)).toEqual(await Promise.all(tell(rig.memory, [...before, ...after])));
   });
@@ -185,6 +243,10 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: reads.map(alikeElsewhere) },
   { weight: 1, arbitrary: commit.map(committedElsewhere) },
   { weight: 2, arbitrary: undone },
+  { weight: 4, arbitrary: commit.map(told) },
+  { weight: 2, arbitrary: id.map(readAhead) },
+  { weight: 2, arbitrary: commit.map(builtOn) },
+  { weight: 1, arbitrary: fc.constant(settled) },
 );
 
 async function openRig(path: string): Promise<Rig> {
@@ -194,7 +256,7 @@ async function openRig(path: string): Promise<Rig> {
   db.exec(`CREATE TRIGGER refused BEFORE INSERT ON records WHEN NEW.type = 'refused'
            BEGIN SELECT RAISE(ABORT, 'refused'); END`);
   db.close();
-  return { memory: createMemoryStore(), one, two: await testStore(path, keys) };
+  return { memory: createMemoryStore(), one, two: await testStore(path, keys), series: new Series() };
 }
 
 const everything: Call = async (store) => {
@@ -211,7 +273,7 @@ test('commits of every flush, reads, another handle and what is undone answer as
   const dir = testDir();
   let runs = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(steps, { minLength: 8, maxLength: 30, size: 'max' }), async (sequence) => {
+    fc.asyncProperty(fc.array(steps, { minLength: 8, maxLength: 40, size: 'max' }), async (sequence) => {
       const path = join(dir, `run${++runs}.db`);
       const rig = await openRig(path);
       for (const step of sequence) await step(rig);

@@ -5,7 +5,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../src/store/sqlite/connection.ts';
 import type { Connection } from '../../src/store/sqlite/connection.ts';
 import { configure } from '../../src/store/sqlite/schema.ts';
-import { Series } from '../../src/base/series.ts';
+import { RuntimeError } from '../../src/base/errors.ts';
+import { Series, Unflushed } from '../../src/base/series.ts';
 import type { CommitFlush } from '../../src/store/contract.ts';
 import { createWriter } from '../../src/store/sqlite/writer.ts';
 import type { Writer } from '../../src/store/sqlite/writer.ts';
@@ -281,6 +282,21 @@ describe('a job committed with the next', () => {
     expect(seen()).toEqual([1]);
     await insert(2);
     expect(seen()).toEqual([1, 2]);
+  });
+
+  test('is not made after all where it was refused, when what follows it is undone', async () => {
+    const lost = new Unflushed();
+    lost.lose(new RuntimeError('STORE_UNAVAILABLE'));
+    const series = new Series();
+    series.tell(lost);
+    await insert(1, 'with_next');
+    await expect(insert(2, 'with_next', { after: series })).rejects.toBeDefined();
+    let isTaken = true;
+    const conflict = (): unknown => (isTaken ? { ok: false } : db.exec('INSERT INTO t VALUES (3)'));
+    expect(await writer.write('insert', conflict, { flush: 'with_next' })).toEqual({ ok: false });
+    isTaken = false; // what it was refused for is undone too, or was taken back by another process
+    await expect(damaged()).rejects.toBeDefined();
+    expect(seen()).toEqual([1]);
   });
 
   test('is undone, also for its readers, when a flush before it fails', async () => {

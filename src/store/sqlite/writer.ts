@@ -17,7 +17,8 @@
 // W5  A flush that failed leaves open what is on disk, and one after it says nothing of that: this process writes nothing
 //     more and tells nothing of what it can see, also to those that wait for a later flush.
 // W6  A job committed with the next that is undone runs again, alone, before what followed it; its promise is settled, so
-//     where it is refused now, what builds on it is refused by its own conditions (S3, S6), or by its series (Y2).
+//     where it is refused now, what builds on it is refused by its own conditions (S3, S6), or by its series (Y2). One that
+//     was refused then stays so, whatever it would be now.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { RuntimeError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -119,6 +120,13 @@ function tellSeries(jobs: Job[], unflushed: () => Unflushed | undefined): void {
     const what = series && unflushed();
     if (what !== undefined) series?.tell(what);
   }
+}
+
+/** W6: a refusal is an error, or a commit's answer. */
+function wasDone(outcome: Outcome | undefined): boolean {
+  if (outcome === undefined || 'refused' in outcome) return false;
+  const { value } = outcome;
+  return !(typeof value === 'object' && value !== null && 'ok' in value && value.ok === false);
 }
 
 /** Whether the transaction may stay open for what follows. */
@@ -290,8 +298,9 @@ class SqliteWriter implements Writer {
       if (isNew) this.#listener.begun();
       const outcomes = jobs.map(runJob);
       if (mayWait(open, jobs)) {
+        const done = jobs.filter((_, index) => wasDone(outcomes[index]));
         this.#open = {
-          jobs: isNew ? jobs : [...open.jobs, ...jobs],
+          jobs: isNew ? done : [...open.jobs, ...done],
           turns: (open?.turns ?? 0) + 1,
           what: open?.what ?? this.#begin(),
         };
