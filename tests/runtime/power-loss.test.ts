@@ -14,7 +14,7 @@ import { fileTenantKeys } from '../../src/store/sealing.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import { append } from '../contract/store-words.ts';
 import { PROFILE } from '../pack/rig.ts';
-import { asks, CALLER, configFor, IO, OK, open, place, says } from './rig.ts';
+import { asks, CALLER, configFor, IO, OK, open, place, says, types } from './rig.ts';
 import type { Bench, Place } from './rig.ts';
 
 const fs = createRequire(import.meta.url)('node:fs') as {
@@ -108,7 +108,59 @@ const loop = ({ runtime }: Rig, maxTurns?: number): ReturnType<typeof runGoverne
     ...(maxTurns === undefined ? {} : { maxTurns }),
   });
 
+const HOWEVER: Record<string, (rig: Rig, stop: AbortController) => void> = {
+  'a model that fails': ({ model }) => {
+    const { generate } = model;
+    model.generate = (input, io) =>
+      input.turnIndex > 0 ? Promise.reject(new Error('gone')) : generate(input, io);
+    model.next(asks('look', { q: 1 }));
+  },
+  'a person who is needed': ({ model }) => {
+    model.next({
+      text: '',
+      toolCalls: ['look', 'pay', 'note'].map((name) => ({ id: name, name, rawInput: '{}' })),
+      finishReason: 'tool_calls',
+    });
+  },
+  'an abort while a tool runs': ({ model, tool }, stop) => {
+    model.next(asks('look', { q: 1 }), says('Done.'));
+    tool.run = () => {
+      stop.abort();
+      return Promise.resolve(OK);
+    };
+  },
+  'an abort while a model is asked': ({ model }, stop) => {
+    const { generate } = model;
+    model.next(asks('look', { q: 1 }));
+    model.generate = (input, io) => {
+      if (input.turnIndex > 0) stop.abort();
+      return generate(input, io);
+    };
+  },
+  'a tool that nobody has': ({ model }) => {
+    model.next(asks('nothing', { q: 1 }), says('Done.'));
+  },
+  'a tool that fails': ({ model, tool }) => {
+    model.next(asks('look', { q: 1 }), says('Done.'));
+    tool.run = () => Promise.reject(new Error('broken'));
+  },
+};
+
 describe('a loss of power', () => {
+  test.each(Object.keys(HOWEVER))('after a loop that ended by %s leaves all of it', async (how) => {
+    const rig = await rigged();
+    const stop = new AbortController();
+    HOWEVER[how]!(rig, stop);
+    const input = { messages: [{ role: 'user' as const, content: 'look' }] };
+    const io = { signal: stop.signal };
+    const { runtime } = rig;
+    const result = await runGovernedAgentLoop({ runtime, caller: CALLER, io, executeTurnInput: input });
+    const of = result.history[0]!.turn_output.session_id;
+    const left = await rig.aside.left(of);
+    const records = await rig.runtime.inspect(CALLER, 'session', of);
+    expect(left).toEqual(types(records));
+  });
+
   test('in the effect of a loop leaves its start, and after the loop all of it, in two flushes', async () => {
     const rig = await rigged();
     const before = rig.aside.flushes();
