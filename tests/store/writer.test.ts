@@ -173,6 +173,19 @@ describe('a writer', () => {
     expect(writer.unsettled()).toBeUndefined();
   });
 
+  test('flushes what waited for another process before anybody can read it', async () => {
+    other.exec('BEGIN IMMEDIATE');
+    let first: unknown;
+    const job = writer.write('insert', () => {
+      db.prepare('INSERT INTO t VALUES (1)').run([]);
+      queueMicrotask(() => (first = [seen(), flush.atOnce]));
+    });
+    await turn();
+    other.exec('COMMIT');
+    await job;
+    expect(first).toEqual([[1], 1]);
+  });
+
   test('goes back to flushing at once when jobs come alone again', async () => {
     const both = Promise.all([insert(1), insert(2)]);
     await turn();

@@ -270,15 +270,16 @@ class SqliteWriter implements Writer {
   async #settle(jobs: Job[]): Promise<void> {
     const told = this.#open?.jobs ?? [];
     try {
-      const run = (): Outcome[] => this.#transact(jobs);
-      let outcomes: Outcome[];
+      // Together: whoever reads in between would see what is neither flushed nor waits for that.
+      const run = (): void => {
+        this.#settled(jobs, this.#transact(jobs));
+      };
       try {
-        outcomes = run(); // the usual case takes no extra turn
+        run(); // the usual case takes no extra turn
       } catch (error) {
         if (!isBusy(error) || told.length > 0) throw error;
-        outcomes = await whenFree(run);
+        await whenFree(run);
       }
-      this.#settled(jobs, outcomes);
     } catch (error) {
       const [only] = jobs;
       if (told.length > 0 || (jobs.length > 1 && !isBusy(error))) {
