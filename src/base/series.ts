@@ -1,8 +1,10 @@
 // Owns a series: commits of which each builds on the one before, answered before they are on disk, for a caller that tells
 // nobody outside of this process until all of them are (output commit).
 //
-// Y1  What a series was told, by a commit or by a read, is on disk when `settled` resolves. It rejects when any was undone.
-// Y2  Once something that a series was told is undone, no later commit of the series is made.
+// Y1  What a series was told before `settled` is called, by a commit or by a read, is on disk when that resolves. It rejects
+//     when any was undone.
+// Y2  Once something that a series was told is undone, no later step of the series is begun; what is under way is recorded as
+//     it ends.
 // Source of the rule: Strom and Yemini, Optimistic Recovery in Distributed Systems, ACM TOCS 3(3), 1985.
 import type { RuntimeError } from './errors.ts';
 
