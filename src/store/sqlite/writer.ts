@@ -6,7 +6,7 @@
 // company one flush serves all that have committed meanwhile, and the event loop goes on. A job may ask to be flushed
 // behind: it is told when it is in the log, and its flush comes with the next one, or by itself a moment later. Or to be
 // committed with the next: it is told when it has run, and its transaction stays open for what follows at once, at most
-// while every turn of the event loop brings more of the kind.
+// while every turn of the event loop brings more of the kind. What follows it alone joins it at once.
 //
 // W1  A job runs inside BEGIN IMMEDIATE: nobody else writes between what it reads and what it writes (S2).
 // W2  A job's promise settles only after its commit is on disk or the transaction is undone (S1); one flushed behind only
@@ -35,8 +35,8 @@ const MOST_JOBS = 512;
 const COMPANY = 32;
 // What is flushed behind is on disk this late, where nothing follows it.
 const BEHIND_MS = 5;
-// And a transaction stays open for at most so many turns of the event loop: other processes wait for its end.
-const MOST_TURNS = 8;
+// And a transaction stays open for at most so many that follow: other processes wait for its end.
+const MOST_FOLLOWING = 8;
 
 /** What has to know of every transaction. */
 interface Listener {
@@ -108,7 +108,7 @@ function tell(jobs: Job[], outcomes: Outcome[]): void {
 /** A transaction that is not committed yet, whose jobs have been told (W6). */
 interface Open {
   jobs: Job[];
-  turns: number;
+  following: number;
   what: Unflushed;
 }
 
@@ -131,7 +131,7 @@ function wasDone(outcome: Outcome | undefined): boolean {
 
 /** Whether the transaction may stay open for what follows. */
 function mayWait(open: Open | undefined, jobs: Job[]): boolean {
-  if (jobs.length === 0 || (open !== undefined && open.turns >= MOST_TURNS)) return false;
+  if (jobs.length === 0 || (open !== undefined && open.following >= MOST_FOLLOWING)) return false;
   return jobs.every(({ flush }) => flush === 'with_next');
 }
 
@@ -180,9 +180,19 @@ class SqliteWriter implements Writer {
     if (this.#broken !== undefined) throw this.#broken;
     return new Promise<T>((resolve, reject) => {
       const tell = { resolve: (value: unknown) => resolve(value as T), reject };
-      this.#queue.push({ doing, flush, series, after, run: job, ...tell });
+      const made = { doing, flush, series, after, run: job, ...tell };
+      if (this.#open !== undefined && this.#queue.length === 0) this.#join(this.#open, made);
+      else this.#queue.push(made);
       this.#draining ??= this.#drain();
     });
+  }
+
+  #join(open: Open, job: Job): void {
+    try {
+      this.#settled([job], this.#transact([job]));
+    } catch {
+      this.#queue.push(...open.jobs.map(behind), job); // W4, W6
+    }
   }
 
   commitOpen(): void {
@@ -302,7 +312,7 @@ class SqliteWriter implements Writer {
         const done = jobs.filter((_, index) => wasDone(outcomes[index]));
         this.#open = {
           jobs: isNew ? done : [...open.jobs, ...done],
-          turns: (open?.turns ?? 0) + 1,
+          following: isNew ? 0 : open.following + 1,
           what: open?.what ?? this.#begin(),
         };
       } else {
