@@ -48,6 +48,7 @@ export class Unflushed {
   }
 }
 
+/** Of one store: over two, nothing orders them. */
 export class Series {
   #told: Unflushed[] = [];
 
