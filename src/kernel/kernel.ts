@@ -256,6 +256,7 @@ function startCommit(deps: KernelDeps, admitted: Admitted, at: number): StartCom
         ...repeat.guards,
         ...order.guards,
       ],
+      after: admitted.after,
     },
   };
 }
@@ -295,12 +296,11 @@ async function commitStart(
   deps: KernelDeps,
   admitted: Admitted,
 ): Promise<{ kind: 'started'; start: Started } | Round> {
-  const { held, after } = admitted;
+  const { held } = admitted;
   // Its time may have passed since it was found: then it is asked for anew.
   const at = deps.clock.now();
   if (held?.approval.state === 'approved' && !(at < held.approval.useBy)) return again();
   const { commit, receiptId } = startCommit(deps, admitted, at);
-  if (after !== undefined) commit.after = after;
   const done = await write(deps, commit);
   if (done.ok) {
     const seq = done.heads[0]?.seq ?? 0;
@@ -390,11 +390,11 @@ async function commitOutcome(
     ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
     ...throughFacts(tried.result),
   });
-  const settled =
-    reserved.key === undefined
-      ? []
-      : [reservationRow(reserved.key, judged.reservation, reservedBy(deps, call, now, started.seq))];
-  const written = await write(deps, toldTo(series, { ...done, rows: [...(done.rows ?? []), ...settled] }));
+  if (reserved.key !== undefined) {
+    const by = reservedBy(deps, call, now, started.seq);
+    done.rows = [...(done.rows ?? []), reservationRow(reserved.key, judged.reservation, by)];
+  }
+  const written = await write(deps, toldTo(series, done));
   if (!written.ok) {
     // Another process took this one for gone and settled the call; a stale owner's word no longer counts (K4).
     const settledBefore = await knownCall(deps, call.request);

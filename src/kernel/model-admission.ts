@@ -69,10 +69,9 @@ function offLayer(deps: KernelDeps, request: ModelRequest): Layer | undefined {
  * model is part of this process: while its turn is under way nobody else has been asked anything. Where a series is told of
  * outcomes before they are on disk, they are there before a model outside hears of them.
  */
-function early({ profile, series }: ModelRequest): Pick<Commit, 'flush' | 'series' | 'after'> {
-  const isInside = profile.provider === 'scripted';
-  if (series === undefined) return { flush: isInside ? 'with_next' : 'behind' };
-  return isInside ? { flush: 'with_next', series, after: series } : { after: series };
+function flushOf({ profile, series }: ModelRequest): Commit['flush'] {
+  if (profile.provider === 'scripted') return 'with_next';
+  return series === undefined ? 'behind' : undefined;
 }
 
 /** Decides, reserves and commits the pack's own appends with it. A refusal commits nothing. */
@@ -114,7 +113,9 @@ export async function admitModel(
     ...(bound.microUsd === undefined ? {} : { cost: bound.microUsd }),
   });
   const done = await store.commit({
-    ...early(request),
+    flush: flushOf(request),
+    series: request.series,
+    after: request.series,
     ...commit,
     counters: [...(commit.counters ?? []), ...reserved],
     guards: [...(commit.guards ?? []), { key: controls, is: epoch }],

@@ -143,9 +143,9 @@ export interface Commit {
   timers?: TimerWrite[];
   cancelTimers?: { tenant: string; id: string }[];
   blobs?: BlobWrite[];
-  flush?: CommitFlush;
+  flush?: CommitFlush | undefined;
   /** Who is answered by `flush`, and settles before anybody else hears of it (Y1). */
-  series?: Series;
+  series?: Series | undefined;
   /** What this builds on: once any of it is undone, the commit rejects with what undid it (Y2). */
   after?: Series | undefined;
 }

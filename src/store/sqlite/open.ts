@@ -140,8 +140,7 @@ function writingFace(room: Room): WritingFace {
           throw storeError(error, 'write content');
         });
       }
-      const { flush, series, after } = commit;
-      const result = await writer.write('commit', () => runCommit(commit), { flush, series, after });
+      const result = await writer.write('commit', () => runCommit(commit), commit);
       if (commit.appends !== undefined && result.ok) waiters.wake();
       return result;
     },

@@ -53,6 +53,8 @@ export interface How {
   after?: Series | undefined;
 }
 
+const PLAINLY: How = {};
+
 export interface Writer {
   /** Runs the job in the next shared transaction; resolves with what it returned once that is durable (W2). */
   write<T>(doing: string, job: () => T, how?: How): Promise<T>;
@@ -175,12 +177,19 @@ class SqliteWriter implements Writer {
     db.pragma('synchronous = NORMAL'); // W2 is kept here
   }
 
-  async write<T>(doing: string, job: () => T, { flush, series, after }: How = {}): Promise<T> {
+  async write<T>(doing: string, job: () => T, { flush, series, after }: How = PLAINLY): Promise<T> {
     if (this.#closed) throw new RuntimeError('STORE_UNAVAILABLE', 'The store is closed.', { doing });
     if (this.#broken !== undefined) throw this.#broken;
     return new Promise<T>((resolve, reject) => {
-      const tell = { resolve: (value: unknown) => resolve(value as T), reject };
-      const made = { doing, flush, series, after, run: job, ...tell };
+      const made: Job = {
+        doing,
+        flush,
+        series,
+        after,
+        run: job,
+        resolve: (value) => resolve(value as T),
+        reject,
+      };
       if (this.#open !== undefined && this.#queue.length === 0) this.#join(this.#open, made);
       else this.#queue.push(made);
       this.#draining ??= this.#drain();
