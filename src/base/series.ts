@@ -48,7 +48,11 @@ export class Unflushed {
   }
 }
 
-/** Of one store: over two, nothing orders them. */
+/**
+ * Handed as `io.series` to every step that one caller takes in this process; `settled` is awaited before anybody outside hears
+ * of one. It rejects with STORE_UNAVAILABLE or STORE_CORRUPT where something told was not kept. Of one store: over two, nothing
+ * orders them.
+ */
 export class Series {
   #told: Unflushed[] = [];
 
