@@ -16,7 +16,8 @@ interface Shape {
 }
 
 const MOST_FIRST_KEYS = 256;
-const MOST_ALIKE = 8;
+// All records of one session begin with the same key.
+const MOST_ALIKE = 32;
 const LONGEST = 2048; // characters of all keys of a list
 
 const shapes = new Map<string, Shape[]>();

@@ -95,6 +95,7 @@ export interface Row {
   /** Free secondary key, e.g. the session of a request or the digest of an approval. */
   ref?: string;
   updatedAt: EpochMs;
+  /** Nobody changes it once it has been handed over. */
   body: JsonObject;
 }
 

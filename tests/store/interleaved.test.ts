@@ -57,7 +57,8 @@ const refusedAtEnd = (one: Commit): Commit => ({
 const failing = (one: Commit): Commit => ({
   ...plain(one),
   appends: [append(session('b'))],
-  rows: [{ row: row('c') }, { row: row('a', { body: { n: 1n as never } }) }],
+  rows: [{ row: row('c') }],
+  timers: [{ tenant: 'acme', id: 'late', dueAt: AT, payload: { n: 1n as never } }],
 });
 
 function plain({ flush: _flush, ...rest }: Commit): Commit {

@@ -13,6 +13,7 @@ import type { ChainEnd, ChainMove, View } from '../plan.ts';
 import { firstColumn } from './connection.ts';
 import type { Connection } from './connection.ts';
 import type { Counters } from './counters.ts';
+import type { Leases } from './leases.ts';
 import type { Redo } from './redo.ts';
 import { rowKey } from './row-key.ts';
 import { toRow } from './rows.ts';
@@ -54,6 +55,7 @@ interface Beneath {
   redo: Redo;
   rows: Rows;
   counters: Counters;
+  leases: Pick<Leases, 'forget'>;
 }
 
 interface KnownCounters {
@@ -130,7 +132,7 @@ function createFreshness(): { isFresh(): boolean; looked(): void; forget(): void
 }
 
 export function createRemembered(db: Connection, beneath: Beneath): Remembered {
-  const { redo, rows } = beneath;
+  const { redo, rows, leases } = beneath;
   const counters = knownCounters(beneath);
   const otherWrites = db.prepare('PRAGMA data_version');
   const ends = new Map<string, ChainEnd>();
@@ -145,6 +147,7 @@ export function createRemembered(db: Connection, beneath: Beneath): Remembered {
   };
   const forget = (): void => {
     ends.clear();
+    leases.forget();
     settled();
     seen = undefined;
     freshness.forget();

@@ -36,20 +36,39 @@ function readBody(columns: RowColumns): JsonObject {
   }
 }
 
-/** A row as its table holds it. */
+/** A row as its table holds it. Most are written again before they reach it, so the text is made when it is asked for. */
+class NewColumns implements RowColumns {
+  readonly kind: RowKind;
+  readonly tenant: string;
+  readonly id: string;
+  readonly principal: string;
+  readonly status: string;
+  readonly ref: string | null;
+  readonly updated_at: number;
+  readonly version: number;
+  readonly #body: JsonObject;
+  #text: string | undefined;
+
+  constructor({ kind, tenant, id, principal, status, ref, updatedAt, body }: Row, version: number) {
+    this.kind = kind;
+    this.tenant = tenant;
+    this.id = id;
+    this.principal = principal;
+    this.status = status;
+    this.ref = ref ?? null;
+    this.updated_at = updatedAt;
+    this.version = version;
+    this.#body = body;
+  }
+
+  get body(): string {
+    this.#text ??= JSON.stringify(this.#body);
+    return this.#text;
+  }
+}
+
 export function toColumns(row: Row, version: number): RowColumns {
-  const { kind, tenant, id, principal, status, ref = null, updatedAt, body } = row;
-  return {
-    kind,
-    tenant,
-    id,
-    principal,
-    status,
-    ref,
-    updated_at: updatedAt,
-    version,
-    body: JSON.stringify(body),
-  };
+  return new NewColumns(row, version);
 }
 
 /** STORE_CORRUPT when the body is not JSON. */

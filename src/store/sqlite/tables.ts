@@ -73,7 +73,7 @@ export function createTables(
     rowVersion: (kind, tenant, id) => rows.version(kind, tenant, id),
   };
   const newRecords = createNewRecords(db);
-  const remembered: Remembered = createRemembered(db, { view, redo, rows, counters });
+  const remembered: Remembered = createRemembered(db, { view, redo, rows, counters, leases });
   return {
     chains,
     newRecords,
