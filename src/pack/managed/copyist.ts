@@ -2,30 +2,22 @@
 // an older copy never replaces a newer one.
 //
 // K1  No answer waits for a copy, and none is made of a session while a run of it is under way in this process.
-// K2  Of a session that goes on while it waits only the newest copy is made.
-// K3  A copy costs as much as a turn. There is a pause before each, so that many make nobody wait; with too many waiting
-//     there is none.
+// K2  Of a session that goes on while it waits one copy is made.
+// K3  A copy costs a good part of a turn. There is a pause before each, so that many make nobody wait; with too many waiting
+//     there is none. The newest come first: what they show is still in memory, and people look at them first.
 import type { Clock } from '../../base/clock.ts';
 import type { Caller } from '../../kernel/identity.ts';
 
 const PAUSE_MS = 20;
-const TOO_MANY = 2_048;
-// What is known of more than these is not held for their copies, but read again.
-const MOST_KNOWN = 256;
+const TOO_MANY = 16_384;
 
-export interface Copyist<Known> {
-  /** `known`: what the copy is to show, where it has been read already. */
-  copyLater(caller: Caller, sessionId: string, known?: Known): void;
+export interface Copyist {
+  copyLater(caller: Caller, sessionId: string): void;
   /** K1 */
   during<T>(sessionId: string, run: () => Promise<T>): Promise<T>;
   forget(sessionId: string): void;
   /** Makes those that wait now; resolves when all are written or have failed. */
   settled(): Promise<void>;
-}
-
-interface Wanted<Known> {
-  caller: Caller;
-  known: Known | undefined;
 }
 
 /** The runs under way, by their session. */
@@ -48,21 +40,46 @@ function createRuns(): Runs {
   };
 }
 
-export function createCopyist<Known>(
+/** Whose turn it is, the newest first; each once. */
+interface Turns {
+  add(sessionId: string): void;
+  next(): string | undefined;
+}
+
+function createTurns(): Turns {
+  const ids: string[] = [];
+  const placed = new Set<string>();
+  return {
+    add(id) {
+      if (placed.has(id)) return;
+      placed.add(id);
+      ids.push(id);
+    },
+    next() {
+      const id = ids.pop();
+      if (id !== undefined) placed.delete(id);
+      return id;
+    },
+  };
+}
+
+export function createCopyist(
   clock: Clock,
-  write: (caller: Caller, sessionId: string, known: Known | undefined) => Promise<void>,
-): Copyist<Known> {
-  const waiting = new Map<string, Wanted<Known>>();
+  write: (caller: Caller, sessionId: string) => Promise<void>,
+): Copyist {
+  const waiting = new Map<string, Caller>();
+  const turns = createTurns();
   const runs = createRuns();
   let making: Promise<unknown> = Promise.resolve();
   let cancel: (() => void) | undefined;
 
   /** False when there is none that may be made now. */
   const makeOne = async (): Promise<boolean> => {
-    for (const [id, { caller, known }] of waiting) {
-      if (runs.has(id)) continue; // its end comes back to it
+    for (let id = turns.next(); id !== undefined; id = turns.next()) {
+      const caller = waiting.get(id);
+      if (caller === undefined || runs.has(id)) continue; // the end of its run comes back to it
       waiting.delete(id);
-      await write(caller, id, known).catch(() => undefined);
+      await write(caller, id).catch(() => undefined);
       return true;
     }
     return false;
@@ -80,8 +97,9 @@ export function createCopyist<Known>(
   };
 
   return {
-    copyLater(caller, sessionId, known) {
-      waiting.set(sessionId, { caller, known: waiting.size < MOST_KNOWN ? known : undefined });
+    copyLater(caller, sessionId) {
+      waiting.set(sessionId, caller);
+      turns.add(sessionId);
       arm();
     },
     async during(sessionId, run) {
@@ -90,7 +108,10 @@ export function createCopyist<Known>(
         return await run();
       } finally {
         runs.remove(sessionId);
-        if (waiting.has(sessionId)) arm();
+        if (waiting.has(sessionId)) {
+          turns.add(sessionId);
+          arm();
+        }
       }
     },
     forget: (sessionId) => void waiting.delete(sessionId),

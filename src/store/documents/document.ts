@@ -32,8 +32,6 @@ export interface Document<T> {
   read(): Promise<T>;
   /** Replaces the content by what `change` makes of it; nobody else's change is lost. Returns what was written. */
   update(change: (current: T) => T): Promise<T>;
-  /** Replaces the content whatever is there now, also what cannot be read: only for what is never read back. */
-  replace(content: T): Promise<void>;
 }
 
 const LIMITS = { maxDepth: 64, maxBytes: 64 * 1024 * 1024 };
@@ -69,8 +67,8 @@ function parse<T>(path: string, schema: z.ZodType<T>, text: string): T {
   }
 }
 
-/** Runs `work`, with the file system's errors in the words of the store. */
-async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Runs `work` on the file at `path`, with the file system's errors in the words of the store. */
+export async function inStoreWords<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -136,18 +134,13 @@ export function openDocument<T>(options: DocumentOptions<T>): Document<T> {
 
   function queued<R>(work: () => Promise<R>): Promise<R> {
     // Within this process changes queue here instead of asking for the lock again and again.
-    const turn = last.then(() => guarded(path, work));
+    const turn = last.then(() => inStoreWords(path, work));
     last = turn.catch(() => undefined);
     return turn;
   }
 
   return {
-    read: () => guarded(path, async () => (await load()).data),
+    read: () => inStoreWords(path, async () => (await load()).data),
     update: (fn) => queued(() => change(fn)),
-    replace: (content) =>
-      queued(() => {
-        makePrivateDir(dirname(path));
-        return withLock(`${path}.lock`, ids, async () => adapter.write(content));
-      }),
   };
 }

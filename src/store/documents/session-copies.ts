@@ -1,12 +1,18 @@
 // Owns the files `.agent-runtime/workflow/<session>.json`: readable copies of sessions, one closed and versioned schema,
 // written whole and atomically. They are for people; no program reads one back.
+//
+// A copy appears whole, and that is all that is promised of it: it can be made anew from the journal, so it is neither locked
+// nor flushed. After a loss of power the newest ones may be missing or empty.
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseWith } from '../../base/parse.ts';
 import { safeFileName } from '../file-name.ts';
-import { openDocument } from './document.ts';
+import { makePrivateDir } from '../private-dir.ts';
+import { inStoreWords } from './document.ts';
+import { isRunning } from './file-lock.ts';
 
 const json: z.ZodType<JsonValue> = z.json();
 const object: z.ZodType<JsonObject> = z.record(z.string(), json);
@@ -55,15 +61,58 @@ export interface SessionCopyFiles {
   remove(sessionId: string): Promise<void>;
 }
 
+// One a process, which writes one copy at a time. No copy is called so: its name does not begin with a dot.
+const DRAFT = /^\.draft-(\d+)$/;
+
+/** At once: it goes no further than the system's memory, and takes this process less time than to hand it over and back. */
+function replaceFile(directory: string, path: string, text: string): void {
+  const draft = join(directory, `.draft-${process.pid}`);
+  try {
+    writeFileSync(draft, text, { mode: 0o600 });
+    renameSync(draft, path);
+  } catch (thrown) {
+    rmSync(draft, { force: true });
+    throw thrown;
+  }
+}
+
+/** What a process left behind that ended in the middle of a copy: it holds what the session said. */
+function removeLeftDrafts(directory: string): void {
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch {
+    return; // there is none yet
+  }
+  for (const name of names) {
+    const pid = Number(DRAFT.exec(name)?.[1] ?? Number.NaN);
+    if (pid > 0 && (pid === process.pid || !isRunning(pid))) rmSync(join(directory, name), { force: true });
+  }
+}
+
 /** The copies of a workspace, in `directory`. An id reaches a path only encoded. */
 export function sessionCopyFiles(directory: string): SessionCopyFiles {
   const pathOf = (sessionId: string): string => join(directory, `${safeFileName(sessionId)}.json`);
+  let isSwept = false;
+  const sweep = (): void => {
+    if (!isSwept) removeLeftDrafts(directory);
+    isSwept = true;
+  };
   return {
     pathOf,
     async write(sessionId, document) {
       const checked = parseWith(schema, document, 'INVALID_OUTPUT');
-      await openDocument({ path: pathOf(sessionId), schema, empty: checked }).replace(checked);
+      const path = pathOf(sessionId);
+      const text = `${JSON.stringify(checked, null, 2)}\n`;
+      await inStoreWords(path, () => {
+        makePrivateDir(directory);
+        sweep();
+        replaceFile(directory, path, text);
+      });
     },
-    remove: (sessionId) => rm(pathOf(sessionId), { force: true }),
+    async remove(sessionId) {
+      sweep();
+      await rm(pathOf(sessionId), { force: true });
+    },
   };
 }
