@@ -63,12 +63,12 @@ export function mintSessionId(): string {
 /** Starts a session and carries it on until it waits or ends. Rejects only where nothing was started, or nothing recorded. */
 export async function startGovernedAgentSession(options: StartSessionOptions): Promise<ManagedResult> {
   const { runtime, caller, executeTurnInput, sessionId, expiresAt } = options;
-  const { session_id: id } = await runtime.managed.create(caller, {
+  const create = {
     executeTurnInput,
     ...(sessionId === undefined ? {} : { sessionId }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
-  });
-  return runtime.managed.run(caller, id, { ...bound(options), reason: 'created' }, ioOf(options));
+  };
+  return runtime.managed.start(caller, create, bound(options), ioOf(options));
 }
 
 /**

@@ -8,6 +8,7 @@ import { answerPlaces } from '../kernel/approvals/approver.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { BackgroundKind } from '../pack/background/entry.ts';
 import type { Admission, Admitted, Queue } from '../pack/background/queue.ts';
+import type { ManagedResult } from '../pack/managed/contract.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type {
   ManagedWork,
@@ -123,6 +124,12 @@ async function look(parts: WorkParts, caller: Caller, id: string): Promise<WorkA
     : sessionAnswer(result, facts);
 }
 
+/** The answer of a run of ours that has just ended. */
+async function ended(parts: WorkParts, caller: Caller, result: ManagedResult): Promise<WorkAnswer> {
+  const row = await ownRow(parts, caller, result.session_id);
+  return sessionAnswer(result, await factsOf(parts, row, pendingOf(result)));
+}
+
 function assertBackground({ config }: WorkParts): void {
   if (config.runtime.background.enabled && config.controls.backgroundModeAllowed) return;
   throw new RuntimeError('POLICY_DENIED', 'The configuration does not allow runs in the background.', {
@@ -204,8 +211,7 @@ async function startSession(
     const queued = await managed.create(caller, { ...create, as: 'queued', admit });
     return look(parts, caller, queued.session_id);
   }
-  const { session_id: id } = await managed.start(caller, create, turns(most), io);
-  return look(parts, caller, id);
+  return ended(parts, caller, await managed.start(caller, create, turns(most), io));
 }
 
 async function resumeSession(
@@ -226,8 +232,7 @@ async function resumeSession(
     ...(acceptUnknown === undefined ? {} : { acceptUnknown }),
     reason: 'resumed' as const,
   };
-  await parts.managed.run(caller, id, how, io);
-  return look(parts, caller, id);
+  return ended(parts, caller, await parts.managed.run(caller, id, how, io));
 }
 
 async function startWorkflow(

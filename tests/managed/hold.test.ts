@@ -44,7 +44,7 @@ test('a hold is kept for as long as its process renews it', async () => {
     world.clock.advance(HOLD_MS / 3);
     await settle();
   }
-  expect(held.signal.aborted).toBe(false);
+  expect(held.over.aborted).toBe(false);
   await expect(holds(world, 'inst_2').take(CHAIN, goesOn)).rejects.toMatchObject({ code: 'CONFLICT' });
 });
 
@@ -56,7 +56,8 @@ test('a hold that somebody else had in between is lost, even when it is free aga
   await other.release();
   world.clock.advance(HOLD_MS / 3);
   await settle();
-  expect([held.isLost(), held.signal.aborted]).toEqual([true, true]);
+  expect([held.isLost(), held.over.aborted]).toEqual([true, true]);
+  expect(held.over.reason).toMatchObject({ name: 'AbortError' });
 });
 
 test('a run that was taken for dead and lives writes nothing more, and says that another one holds the session', async () => {

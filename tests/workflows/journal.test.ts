@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Endable } from '../../src/base/abort.ts';
 import { asRuntimeError, RuntimeError } from '../../src/base/errors.ts';
 import type { WorkflowHold } from '../../src/pack/workflows/contract.ts';
 import { createWorkflows } from '../../src/pack/workflows/workflows.ts';
@@ -93,16 +94,16 @@ describe('the hold of a workflow', () => {
 
   test('that is lost ends the run, and nothing it still learns is written', async () => {
     const rig = createRig();
-    const lost = new AbortController();
+    const lost = new Endable();
     const { take } = rig.deps.holds;
     const holds = {
       take: async (...args: Parameters<typeof take>): Promise<WorkflowHold> => ({
         ...(await take(...args)),
-        signal: lost.signal,
+        over: lost,
       }),
     };
     rig.sessions.gate = async () => {
-      lost.abort();
+      lost.end('lost');
     };
     const workflow = { session_id: 'wf', nodes: [node('a'), node('b', { depends_on: ['a'] })] };
     const asked = createWorkflows({ ...rig.deps, holds }).start(CALLER, { workflow }, rig.io);

@@ -1,4 +1,5 @@
 // Workflows over the memory store, scripted node sessions and a clock that tests move.
+import { Endable } from '../../src/base/abort.ts';
 import { RuntimeError } from '../../src/base/errors.ts';
 import type { Caller } from '../../src/kernel/identity.ts';
 import { createRedactor } from '../../src/kernel/evidence/redact.ts';
@@ -40,7 +41,7 @@ export function createTestHolds(store: Store, now: () => number): WorkflowHolds 
       const { lease } = claimed;
       return {
         epoch: lease.epoch,
-        signal: new AbortController().signal,
+        over: new Endable(),
         release: () => store.release(lease),
       };
     },

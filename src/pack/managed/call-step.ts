@@ -10,11 +10,12 @@ import type { Approval } from '../../kernel/approvals/approval.ts';
 import type { CallIo } from '../../kernel/execution/executor.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
-import { requestedCall } from '../sessions/requested-call.ts';
+import { callOf } from '../sessions/requested-call.ts';
 import type { RequestedCall } from '../sessions/session.ts';
 import { closedCallRow } from '../turn/rows.ts';
 import { contextOfState } from './commits.ts';
 import type { Tried } from './next-step.ts';
+import { loadManaged } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
 import { takeStep } from './step.ts';
 
@@ -126,14 +127,8 @@ async function throughTheDoor(
   call: RequestedCall,
   run: CallRun,
 ): Promise<Answer> {
-  const handle = { session_id: at.state.facts.id, tool_call_id: call.id };
   try {
-    const requested = await requestedCall(
-      { sessions: room.sessions, store: room.deps.store },
-      run.acting,
-      handle,
-      run.io.series,
-    );
+    const requested = await callOf(room.deps.store, run.acting, at.held, call.id);
     if (requested.kind === 'refused') return { kind: 'over' };
     return { kind: 'answered', result: await room.deps.kernel.call(requested.request, run.io) };
   } catch (thrown) {
@@ -145,29 +140,35 @@ async function throughTheDoor(
   }
 }
 
-/** Carries one call as far as it goes now. What it says beyond the records is returned. */
+/** What the step says beyond the records, and the session after it, where it was looked at. */
+export interface Stepped {
+  tried?: Tried;
+  now?: ManagedHeld;
+}
+
+/** Carries one call as far as it goes now. */
 export async function callStep(
   room: ManagedRoom,
   at: ManagedHeld,
   call: RequestedCall,
   run: CallRun,
-): Promise<Tried | undefined> {
+): Promise<Stepped> {
   const { facts } = at.state;
   const waiting = await lookAt(room, facts.tenant, call);
-  if (waiting.at === 'pending') return { at: 'waiting', requestId: waiting.requestId };
+  if (waiting.at === 'pending') return { tried: { at: 'waiting', requestId: waiting.requestId } };
   if (waiting.at === 'lapsed') {
     await settle(room, at, call, { ...run, as: lapsed(waiting.approval) });
-    return undefined;
+    return {};
   }
   const answer = await throughTheDoor(room, at, call, run);
   switch (answer.kind) {
     case 'busy':
-      return { at: 'busy' };
+      return { tried: { at: 'busy' } };
     case 'over':
-      return undefined;
+      return {};
     case 'refused':
       await settle(room, at, call, { ...run, as: answer.as });
-      return undefined;
+      return {};
     case 'answered':
       return afterAnswer(room, at, call, { ...run, result: answer.result });
   }
@@ -178,14 +179,14 @@ async function afterAnswer(
   at: ManagedHeld,
   call: RequestedCall,
   run: CallRun & { result: CallResult },
-): Promise<Tried | undefined> {
+): Promise<Stepped> {
   const { result } = run;
   if (result.status === 'waiting_approval') {
-    return { at: 'waiting', requestId: result.approval.subject.approvalId };
+    return { tried: { at: 'waiting', requestId: result.approval.subject.approvalId } };
   }
-  const { state } = await room.sessions.load(run.acting, at.state.facts.id, run.io.series);
-  const now = state.calls.find((one) => one.id === call.id)?.state.at;
-  const isSilent = now === 'requested' || now === 'waiting';
-  if (isSilent) await settle(room, at, call, { ...run, as: unrecorded(result) });
-  return undefined;
+  const now = await loadManaged(room, run.acting, at.state.facts.id, run.io.series);
+  const stands = now.state.calls.find((one) => one.id === call.id)?.state.at;
+  if (stands !== 'requested' && stands !== 'waiting') return { now };
+  await settle(room, at, call, { ...run, as: unrecorded(result) });
+  return {};
 }

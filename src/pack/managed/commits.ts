@@ -7,6 +7,7 @@ import type { Caller, RunContext } from '../../kernel/identity.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import type { Append, Commit, TimerWrite } from '../../store/contract.ts';
 import { TASK_TYPE } from '../records.ts';
+import { asRead } from '../sessions/own-record.ts';
 import { factsToEvidence } from '../sessions/session-events.ts';
 import type { LiveState, SessionFacts } from '../sessions/session.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
@@ -103,49 +104,6 @@ export function stepCommit(
   };
 }
 
-export interface Admission {
-  facts: SessionFacts;
-  context: RunContext;
-  input: TurnInput;
-  as: 'queued' | 'active';
-  managed: Omit<ManagedFacts, 'inputSeq'>;
-}
-
-/** The birth of a managed session: one commit, so that there is never a session without its input. */
-export function admissionCommit({ facts, context, input, as, managed }: Admission): Commit {
-  const now = facts.startedAt;
-  const chain = sessionChainOf(facts.tenant, facts.id);
-  const ids = contextFacts(context);
-  const evidence = { ...ids, ...admittedEvidence(as, managed), message_count: input.messages.length };
-  const state: ManagedState = {
-    status: as,
-    facts: { ...managed, inputSeq: 2 },
-    step: 1,
-    invocations: 0,
-    untaken: [2],
-    accepted: [],
-  };
-  const placed = { facts, context, held: { state: { callCount: 0, managed: state } } };
-  const runStatus = RUN_STATUS[as];
-  const progress = { status: 'open', turnCount: 0, lastStatus: 'none', runStatus } as const;
-  const started = { ...ids, ...factsToEvidence(facts) };
-  return {
-    appends: [
-      { chain, when: { seq: 0 }, type: 'session_started', at: now, evidence: started },
-      {
-        chain,
-        when: { seq: 1 },
-        type: 'session_admitted',
-        at: now,
-        evidence,
-        sealed: { input: JSON.parse(JSON.stringify(input)) as JsonValue },
-      },
-    ],
-    rows: [sessionRow(placed, progress, now), runRow(placed, runStatus, {}, now)],
-    counters: [{ key: stepCounter(facts), add: 1 }],
-  };
-}
-
 export interface Beginning {
   number: number;
   reason: string;
@@ -175,6 +133,77 @@ export function startedRecord(begin: Beginning): NewRecord {
       ...(begin.accepted.length === 0 ? {} : { accepted_unknown: begin.accepted }),
     },
     ...(messages.length === 0 ? {} : { sealed: { messages: messages.map((one) => ({ ...one })) } }),
+  };
+}
+
+export interface Admission {
+  facts: SessionFacts;
+  context: RunContext;
+  input: TurnInput;
+  as: 'queued' | 'active';
+  managed: Omit<ManagedFacts, 'inputSeq'>;
+  /** Its first invocation, begun by whoever holds the session under this epoch. */
+  begun?: { record: NewRecord; instance: string; epoch: number };
+}
+
+/** What a session is right after its birth. */
+function bornState({ as, managed, begun }: Admission): ManagedState {
+  const facts = { ...managed, inputSeq: 2 };
+  const common = { facts, step: 1, invocations: 0, untaken: [2], accepted: [] };
+  if (begun === undefined) return { ...common, status: as };
+  return {
+    ...common,
+    step: 2,
+    invocations: 1,
+    status: 'active',
+    invocation: { number: 1, instance: begun.instance },
+  };
+}
+
+/** The birth of a managed session: one commit, so that there is never a session without its input. */
+export function admissionCommit(admission: Admission): Commit {
+  const { facts, context, input, as, managed, begun } = admission;
+  const now = facts.startedAt;
+  const chain = sessionChainOf(facts.tenant, facts.id);
+  const ids = contextFacts(context);
+  const state = bornState(admission);
+  const placed = { facts, context, held: { state: { callCount: 0, managed: state } } };
+  const runStatus = RUN_STATUS[as];
+  // The first turn of a session that is begun follows at once, and so its rows speak of it.
+  const [turnCount, lastStatus, run] =
+    begun === undefined ? [0, 'none', {}] : [1, 'in_progress', { turn_index: 0 }];
+  const progress = { status: 'open', turnCount, lastStatus, runStatus } as const;
+  const appends: Append[] = [
+    {
+      chain,
+      when: { seq: 0 },
+      type: 'session_started',
+      at: now,
+      evidence: { ...ids, ...factsToEvidence(facts) },
+    },
+    {
+      chain,
+      when: { seq: 1 },
+      type: 'session_admitted',
+      at: now,
+      evidence: { ...ids, ...admittedEvidence(as, managed), message_count: input.messages.length },
+      sealed: { input: asRead(input as unknown as JsonObject) },
+    },
+  ];
+  if (begun !== undefined) {
+    const { record, epoch } = begun;
+    appends.push({
+      chain,
+      when: { epoch },
+      at: now,
+      ...record,
+      evidence: { ...ids, ...record.evidence },
+    });
+  }
+  return {
+    appends,
+    rows: [sessionRow(placed, progress, now), runRow(placed, runStatus, run, now)],
+    counters: [{ key: stepCounter(facts), add: state.step }],
   };
 }
 

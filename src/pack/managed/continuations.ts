@@ -1,4 +1,6 @@
 // Owns the log of continuations as a view: which record of a session's chain is told as which kind of continuation.
+import { isoTime } from '../../base/clock.ts';
+import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { objectAt, textAt } from '../records.ts';
 import type { Continuation, ContinuationKind } from './contract.ts';
@@ -7,7 +9,7 @@ import { endingOf } from './managed-events.ts';
 interface Told {
   type: string;
   evidence: JsonObject;
-  timestamp: string;
+  at: EpochMs;
   /** The workflow's node that the session belongs to, as its first entry names it. */
   node: string | undefined;
 }
@@ -53,13 +55,13 @@ function kindOf({ type, evidence }: Told): ContinuationKind | undefined {
 export function continuationOf(told: Told): Omit<Continuation, 'sequence'> | undefined {
   const kind = kindOf(told);
   if (kind === undefined) return undefined;
-  const { type, evidence, timestamp } = told;
+  const { type, evidence, at } = told;
   const reason = type === 'invocation_started' ? STARTED[kind] : textAt(evidence, 'reason');
   const ending = type === 'invocation_ended' ? endingOf(evidence) : undefined;
   const node = told.node ?? textAt(objectAt(evidence, 'parent'), 'node_id');
   return {
     kind,
-    timestamp,
+    timestamp: isoTime(at),
     ...(reason === undefined ? {} : { reason }),
     ...(ending?.as === 'waiting_approval' ? { request_id: ending.requestId } : {}),
     ...(node === undefined ? {} : { node_id: node }),

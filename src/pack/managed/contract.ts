@@ -95,6 +95,9 @@ export interface CreateManaged {
   expiresAt?: EpochMs;
 }
 
+/** What is started at once has no place in a queue. */
+export type StartManaged = Omit<CreateManaged, 'as' | 'admit'>;
+
 export interface RunManaged {
   /** Turns of this invocation; default 12. */
   maxTurns?: number;
@@ -112,6 +115,8 @@ export interface RunManaged {
  */
 export interface ManagedSessions {
   create(caller: Caller, input: CreateManaged): Promise<{ session_id: string; run_id: string }>;
+  /** Creates and runs it; nobody hears of it before it waits or ends. */
+  start(caller: Caller, input: StartManaged, how: RunManaged, io: TurnIo): Promise<ManagedResult>;
   /** Goes on until the session waits or ends. The same path for a first run, a resume and a recovery. */
   run(caller: Caller, sessionId: string, how: RunManaged, io: TurnIo): Promise<ManagedResult>;
   /** Ends it in every state that is not an end; pending approvals of it are revoked. */

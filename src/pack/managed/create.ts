@@ -1,8 +1,6 @@
 // Owns the birth of a managed session: its input is judged whole, and then it is there in one commit, or not at all.
 import { RuntimeError } from '../../base/errors.ts';
-import type { Series } from '../../base/series.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
-import { toldTo } from '../../store/contract.ts';
 import type { Append, Head } from '../../store/contract.ts';
 import { together } from '../background/queue.ts';
 import type { PackDeps } from '../deps.ts';
@@ -14,7 +12,8 @@ import type { TurnInput } from '../turn/contract.ts';
 import { parseTurnInput } from '../turn/input.ts';
 import { mintFacts } from '../turn/prepare.ts';
 import { admissionCommit } from './commits.ts';
-import type { CreateManaged } from './contract.ts';
+import type { Admission } from './commits.ts';
+import type { CreateManaged, StartManaged } from './contract.ts';
 import { loadManaged } from './room.ts';
 import type { ManagedRoom } from './room.ts';
 
@@ -30,7 +29,7 @@ function refuse(field: string, why: string): never {
   throw new RuntimeError('INVALID_INPUT', `${field}: ${why}`, { field });
 }
 
-function judged(input: CreateManaged): TurnInput {
+function judged(input: Pick<CreateManaged, 'executeTurnInput' | 'sessionId'>): TurnInput {
   const turn = parseTurnInput(input.executeTurnInput);
   if (turn.session_id !== undefined) {
     refuse(
@@ -64,24 +63,15 @@ async function factsOf(
   return mintFacts(deps, caller, turn, id);
 }
 
-/** Its run follows at once, as a rule: it need not read what has just been written. */
-async function takeOver(
-  { sessions }: ManagedRoom,
-  { tenant, id }: SessionFacts,
-  appends: readonly Append[],
-  heads: readonly Head[],
-): Promise<void> {
-  const chain = sessionChainOf(tenant, id);
-  await sessions.advance({ chain, held: undefined, appends, heads, said: [], shown: undefined });
-}
+/** A session that is about to be: judged, and nothing of it recorded. */
+export type Birth = Pick<Admission, 'facts' | 'context' | 'input' | 'managed'>;
 
-/** Creates it once: the same id again for the same caller changes nothing. With a series it may not be on disk yet. */
-export async function createManaged(
+/** Judges the input whole. A session that is there already under the id that was given is no birth. */
+export async function birthOf(
   room: ManagedRoom,
   caller: Caller,
-  input: CreateManaged,
-  series?: Series,
-): Promise<Created> {
+  input: StartManaged,
+): Promise<Birth | Created> {
   const { deps } = room;
   assertPrecheck(deps.config, caller);
   const turn = judged(input);
@@ -98,22 +88,50 @@ export async function createManaged(
     delegation: facts.delegation,
     ...(turn.external_run_id === undefined ? {} : { externalRunId: turn.external_run_id }),
   };
-  const { parent, expiresAt, as = 'active' } = input;
+  const { parent, expiresAt } = input;
   const managed = {
     ...(parent === undefined ? {} : { parent }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   };
-  const place = await input.admit?.(facts.id);
-  const born = admissionCommit({ facts, context, input: turn, as, managed });
-  const done = await deps.store.commit(toldTo(series, together(born, place?.commit)));
+  return { facts, context, input: turn, managed };
+}
+
+/** The session that somebody else created under this id in between. */
+export async function createdMeanwhile(room: ManagedRoom, caller: Caller, id: string): Promise<Created> {
+  const other = await existing(room, caller, id);
+  if (other === undefined) throw sessionNotFound(id);
+  return other;
+}
+
+/** Its run follows at once, as a rule: it need not read what has just been written. */
+async function takeOver(
+  { sessions }: ManagedRoom,
+  { tenant, id }: SessionFacts,
+  appends: readonly Append[],
+  heads: readonly Head[],
+): Promise<void> {
+  const chain = sessionChainOf(tenant, id);
+  await sessions.advance({ chain, held: undefined, appends, heads, said: [], shown: undefined });
+}
+
+/** Creates it once: the same id again for the same caller changes nothing. */
+export async function createManaged(
+  room: ManagedRoom,
+  caller: Caller,
+  input: CreateManaged,
+): Promise<Created> {
+  const birth = await birthOf(room, caller, input);
+  if ('session_id' in birth) return birth;
+  const { facts, context } = birth;
+  const { as = 'active', admit } = input;
+  const place = await admit?.(facts.id);
+  const born = admissionCommit({ ...birth, as });
+  const done = await room.deps.store.commit(together(born, place?.commit));
   if (done.ok) {
     await takeOver(room, facts, born.appends ?? [], done.heads);
     return { session_id: facts.id, run_id: context.runId };
   }
   const refusal = place?.refusal(done);
   if (refusal !== undefined) throw refusal;
-  // Somebody created it in between.
-  const other = await existing(room, caller, facts.id);
-  if (other === undefined) throw sessionNotFound(facts.id);
-  return other;
+  return createdMeanwhile(room, caller, facts.id);
 }

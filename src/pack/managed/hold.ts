@@ -2,8 +2,10 @@
 // it ends, and taken over from a process that is gone.
 //
 // H1  At most one run holds a session. Whoever comes second gets CONFLICT with `reason: run_held` and who holds it.
-// H2  A hold that is lost ends the run's signal; what it would still write is fenced by the epoch of the next one.
+// H2  A hold that is lost ends the run; what it would still write is fenced by the epoch of the next one.
 // H3  Every run has a holder name of its own, so that two runs of one process exclude each other too.
+import { Endable } from '../../base/abort.ts';
+import type { Ending } from '../../base/abort.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import { chainLeaseKey } from '../../store/contract.ts';
 import type { ChainKey, Lease } from '../../store/contract.ts';
@@ -15,10 +17,10 @@ export const HOLD_MS = 30_000;
 
 export interface Hold {
   readonly epoch: number;
-  /** Aborted when the hold is lost (H2), or by `end`. */
-  readonly signal: AbortSignal;
+  /** Ends when the hold is lost (H2), or by `end`. */
+  readonly over: Ending;
   isLost(): boolean;
-  /** Ends the signal without giving the hold back: the session was canceled. */
+  /** Ends `over` without giving the hold back: the session was canceled. */
   end(): void;
   release(): Promise<void>;
 }
@@ -29,6 +31,11 @@ export function runHeld(sessionId: string, holder: string): RuntimeError {
     session_id: sessionId,
     holder,
   });
+}
+
+/** As a signal's own: whoever is stopped by it tells an end from a failure by its name. */
+export function stop(): DOMException {
+  return new DOMException('The run was stopped.', 'AbortError');
 }
 
 function instanceOf(owner: string): string {
@@ -56,7 +63,7 @@ async function take(
 
 function keep(deps: PackDeps, lease: Lease, beat: () => Promise<boolean>): Hold {
   const { store, clock } = deps;
-  const controller = new AbortController();
+  const over = new Endable();
   let until = lease.until;
   let isLost = false;
   let isOver = false;
@@ -64,7 +71,7 @@ function keep(deps: PackDeps, lease: Lease, beat: () => Promise<boolean>): Hold 
 
   const lose = (): void => {
     isLost = true;
-    controller.abort();
+    over.end(stop());
   };
   const renew = async (): Promise<void> => {
     const now = clock.now();
@@ -74,7 +81,7 @@ function keep(deps: PackDeps, lease: Lease, beat: () => Promise<boolean>): Hold 
       return;
     }
     ({ until } = again.lease);
-    if (!(await beat())) controller.abort();
+    if (!(await beat())) over.end(stop());
   };
   const arm = (): void => {
     cancel = clock.after(HOLD_MS / 3, () => {
@@ -84,17 +91,17 @@ function keep(deps: PackDeps, lease: Lease, beat: () => Promise<boolean>): Hold 
           if (clock.now() >= until) lose();
         })
         .finally(() => {
-          if (!isOver && !controller.signal.aborted) arm();
+          if (!isOver && !over.aborted) arm();
         });
     });
   };
   arm();
   return {
     epoch: lease.epoch,
-    signal: controller.signal,
+    over,
     isLost: () => isLost,
     end: () => {
-      controller.abort();
+      over.end(stop());
     },
     async release() {
       isOver = true;
@@ -108,7 +115,7 @@ function keep(deps: PackDeps, lease: Lease, beat: () => Promise<boolean>): Hold 
 export interface Holds {
   /** Throws CONFLICT (H1). `beat` is asked at each renewal whether the run may go on. `series`: the steps that it guards. */
   take(chain: ChainKey, beat: () => Promise<boolean>, series?: Series): Promise<Hold>;
-  /** Ends the signal of the run of this session in this process, if there is one. */
+  /** Ends the run of this session in this process, if there is one. */
   end(chain: ChainKey): void;
 }
 

@@ -1,7 +1,6 @@
 // Owns the face of managed sessions: create, run, cancel, status, continuations, each for a proven caller, and the
 // readable copies that are made beside them, off the path of the answer.
 import { RuntimeError } from '../../base/errors.ts';
-import { Series } from '../../base/series.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { PackDeps } from '../deps.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
@@ -9,28 +8,28 @@ import type { Sessions } from '../sessions/sessions.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import { closeSession, loadCurrent } from './close.ts';
 import type {
-  CreateManaged,
   ManagedProgress,
   ManagedResult,
   ManagedSessions,
   RunManaged,
+  StartManaged,
 } from './contract.ts';
 import { copyDocument } from './copy.ts';
 import { createCopyist } from './copyist.ts';
 import type { Copyist } from './copyist.ts';
-import { createManaged } from './create.ts';
+import { birthOf, createManaged } from './create.ts';
 import { createHolds } from './hold.ts';
 import { progressOf, resultOf } from './result.ts';
 import { loadManaged, statusOf } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
 import { recoverSession } from './recover.ts';
 import { runInvocation } from './run.ts';
+import type { Ran } from './run.ts';
+import { startInvocation } from './start.ts';
 import { createTranscripts } from './transcript.ts';
 import type { Transcript } from './transcript.ts';
 
 export interface ManagedPack extends ManagedSessions {
-  /** Creates and runs it; nobody hears of it before it waits or ends. */
-  start(caller: Caller, input: CreateManaged, how: RunManaged, io: TurnIo): Promise<ManagedResult>;
   /** Makes the readable copy of a session anew from its journal; NOT_FOUND for a foreign one. */
   rebuildSnapshot(caller: Caller, sessionId: string): Promise<void>;
   /** How the session's last invocation ended, from its records; undefined while none has. Runs nothing. */
@@ -68,21 +67,48 @@ function answered({ progress, result }: Shown): ManagedResult {
   });
 }
 
-async function writeCopy(room: ManagedRoom, caller: Caller, sessionId: string, known?: Shown): Promise<void> {
+async function writeCopy(room: ManagedRoom, caller: Caller, sessionId: string): Promise<void> {
   const { copies, kernel } = room.deps;
-  const told = known ?? (await shown(room, await loadManaged(room, caller, sessionId)));
+  const told = await shown(room, await loadManaged(room, caller, sessionId));
   await copies?.write(sessionId, copyDocument(kernel, told));
 }
 
+interface Telling {
+  room: ManagedRoom;
+  copies: Copyist;
+  caller: Caller;
+}
+
 async function runAndTell(
-  { room, copies, caller }: { room: ManagedRoom; copies: Copyist<Shown>; caller: Caller },
+  { room, copies, caller }: Telling,
   sessionId: string,
-  run: Parameters<typeof runInvocation>[3],
+  run: () => Promise<Ran>,
 ): Promise<ManagedResult> {
-  const hasMoved = await copies.during(sessionId, () => runInvocation(room, caller, sessionId, run));
-  const told = await shown(room, await loadManaged(room, caller, sessionId));
-  if (hasMoved) copies.copyLater(caller, sessionId, told);
+  const { hasMoved, now } = await copies.during(sessionId, run);
+  const told = await shown(room, now ?? (await loadManaged(room, caller, sessionId)));
+  if (hasMoved) copies.copyLater(caller, sessionId);
   return answered(told);
+}
+
+async function startAndTell(
+  telling: Telling,
+  input: StartManaged,
+  how: RunManaged,
+  io: TurnIo,
+): Promise<ManagedResult> {
+  const { room, caller, copies } = telling;
+  const begun = { how: { ...how, reason: 'created' as const }, io };
+  const birth = await birthOf(room, caller, input);
+  const isThere = 'session_id' in birth;
+  const id = isThere ? birth.session_id : birth.facts.id;
+  const run = (): Promise<Ran> =>
+    isThere ? runInvocation(room, caller, id, begun) : startInvocation(room, caller, birth, begun);
+  try {
+    return await runAndTell(telling, id, run);
+  } catch (thrown) {
+    copies.copyLater(caller, id); // of what stands, if anything does
+    throw thrown;
+  }
 }
 
 function assertAllowed(isAllowed: boolean, what: string, key: string): void {
@@ -114,22 +140,19 @@ export function createManagedSessions(parts: {
     holds: createHolds(deps),
     transcripts: createTranscripts(deps.store),
   };
-  const copies = createCopyist<Shown>(deps.clock, (...of) => writeCopy(room, ...of));
+  const copies = createCopyist(deps.clock, (...of) => writeCopy(room, ...of));
   return {
     async create(caller, input) {
       const created = await createManaged(room, caller, input);
       copies.copyLater(caller, created.session_id);
       return created;
     },
-    async start(caller, input, how, io) {
-      const born = new Series();
-      const { session_id: id } = await createManaged(room, caller, input, born);
-      copies.copyLater(caller, id);
-      return runAndTell({ room, copies, caller }, id, { how: { ...how, reason: 'created' }, io, born });
-    },
+    start: (caller, ...what) => startAndTell({ room, copies, caller }, ...what),
     async run(caller, sessionId, how, io) {
       assertMayRun(deps, how);
-      return runAndTell({ room, copies, caller }, sessionId, { how, io });
+      return runAndTell({ room, copies, caller }, sessionId, () =>
+        runInvocation(room, caller, sessionId, { how, io }),
+      );
     },
     async cancel(caller, sessionId, reason) {
       assertAllowed(deps.config.runtime.background.allowCancel, 'cancel', 'runtime.background.allow_cancel');

@@ -3,57 +3,40 @@
 // after a crash are this one path; what a process knew and did not record is worth nothing.
 //
 // R1  Nothing is done before the start of the invocation is recorded, and a run that finds nothing to do records nothing.
-// R2  Policy, pre-check, roles, scopes and delegation are those of now, at every step: each call and turn passes its gate.
+// R2  Policy and all that it asks for are those of now, at every step (run-step.ts).
 // R3  Only the holder goes on: a hold that is lost ends the run with CONFLICT, and another holder finds all it did.
 // R4  The steps of a run are a series, answered before they are on disk. All of them are there when the hold is given back,
 //     and nobody hears of any before.
-import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
+import { Endable, whenEnded } from '../../base/abort.ts';
+import type { Ending as Over, Until } from '../../base/abort.ts';
+import { RuntimeError } from '../../base/errors.ts';
 import { Series } from '../../base/series.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import { toldTo } from '../../store/contract.ts';
-import type { LoopError } from '../loop/client-port.ts';
+import type { ChainKey } from '../../store/contract.ts';
 import { nextInput } from '../loop/loop.ts';
 import { assertPrecheck } from '../turn/authorize.ts';
 import type { TurnInput } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
-import { assertFits, assertMaySpeak, parseAsked } from './ask.ts';
+import { assertFits, parseAsked } from './ask.ts';
 import type { Asked } from './ask.ts';
-import { callStep, lookAt } from './call-step.ts';
-import { closeSession, loadCurrent } from './close.ts';
-import { endedRecord, startedRecord, stepCommit, waitTimers } from './commits.ts';
+import { lookAt } from './call-step.ts';
+import { loadCurrent } from './close.ts';
+import { startedRecord, stepCommit } from './commits.ts';
+import type { NewRecord } from './commits.ts';
 import type { RunManaged } from './contract.ts';
-import { runHeld } from './hold.ts';
-import type { Hold } from './hold.ts';
+import { runHeld, stop } from './hold.ts';
 import { firstInput } from './inputs.ts';
 import { nextStep } from './next-step.ts';
-import type { NextStep, Tried, View } from './next-step.ts';
+import type { View } from './next-step.ts';
 import { endingOfState } from './result.ts';
 import { actingCaller, assertNotOver, loadManaged } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
 import { isOver } from './state.ts';
 import type { Ending } from './state.ts';
+import { take } from './run-step.ts';
+import type { Run, Sight } from './run-step.ts';
 import { takeStep } from './step.ts';
-
-/** What it takes to see what is next. */
-interface Sight {
-  room: ManagedRoom;
-  io: TurnIo;
-  asked: Asked;
-  tried: Map<string, Tried>;
-  turnsLeft: number;
-  failure: LoopError | undefined;
-}
-
-interface Run extends Sight {
-  sessionId: string;
-  caller: Caller;
-  callerNow: () => Caller | undefined;
-  hold: Hold;
-  /** Ends with the caller's signal, with the hold, and with the session. */
-  signal: AbortSignal;
-  /** R4 */
-  series: Series;
-}
 
 function viewOf(run: Sight, { state, managed }: ManagedHeld): View {
   return {
@@ -95,30 +78,38 @@ function isIdle(run: Sight, at: ManagedHeld): boolean {
   return messages.length === 0 || isAwaited;
 }
 
-interface Begun {
+export interface Begun {
   number: number;
   /** The session after it, where it is known. */
   now: ManagedHeld | undefined;
 }
 
-/** Records the start (R1). Throws CONFLICT when another run took the step. */
-async function begin(run: Run, at: ManagedHeld): Promise<Begun> {
-  const { room, asked, hold } = run;
-  const { config, clock, instance } = room.deps;
-  const number = at.managed.invocations + 1;
-  const record = startedRecord({
+/** The record that says who began the invocation, with what, and under which configuration. */
+export function beginning(
+  { room, asked, caller }: Pick<Run, 'room' | 'asked' | 'caller'>,
+  number: number,
+): NewRecord {
+  const { config, instance } = room.deps;
+  return startedRecord({
     number,
     reason: asked.reason,
     instance,
-    askedBy: run.caller.actor,
+    askedBy: caller.actor,
     maxTurns: asked.maxTurns,
     messages: asked.messages,
     accepted: asked.accepted,
     configDigest: config.digest,
     policyDigest: config.policy.digest,
   });
-  const how = { when: { epoch: hold.epoch }, now: clock.now() };
-  const commit = toldTo(run.series, stepCommit(at, actingCaller(run.caller, at.state), [record], how));
+}
+
+/** Records the start (R1). Throws CONFLICT when another run took the step. */
+async function begin(run: Run, at: ManagedHeld): Promise<Begun> {
+  const { room, hold } = run;
+  const number = at.managed.invocations + 1;
+  const how = { when: { epoch: hold.epoch }, now: room.deps.clock.now() };
+  const acting = actingCaller(run.caller, at.state);
+  const commit = toldTo(run.series, stepCommit(at, acting, [beginning(run, number)], how));
   commit.after = run.series;
   const taken = await takeStep(room, at, commit);
   if (!taken.ok) throw runHeld(run.sessionId, 'another run');
@@ -135,108 +126,30 @@ async function look(run: Run, { number, now }: Begun): Promise<ManagedHeld> {
   return at;
 }
 
-const GONE: LoopError = {
-  code: 'POLICY_DENIED',
-  message: 'Nobody is known any more for whom this run could act.',
-};
-
-/** Why the model may not be asked for this caller any more; undefined: it may. */
-async function silenced(run: Run, acting: Caller, at: ManagedHeld): Promise<LoopError | undefined> {
-  try {
-    await assertMaySpeak(run.room.deps, acting, at.state);
-    return undefined;
-  } catch (thrown) {
-    const { code, message } = asRuntimeError(thrown);
-    if (code !== 'POLICY_DENIED') throw thrown;
-    return { code, message };
-  }
-}
-
-async function turn(run: Run, acting: Caller, at: ManagedHeld, input: TurnInput): Promise<void> {
-  run.turnsLeft -= 1;
-  run.failure = await silenced(run, acting, at);
-  if (run.failure !== undefined) return;
-  const answer = await run.room.executeTurn(acting, input, {
-    ...run.io,
-    signal: run.signal,
-    series: run.series,
-  });
-  if (!('error' in answer)) return;
-  const { code, message, details } = answer.error;
-  // Without a store there is nothing that could be recorded of it, and nothing that was acknowledged.
-  if (code === 'STORE_UNAVAILABLE') throw new RuntimeError(code, message, details);
-  run.failure = { code, message };
-}
-
-/** True when the invocation is over. */
-async function take(
-  run: Run,
-  at: ManagedHeld,
-  step: NextStep,
-  around: { number: number; input: TurnInput },
-): Promise<boolean> {
-  const { room, hold, signal, series, io } = run;
-  const now = run.callerNow();
-  if (now === undefined && (step.do === 'turn' || step.do === 'call')) {
-    run.failure = GONE;
-    return false;
-  }
-  const acting = actingCaller(now ?? run.caller, at.state); // R2
-  switch (step.do) {
-    case 'turn':
-      await turn(run, acting, at, around.input);
-      return false;
-    case 'call': {
-      const call = at.state.calls.find((one) => one.id === step.callId);
-      if (call === undefined) return false;
-      const callIo = {
-        progress: (one: Parameters<NonNullable<TurnIo['progress']>>[0]) => io.progress?.(one),
-        signal,
-        series,
-      };
-      const tried = await callStep(room, at, call, { acting, epoch: hold.epoch, io: callIo });
-      if (tried !== undefined) run.tried.set(call.id, tried);
-      return false;
-    }
-    case 'expire':
-      await closeSession(room, run.caller, run.sessionId, {
-        as: 'expired',
-        reason: step.reason,
-        askedBy: 'clock',
-      });
-      return true;
-    case 'end': {
-      const record = endedRecord(around.number, step.ending);
-      const time = room.deps.clock.now();
-      const ended = stepCommit(at, acting, [record], { when: { epoch: hold.epoch }, now: time });
-      ended.timers = waitTimers(room.deps.config, at, { ending: step.ending, now: time });
-      ended.after = series;
-      const taken = await takeStep(room, at, toldTo(series, ended));
-      return taken.ok; // refused: somebody moved the session; the next look says what it is now
-    }
-  }
-}
-
-async function invocation(run: Run, at: ManagedHeld): Promise<void> {
-  const { facts } = at.managed;
-  const first = await firstInput(run.room.deps.store, at.held, facts.inputSeq);
+/** From its recorded start to its end; the session after it, where it is known. */
+export async function carryOn(run: Run, begun: Begun, first: TurnInput): Promise<ManagedHeld | undefined> {
   const input = nextInput(first, run.sessionId);
-  const begun = await begin(run, at);
   const { number } = begun;
-  for (let known = begun; ; known = { number, now: undefined }) {
-    const now = await look(run, known);
-    if (isOver(now.managed)) return;
-    const step = nextStep(viewOf(run, now));
-    if (await take(run, now, step, { number, input })) return;
+  for (let known = begun; ;) {
+    const at = await look(run, known);
+    if (isOver(at.managed)) return at;
+    const { isOver: isDone, now } = await take(run, at, nextStep(viewOf(run, at)), { number, input });
+    if (isDone) return now;
+    known = { number, now };
   }
 }
 
-async function heldRun(run: Run): Promise<void> {
+async function invocation(run: Run, at: ManagedHeld): Promise<ManagedHeld | undefined> {
+  const first = await firstInput(run.room.deps.store, at.held, at.managed.facts.inputSeq);
+  return carryOn(run, await begin(run, at), first);
+}
+
+async function heldRun(run: Run): Promise<ManagedHeld | undefined> {
   const at = await loadCurrent(run.room, run.caller, run.sessionId, run.series);
   assertNotOver(at); // it may have ended while this run waited for its turn
   assertFits(run.asked, at.state);
   await seeWaiting(run, at);
-  if (!isIdle(run, at)) await invocation(run, at);
+  return isIdle(run, at) ? at : invocation(run, at);
 }
 
 function sightOf(room: ManagedRoom, asked: Asked, io: TurnIo): Sight {
@@ -251,57 +164,79 @@ async function isAtRest(sight: Sight, at: ManagedHeld): Promise<boolean> {
   return isIdle(sight, at);
 }
 
-/** One signal that ends with either; `done` frees the listeners. */
-function joined(a: AbortSignal, b: AbortSignal): { signal: AbortSignal; done: () => void } {
-  const controller = new AbortController();
+/** Ends with either, whatever reason that one gives; `done` takes its listeners back. */
+function endsWith(a: Until, b: Until): { over: Over; done: () => void } {
+  const over = new Endable();
   const end = (): void => {
-    controller.abort();
+    over.end(stop());
   };
-  for (const one of [a, b]) {
-    if (one.aborted) end();
-    else one.addEventListener('abort', end, { once: true });
-  }
+  const leave = [whenEnded(a, end), whenEnded(b, end)];
   return {
-    signal: controller.signal,
+    over,
     done: () => {
-      a.removeEventListener('abort', end);
-      b.removeEventListener('abort', end);
+      for (const leaveOne of leave) leaveOne();
     },
   };
 }
 
-/**
- * Carries the session on until it waits or ends; how it stands then is read from its state. False: it stood still.
- * `born`: the series in which the session was just created.
- */
-export async function runInvocation(
-  room: ManagedRoom,
-  caller: Caller,
-  sessionId: string,
-  { how, io, born }: { how: RunManaged; io: TurnIo; born?: Series | undefined },
-): Promise<boolean> {
-  const asked = parseAsked(how);
-  if (io.signal.aborted) throw new RuntimeError('CANCELED');
-  born?.assertWhole();
-  const before = await loadCurrent(room, caller, sessionId, born);
-  assertNotOver(before);
-  assertPrecheck(room.deps.config, actingCaller(caller, before.state));
-  if (await isAtRest(sightOf(room, asked, io), before)) return false;
-  const series = born ?? new Series();
+/** How an invocation went. `now`: the session after it, where it is known. */
+export interface Ran {
+  hasMoved: boolean;
+  now: ManagedHeld | undefined;
+}
+
+/** Who runs what, and how. */
+export interface Running {
+  room: ManagedRoom;
+  caller: Caller;
+  chain: ChainKey;
+  asked: Asked;
+  callerNow: RunManaged['callerNow'];
+  io: TurnIo;
+  series: Series;
+}
+
+/** Runs under the hold of the session. When it is over, all of the series is on disk and the hold is given back (R4). */
+export async function underHold(
+  { room, caller, chain, asked, callerNow = () => caller, io, series }: Running,
+  work: (run: Run) => Promise<ManagedHeld | undefined>,
+): Promise<Ran> {
+  const sessionId = chain.id;
   const beat = async (): Promise<boolean> => {
     const { managed } = await loadManaged(room, caller, sessionId);
     return !isOver(managed);
   };
-  const hold = await room.holds.take(before.held.chain, beat, series);
-  const { signal, done } = joined(io.signal, hold.signal);
+  const hold = await room.holds.take(chain, beat, series);
+  const { over, done } = endsWith(io.signal, hold.over);
+  let now: ManagedHeld | undefined;
   try {
     series.assertWhole();
-    const { callerNow = () => caller } = how;
-    await heldRun({ ...sightOf(room, asked, io), sessionId, caller, callerNow, hold, signal, series });
+    now = await work({ ...sightOf(room, asked, io), sessionId, caller, callerNow, hold, over, series });
+  } catch (thrown) {
+    series.assertWhole(); // what was undone is why it failed
+    throw thrown;
   } finally {
     done();
     await hold.release();
   }
   await series.settled();
-  return true;
+  return { hasMoved: true, now };
+}
+
+/** Carries the session on until it waits or ends; how it stands then is read from its state. */
+export async function runInvocation(
+  room: ManagedRoom,
+  caller: Caller,
+  sessionId: string,
+  { how, io }: { how: RunManaged; io: TurnIo },
+): Promise<Ran> {
+  const asked = parseAsked(how);
+  if (io.signal.aborted) throw new RuntimeError('CANCELED');
+  const before = await loadCurrent(room, caller, sessionId);
+  assertNotOver(before);
+  assertPrecheck(room.deps.config, actingCaller(caller, before.state));
+  if (await isAtRest(sightOf(room, asked, io), before)) return { hasMoved: false, now: before };
+  const { chain } = before.held;
+  const running = { room, caller, chain, asked, callerNow: how.callerNow, io, series: new Series() };
+  return underHold(running, heldRun);
 }

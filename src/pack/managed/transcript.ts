@@ -3,7 +3,6 @@
 // two hundredth turn costs what the tenth did.
 //
 // T1  Nothing here decides anything: it is for showing. What a run does next is read from the folded state alone.
-import { isoTime } from '../../base/clock.ts';
 import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { ERRORS } from '../../base/errors.ts';
@@ -57,7 +56,7 @@ function requestedTools(evidence: JsonObject, sealed: JsonObject): RequestedTool
   const exact = objectsAt(sealed, 'calls');
   return objectsAt(evidence, 'requested_tools').map((shown, index) => ({
     name: textAt(shown, 'tool') ?? '',
-    input: objectAt(exact[index] ?? {}, 'input'),
+    input: asRead(objectAt(exact[index] ?? {}, 'input')),
     tool_call_id: textAt(shown, 'tool_call_id') ?? '',
     decision: decisionOf(shown),
   }));
@@ -67,7 +66,7 @@ function requestedTools(evidence: JsonObject, sealed: JsonObject): RequestedTool
 function outputOf(evidence: JsonObject, sealed: JsonObject): TurnOutput {
   const tools = requestedTools(evidence, sealed);
   const [first] = tools;
-  const provider = objectAt(evidence, 'provider');
+  const provider = asRead(objectAt(evidence, 'provider'));
   return {
     status: (textAt(evidence, 'status') ?? 'reply') as TurnStatus,
     intent: textAt(evidence, 'intent') ?? '',
@@ -81,7 +80,7 @@ function outputOf(evidence: JsonObject, sealed: JsonObject): TurnOutput {
           decision: first.decision,
         }),
     provider: provider as unknown as TurnOutput['provider'],
-    ...('usage' in evidence ? { usage: objectAt(evidence, 'usage') } : {}),
+    ...('usage' in evidence ? { usage: asRead(objectAt(evidence, 'usage')) } : {}),
     finish_reason: textAt(evidence, 'finish_reason') ?? '',
     session_id: textAt(evidence, 'session_id') ?? '',
     run_id: textAt(evidence, 'run_id') ?? '',
@@ -104,7 +103,7 @@ function unsaidError(status: string): LoopError | undefined {
   return { code, message: ERRORS[code].sentence };
 }
 
-/** A record as the transcript reads it: from the store, or from what this process wrote. */
+/** A record as the transcript reads it: from the store, or from what this process wrote. What is told of it is a copy. */
 interface Read {
   type: string;
   seq: number;
@@ -139,11 +138,11 @@ function own(store: Store, chain: ChainKey, record: OwnRecord): Read {
     type,
     seq,
     at,
-    evidence: asRead(evidence),
+    evidence,
     sealed() {
       if (sealed === undefined) return NOTHING;
       const known = ownSealed(record);
-      return known === undefined ? sealedOf(store, chain, seq) : Promise.resolve(asRead(known));
+      return known === undefined ? sealedOf(store, chain, seq) : Promise.resolve(known);
     },
   };
 }
@@ -152,9 +151,11 @@ async function finished(record: Read, evidence: JsonObject, decision: DecisionVi
   const status = textAt(evidence, 'status') as 'done' | 'tool_error' | 'unknown' | 'canceled';
   const sealed = await record.sealed();
   const error = errorOf(evidence) ?? unsaidError(status);
-  const structured = 'structured' in sealed ? { structured: objectAt(sealed, 'structured') } : {};
+  const structured = 'structured' in sealed ? { structured: asRead(objectAt(sealed, 'structured')) } : {};
   const result =
-    'content' in sealed ? { result: { content: objectsAt(sealed, 'content'), ...structured } } : {};
+    'content' in sealed
+      ? { result: { content: objectsAt(sealed, 'content').map(asRead), ...structured } }
+      : {};
   return { status, decision, ...result, ...(error === undefined ? {} : { error }) };
 }
 
@@ -228,7 +229,7 @@ function readTurn(so: Reading, evidence: JsonObject, sealed: JsonObject): void {
 function readAdmission(so: Reading, { at }: Read, evidence: JsonObject, sealed: JsonObject): void {
   so.createdAt = at;
   so.runId = textAt(evidence, 'run_id') ?? '';
-  so.input = 'input' in sealed ? (objectAt(sealed, 'input') as unknown as TurnInput) : undefined;
+  so.input = 'input' in sealed ? (asRead(objectAt(sealed, 'input')) as unknown as TurnInput) : undefined;
 }
 
 async function readRecord(from: Source, so: Reading, record: Read): Promise<void> {
@@ -237,7 +238,7 @@ async function readRecord(from: Source, so: Reading, record: Read): Promise<void
   if (type === 'session_admitted') readAdmission(so, record, evidence, await record.sealed());
   else if (type === 'turn_completed') readTurn(so, evidence, await record.sealed());
   else if (type.startsWith('call_')) await readCall(from, so, record, evidence);
-  const told = continuationOf({ type, evidence, timestamp: isoTime(at), node: nodeOf(so) });
+  const told = continuationOf({ type, evidence, at, node: nodeOf(so) });
   if (told !== undefined) so.continuations.push({ sequence: so.continuations.length + 1, ...told });
 }
 

@@ -1,7 +1,6 @@
 // Owns the way from a handle to the call that a turn requested: its tool and exact arguments come from the session's own
 // record, never from whoever asks for it to run.
 import { RuntimeError } from '../../base/errors.ts';
-import { canonicalJson } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { CallRequest, SessionBinding } from '../../kernel/call.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
@@ -10,6 +9,7 @@ import type { Series } from '../../base/series.ts';
 import { objectAt, objectsAt, textAt } from '../records.ts';
 import { TASK_TYPE } from '../records.ts';
 import type { DecisionView } from '../turn/contract.ts';
+import { asRead } from './own-record.ts';
 import type { HeldSession, Sessions } from './sessions.ts';
 import type { RequestedCall, SessionFacts } from './session.ts';
 
@@ -63,7 +63,7 @@ function heldArguments({ conversation }: HeldSession, call: RequestedCall): Json
   for (let back = 1; back <= RECENT; back++) {
     const entry = entries.at(-back);
     const found = entry?.from === 'model' ? entry.calls.find((one) => one.id === call.id) : undefined;
-    if (found !== undefined) return JSON.parse(canonicalJson(found.input)) as JsonObject;
+    if (found !== undefined) return asRead(found.input);
   }
   return undefined;
 }
@@ -138,18 +138,28 @@ export async function requestedCall(
   series?: Series,
 ): Promise<Requested> {
   const held = await at.sessions.load(caller, handle.session_id, series);
+  return callOf(at.store, caller, held, handle.tool_call_id);
+}
+
+/** The same in a session that has just been loaded for this caller. */
+export async function callOf(
+  store: Store,
+  caller: Caller,
+  held: HeldSession,
+  toolCallId: string,
+): Promise<Requested> {
   const { facts, calls } = held.state;
-  const call = calls.find((one) => one.id === handle.tool_call_id);
-  if (call === undefined) return longAgo(at.store, caller, facts, handle.tool_call_id);
+  const call = calls.find((one) => one.id === toolCallId);
+  if (call === undefined) return longAgo(store, caller, facts, toolCallId);
   const context = contextOf(caller, facts, call);
-  if (call.state.at === 'refused') return refusal(at.store, held, call, context);
+  if (call.state.at === 'refused') return refusal(store, held, call, context);
   return {
     kind: 'call',
     request: {
       context,
       session: bindingOf(facts, call.intent ?? facts.intent),
       tool: call.tool,
-      args: await exactArguments(at.store, held, call),
+      args: await exactArguments(store, held, call),
       toolCallId: call.id,
     },
   };

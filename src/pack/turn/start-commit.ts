@@ -106,7 +106,7 @@ function startedEvidence(deps: PackDeps, turn: PreparedTurn, at: EpochMs): JsonO
 
 /** A turn that goes on with a run changes nothing that a list shows, so its rows wait for its outcome. */
 function isShown({ held, context }: PreparedTurn): boolean {
-  if (held === undefined || held.state.status !== 'open' || held.state.managed !== undefined) return false;
+  if (held?.state.status !== 'open') return false;
   return held.shown?.runId === context.runId && held.shown.runStatus === 'in_progress';
 }
 

@@ -1,5 +1,6 @@
 // Owns the words of workflows: what is asked, what is answered, and the ports that the engine drives. Documents are
 // snake case, as on the wire.
+import type { Ending } from '../../base/abort.ts';
 import type { Clock, EpochMs } from '../../base/clock.ts';
 import type { Ids } from '../../base/ids.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
@@ -129,8 +130,8 @@ export interface NodeSessions extends Pick<ManagedSessions, 'create' | 'run' | '
 
 export interface WorkflowHold {
   readonly epoch: number;
-  /** Aborted when the hold is lost. */
-  readonly signal: AbortSignal;
+  /** Ends when the hold is lost. */
+  readonly over: Ending;
   release(): Promise<void>;
 }
 

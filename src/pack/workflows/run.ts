@@ -348,7 +348,7 @@ export async function invoke(deps: WorkflowDeps, { held, how, io, onWake }: Invo
       how,
       io,
       branches: createBranchIo(io),
-      signal: AbortSignal.any([io.signal, hold.signal]),
+      signal: AbortSignal.any([io.signal, hold.over.signal]),
       outputs: new Map(),
       driving: new Map(),
       arrivals: [],
@@ -362,7 +362,7 @@ export async function invoke(deps: WorkflowDeps, { held, how, io, onWake }: Invo
     onWake?.(box.wake);
     try {
       if (held.state.interrupted !== undefined && held.state.end === undefined) await takeUp(run);
-      while (await step(run)) if (hold.signal.aborted) throw lost(held);
+      while (await step(run)) if (hold.over.aborted) throw lost(held);
     } finally {
       await finish(run);
     }
