@@ -25,7 +25,7 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
     'governed-call-16',
     'governed-call-16-journal',
   ],
-  'durable-run': ['durable-run', 'durable-run-steps'],
+  'durable-run': ['durable-run', 'durable-run-session', 'durable-run-steps'],
   'turn-growth': ['turn-growth', 'turn-growth-bytes'],
   'runs-16': ['runs-16'],
   'workflow-step': ['workflow-step'],
