@@ -161,7 +161,7 @@ function bornState({ as, managed, begun }: Admission): ManagedState {
 }
 
 /** The birth of a managed session: one commit, so that there is never a session without its input. */
-export function admissionCommit(admission: Admission): Commit {
+export function admissionCommit(admission: Admission): Commit & { appends: Append[] } {
   const { facts, context, input, as, managed, begun } = admission;
   const now = facts.startedAt;
   const chain = sessionChainOf(facts.tenant, facts.id);

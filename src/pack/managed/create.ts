@@ -1,12 +1,12 @@
 // Owns the birth of a managed session: its input is judged whole, and then it is there in one commit, or not at all.
 import { RuntimeError } from '../../base/errors.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
-import type { Append, Head } from '../../store/contract.ts';
 import { together } from '../background/queue.ts';
 import type { PackDeps } from '../deps.ts';
 import { TASK_TYPE } from '../records.ts';
 import type { SessionFacts } from '../sessions/session.ts';
 import { sessionChainOf, sessionNotFound } from '../sessions/sessions.ts';
+import type { Advance, HeldSession } from '../sessions/sessions.ts';
 import { assertPrecheck } from '../turn/authorize.ts';
 import type { TurnInput } from '../turn/contract.ts';
 import { parseTurnInput } from '../turn/input.ts';
@@ -104,14 +104,19 @@ export async function createdMeanwhile(room: ManagedRoom, caller: Caller, id: st
 }
 
 /** Its run follows at once, as a rule: it need not read what has just been written. */
-async function takeOver(
+export async function takeOver(
   { sessions }: ManagedRoom,
   { tenant, id }: SessionFacts,
-  appends: readonly Append[],
-  heads: readonly Head[],
-): Promise<void> {
-  const chain = sessionChainOf(tenant, id);
-  await sessions.advance({ chain, held: undefined, appends, heads, said: [], shown: undefined });
+  { appends, heads, shown }: Pick<Advance, 'appends' | 'heads' | 'shown'>,
+): Promise<HeldSession | undefined> {
+  return sessions.advance({
+    chain: sessionChainOf(tenant, id),
+    held: undefined,
+    appends,
+    heads,
+    said: [],
+    shown,
+  });
 }
 
 /** Creates it once: the same id again for the same caller changes nothing. */
@@ -128,7 +133,7 @@ export async function createManaged(
   const born = admissionCommit({ ...birth, as });
   const done = await room.deps.store.commit(together(born, place?.commit));
   if (done.ok) {
-    await takeOver(room, facts, born.appends ?? [], done.heads);
+    await takeOver(room, facts, { appends: born.appends, heads: done.heads, shown: undefined });
     return { session_id: facts.id, run_id: context.runId };
   }
   const refusal = place?.refusal(done);

@@ -38,7 +38,7 @@ export async function progressOf(
     run_id: (state.run ?? state.lastRun)?.runId ?? transcript.runId,
     status: statusOf(at),
     messages: [...said.entries.map(toMessage), ...unsaid],
-    history: transcript.history,
+    history: [...transcript.history],
     turn_count: state.turnCount,
     tool_call_count: state.callCount,
   };

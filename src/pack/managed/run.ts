@@ -15,6 +15,7 @@ import type { Caller } from '../../kernel/identity.ts';
 import { toldTo } from '../../store/contract.ts';
 import type { ChainKey } from '../../store/contract.ts';
 import { nextInput } from '../loop/loop.ts';
+import { sessionChainOf } from '../sessions/sessions.ts';
 import { assertPrecheck } from '../turn/authorize.ts';
 import type { TurnInput } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
@@ -223,20 +224,31 @@ export async function underHold(
   return { hasMoved: true, now };
 }
 
+/** What is asked for, judged; nothing of it has begun. Throws INVALID_INPUT, and CANCELED where nobody waits for it any more. */
+export function runningOf(
+  room: ManagedRoom,
+  caller: Caller,
+  sessionId: string,
+  { how, io }: { how: RunManaged; io: TurnIo },
+): Running {
+  const asked = parseAsked(how);
+  if (io.signal.aborted) throw new RuntimeError('CANCELED');
+  const chain = sessionChainOf(caller.tenant, sessionId);
+  return { room, caller, chain, asked, callerNow: how.callerNow, io, series: new Series() };
+}
+
 /** Carries the session on until it waits or ends; how it stands then is read from its state. */
 export async function runInvocation(
   room: ManagedRoom,
   caller: Caller,
   sessionId: string,
-  { how, io }: { how: RunManaged; io: TurnIo },
+  given: { how: RunManaged; io: TurnIo },
 ): Promise<Ran> {
-  const asked = parseAsked(how);
-  if (io.signal.aborted) throw new RuntimeError('CANCELED');
+  const running = runningOf(room, caller, sessionId, given);
   const before = await loadCurrent(room, caller, sessionId);
   assertNotOver(before);
   assertPrecheck(room.deps.config, actingCaller(caller, before.state));
-  if (await isAtRest(sightOf(room, asked, io), before)) return { hasMoved: false, now: before };
-  const { chain } = before.held;
-  const running = { room, caller, chain, asked, callerNow: how.callerNow, io, series: new Series() };
+  if (await isAtRest(sightOf(room, running.asked, running.io), before))
+    return { hasMoved: false, now: before };
   return underHold(running, heldRun);
 }
