@@ -38,8 +38,8 @@ export interface Kernel {
   /** Records approvals whose time has passed, before their rows are listed. */
   settleApprovals(tenant: string): Promise<void>;
   shownApproval(tenant: string, approvalId: string): Promise<string | undefined>;
-  /** The part of a commit that takes an approval back; undefined when it is not pending or approved. */
-  revocation(tenant: string, approvalId: string, reason: string): Promise<Commit | undefined>;
+  /** The part of a commit that takes approvals back; undefined when none is pending or approved. */
+  revocation(tenant: string, approvalIds: readonly string[], reason: string): Promise<Commit | undefined>;
   deliver(
     answerer: Answerer,
     approvalId: string,
@@ -72,8 +72,8 @@ export function createKernel(deps: KernelDeps): Kernel {
     },
     settleApprovals: (tenant) => deps.approvals.settle(tenant, deps.clock.now()),
     shownApproval: (tenant, approvalId) => deps.approvals.shown(tenant, approvalId),
-    revocation: (tenant, approvalId, reason) =>
-      deps.approvals.revoking(tenant, approvalId, { reason, at: deps.clock.now() }),
+    revocation: (tenant, approvalIds, reason) =>
+      deps.approvals.revoking(tenant, approvalIds, { reason, at: deps.clock.now() }),
     deliver: (answerer, approvalId, delivery, actor) =>
       deps.approvals.deliver(answerer, approvalId, {
         delivery,

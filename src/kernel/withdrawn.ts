@@ -15,7 +15,7 @@ export async function withdrawApproval(
   const held = await deps.approvals.standing(tenant, grantedDigest, at);
   if (held === undefined || held.approval.state === 'rejected') return;
   const { approvalId } = held.approval.subject;
-  const commit = await deps.approvals.revoking(tenant, approvalId, { reason: REASON, at });
+  const commit = await deps.approvals.revoking(tenant, [approvalId], { reason: REASON, at });
   // A commit that loses a race finds the approval ended by another; what was spent is beyond taking back.
   if (commit !== undefined) await deps.store.commit(commit);
 }

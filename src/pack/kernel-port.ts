@@ -40,7 +40,7 @@ export interface KernelPort {
   redact(value: JsonObject): { value: JsonObject; fields: string[] };
   approvalFor(tenant: string, approvalId: string): Promise<Approval | undefined>;
   /** The part of a commit that takes an approval back; undefined when it is not pending or approved. */
-  revocation(tenant: string, approvalId: string, reason: string): Promise<Commit | undefined>;
+  revocation(tenant: string, approvalIds: readonly string[], reason: string): Promise<Commit | undefined>;
 }
 
 /** What an approval message is checked against. */

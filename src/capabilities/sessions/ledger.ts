@@ -57,8 +57,8 @@ export interface Ledger {
   standing(tenant: string, principal: string, poolKey: string): Promise<HeldSession | undefined>;
   /** Y1. `beside` is written in the same commit or not at all; `sealed` goes with the event. */
   move(key: SessionKey, event: CapabilityEvent, beside?: Beside): Promise<Moved>;
-  /** The part of somebody else's commit that makes this change; undefined when it may not happen now. */
-  moving(held: HeldSession, event: CapabilityEvent): Commit | undefined;
+  /** The part of somebody else's commit that makes these changes; what may not happen now is left out, undefined: all of it. */
+  moving(held: HeldSession, events: readonly CapabilityEvent[]): Commit | undefined;
   /** A line on the session's chain that changes no state; in order of the calls. */
   note(key: SessionKey, type: CapabilityNote, evidence: JsonObject): Promise<void>;
   /** A new token; the one before it counts no longer. */
@@ -232,13 +232,18 @@ class StoreLedger implements Ledger {
       : { session: row.body as unknown as CapabilitySession, version: row.version };
   }
 
-  moving(held: HeldSession, event: CapabilityEvent): Commit | undefined {
-    const step = transition(held.session, event);
-    if (!step.ok) return undefined;
-    return {
-      appends: [append(held.session.subject, event)],
-      rows: [rowWrite(step.session, event.at, { version: held.version })],
-    };
+  moving({ session, version }: HeldSession, events: readonly CapabilityEvent[]): Commit | undefined {
+    const appends: Append[] = [];
+    let next = session;
+    let at = 0;
+    for (const event of events) {
+      const step = transition(next, event);
+      if (!step.ok) continue;
+      next = step.session;
+      at = event.at;
+      appends.push(append(session.subject, event));
+    }
+    return appends.length === 0 ? undefined : { appends, rows: [rowWrite(next, at, { version })] };
   }
 
   async move(key: SessionKey, event: CapabilityEvent, beside: Beside = {}): Promise<Moved> {

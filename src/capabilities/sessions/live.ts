@@ -107,7 +107,7 @@ export class LiveSessions {
       return ledger.planning(this.#opened(through), run, { ...event, expiresAt: until });
     }
     const { expiresAt, planned } = held.session;
-    const commit = ledger.moving(held, { ...event, expiresAt: planned === true ? until : expiresAt });
+    const commit = ledger.moving(held, [{ ...event, expiresAt: planned === true ? until : expiresAt }]);
     return commit === undefined ? undefined : { id: held.session.subject.id, commit };
   }
 

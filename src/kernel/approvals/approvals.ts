@@ -44,10 +44,10 @@ export interface Approvals {
   opening(subject: OpenedSubject, args: JsonObject, server?: string): Promise<Commit>;
   /** The part of a start commit that spends the approval (A2). Throws APPROVAL_NOT_PENDING if it cannot be spent. */
   spending(held: Held, callId: string, now: EpochMs): Commit;
-  /** The part of a commit that takes the approval back; undefined when there is nothing left to take back. */
+  /** The part of a commit that takes these approvals back; undefined when there is nothing left to take back. */
   revoking(
     tenant: string,
-    approvalId: string,
+    approvalIds: readonly string[],
     attempt: { reason: string; at: EpochMs },
   ): Promise<Commit | undefined>;
   deliver(
@@ -161,7 +161,7 @@ async function readAt(
   if (late === undefined) return held;
   // What cannot be recorded now is by the next who comes; a full disk must not stop anybody from looking.
   const done = await companion
-    .moved(late.held.approval.subject, 'expired', now)
+    .moved([late.held.approval.subject], 'expired', now)
     .then((beside) => store.commit(together(late.commit, beside)))
     .catch(() => undefined);
   if (done?.ok !== false) return late.held;
@@ -239,6 +239,30 @@ async function openingWith(
   return together(opening({ ...subject, capabilitySessionId: beside.id }, args), beside.commit);
 }
 
+async function revokingAll(
+  kept: Kept,
+  tenant: string,
+  approvalIds: readonly string[],
+  { reason, at }: { reason: string; at: EpochMs },
+): Promise<Commit | undefined> {
+  const event: ApprovalEvent = { type: 'approval_revoked', at, reason };
+  const subjects: ApprovalSubject[] = [];
+  let commit: Commit = {};
+  for (const id of approvalIds) {
+    const held = await readAt(kept, tenant, id, at);
+    const step = transition(held?.approval, event);
+    if (held === undefined || !step.ok) continue;
+    const { subject } = held.approval;
+    subjects.push(subject);
+    commit = together(commit, {
+      appends: [append(subject, held.seq, event, at)],
+      rows: [{ row: toRow(step.approval, at) }],
+    });
+  }
+  if (subjects.length === 0) return undefined;
+  return together(commit, await kept.companion.moved(subjects, 'revoked', at));
+}
+
 /** Approvals over one store. Holds no state of its own. */
 export function createApprovals(store: Store, companion: ApprovalCompanion = NO_COMPANION): Approvals {
   const kept: Kept = { store, companion };
@@ -255,17 +279,7 @@ export function createApprovals(store: Store, companion: ApprovalCompanion = NO_
       }
       return undefined;
     },
-    async revoking(tenant, approvalId, { reason, at }) {
-      const held = await readAt(kept, tenant, approvalId, at);
-      const event: ApprovalEvent = { type: 'approval_revoked', at, reason };
-      const step = transition(held?.approval, event);
-      if (held === undefined || !step.ok) return undefined;
-      const revoked = {
-        appends: [append(held.approval.subject, held.seq, event, at)],
-        rows: [{ row: toRow(step.approval, at) }],
-      };
-      return together(revoked, await companion.moved(held.approval.subject, 'revoked', at));
-    },
+    revoking: (tenant, approvalIds, attempt) => revokingAll(kept, tenant, approvalIds, attempt),
     async deliver(answerer, approvalId, attempt) {
       // Two answers at once: the loser's compare-and-set fails, it reads again and finds the approval answered.
       for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -348,7 +362,7 @@ async function tryDeliver(
     appends: events.map((event, index) => append(approval.subject, seq + index, event, at)),
     rows: [{ row: toRow(next, at) }],
   };
-  const beside = next.state === 'pending' ? {} : await companion.moved(next.subject, next.state, at);
+  const beside = next.state === 'pending' ? {} : await companion.moved([next.subject], next.state, at);
   const result = await store.commit(together(answered, beside));
   if (!result.ok) return undefined;
   return { approval: next, moved: next.state !== 'pending', ...(why === undefined ? {} : { why }) };

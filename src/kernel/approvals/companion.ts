@@ -9,8 +9,8 @@ export type OpenedSubject = Omit<ApprovalSubject, 'shownDigest'>;
 export interface ApprovalCompanion {
   /** Absent: this process opens no approvals. Undefined: nothing moves with this one. */
   opening?(subject: OpenedSubject, server: string): Promise<{ id: string; commit: Commit } | undefined>;
-  /** The part of the commit in which an approval becomes `state`; it holds only if nobody else moved the companion. */
-  moved(subject: ApprovalSubject, state: ApprovalState, at: EpochMs): Promise<Commit>;
+  /** The part of the commit in which these approvals become `state`; it holds only if nobody else moved a companion. */
+  moved(subjects: readonly ApprovalSubject[], state: ApprovalState, at: EpochMs): Promise<Commit>;
 }
 
 /** For approvals of calls that go through no connection. */

@@ -55,15 +55,11 @@ async function closing(room: ManagedRoom, at: ManagedHeld, caller: Caller, close
       at: now,
     };
     rows.push(closedCallRow(facts, call, how, row === undefined ? 'absent' : { version: row.version }));
-    if (call.state.at !== 'waiting') continue;
-    const revoked = await kernel.revocation(
-      facts.tenant,
-      call.state.approvalId,
-      `the session was ${close.as}`,
-    );
-    appends.push(...(revoked?.appends ?? []));
-    rows.push(...(revoked?.rows ?? []));
   }
+  const asked = open.flatMap(({ state }) => (state.at === 'waiting' ? [state.approvalId] : []));
+  const revoked = await kernel.revocation(facts.tenant, asked, `the session was ${close.as}`);
+  appends.push(...(revoked?.appends ?? []));
+  rows.push(...(revoked?.rows ?? []));
   // A turn that is under way may not add to a session that has ended: its outcome is bound to this counter.
   const counters = [...(base.counters ?? []), { key: turnCounter(facts), add: 1 }];
   return { ...base, appends, rows, counters };

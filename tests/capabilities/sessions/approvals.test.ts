@@ -150,7 +150,7 @@ verifies(['CS-09'], 'every move of an approval is the same move of its session, 
     [
       'revoked',
       async ({ approvals, clock, store, commits }) => {
-        const commit = (await approvals.revoking('local', 'apr_1', { reason: 'r', at: clock.now() }))!;
+        const commit = (await approvals.revoking('local', ['apr_1'], { reason: 'r', at: clock.now() }))!;
         expect((await store.commit(commit)).ok).toBe(true);
         commits.push((commit.rows ?? []).map(({ row }) => `${row.kind}:${row.status}`).sort());
       },
@@ -205,6 +205,24 @@ test('the one of two that is left open keeps the session waiting', async () => {
   expect(await made.session()).toMatchObject({ status: 'waiting_for_approval', approvalState: 'pending' });
   await made.answer('reject', 'apr_2');
   expect(await made.session()).toMatchObject({ status: 'in_progress', approvalState: 'rejected' });
+});
+
+test('both of two are taken back in one commit, and the session waits no longer', async () => {
+  const made = rig();
+  await connected(made);
+  await made.open('apr_1');
+  await made.open('apr_2');
+  const { approvals, clock, store } = made;
+  const commit = (await approvals.revoking('local', ['apr_1', 'apr_2', 'apr_none'], {
+    reason: 'r',
+    at: clock.now(),
+  }))!;
+  expect((await store.commit(commit)).ok).toBe(true);
+  expect(await made.session()).toMatchObject({
+    ...{ status: 'in_progress', approvalState: 'revoked', approvals: [] },
+  });
+  for (const id of ['apr_1', 'apr_2'])
+    expect((await approvals.get('local', id, clock.now()))?.approval.state).toBe('revoked');
 });
 
 test('what was approved and never used expires on the session too', async () => {
