@@ -24,6 +24,7 @@ import {
 } from '../capabilities/pins.ts';
 import type { PinReport } from '../capabilities/pins.ts';
 import type { RuntimeConfig } from '../config/types.ts';
+import type { Gate } from '../kernel/policy/gate.ts';
 import { openLivePins } from './live-pins.ts';
 import type { LivePins } from './live-pins.ts';
 import type { Log, PinResult } from './options.ts';
@@ -52,6 +53,7 @@ export interface PinningParts {
   record: WorkspaceRecord;
   /** Made after the directory, because the executor needs both. */
   downstreams: () => Downstreams;
+  gate: Pick<Gate, 'prepare'>;
 }
 
 // More than any person reads; the file has all of it.
@@ -74,6 +76,23 @@ function releaseOutdated(downstreams: Downstreams, before: PinFile, now: PinFile
     const { changed, removed } = comparePins(name, connection.identity, pin, live);
     if (changed.length + removed.length > 0) void connection.release('closed');
   }
+}
+
+/** What may be pinned and can never be called: the gate refuses arguments that it cannot check. */
+async function uncheckable(
+  gate: Pick<Gate, 'prepare'>,
+  server: string,
+  live: LiveList | undefined,
+): Promise<string[]> {
+  const lines: string[] = [];
+  for (const { name, inputSchema } of live?.tools ?? []) {
+    const prepared = await gate.prepare({ inputSchema });
+    if (prepared !== undefined && 'refused' in prepared)
+      lines.push(
+        `! ${server}:${name} every call is denied, its inputSchema cannot be checked: ${prepared.refused}`,
+      );
+  }
+  return lines;
 }
 
 /** P2; what somebody else pinned in the meantime stays. */
@@ -161,6 +180,7 @@ class RuntimePinning implements Pinning {
       diff: [
         ...(held === undefined ? [] : [`${server}: quarantined (${held.reason}); pinning releases it`]),
         ...reportLines(report),
+        ...(await uncheckable(this.#parts.gate, server, connection.listed())),
       ],
       tools: Object.keys(pinned?.tools ?? {}).sort(),
       written: expected !== undefined,

@@ -237,6 +237,7 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
     log,
     record: workspaceRecorder({ store, clock, tenant: config.identity.stdio.tenant, redactor }),
     downstreams: () => downstreams,
+    gate,
   });
   const sessions = liveSessions({ config, store, clock, ids, instance }, log);
   const copyFiles = sessionCopyFiles(join(options.workspace, '.agent-runtime', 'workflow'));

@@ -1,50 +1,66 @@
-// The tools that policy leaves reachable are judged once for each who and what, and anew when a definition changed.
-import { expect, test } from 'vitest';
-import type { KernelDeps } from '../../src/kernel/deps.ts';
-import type { ToolDefinition } from '../../src/kernel/execution/executor.ts';
-import { NO_DELEGATION } from '../../src/kernel/identity.ts';
-import type { RunContext } from '../../src/kernel/identity.ts';
-import type { ReachInput } from '../../src/kernel/policy/gate.ts';
-import { createReachable } from '../../src/kernel/reachable.ts';
-import { CALLER } from '../pack/rig.ts';
+// What a caller may reach at all, as the kernel that serves calls says it.
+import { expect } from 'vitest';
+import { verifies } from '../e2e/verifies.ts';
+import { capability, config, input, layer, rule, SCHEMA } from './policy/fixtures.ts';
+import { contextOf, createRig, sessionOf } from './rig.ts';
+import { sampleConfig } from './sample-config.ts';
 
-function definition(id: string, state: 'pinned' | 'quarantined' = 'pinned'): ToolDefinition {
-  const pin = state === 'pinned' ? { state, digest: 'sha256:1' } : { state, reason: 'held' };
-  return { id, name: id, description: '', inputSchema: {}, pin };
-}
-
-const SESSION = { id: 'ses_1', startedAt: 0, actor: 'a', lane: 'default', task: 'agent-session' };
-const context = (over: object = {}): RunContext =>
-  ({ caller: { ...CALLER, ...over }, agentId: 'agent', delegation: NO_DELEGATION }) as RunContext;
-
-test('an answer is remembered for one identity and lane only, and while no definition changed', async () => {
-  const known = new Map([definition('a'), definition('b')].map((one) => [one.id, one]));
-  const judged: ReachInput[] = [];
-  const deps = {
-    config: { capabilities: { a: {}, b: {}, c: {} }, identity: { delegations: [] } },
-    directory: { definition: (id: string) => known.get(id) },
-    gate: {
-      reach(input: ReachInput) {
-        judged.push(input);
-        const reachable =
-          input.pin.state === 'pinned' && !(input.tool === 'b' && input.caller.principal === 'os:2');
-        return { reachable, approvalRequired: false, found: [] };
+verifies(
+  ['PO-22'],
+  'the governed list holds what is reachable, whole and with its approval mark, and follows pins and intents',
+  async () => {
+    const ids = ['a', 'b', 'c', 'd', 'e', 'f'].map((letter) => `desk:${letter}`);
+    const intents = {
+      any: { id: 'any', description: '', allowTools: ids, approvalRequiredTools: [] },
+      read: { id: 'read', description: '', allowTools: ['desk:a'], approvalRequiredTools: [] },
+    };
+    const rig = createRig({
+      config: {
+        ...sampleConfig(),
+        ...config({
+          capabilities: ids.map((id) =>
+            capability({
+              id,
+              inputSchema: SCHEMA,
+              ...(id === 'desk:b' ? { approval: { approver: 'manager' } } : {}),
+            }),
+          ),
+          approved: ids.slice(0, 5),
+          intents,
+          policy: {
+            registry: { allowed: ids, denied: ['desk:c'] },
+            workspace: layer('workspace', 'w', {
+              rules: [
+                rule(),
+                rule({ id: 'no', tools: ['desk:e'], decision: 'deny' }),
+                rule({ id: 'maybe', tools: ['desk:a'], decision: 'deny', when: 'args.x == 1' }),
+              ],
+            }),
+          },
+        }),
       },
-    },
-  } as unknown as KernelDeps;
-  const tools = createReachable(deps);
-  const names = async (over?: object, lane = 'default'): Promise<string[]> =>
-    (await tools(context(over), { ...SESSION, lane })).map((one) => one.definition.id);
-
-  expect(await names()).toEqual(['a', 'b']);
-  expect(await names()).toEqual(['a', 'b']);
-  expect(judged).toHaveLength(3);
-  expect(await names({ principal: 'os:2' })).toEqual(['a']);
-  expect(await names({ roles: ['operator'] })).toEqual(['a', 'b']);
-  expect(await names({}, 'night')).toEqual(['a', 'b']);
-  expect(judged).toHaveLength(12);
-  known.set('a', definition('a', 'quarantined'));
-  expect(await names()).toEqual(['b']);
-  known.delete('b');
-  expect(await names()).toEqual([]);
-});
+    });
+    for (const id of ids) rig.pins.set(id, { state: 'pinned', digest: id });
+    rig.pins.set('desk:d', { state: 'unpinned' });
+    const { kernel, clock } = rig;
+    const { caller, agentId, session: given } = input();
+    const session = { ...given, intent: 'any' };
+    const context = contextOf({ caller, agentId });
+    const list = (over = {}): Promise<unknown[]> =>
+      kernel
+        .tools(context, sessionOf(clock, { ...session, ...over }))
+        .then((tools) => tools.map((tool) => [tool.definition.id, tool.approvalRequired]));
+    const tools = await kernel.tools(context, sessionOf(clock, session));
+    expect(tools[0]?.definition.inputSchema).toEqual(SCHEMA);
+    expect(await list()).toEqual([
+      ['desk:a', false],
+      ['desk:b', true],
+    ]);
+    expect(await list({ intent: 'read' })).toEqual([['desk:a', false]]);
+    rig.pins.set('desk:a', { state: 'quarantined', reason: 'changed' });
+    expect(await list()).toEqual([['desk:b', true]]);
+    expect(await kernel.tools(contextOf({ caller, agentId: 'another' }), sessionOf(clock, session))).toEqual(
+      [],
+    );
+  },
+);
