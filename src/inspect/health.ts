@@ -1,5 +1,6 @@
 // Owns health: each check looks at one thing, says what it saw, and what to do. Failing checks come first.
 import type { Clock } from '../base/clock.ts';
+import { variablesOf } from '../config/profile-env.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { ToolDirectory } from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
@@ -120,6 +121,9 @@ async function ranOut({ store, clock }: HealthDeps, caller: Caller, overdue: Sto
   );
 }
 
+const LATE =
+  'Nobody answered in time, so nothing of it ran. Have somebody look more often, or raise max_wait_seconds in runtime-controls.yaml.';
+
 async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
   const { config, store, clock } = deps;
   const now = clock.now();
@@ -131,14 +135,20 @@ async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
     stored.filter((row) => !pending.includes(row)),
   );
   const lost = out === 0 ? '' : `; ${out} ran out in the last day`;
-  if (pending.length === 0) return [ok('approvals', `nothing waits for a person${lost}`)];
+  if (pending.length === 0) {
+    const detail = `nothing waits for a person${lost}`;
+    return [
+      out === 0 ? ok('approvals', detail) : { check: 'approvals', status: 'warn', detail, action: LATE },
+    ];
+  }
   const oldest = Math.min(...pending.map((row) => subjectOf(row).requestedAt));
   const minutes = Math.floor((now - oldest) / 60_000);
   const limit = config.approvals.escalationSlaMinutes;
   return [
     {
       check: 'approvals',
-      status: minutes >= limit ? 'fail' : 'warn',
+      // The longest wait may end before the limit: what ran out has waited as long as anything can.
+      status: minutes >= limit || out > 0 ? 'fail' : 'warn',
       detail: `${counted(pending)} pending, the oldest for ${minutes} min (limit ${limit})${lost}`,
       action:
         'Run `agent-runtime approvals list --status pending`, then `agent-runtime approvals resolve ID`.',
@@ -216,12 +226,12 @@ function pins({ config, directory }: HealthDeps): Check[] {
 
 function credentials({ config, hasEnv }: HealthDeps): Check[] {
   const missing = Object.values(config.models.profiles).flatMap((profile) =>
-    profile.apiKeyEnv !== undefined && !hasEnv(profile.apiKeyEnv)
-      ? [`${profile.apiKeyEnv} (${profile.name})`]
-      : [],
+    variablesOf(profile)
+      .filter((name) => !hasEnv(name))
+      .map((name) => `${name} (${profile.name})`),
   );
   return missing.length === 0
-    ? [ok('models', 'every model profile has its credential')]
+    ? [ok('models', 'every model profile has its variables')]
     : [
         {
           check: 'models',

@@ -1,10 +1,8 @@
-// Owns where a profile sends its calls: the base URL, checked and normalized, the scope it needs, and the variables.
+// Owns where a profile sends its calls: the base URL, checked and normalized.
 import { RuntimeError } from '../base/errors.ts';
 import { requireVariable } from './key.ts';
 import type { Environment } from './key.ts';
 import type { ModelProfile } from './contract.ts';
-
-const PLAIN_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 
 function refuse(profile: ModelProfile, why: string): never {
   // The text itself is not repeated: what is wrong with it may be a password in it.
@@ -36,22 +34,4 @@ export function resolveBaseUrl(profile: ModelProfile, env: Environment): URL {
     refuse(profile, 'is plain http to another machine, which would show the key to the network');
   }
   return url;
-}
-
-/** `host:port` that a call of this profile reaches; undefined for a model that needs no network. */
-export function networkScopeOf(profile: ModelProfile, env: Environment): string | undefined {
-  if (profile.provider === 'scripted') return undefined;
-  const url = resolveBaseUrl(profile, env);
-  return `${url.hostname}:${url.port === '' ? (PLAIN_PORTS[url.protocol] ?? '') : url.port}`;
-}
-
-/** The variables that these profiles read, sorted. */
-export function requiredEnvOf(profiles: readonly ModelProfile[]): string[] {
-  const names = profiles
-    .filter((profile) => profile.provider !== 'scripted')
-    .flatMap((profile) => [
-      profile.apiKeyEnv,
-      profile.baseUrl === undefined ? profile.baseUrlEnv : undefined,
-    ]);
-  return [...new Set(names.filter((name) => name !== undefined))].sort();
 }

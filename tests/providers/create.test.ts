@@ -3,7 +3,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { RuntimeError } from '../../src/base/errors.ts';
-import { networkScopeOf, requiredEnvOf } from '../../src/providers/base-url.ts';
 import type { ModelProfile } from '../../src/providers/contract.ts';
 import { createModelProvider } from '../../src/providers/create.ts';
 import { verifies } from '../e2e/verifies.ts';
@@ -133,32 +132,6 @@ describe('createModelProvider', () => {
 });
 
 describe('what a profile needs', () => {
-  verifies({ partial: ['PA-04'] }, 'its host and port, and its variables, sorted', () => {
-    const scope = (baseUrl: string): string | undefined =>
-      networkScopeOf(profileOf('openai_compatible', { baseUrl }), {});
-    expect(scope('https://api.example/v1')).toBe('api.example:443');
-    expect(scope('http://localhost/v1')).toBe('localhost:80');
-    expect(scope('http://[::1]:8080/v1')).toBe('[::1]:8080');
-    expect(networkScopeOf(profileOf('scripted'), {})).toBeUndefined();
-    expect(
-      networkScopeOf(profileOf('openai_compatible', { baseUrlEnv: 'U' }), { U: 'https://e.example:8443/' }),
-    ).toBe('e.example:8443');
-    expect(thrownBy(() => networkScopeOf(profileOf('openai_compatible', { baseUrlEnv: 'U' }), {})).code).toBe(
-      'MISSING_ENVIRONMENT',
-    );
-    const profiles = [
-      profileOf('openai_compatible', { apiKeyEnv: 'Z_KEY', baseUrlEnv: 'B_URL' }),
-      profileOf('messages_compatible', {
-        apiKeyEnv: 'A_KEY',
-        baseUrl: 'https://a.example/',
-        baseUrlEnv: 'UNREAD',
-      }),
-      profileOf('messages_compatible', { apiKeyEnv: 'A_KEY', baseUrl: 'https://a.example/' }),
-      profileOf('scripted', { apiKeyEnv: 'UNREAD' }),
-    ];
-    expect(requiredEnvOf(profiles)).toEqual(['A_KEY', 'B_URL', 'Z_KEY']);
-  });
-
   test('making a provider loads no vendor package, no parser and no schema: they come with the first call', () => {
     const root = new URL('../../src/providers/', import.meta.url);
     const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) =>
