@@ -2,5 +2,5 @@
 export const MANIFEST_PIN: { id: string; version: string; integrity: string } = {
   id: 'agent-runtime',
   version: '0.1.0',
-  integrity: 'sha256:302d9f7a98b8ce0b73687c390d82771310387f1da4e9a6b593eaca2976dcdd28',
+  integrity: 'sha256:63019fc40497a83d4b856e8309feef281a3599e686d91093eb9397a11848ebaa',
 };

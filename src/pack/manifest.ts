@@ -6,6 +6,7 @@ import type { JsonObject } from '../base/json.ts';
 import { PACK_RECORDS, TASK_TYPE } from './records.ts';
 import { turnInputSchema } from './turn/input.ts';
 import { turnOutputSchema } from './turn/output.ts';
+import { WORKFLOW_RECORDS } from './workflows/events.ts';
 
 export const PACK_ID = 'agent-runtime';
 export const CONFIG_KEY = 'agent_runtime';
@@ -78,7 +79,7 @@ export function createManifest(parts: ManifestParts): Manifest {
     task_types: [TASK_TYPE],
     tools: [executeTurnTool(parts)],
     policies: parts.policyRules.map((id) => ({ id, trigger: 'on_tool_request' })),
-    evidence_types: [...PACK_RECORDS, ...parts.emittedRecords],
+    evidence_types: [...PACK_RECORDS, ...WORKFLOW_RECORDS, ...parts.emittedRecords],
     state_aliases: { paused: 'waiting' },
     lane_templates: [{ id: 'default', title: 'Default lane' }],
   };

@@ -1,6 +1,6 @@
 // Owns the manifest of the pack as it is shipped: made from the code, and refused unless it is the one that was pinned.
 import type { JsonObject } from '../base/json.ts';
-import { CAPABILITY_RECORDS } from '../capabilities/records.ts';
+import { CAPABILITY_RECORDS, CAPABILITY_SESSION_RECORDS } from '../capabilities/records.ts';
 import { runtimeFile } from '../config/files/runtime.ts';
 import { KERNEL_RECORDS } from '../kernel/evidence/records.ts';
 import { RULE_ORDER } from '../kernel/policy/decision.ts';
@@ -9,6 +9,8 @@ import { CONFIG_KEY, createManifest, verifyManifest } from '../pack/manifest.ts'
 import type { Manifest } from '../pack/manifest.ts';
 import { MANIFEST_PIN } from '../pack/manifest-pin.ts';
 import { createPack } from '../pack/pack.ts';
+import { SEGMENT_TYPE } from '../store/contract.ts';
+import { CONFIG_RECORDS } from './config-book.ts';
 
 function packConfigSchema(): JsonObject {
   const properties = runtimeFile.jsonSchema()['properties'] as Record<string, JsonObject>;
@@ -21,7 +23,13 @@ export function packManifest(version: string): Manifest {
     version,
     configSchema: packConfigSchema(),
     factories: { capability: createPack, policy: createGate },
-    emittedRecords: [...KERNEL_RECORDS, ...CAPABILITY_RECORDS],
+    emittedRecords: [
+      ...KERNEL_RECORDS,
+      ...CAPABILITY_RECORDS,
+      ...CAPABILITY_SESSION_RECORDS,
+      ...CONFIG_RECORDS,
+      SEGMENT_TYPE,
+    ],
     policyRules: RULE_ORDER,
     requiredEnv: ['{models.api_key_env}'],
     networkAllowlist: ['{models.base_url}'],

@@ -18,6 +18,7 @@ export const KERNEL_RECORDS = [
   'approval_approved',
   'approval_rejected',
   'approval_expired',
+  'approval_revoked',
   'approval_consumed',
   'payload_erased',
 ] as const;
