@@ -48,6 +48,7 @@ export {
   createToolResultMessage,
   inProcessClient,
   runGovernedAgentLoop,
+  toTurnCatalog,
   verifyApprovalResolution,
 } from './pack/index.ts';
 export type { HostContext, LoopOptions, LoopResult } from './pack/index.ts';

@@ -5,7 +5,6 @@ export type { PackDeps } from './deps.ts';
 export type { SessionCopies } from './managed/copy.ts';
 export type { ApprovalBook, KernelPort, ModelAdmission, ModelCall } from './kernel-port.ts';
 export { decisionView, PACK_RECORDS } from './records.ts';
-export type { PackRecordType } from './records.ts';
 export type { DirectCall } from './sessions/default-sessions.ts';
 export type { Requested } from './sessions/requested-call.ts';
 export type {

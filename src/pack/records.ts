@@ -19,7 +19,6 @@ export const PACK_RECORDS = [
   'session_canceled',
   'session_expired',
 ] as const;
-export type PackRecordType = (typeof PACK_RECORDS)[number];
 
 /** The one task type; wake-ups, resumed sessions and branches all run as it. */
 export const TASK_TYPE = 'agent-session';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { HTTP_DEFAULTS } from '../../src/config/files/http.ts';
+import { HTTP_DEFAULTS } from '../http-defaults.ts';
 import { read, table } from './read.ts';
 
 test('docs/http.md has every bound with its default', () => {

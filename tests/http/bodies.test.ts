@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { randomIds } from '../../src/base/ids.ts';
-import { HTTP_DEFAULTS } from '../../src/config/files/http.ts';
+import { HTTP_DEFAULTS } from '../http-defaults.ts';
 import { createRuntime } from '../../src/runtime/runtime.ts';
 import { serveRuntimeHttp } from '../../src/server/http/serve.ts';
 import { judgeBytes } from '../../src/server/line-guard.ts';

@@ -7,7 +7,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StreamableHTTPClientTransport as V1Transport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { onTestFinished } from 'vitest';
 import { randomIds } from '../../src/base/ids.ts';
-import { HTTP_DEFAULTS } from '../../src/config/files/http.ts';
+import { HTTP_DEFAULTS } from '../http-defaults.ts';
 import type { HttpSettings } from '../../src/config/types.ts';
 import type { Caller } from '../../src/kernel/identity.ts';
 import { createTokenIndex, serveRuntimeHttp } from '../../src/server/index.ts';

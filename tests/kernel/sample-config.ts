@@ -1,5 +1,5 @@
 // A small typed configuration for kernel tests: one read tool, one write tool that needs approval, one plain write tool.
-import { HTTP_DEFAULTS } from '../../src/config/files/http.ts';
+import { HTTP_DEFAULTS } from '../http-defaults.ts';
 import type { Capability, Policy, RuntimeConfig } from '../../src/config/types.ts';
 
 export function capability(id: string, over: Partial<Capability> = {}): Capability {

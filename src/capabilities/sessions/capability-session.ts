@@ -151,5 +151,3 @@ export type CapabilityEvent =
 
 export type InputEnd =
   'accepted' | 'declined' | 'canceled' | 'not_shown' | 'timed_out' | 'invalid_answer' | 'withdrawn';
-
-export type CapabilityEventType = CapabilityEvent['type'];

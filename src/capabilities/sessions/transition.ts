@@ -261,13 +261,3 @@ export function transition(current: CapabilitySession | undefined, event: Capabi
       return fromEnded(current, event);
   }
 }
-
-/** The state after all events; one that may not happen is left out. */
-export function foldSession(events: readonly CapabilityEvent[]): CapabilitySession | undefined {
-  let session: CapabilitySession | undefined;
-  for (const event of events) {
-    const step = transition(session, event);
-    if (step.ok) session = step.session;
-  }
-  return session;
-}

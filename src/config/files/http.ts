@@ -93,6 +93,3 @@ export function buildHttp(parsed: unknown): HttpSettings {
     updateIntervalMs: raw.update_interval_ms,
   };
 }
-
-/** What a configuration without the block says. */
-export const HTTP_DEFAULTS: HttpSettings = buildHttp(httpBlock.parse(undefined));

@@ -34,10 +34,6 @@ export function priceMicroUsd(
   return Number((total + PICO_PER_MICRO - 1n) / PICO_PER_MICRO);
 }
 
-export function microToUsd(micro: number): number {
-  return micro / 1_000_000;
-}
-
 /**
  * The most a call can use, for the reservation before it: every byte of the request one token, the whole permitted
  * output, once for each attempt. A tokenizer gives at most one token a byte.

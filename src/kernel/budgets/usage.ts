@@ -27,11 +27,6 @@ export function addUsage(a: Usage, b: Usage): Usage {
   };
 }
 
-/** One model turn: an iteration, its tokens, its price. */
-export function addTurn(usage: Usage, turn: { tokens: number; costUsd: number; wallSeconds: number }): Usage {
-  return addUsage(usage, { ...NO_USAGE, ...turn, iterations: 1 });
-}
-
 /** One admitted tool call; a write counts as an effect. */
 export function addCall(usage: Usage, call: { mode: 'read' | 'write'; wallSeconds: number }): Usage {
   const effects = call.mode === 'write' ? 1 : 0;

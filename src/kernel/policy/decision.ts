@@ -115,10 +115,3 @@ export interface DecisionInput {
   /** Tighter limits of this session, from the host. */
   limits?: Budget;
 }
-
-const WEIGHT: Record<Verdict, number> = { allow: 0, approval_required: 1, deny: 2 };
-
-/** The stricter of two verdicts: deny > approval_required > allow. */
-export function stricter(a: Verdict, b: Verdict): Verdict {
-  return WEIGHT[a] >= WEIGHT[b] ? a : b;
-}

@@ -1,6 +1,6 @@
 // Owns compiled scopes: what one layer, or an intersection of layers, lets a call reach, per kind.
 import type { Scope } from '../../config/types.ts';
-import { allowlist, containsHost, FULL_NETWORK, networkUnion, NO_NETWORK } from './network.ts';
+import { allowlist, FULL_NETWORK, networkUnion, NO_NETWORK } from './network.ts';
 import type { NetworkScope } from './network.ts';
 import { matchesPattern, parsePattern, pathSegments } from './pattern.ts';
 import type { PathPattern } from './pattern.ts';
@@ -13,8 +13,6 @@ export interface ScopeSet {
   readonly write: PathScope;
   readonly network: NetworkScope;
 }
-
-export type ScopeTarget = { path: string; access: 'read' | 'write' } | { host: string };
 
 /** Between the patterns of one alternative in the text of a scope; no pattern may hold it. */
 const BOTH = ' & ';
@@ -41,13 +39,6 @@ export function compileScopes(scopes: readonly Scope[], root: string): ScopeSet 
 export function containsPath(scope: PathScope, path: string): boolean {
   const segments = pathSegments(path);
   return scope.some((patterns) => patterns.every((pattern) => matchesPattern(pattern, segments)));
-}
-
-/** Whether a real absolute path, or a host (`host`, `host:port`), lies within. Read and write are apart. */
-export function contains(scope: ScopeSet, target: ScopeTarget): boolean {
-  return 'host' in target
-    ? containsHost(scope.network, target.host)
-    : containsPath(scope[target.access], target.path);
 }
 
 /** As configuration writes it. Where no single pattern says it, the patterns are joined by ` & `: all must hold. */

@@ -7,7 +7,7 @@ import type {
 } from '../../../src/capabilities/sessions/capability-session.ts';
 import { createLedger } from '../../../src/capabilities/sessions/ledger.ts';
 import type { Ledger } from '../../../src/capabilities/sessions/ledger.ts';
-import { foldSession } from '../../../src/capabilities/sessions/transition.ts';
+import { foldSession } from './fold.ts';
 import { createMemoryStore } from '../../../src/store/memory/memory-store.ts';
 import type { Store } from '../../../src/store/contract.ts';
 import { createFakeClock } from '../../../src/testing/fake-clock.ts';

@@ -2,13 +2,13 @@
 import { expect, test } from 'vitest';
 import type {
   CapabilityEvent,
-  CapabilityEventType,
   CapabilitySession,
   CapabilityStatus,
   OpenInput,
 } from '../../../src/capabilities/sessions/capability-session.ts';
 import { STATUSES } from '../../../src/capabilities/sessions/capability-session.ts';
-import { foldSession, transition } from '../../../src/capabilities/sessions/transition.ts';
+import { transition } from '../../../src/capabilities/sessions/transition.ts';
+import { foldSession } from './fold.ts';
 import { verifies } from '../../e2e/verifies.ts';
 
 const RUN = { runId: 'run_1', traceId: 'trace_1' };
@@ -22,7 +22,7 @@ const INPUT: OpenInput = {
 };
 const TOKEN = { digest: 'sha256:t', runId: 'run_1', callId: 'call_1', until: 50 };
 
-const EVENTS: Record<CapabilityEventType, CapabilityEvent> = {
+const EVENTS: Record<CapabilityEvent['type'], CapabilityEvent> = {
   capability_session_opened: {
     type: 'capability_session_opened',
     subject: {
@@ -105,7 +105,7 @@ const ENDS = {
 } as const;
 
 /** What each event makes of each state; absent: refused. */
-const TABLE: Record<CapabilityStatus, Partial<Record<CapabilityEventType, CapabilityStatus>>> = {
+const TABLE: Record<CapabilityStatus, Partial<Record<CapabilityEvent['type'], CapabilityStatus>>> = {
   in_progress: {
     ...ENDS,
     capability_input_requested: 'waiting_for_input',

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { randomIds } from '../../../src/base/ids.ts';
-import { HTTP_DEFAULTS } from '../../../src/config/files/http.ts';
+import { HTTP_DEFAULTS } from '../../http-defaults.ts';
 import type { DownstreamServer, RuntimeConfig } from '../../../src/config/types.ts';
 import type { Caller } from '../../../src/kernel/identity.ts';
 import type { ModelProfile, ModelProvider } from '../../../src/providers/contract.ts';

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compileScopes, contains, showScopes } from '../../../src/kernel/scopes/scope.ts';
+import { containsHost } from '../../../src/kernel/scopes/network.ts';
+import { compileScopes, containsPath, showScopes } from '../../../src/kernel/scopes/scope.ts';
+import type { ScopeSet } from '../../../src/kernel/scopes/scope.ts';
 import { intersect } from '../../../src/kernel/scopes/intersect.ts';
 import {
   parsePattern,
@@ -32,6 +34,11 @@ const scope: fc.Arbitrary<Scope> = fc.oneof(
 );
 const layerOf = fc.array(scope, { maxLength: 4 }).map((scopes) => compileScopes(scopes, ROOT));
 const write = (text: string): Scope => ({ type: 'path', pattern: text, access: 'write' });
+
+type Target = { path: string; access: 'read' | 'write' } | { host: string };
+
+const contains = (all: ScopeSet, target: Target): boolean =>
+  'host' in target ? containsHost(all.network, target.host) : containsPath(all[target.access], target.path);
 
 describe('intersection', () => {
   verifies(['SC-01', 'SC-02', 'SC-05'], 'contains exactly what both sides contain', () => {
