@@ -5,6 +5,7 @@ import type { Caller } from '../kernel/identity.ts';
 import type { ChainKey, Page, Store, StoredRecord, StoredRow } from '../store/contract.ts';
 import { capabilitySessionView } from './capability-session-view.ts';
 import { rowAt } from './effective.ts';
+import { failureView } from './failure.ts';
 import { recordView, sessionView, split } from './views.ts';
 import { rowView } from './row-view.ts';
 import { newestRows } from './lists.ts';
@@ -199,7 +200,15 @@ async function inspectRun(parts: InspectParts, caller: Caller, id: string): Prom
     request_ids: idsIn(own, 'call_id'),
     approval_ids: idsIn(own, 'approval_id'),
   };
-  return inspection({ kind: 'run', id, state: { run_id: id, session_id: session, ...state }, links }, found);
+  const told = own.map(({ header: { type }, evidence }) => ({
+    type,
+    evidence: evidence.state === 'present' ? evidence.value : undefined,
+  }));
+  const failure = failureView(textOf(state.status), told);
+  return inspection(
+    { kind: 'run', id, state: { run_id: id, session_id: session, ...state, ...failure }, links },
+    found,
+  );
 }
 
 async function inspectCapabilitySession(

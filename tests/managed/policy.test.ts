@@ -74,20 +74,24 @@ describe('policy at every run', () => {
     });
   });
 
-  test('a rule that ends the run ends it as an error that names the denial', async () => {
-    const config = roomyConfig();
-    const [all] = config.policy.workspace.rules;
-    config.policy.workspace.rules = [
-      { ...all!, id: 'no', tools: ['note'], decision: 'deny', onDeny: 'end_run', when: 'true' },
-      all!,
-    ];
-    const world = createWorld({ config, mind: LONG(1) });
-    const ended = await boot(world).start('go');
-    expect(world.effects).toEqual([]);
-    expect(ended.kind === 'error' ? ended.error.code : ended).toBe('POLICY_DENIED');
-    expect(await boot(world).resume(ended.session_id)).toMatchObject({
-      kind: 'error',
-      turn_count: ended.turn_count,
-    });
-  });
+  // Without a condition the tool is not even offered, and so refused by the turn that asks for it.
+  test.each([{ when: 'true' }, {}])(
+    'a rule that ends the run ends it as an error that names the denial: %o',
+    async (when) => {
+      const config = roomyConfig();
+      const [all] = config.policy.workspace.rules;
+      config.policy.workspace.rules = [
+        { ...all!, id: 'no', tools: ['note'], decision: 'deny', onDeny: 'end_run', ...when },
+        all!,
+      ];
+      const world = createWorld({ config, mind: LONG(1) });
+      const ended = await boot(world).start('go');
+      expect(world.effects).toEqual([]);
+      expect(ended.kind === 'error' ? ended.error.code : ended).toBe('POLICY_DENIED');
+      expect(await boot(world).resume(ended.session_id)).toMatchObject({
+        kind: 'error',
+        turn_count: ended.turn_count,
+      });
+    },
+  );
 });

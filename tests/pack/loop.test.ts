@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createToolResultMessage, inProcessClient, runGovernedAgentLoop } from '../../src/pack/index.ts';
 import type { LoopCallAnswer, LoopClient, LoopResult, LoopToolResult } from '../../src/pack/index.ts';
+import type { RuntimeConfig } from '../../src/config/types.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { asks, CALLER, createPackRig, governed, rigConfig, says, user } from './rig.ts';
 import type { Answer, Rig } from './rig.ts';
@@ -133,10 +134,20 @@ describe('the governed loop', () => {
     },
   );
 
+  const barred = (): RuntimeConfig => {
+    const base = rigConfig();
+    const registry = { ...base.policy.registry, denied: ['look'] };
+    return { ...base, policy: { ...base.policy, registry } };
+  };
+
   test('a denied call is told to the model, unless its rule ends the run', async () => {
     const told = await both(answers(asks('gone'), says('I cannot.')));
     expect(told).toMatchObject({ kind: 'completed', turn_count: 2 });
     expect(told.history[0]?.tool_output).toMatchObject({ status: 'denied' });
+    const unoffered = createPackRig({ config: barred() });
+    unoffered.model.next(asks('look', { n: 1 }));
+    expect(await inProcess(unoffered)).toMatchObject({ kind: 'completed', turn_count: 2 });
+    expect(JSON.stringify(unoffered.model.inputs[1]?.messages.at(-1))).toContain('POLICY_DENIED');
 
     const rule = (onDeny: 'tell_model' | 'end_run') => ({
       id: 'no-look',

@@ -42,6 +42,8 @@ export interface Attempt {
   backoff_ms: number;
   error_class?: string;
   error_message?: string;
+  /** Of what an executor threw, which it must not. */
+  exception_class?: string;
 }
 
 /** The identity block of every record of a run. */

@@ -85,7 +85,7 @@ async function runOnce(
       return { ...result, code: 'TOOL_TIMEOUT', message: ERRORS.TOOL_TIMEOUT.sentence };
     }
     return result;
-  } catch {
+  } catch (thrown) {
     // An executor must not throw; if one does, nobody knows how far it came.
     return {
       kind: 'failed',
@@ -93,11 +93,18 @@ async function runOnce(
       message: ERRORS.TOOL_EXECUTION_FAILED.sentence,
       sideEffect: 'side_effect_unknown',
       notes: ['executor threw'],
+      exceptionClass: classOf(thrown),
     };
   } finally {
     deadline.done();
     stopWaiting();
   }
+}
+
+/** A name that can hold nothing but a name. */
+function classOf(thrown: unknown): string {
+  const name = thrown instanceof Error ? thrown.name : typeof thrown;
+  return /^\w{1,64}$/.test(name) ? name : 'Error';
 }
 
 type Held = { -readonly [Name in keyof CallIo]: CallIo[Name] };
@@ -145,6 +152,7 @@ function recordOf(result: ExecutionResult, timing: Timing, next: Next): Attempt 
     backoff_ms: next.kind === 'again' ? next.backoff : 0,
     error_class: result.code,
     error_message: result.message,
+    ...(result.exceptionClass === undefined ? {} : { exception_class: result.exceptionClass }),
     ...timing,
   };
 }

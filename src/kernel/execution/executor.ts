@@ -111,6 +111,8 @@ export type ExecutionResult =
       message: string;
       /** not_executed only when it is certain that the request never left. */
       sideEffect: 'not_executed' | 'side_effect_unknown';
+      /** Of what was thrown instead of an answer. */
+      exceptionClass?: string;
     });
 
 /** Runs admitted calls of its transports. Only the kernel calls it; it must not throw. */

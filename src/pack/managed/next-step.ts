@@ -61,8 +61,9 @@ export function isUnknown(call: RequestedCall, accepted: readonly string[]): boo
   return isSo && call.told !== 'outcome' && !accepted.includes(call.id);
 }
 
-function endsRun(call: RequestedCall): boolean {
-  return call.state.at === 'denied' && call.state.endsRun === true && call.told !== 'outcome';
+function endsRun({ state, told }: RequestedCall): boolean {
+  const isDenied = state.at === 'denied' || state.at === 'refused';
+  return isDenied && state.endsRun === true && told !== 'outcome';
 }
 
 function denied(call: RequestedCall): NextStep {

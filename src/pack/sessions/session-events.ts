@@ -1,6 +1,7 @@
 // Owns the step from a record of a session's chain to the event that folds. The same reading serves records from the
 // store and those just committed, so the two cannot differ.
 import type { EpochMs } from '../../base/clock.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { AuthorizationMode } from '../../kernel/identity.ts';
 import type { StoredRecord } from '../../store/contract.ts';
@@ -116,6 +117,13 @@ function turnStarted(
 type CompletedStatus = Extract<SessionEvent, { type: 'turn_completed' }>['status'];
 const STATUSES: ReadonlySet<string> = new Set(['reply', 'tool_request', 'complete', 'escalate']);
 
+function requestedState(shown: JsonObject): CallState {
+  const code = textAt(shown, 'refused');
+  if (code === undefined) return { at: 'requested' };
+  const refused = { at: 'refused' as const, code: code as ErrorCode };
+  return shown.on_deny === 'end_run' ? { ...refused, endsRun: true } : refused;
+}
+
 function turnCompleted(
   evidence: JsonObject,
   { seq, at }: Place,
@@ -134,7 +142,7 @@ function turnCompleted(
       runId: textAt(evidence, 'run_id') ?? '',
       traceId: textAt(evidence, 'trace_id') ?? '',
       ...(intent === undefined ? {} : { intent }),
-      state: (one.refused === undefined ? { at: 'requested' } : { at: 'refused' }) satisfies CallState,
+      state: requestedState(one),
     })),
   };
 }

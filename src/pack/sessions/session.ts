@@ -6,6 +6,7 @@
 // S3  A session that is closed stays closed.
 // S4  A requested call is `requested` until a record says otherwise; what the model has been told of it is `told`.
 import type { EpochMs } from '../../base/clock.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import type { Delegation } from '../../kernel/identity.ts';
 import { applyManaged } from '../managed/state.ts';
 import type { ManagedEvent, ManagedState } from '../managed/state.ts';
@@ -28,7 +29,8 @@ export interface SessionFacts {
 
 export type CallState =
   | { at: 'requested' }
-  | { at: 'refused' }
+  /** By the turn that requested it. */
+  | { at: 'refused'; code?: ErrorCode; endsRun?: true }
   | { at: 'running'; seq: number }
   | { at: 'waiting'; seq: number; approvalId: string }
   /** endsRun: the rule that denied it ends the run instead of telling the model. */

@@ -11,10 +11,11 @@ import type { Caller } from '../../kernel/identity.ts';
 import { APPROVAL_TOOL, verifyApprovalResolution } from '../approval-message.ts';
 import type { PackDeps } from '../deps.ts';
 import { fixedReport } from '../sessions/call-report.ts';
+import type { CallReport } from '../sessions/call-report.ts';
 import type { Entry } from '../sessions/conversation.ts';
 import type { HeldSession, Sessions } from '../sessions/sessions.ts';
 import { owed } from '../sessions/session.ts';
-import type { RequestedCall } from '../sessions/session.ts';
+import type { CallState, RequestedCall } from '../sessions/session.ts';
 import { bounded, toolContent } from '../untrusted.ts';
 import type { TurnMessage } from './contract.ts';
 
@@ -47,6 +48,11 @@ function hostReport(message: TurnMessage): { content: string; isError: boolean }
   return { content: toolContent({ success: true, data: bounded(message.content).text }), isError: false };
 }
 
+/** A session that was folded by an older program does not know the code. */
+function refusedReport({ code = 'TOOL_NOT_FOUND' }: Extract<CallState, { at: 'refused' }>): CallReport {
+  return fixedReport(code, 'This call was refused when it was requested; it has not run.');
+}
+
 async function tellCall(
   sessions: Pick<Sessions, 'report'>,
   held: HeldSession,
@@ -68,12 +74,8 @@ async function tellCall(
       };
     }
     case 'refused': {
-      const report = fixedReport(
-        'TOOL_NOT_FOUND',
-        'This call was refused when it was requested; it has not run.',
-      );
       return {
-        entry: { source: 'pack', ...base, ...report },
+        entry: { source: 'pack', ...base, ...refusedReport(state) },
         told: { callId: call.id, as: 'outcome', source: 'pack' },
       };
     }

@@ -1,0 +1,95 @@
+// Owns the names of failures: what went wrong on the way of a run, from its records, and why it ended, from how it stands. Pure.
+//
+// N1  What went wrong did not end the run by that alone: a model that is told of a failure may go on. So the reason of the end
+//     follows from the run's own status, never from a failure on its way.
+import { isObject } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { RuleId } from '../kernel/policy/decision.ts';
+
+export const FAILURE_MODES = {
+  F1: 'tool_call_failure',
+  F2: 'retry_exhaustion',
+  F3: 'schema_mismatch',
+  F4: 'cycle_detection',
+  F5: 'catalogued_unhandled',
+  denied: 'policy_denied',
+  budget: 'loop_budget',
+  none: 'none',
+} as const;
+export type FailureMode = keyof typeof FAILURE_MODES;
+
+export const TERMINAL_REASONS = [
+  'final_answer',
+  'loop_budget',
+  'failure_mode_terminal',
+  'policy_denial_terminal',
+] as const;
+export type TerminalReason = (typeof TERMINAL_REASONS)[number];
+
+/** A record of a run, as far as it is told here. */
+export interface Told {
+  type: string;
+  /** undefined once erased. */
+  evidence: JsonObject | undefined;
+}
+
+interface Seen {
+  denials: Set<RuleId>;
+  attempts: Set<unknown>;
+}
+
+/** What a turn asked for and was refused has no record of its own. */
+function refusedBy({ requested_tools: asked }: JsonObject): RuleId[] {
+  const all: JsonObject[] = Array.isArray(asked) ? asked.filter((one) => isObject(one)) : [];
+  return all.filter(({ refused }) => refused !== undefined).map(({ rule_id: rule }) => rule as RuleId);
+}
+
+function see(told: readonly Told[]): Seen {
+  const seen: Seen = { denials: new Set(), attempts: new Set() };
+  for (const { type, evidence = {} } of told) {
+    if (type === 'call_denied') seen.denials.add(evidence.rule_id as RuleId);
+    if (type === 'turn_completed') for (const rule of refusedBy(evidence)) seen.denials.add(rule);
+    if (evidence.code === 'LIMIT_EXCEEDED') seen.denials.add('loop_budget');
+    const { attempts } = evidence;
+    if (type !== 'call_finished' || !Array.isArray(attempts)) continue;
+    for (const one of attempts) if (isObject(one)) seen.attempts.add(one.outcome);
+  }
+  return seen;
+}
+
+/** The order of the tests is the precedence: F3, F4, F2, F1, F5, then every other denial. */
+function modeOf({ denials, attempts }: Seen): FailureMode {
+  if (denials.has('arg_schema')) return 'F3';
+  if (denials.has('cycle_detection')) return 'F4';
+  if (attempts.has('exhausted')) return 'F2';
+  if (attempts.has('transient_failure')) return 'F1'; // and what followed was neither exhausted nor worse
+  if (attempts.has('failed')) return 'F5';
+  if (denials.has('loop_budget')) return 'budget';
+  return denials.size > 0 ? 'denied' : 'none';
+}
+
+/** N1; undefined: it has not ended, or somebody ended it. */
+function reasonOf(status: string, told: readonly Told[]): TerminalReason | undefined {
+  switch (status) {
+    case 'success':
+      return 'final_answer';
+    case 'denied':
+      return 'policy_denial_terminal';
+    case 'failed': {
+      const last = told.findLast(({ evidence }) => typeof evidence?.code === 'string');
+      return last?.evidence?.code === 'LIMIT_EXCEEDED' ? 'loop_budget' : 'failure_mode_terminal';
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** What a reader of a run is told beside its state. */
+export function failureView(status: string, told: readonly Told[]): JsonObject {
+  const mode = modeOf(see(told));
+  return {
+    failure_mode: mode,
+    failure_name: FAILURE_MODES[mode],
+    terminal_reason: reasonOf(status, told) ?? null,
+  };
+}

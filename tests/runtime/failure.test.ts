@@ -1,0 +1,144 @@
+// What a run went through and why it ended, as an operator is told it.
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import type { JsonObject } from '../../src/base/json.ts';
+import { FAILURE_MODES, TERMINAL_REASONS } from '../../src/inspect/failure.ts';
+import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
+import { verifies } from '../e2e/verifies.ts';
+import { CALLER, configFor, IO, OK, open, place } from './rig.ts';
+import type { Bench } from './rig.ts';
+
+const AWAY: ExecutionResult = {
+  ...{ kind: 'failed', code: 'DOWNSTREAM_UNAVAILABLE', message: 'gone' },
+  ...{ sideEffect: 'not_executed', notes: [] },
+};
+
+const SCHEMA: JsonObject = { type: 'object', properties: { n: { type: 'number' } } };
+
+async function bench(onDeny: 'tell_model' | 'end_run' = 'tell_model', maxIterations = 100): Promise<Bench> {
+  const at = await place();
+  const base = configFor(at);
+  const [all] = base.policy.workspace.rules;
+  const no = { ...all!, id: 'no', tools: ['ticket'], decision: 'deny' as const, onDeny };
+  const workspace = { ...base.policy.workspace, rules: [all!, no] };
+  const policy = { ...base.policy, workspace, loopBudget: { maxIterations } };
+  const note = { ...base.capabilities.note!, inputSchema: SCHEMA };
+  const config = { ...base, policy, capabilities: { ...base.capabilities, note } };
+  const limits = { ...base.limits, maxTurnsPerSession: 100, maxToolCallsPerSession: 100 };
+  return open(at, { config: { ...config, limits, runtime: { ...base.runtime, maxToolHops: 100 } } });
+}
+
+/** One run: each call follows the one before. What is told of it after each. */
+async function story(made: Bench, steps: readonly (() => [string, JsonObject])[]): Promise<JsonObject[]> {
+  const told: JsonObject[] = [];
+  let more: Parameters<Bench['ask']>[2] = {};
+  for (const step of steps) {
+    const asked = await made.ask(...step(), more);
+    await made.run(asked);
+    const { tool_call_id, session_id, run_id } = asked;
+    more = { session_id, messages: [{ role: 'tool', content: '', tool_call_id, tool_name: 'x' }] };
+    told.push((await made.runtime.inspect(CALLER, 'run', run_id)).state);
+  }
+  const last = await made.turn(more);
+  told.push((await made.runtime.inspect(CALLER, 'run', last.run_id)).state);
+  return told;
+}
+
+const modes = (told: readonly JsonObject[]): unknown[] => told.map((one) => one.failure_mode);
+
+/** What the tool answers from now on; after the list, that it is well. */
+function answers({ tool }: Bench, ...results: (() => Promise<ExecutionResult>)[]): void {
+  tool.run = () => (results.shift() ?? (() => Promise.resolve(OK)))();
+}
+
+verifies(
+  ['RF-09'],
+  'each failure of a run has a mode, the gravest is told, and a run that went on ends by its answer',
+  async () => {
+    const made = await bench();
+    let n = 0;
+    const call = (...results: (() => Promise<ExecutionResult>)[]): [string, JsonObject] => {
+      answers(made, ...results);
+      return ['note', { n: ++n }];
+    };
+    const away = (): Promise<ExecutionResult> => Promise.resolve(AWAY);
+    const same = (): [string, JsonObject] => ['look', { same: true }];
+    const told = await story(made, [
+      () => call(),
+      () => ['ticket', { key: 'k' }],
+      () => call(() => Promise.reject(new TypeError('broken'))),
+      () => call(away),
+      () => call(away, away, away),
+      ...[same, same, same, same],
+      () => ['note', { n: 'text' }],
+    ]);
+    expect(modes(told)).toEqual(['none', 'denied', 'F5', 'F1', 'F2', 'F2', 'F2', 'F2', 'F4', 'F3', 'F3']);
+    expect(told[0]).toMatchObject({ failure_name: 'none', terminal_reason: null });
+    expect(told.at(-1)).toMatchObject({
+      ...{ status: 'success', failure_name: 'schema_mismatch', terminal_reason: 'final_answer' },
+    });
+  },
+);
+
+verifies({ partial: ['RF-08'] }, 'what an executor threw is named in the record of its call', async () => {
+  const made = await bench();
+  answers(made, () => Promise.reject(new TypeError('broken')));
+  const asked = await made.ask('note', { n: 1 });
+  await made.run(asked);
+  const { timeline } = await made.runtime.inspect(CALLER, 'request', asked.tool_call_id);
+  expect(timeline.find(({ type }) => type === 'call_finished')).toMatchObject({
+    attempts: [{ outcome: 'failed', error_class: 'TOOL_EXECUTION_FAILED', exception_class: 'TypeError' }],
+  });
+});
+
+async function managed(made: Bench): Promise<JsonObject> {
+  const executeTurnInput = { messages: [{ role: 'user' as const, content: 'go' }] };
+  const { run_id } = await made.runtime.managed.start(CALLER, { executeTurnInput }, {}, IO);
+  return (await made.runtime.inspect(CALLER, 'run', run_id)).state;
+}
+
+const wants = (made: Bench, name: string): void =>
+  made.model.next({
+    text: '',
+    toolCalls: [{ id: 'native', name, rawInput: '{"key":"k"}' }],
+    finishReason: 'tool_calls',
+  });
+
+verifies(
+  { partial: ['RF-18', 'PO-10'] },
+  'a run that a rule, a budget or a fault ended says so, and one that was stopped says no reason',
+  async () => {
+    const denied = await bench('end_run');
+    wants(denied, 'ticket');
+    expect(await managed(denied)).toMatchObject({
+      ...{ status: 'denied', failure_mode: 'denied', terminal_reason: 'policy_denial_terminal' },
+    });
+
+    const spent = await bench('tell_model', 1);
+    wants(spent, 'look');
+    expect(await managed(spent)).toMatchObject({
+      ...{ status: 'failed', failure_mode: 'budget', terminal_reason: 'loop_budget' },
+    });
+
+    const failed = await bench();
+    failed.model.next(new Error('no model'));
+    expect(await managed(failed)).toMatchObject({
+      ...{ status: 'failed', terminal_reason: 'failure_mode_terminal' },
+    });
+
+    const waiting = await bench();
+    wants(waiting, 'pay');
+    const open = await managed(waiting);
+    expect(open).toMatchObject({ status: 'waiting_for_approval', terminal_reason: null });
+    await waiting.runtime.managed.cancel(CALLER, open.session_id as string, 'x');
+    const { state } = await waiting.runtime.inspect(CALLER, 'run', open.run_id as string);
+    expect(state).toMatchObject({ status: 'canceled', terminal_reason: null });
+  },
+);
+
+test('the page about failures names every mode and every reason, and no other', () => {
+  const text = readFileSync(new URL('../../docs/failures.md', import.meta.url), 'utf8');
+  const named = [...text.matchAll(/^\| `(\w+)`/gm)].map((found) => found[1]);
+  expect(named).toEqual([...Object.keys(FAILURE_MODES), ...TERMINAL_REASONS]);
+  for (const name of Object.values(FAILURE_MODES)) expect(text).toContain(`\`${name}\``);
+});
