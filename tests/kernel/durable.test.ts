@@ -6,15 +6,18 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { randomIds } from '../../src/base/ids.ts';
 import type { Delivery } from '../../src/kernel/approvals/approval.ts';
+import type { CallRequest, CallResult } from '../../src/kernel/call.ts';
 import { startInstance } from '../../src/kernel/instance.ts';
 import type { Store } from '../../src/store/contract.ts';
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts';
 import { memoryTenantKeys } from '../../src/store/sealing.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import { createFakeClock } from '../../src/testing/fake-clock.ts';
+import { load, swap } from '../config/fixture.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { APPROVE, CALLER, createRig, expectStatus, OK, PERSON } from './rig.ts';
+import { APPROVE, CALLER, createRig, expectStatus, OK, PERSON, sessionOf } from './rig.ts';
 import type { Rig, RigOptions } from './rig.ts';
+import { sampleConfig } from './sample-config.ts';
 
 /** One life of a process after another over the same file and clock. */
 function lives(): (options?: RigOptions) => Promise<Rig> {
@@ -128,6 +131,48 @@ describe('after a restart', () => {
     expect(await call(third, 'k')).toMatchObject({ outcome: { replayed: false } });
     expect([first, second, third].map((one) => one.effects.length)).toEqual([3, 0, 1]);
   });
+});
+
+describe('the cycle rule after a restart', () => {
+  verifies(
+    ['PO-14'],
+    'the fourth identical call of a session is denied, whichever process ran the three before it',
+    async () => {
+      const { policy } = await load({ 'policy.yaml': swap('    max_repeats: 3\n', '') });
+      expect(policy.cycle.maxRepeats).toBe(3);
+      const config = sampleConfig({ policy: { cycle: policy.cycle } });
+      const next = lives();
+      const call = async (args: unknown, over?: Partial<CallRequest>): Promise<CallResult> =>
+        (await next({ config })).call('look', args, over);
+      const spellings = [
+        { of: { a: 1, b: [2] }, at: 'x' },
+        { at: 'x', of: { b: [2], a: 1 } },
+      ];
+      for (const args of [...spellings, { at: 'x', of: { a: 1, b: [2] } }]) {
+        expect((await call(args)).status).toBe('done');
+      }
+      const last = await next({ config });
+      const fourth = await last.call('look', { of: { b: [2], a: 1 }, at: 'x' });
+      expect(expectStatus(fourth, 'denied').decision).toMatchObject({
+        verdict: 'deny',
+        ruleId: 'cycle_detection',
+        layer: 'session',
+        attributes: { 'policy.repeats': 3, 'policy.max_repeats': 3 },
+      });
+      expect(last.effects).toHaveLength(0);
+      const kept = (await last.records()).at(-1);
+      expect(kept?.header.type).toBe('call_denied');
+      expect(kept?.evidence).toMatchObject({ value: { decision: 'deny', rule_id: 'cycle_detection' } });
+      for (const again of spellings) expect((await call(again)).status).toBe('denied');
+      const others = [
+        await call({ at: 'x', of: { a: 1, b: ['2'] } }),
+        await call({ at: 'y', of: { a: 1, b: [2] } }),
+        await call(spellings[0], { session: sessionOf(last.clock, { id: 'ses_other' }) }),
+        await (await next({ config })).call('note', spellings[0]),
+      ];
+      expect(others.map((one) => one.status)).toEqual(['done', 'done', 'done', 'done']);
+    },
+  );
 });
 
 describe('signs of life', () => {
