@@ -130,6 +130,26 @@ export const POLICY_FAULTS: Fault[] = [
     ],
   ),
   fault(
+    'a lane that asks to loosen',
+    'policy.yaml',
+    ['    default:\n      rules: []', '    default:\n      allow_loosening: true\n      rules: []'],
+    [
+      'allow_loosening:',
+      '/policy/lanes/default/allow_loosening',
+      'allow_loosening is not supported: lower layers only tighten',
+    ],
+  ),
+  fault(
+    'a workspace that lets lower layers loosen',
+    'policy.yaml',
+    ['    default_decision: deny', '    allow_loosening: true\n    default_decision: deny'],
+    [
+      'allow_loosening:',
+      '/policy/workspace/allow_loosening',
+      'allow_loosening is not supported: lower layers only tighten',
+    ],
+  ),
+  fault(
     'another task',
     'policy.yaml',
     ['    agent-session:', '    agent-sessions:'],
