@@ -71,7 +71,7 @@ export async function assertMaySpeak(
   acting: Caller,
   { facts }: LiveState,
 ): Promise<void> {
-  assertPrecheck(config, acting);
+  assertPrecheck(config, acting, facts.agentId);
   const { mode, delegatedPrincipalId, delegatedScope } = facts.delegation;
   if (mode === 'platform_owned') return;
   await refreshGrants?.();

@@ -247,7 +247,7 @@ export async function runInvocation(
   const running = runningOf(room, caller, sessionId, given);
   const before = await loadCurrent(room, caller, sessionId);
   assertNotOver(before);
-  assertPrecheck(room.deps.config, actingCaller(caller, before.state));
+  assertPrecheck(room.deps.config, actingCaller(caller, before.state), before.state.facts.agentId);
   if (await isAtRest(sightOf(room, running.asked, running.io), before))
     return { hasMoved: false, now: before };
   return underHold(running, heldRun);

@@ -1,5 +1,7 @@
-// Owns what a turn needs before anything else: that somebody proven asks, and that a delegation is one that was granted.
+// Owns what a turn needs before anything else: that somebody proven asks, that the session is this agent's, and that a
+// delegation is one that was granted.
 import { RuntimeError } from '../../base/errors.ts';
+import { showCut } from '../../base/text.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { AuthorizationMode, Caller, Delegation } from '../../kernel/identity.ts';
@@ -13,20 +15,28 @@ export interface Precheck {
 
 const VALID: Precheck = { id: 'run_010', name: 'run_context_valid' };
 
-/** A run without a tenant, a principal or an agent does not begin. */
-export function precheck(config: RuntimeConfig, caller: Caller): Precheck {
+/** A run without a tenant, a principal or an agent does not begin, nor one of another agent than the configured one. */
+export function precheck(config: RuntimeConfig, caller: Caller, agentId: string): Precheck {
   const { requireTenant, denyIfPrincipalMissing } = config.policy.precheck;
   if (requireTenant && caller.tenant.trim() === '') return { id: 'run_001', name: 'tenant_missing' };
   if (denyIfPrincipalMissing && caller.principal.trim() === '') {
     return { id: 'run_002', name: 'principal_missing' };
   }
-  return config.agent.id.trim() === '' ? { id: 'run_003', name: 'agent_identity_missing' } : VALID;
+  const isOurs = agentId.trim() !== '' && agentId === config.agent.id;
+  return isOurs ? VALID : { id: 'run_003', name: 'agent_identity_missing' };
 }
 
-export function assertPrecheck(config: RuntimeConfig, caller: Caller): void {
-  const found = precheck(config, caller);
+/** `agentId`: whose session goes on; without it the run is the configured agent's own. */
+export function assertPrecheck(
+  config: RuntimeConfig,
+  caller: Caller,
+  agentId: string = config.agent.id,
+): void {
+  const found = precheck(config, caller, agentId);
   if (found === VALID) return;
-  throw new RuntimeError('POLICY_DENIED', `The run may not begin: ${found.name}.`, {
+  const isOther = found.id === 'run_003' && agentId !== config.agent.id;
+  const why = isOther ? `: ${showCut(agentId, 120)} is not the configured agent` : '';
+  throw new RuntimeError('POLICY_DENIED', `The run may not begin: ${found.name}${why}.`, {
     policy_id: found.id,
     reason: found.name,
     rule_id: 'run_precheck',

@@ -13,7 +13,7 @@ import { TASK_TYPE } from '../records.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
 import type { HeldSession, Sessions } from '../sessions/sessions.ts';
 import type { LiveState, OpenTurn, SessionFacts } from '../sessions/session.ts';
-import { assertSameDelegation, delegationOf } from './authorize.ts';
+import { assertPrecheck, assertSameDelegation, delegationOf } from './authorize.ts';
 import type { TurnInput } from './contract.ts';
 import { intentToPin, turnIntent } from './intents.ts';
 import type { TurnIntent } from './intents.ts';
@@ -213,8 +213,13 @@ export async function sessionFor(
   return { held, facts: held.state.facts };
 }
 
-function assertContinues(state: LiveState | undefined, input: TurnInput): void {
+function assertContinues(
+  { deps, caller }: { deps: PackDeps; caller: Caller },
+  state: LiveState | undefined,
+  input: TurnInput,
+): void {
   if (state === undefined) return;
+  assertPrecheck(deps.config, caller, state.facts.agentId);
   if (state.status === 'closed') {
     throw new RuntimeError('SESSION_CLOSED', undefined, { session_id: state.facts.id });
   }
@@ -231,7 +236,7 @@ export async function prepareTurn(
   const { deps } = room;
   const { held, facts } = session;
   const state = held?.state;
-  assertContinues(state, input);
+  assertContinues({ deps, caller }, state, input);
   const abandoned = await abandonedTurn(room, state);
   const profile = profileOf(deps.config, input.model_profile);
   const provider = await deps.model(profile);
