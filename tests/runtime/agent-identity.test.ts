@@ -76,12 +76,24 @@ async function managedSession({ runtime, model }: Bench): Promise<string> {
   return session_id;
 }
 
+/** Two nodes, one after the other; recorded, and nothing of it has run. */
+async function workflow({ runtime }: Bench): Promise<string> {
+  const turn = { execute_turn_input: { messages: USER } };
+  const nodes = [
+    { id: 'one', ...turn },
+    { id: 'two', depends_on: ['one'], ...turn },
+  ];
+  const { session_id } = await (await runtime.workflows()).create(CALLER, { workflow: { nodes } });
+  return session_id;
+}
+
 /** A session goes on under the agent that it was minted for, and under no other, however it is carried on. */
 async function expectOwnAgent(at: Place): Promise<void> {
   const one = await open(at, { config: configOf(at, { id: 'agent-1' }) });
   const asked = await one.ask('note', { n: 1 });
   const { session_id } = asked;
   const managed = await managedSession(one);
+  const steps = await workflow(one);
 
   const two = await open(at, { config: configOf(at, { id: 'agent-2' }), fakeClock: one.clock });
   const refused = await two.runtime.executeTurn(CALLER, { session_id, messages: USER }, IO);
@@ -89,6 +101,8 @@ async function expectOwnAgent(at: Place): Promise<void> {
   const call = await two.run(asked);
   expect(call).toMatchObject({ status: 'denied', decision: { rule_id: 'run_precheck' } });
   await expect(two.runtime.managed.run(CALLER, managed, {}, IO)).rejects.toMatchObject(DENIED);
+  const others = await two.runtime.workflows();
+  await expect(others.resume(CALLER, steps, {}, IO)).rejects.toMatchObject(DENIED);
   expect([two.model.inputs, two.effects]).toEqual([[], []]);
   const last = (await records(two.runtime, session_id)).slice(-2);
   expect(last.map(({ type }) => type)).toEqual(['turn_refused', 'call_denied']);
@@ -101,6 +115,9 @@ async function expectOwnAgent(at: Place): Promise<void> {
   expect((await again.run(mine)).status).toBe('done');
   again.model.next(says('paid'));
   expect(await again.runtime.managed.run(CALLER, managed, {}, IO)).toMatchObject({ kind: 'completed' });
+  again.model.next(says('one'), says('two'));
+  const own = await again.runtime.workflows();
+  expect(await own.resume(CALLER, steps, {}, IO)).toMatchObject({ kind: 'completed', agent_id: 'agent-1' });
   expect(again.effects.map(({ capability }) => capability.id)).toEqual(['note', 'pay']);
   const started = (await records(again.runtime, session_id)).find(({ type }) => type === 'call_started');
   expect(started?.evidence).toMatchObject({ agent_id: 'agent-1', runtime_principal: 'svc-agent' });

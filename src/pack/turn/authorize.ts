@@ -15,32 +15,37 @@ export interface Precheck {
 
 const VALID: Precheck = { id: 'run_010', name: 'run_context_valid' };
 
-/** A run without a tenant, a principal or an agent does not begin, nor one of another agent than the configured one. */
-export function precheck(config: RuntimeConfig, caller: Caller, agentId: string): Precheck {
+const NO_AGENT: Precheck = { id: 'run_003', name: 'agent_identity_missing' };
+
+/** A run without a tenant, a principal or an agent does not begin. */
+export function precheck(config: RuntimeConfig, caller: Caller): Precheck {
   const { requireTenant, denyIfPrincipalMissing } = config.policy.precheck;
   if (requireTenant && caller.tenant.trim() === '') return { id: 'run_001', name: 'tenant_missing' };
   if (denyIfPrincipalMissing && caller.principal.trim() === '') {
     return { id: 'run_002', name: 'principal_missing' };
   }
-  const isOurs = agentId.trim() !== '' && agentId === config.agent.id;
-  return isOurs ? VALID : { id: 'run_003', name: 'agent_identity_missing' };
+  return config.agent.id.trim() === '' ? NO_AGENT : VALID;
 }
 
-/** `agentId`: whose session goes on; without it the run is the configured agent's own. */
-export function assertPrecheck(
-  config: RuntimeConfig,
-  caller: Caller,
-  agentId: string = config.agent.id,
-): void {
-  const found = precheck(config, caller, agentId);
-  if (found === VALID) return;
-  const isOther = found.id === 'run_003' && agentId !== config.agent.id;
-  const why = isOther ? `: ${showCut(agentId, 120)} is not the configured agent` : '';
-  throw new RuntimeError('POLICY_DENIED', `The run may not begin: ${found.name}${why}.`, {
-    policy_id: found.id,
-    reason: found.name,
+function refused({ id, name }: Precheck, why = ''): RuntimeError {
+  return new RuntimeError('POLICY_DENIED', `The run may not begin: ${name}${why}.`, {
+    policy_id: id,
+    reason: name,
     rule_id: 'run_precheck',
   });
+}
+
+/** What was begun under one agent does not go on under another. */
+export function assertOwnAgent(agentId: string, configured: string): void {
+  if (agentId === configured) return;
+  throw refused(NO_AGENT, `: ${showCut(agentId, 120)} is not the configured agent`);
+}
+
+/** `agentId`: whose session goes on; without it a new run begins. */
+export function assertPrecheck(config: RuntimeConfig, caller: Caller, agentId?: string): void {
+  const found = precheck(config, caller);
+  if (found !== VALID) throw refused(found);
+  if (agentId !== undefined) assertOwnAgent(agentId, config.agent.id);
 }
 
 function invalid({ field, why }: { field: string; why: string }): RuntimeError {

@@ -8,6 +8,7 @@ import { together } from '../background/queue.ts';
 import type { Admission } from '../background/queue.ts';
 import { textAt } from '../records.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
+import { assertOwnAgent } from '../turn/authorize.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import { continuationsOf } from './continuations.ts';
 import type {
@@ -48,6 +49,7 @@ async function tell({ deps }: Room, held: HeldWorkflow): Promise<WorkflowResult>
 }
 
 async function carryOn(room: Room, held: HeldWorkflow, how: Invocation, io: TurnIo): Promise<WorkflowResult> {
+  assertOwnAgent(held.facts.agentId, room.deps.agentId);
   const key = keyOf(held);
   const onWake = (wake: (() => void) | undefined): void => {
     if (wake === undefined) room.wakers.delete(key);
