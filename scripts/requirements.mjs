@@ -4,16 +4,17 @@
 //   npm run requirements -- --check      fails when a committed proof is gone, or an unknown id is cited
 //   npm run requirements -- --update     rewrites tests/e2e/proved.json
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import ts from 'typescript';
+import { readCitations } from './lib/citations.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const provedFile = join(root, 'tests/e2e/proved.json');
 const flags = new Set(process.argv.slice(2));
 
 const ids = readIds();
-const { proved, partial, faults } = readCitations();
+const { proved, partial, ...read } = readCitations(join(root, 'tests'), ids);
+const faults = read.faults.map((fault) => `tests/${fault}`);
 const states = ids.map((id) => ({
   id,
   state: proved.has(id) ? 'proved' : partial.has(id) ? 'partial' : 'absent',
@@ -36,52 +37,6 @@ function readIds() {
   return found.sort(
     (a, b) => order.indexOf(a.slice(0, 2)) - order.indexOf(b.slice(0, 2)) || a.localeCompare(b),
   );
-}
-
-function readCitations() {
-  const known = new Set(ids);
-  const found = { proved: new Set(), partial: new Set(), faults: [] };
-  for (const file of testFiles(join(root, 'tests'))) {
-    const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest);
-    visit(source, (call) => {
-      const { line } = source.getLineAndCharacterOfPosition(call.getStart(source));
-      const place = `${relative(root, file)}:${line + 1}`;
-      const cited = citedIds(call.arguments[0]);
-      if (cited === undefined) return found.faults.push(`${place}: verifies takes a literal list of ids`);
-      for (const id of cited.ids) {
-        if (known.has(id)) found[cited.kind].add(id);
-        else found.faults.push(`${place}: no requirement ${id}`);
-      }
-    });
-  }
-  return found;
-}
-
-function testFiles(folder) {
-  return readdirSync(folder, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
-    .map((entry) => join(entry.parentPath, entry.name));
-}
-
-function visit(node, onVerifies) {
-  if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === 'verifies') {
-    onVerifies(node);
-  }
-  ts.forEachChild(node, (child) => visit(child, onVerifies));
-}
-
-/** `['LY-01']` or `{ partial: ['LY-01'] }`; anything else cannot be read without running it. */
-function citedIds(argument) {
-  if (argument === undefined) return undefined;
-  if (ts.isObjectLiteralExpression(argument)) {
-    const [property] = argument.properties;
-    if (property === undefined || !ts.isPropertyAssignment(property)) return undefined;
-    const list = citedIds(property.initializer);
-    return list && { kind: 'partial', ids: list.ids };
-  }
-  if (!ts.isArrayLiteralExpression(argument) || argument.elements.length === 0) return undefined;
-  if (!argument.elements.every((element) => ts.isStringLiteral(element))) return undefined;
-  return { kind: 'proved', ids: argument.elements.map((element) => element.text) };
 }
 
 function check() {
