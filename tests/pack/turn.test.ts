@@ -62,31 +62,6 @@ describe('one governed turn', () => {
     expect(rig.counted.commits).toHaveLength(5);
   });
 
-  verifies(
-    { partial: ['TC-02', 'TC-04'] },
-    'unknown keys are refused at every level, by name, before anything',
-    async () => {
-      const rig = createPackRig();
-      const cases: [unknown, string][] = [
-        [{ ...HI, extra: 1 }, '/extra'],
-        [{ messages: [{ ...user('x'), name: 'y' }] }, '/messages/0/name'],
-        [{ messages: [{ role: 'robot', content: '' }] }, '/messages/0/role'],
-        [{ ...HI, tool_catalog: [{ name: 'look', schema: {} }] }, '/tool_catalog/0/schema'],
-        [{ ...HI, intent_catalog: [{ id: 'a' }] }, '/intent_catalog/0/description'],
-        [{ ...HI, limits: { max_turns: 1 } }, '/limits/max_turns'],
-        [{ ...HI, limits: { max_input_bytes: 0 } }, '/limits/max_input_bytes'],
-        [{ ...HI, authorization: { mode: 'x', who: 'y' } }, '/authorization/who'],
-        [{ messages: [] }, '/messages'],
-        [JSON.parse('{"messages":[],"__proto__":{}}'), '/__proto__'],
-      ];
-      for (const [input, field] of cases) {
-        const { error } = await rig.fails(input);
-        expect([error.code, error.details.field]).toEqual(['INVALID_INPUT', field]);
-      }
-      expect(rig.model.inputs).toEqual([]);
-    },
-  );
-
   verifies(['TC-03'], 'empty content is legal, and what was accepted can be loaded again', async () => {
     const rig = createPackRig();
     const first = await rig.ok({ messages: [user(''), { role: 'system', content: '' }] });
@@ -190,8 +165,8 @@ describe('one governed turn', () => {
   );
 
   verifies(
-    { partial: ['TC-04'] },
-    "the kernel's own schema reaches the model, whatever the caller says of it",
+    ['TC-04'],
+    "catalog entries are strict, and the kernel's own schema reaches the model, whatever the caller says of it",
     async () => {
       const inputSchema = { type: 'object', properties: { q: { type: 'string' } }, required: ['q'] };
       const rig = createPackRig({
@@ -205,6 +180,22 @@ describe('one governed turn', () => {
       expect(rig.model.inputs[0]?.tools).toEqual([{ name: 'look', description: 'look', inputSchema }]);
       await rig.ok({ ...HI, tool_catalog: [] });
       expect(rig.model.inputs[1]?.tools).toEqual([]);
+      const intent = { id: 'refund', description: 'Give money back.' };
+      const refused: [unknown, string][] = [
+        [{ ...HI, tool_catalog: [{ ...tool_catalog[0], schema: {} }] }, '/tool_catalog/0/schema'],
+        [{ ...HI, tool_catalog: [{ description: 'nameless' }] }, '/tool_catalog/0/name'],
+        [{ ...HI, tool_catalog: [{ name: 'look', input_schema: 'any' }] }, '/tool_catalog/0/input_schema'],
+        [{ ...HI, intent_catalog: [{ ...intent, tools: ['look'] }] }, '/intent_catalog/0/tools'],
+        [{ ...HI, intent_catalog: [{ id: 'refund' }] }, '/intent_catalog/0/description'],
+        [{ ...HI, intent_catalog: [{ description: intent.description }] }, '/intent_catalog/0/id'],
+      ];
+      for (const [input, field] of refused) {
+        const { error } = await rig.fails(input);
+        expect([error.code, error.details.field]).toEqual(['INVALID_INPUT', field]);
+      }
+      expect(rig.model.inputs).toHaveLength(2);
+      await rig.ok({ ...HI, intent_catalog: [intent] });
+      expect(rig.model.inputs[2]?.intents).toEqual([intent]);
     },
   );
 

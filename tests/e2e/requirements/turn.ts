@@ -2,7 +2,7 @@
 export const TC = {
   'TC-01': 'One turn makes exactly one provider call and reports the count, zero when refused before it.',
   'TC-02':
-    'A turn takes its four required and four optional inputs and refuses unknown keys at every level before any network use.',
+    'A turn needs only its messages, takes every optional input and refuses unknown keys at every level before any network use.',
   'TC-03':
     'A message has a role, content that may be empty and optional tool fields; whatever a turn accepts, a saved session can load.',
   'TC-04': "Tool and intent catalog entries are strict, and a tool's input schema reaches the model.",
