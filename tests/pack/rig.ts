@@ -148,6 +148,8 @@ export interface RigOptions {
   store?: Store;
   clock?: FakeClock;
   model?: FakeModel;
+  /** The provider of a profile, where more is wanted than the one fake model. */
+  provider?: (profile: ModelProfile) => ModelProvider;
   instance?: string;
   isAlive?: (instance: string) => Promise<boolean>;
   seed?: string;
@@ -229,7 +231,8 @@ export function createPackRig(options: RigOptions = {}): Rig {
   });
   const port: KernelPort = kernel;
   const isAlive = options.isAlive ?? (async () => true);
-  const pack = createPack({ config, store, kernel: port, clock, ids, model: () => model, instance, isAlive });
+  const provider = options.provider ?? (() => model);
+  const pack = createPack({ config, store, kernel: port, clock, ids, model: provider, instance, isAlive });
   const snapshots: TurnSnapshot[] = [];
   const signal = new AbortController().signal;
   const turn: Rig['turn'] = (input, { caller = CALLER, io = {} } = {}) =>
