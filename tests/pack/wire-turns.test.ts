@@ -4,7 +4,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import type { ModelProfile } from '../../src/providers/contract.ts';
 import { createModelProvider } from '../../src/providers/create.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { fixturesOf, profileOf } from '../providers/kit.ts';
+import { fixturesOf, KEY, KEY_ENV, profileOf } from '../providers/kit.ts';
 import { startServer } from '../providers/misbehaving-server.ts';
 import type { MisbehavingServer, Reply } from '../providers/misbehaving-server.ts';
 import { createPackRig, rigConfig, user } from './rig.ts';
@@ -80,5 +80,41 @@ verifies(
       });
     }
     expect([usual.received.length, other.received.length]).toEqual([1, 1]);
+  },
+);
+
+verifies(
+  ['PA-05'],
+  "a url that is not the profile's base URL sends nothing, and a redirect is refused before the other origin sees anything",
+  async () => {
+    for (const kind of ['openai_compatible', 'messages_compatible'] as const) {
+      const elsewhere = await serverOf(fixturesOf(kind)('text'));
+      const location = `${elsewhere.origin}/v1/steal`;
+      const statuses = [301, 302, 303, 307, 308];
+      const replies = statuses.map((status) => ({ status, headers: { location } }));
+      const server = await serverOf(...replies, fixturesOf(kind)('text'));
+      const baseUrl = `${server.origin}/v1`;
+      const rig = wiredRig([profileOf(kind, { baseUrl })], { [KEY_ENV]: KEY });
+
+      for (const url of [`${elsewhere.origin}/v1`, server.origin, `${baseUrl}/chat/completions`, 'v1']) {
+        const { error } = await rig.fails({ ...HI, url });
+        expect(error).toMatchObject({
+          code: 'INVALID_INPUT',
+          details: { field: '/url', configured_base_url: baseUrl, requested_url: url },
+        });
+      }
+      expect(server.received).toEqual([]);
+
+      for (const status of statuses) {
+        const { error } = await rig.fails({ ...HI, url: baseUrl });
+        expect(error).toMatchObject({
+          code: 'PROVIDER_HTTP_ERROR',
+          details: { response_status: status, reason: 'redirect refused', redirect_origin: elsewhere.origin },
+        });
+      }
+      expect(server.received).toHaveLength(statuses.length);
+      expect((await rig.ok({ ...HI, url: baseUrl })).status).toBe('reply');
+      expect(elsewhere.received).toEqual([]);
+    }
   },
 );
