@@ -259,29 +259,45 @@ verifies(
 );
 
 verifies(
-  { partial: ['AP-18'] },
-  'the note of an answer is kept, and a rejection reaches the model',
+  ['AP-18'],
+  'a reviewer approves or rejects with a note: the note is kept, and a rejection reaches the model with it',
   async () => {
     const at = await place();
     const bench = await open(at);
-    const asked = await bench.ask('pay', { amount: 1 });
-    const id = ticket(await bench.run(asked));
-    const note = 'not before the invoice — wait';
-    await bench.runtime.deliverApproval(PERSON, id, {
+    const answer = (decision: 'approve' | 'reject', note: string): Delivery => ({
       kind: 'answered',
-      decision: 'reject',
+      decision,
       latencyMs: 4000,
       note,
     });
-    const refused = await bench.run(asked);
+    const good = await bench.ask('pay', { amount: 1 });
+    const bad = await bench.ask('pay', { amount: 2 });
+    const ids = [ticket(await bench.run(good)), ticket(await bench.run(bad))];
+    const notes = ['paid from the travel budget', 'not before the invoice — wait'] as const;
+    await bench.runtime.deliverApproval(PERSON, ids[0]!, answer('approve', notes[0]));
+    await bench.runtime.deliverApproval(PERSON, ids[1]!, answer('reject', notes[1]));
+    expect(await bench.run(good)).toMatchObject({ status: 'done' });
+    const refused = await bench.run(bad);
     expect(refused).toMatchObject({ status: 'denied', side_effect_status: 'not_executed' });
-    expect(bench.effects).toEqual([]);
+    expect(refused.decision.reasons[0]).toBe(`a person rejected exactly this call: ${notes[1]}`);
+    expect(bench.effects.map((one) => one.args)).toEqual([{ amount: 1 }]);
+
+    await bench.turn({ session_id: bad.session_id, messages: [] });
+    expect(bench.model.inputs.at(-1)?.messages.at(-1)).toMatchObject({
+      role: 'tool',
+      toolCallId: bad.tool_call_id,
+      isError: true,
+      content: expect.stringContaining(`a person rejected exactly this call: ${notes[1]}`) as unknown,
+    });
     await bench.runtime.close();
+
     const later = await open(at, { fakeClock: bench.clock });
-    const { state, timeline } = await later.runtime.inspect(CALLER, 'approval', id);
-    expect(state).toMatchObject({ status: 'rejected', resolution_note: note });
-    expect(timeline.find((line) => line.type === 'approval_rejected')).toMatchObject({
-      resolution_note: note,
+    const kept = ids.map((id) => later.runtime.inspect(CALLER, 'approval', id));
+    const [approved, rejected] = await Promise.all(kept);
+    expect(approved?.state).toMatchObject({ status: 'consumed', resolution_note: notes[0] });
+    expect(rejected?.state).toMatchObject({ status: 'rejected', resolution_note: notes[1] });
+    expect(rejected?.timeline.find((line) => line.type === 'approval_rejected')).toMatchObject({
+      resolution_note: notes[1],
     });
   },
 );
