@@ -1,17 +1,26 @@
 // Whole turns over the real provider kinds, against servers on the loopback.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import type { ModelProfile } from '../../src/providers/contract.ts';
+import type { ModelOutput, ModelProfile, ModelProvider } from '../../src/providers/contract.ts';
 import { createModelProvider } from '../../src/providers/create.ts';
 import { verifies } from '../e2e/verifies.ts';
+import { capability } from '../kernel/sample-config.ts';
 import { fixturesOf, KEY, KEY_ENV, profileOf } from '../providers/kit.ts';
 import { startServer } from '../providers/misbehaving-server.ts';
+import type { WireProviderKind } from '../providers/kit.ts';
 import type { MisbehavingServer, Reply } from '../providers/misbehaving-server.ts';
-import { createPackRig, rigConfig, user } from './rig.ts';
+import { createPackRig, evidenceOf, rigConfig, user } from './rig.ts';
 import type { Rig } from './rig.ts';
 
 // The recorded answers name this intent.
 const HI = { messages: [user('hi')], intent_catalog: [{ id: 'help', description: 'Help.' }] };
+
+// The recorded answers call these.
+const READS = ['fs:read', 'fs:list'];
+const capabilities = READS.map((id) => capability(id));
 
 async function serverOf(...replies: Reply[]): Promise<MisbehavingServer> {
   const server = await startServer(replies);
@@ -19,8 +28,12 @@ async function serverOf(...replies: Reply[]): Promise<MisbehavingServer> {
   return server;
 }
 
-/** The first profile is the default. */
-function wiredRig(profiles: ModelProfile[], env: Record<string, string>): Rig {
+/** The first profile is the default; `tampered` changes what a provider makes of its answer. */
+function wiredRig(
+  profiles: ModelProfile[],
+  env: Record<string, string>,
+  tampered: (output: ModelOutput) => ModelOutput = (output) => output,
+): Rig {
   const [first] = profiles;
   const models = {
     default: first?.name ?? '',
@@ -28,8 +41,15 @@ function wiredRig(profiles: ModelProfile[], env: Record<string, string>): Rig {
   };
   const ports = { env, clock: systemClock, random: () => 0 };
   return createPackRig({
-    config: { ...rigConfig(), models },
-    provider: (profile) => createModelProvider(profile, ports),
+    config: { ...rigConfig({ policy: { registry: { allowed: READS, denied: [] } }, capabilities }), models },
+    provider: (profile) => {
+      const real = createModelProvider(profile, ports);
+      const generate: ModelProvider['generate'] = async (...call) => {
+        const { output, facts } = await real.generate(...call);
+        return { output: tampered(output), facts };
+      };
+      return { ...real, generate };
+    },
   });
 }
 
@@ -115,6 +135,106 @@ verifies(
       expect(server.received).toHaveLength(statuses.length);
       expect((await rig.ok({ ...HI, url: baseUrl })).status).toBe('reply');
       expect(elsewhere.received).toEqual([]);
+    }
+  },
+);
+
+const SCRIPT = `
+version: 1
+turns:
+  - { reply: Grüße, status: reply, intent: help }
+  - tool_calls: [{ name: 'fs:read', input: { path: a.txt } }, { name: 'fs:list', input: { path: . } }]
+`;
+
+function scriptedProfile(): ModelProfile {
+  const folder = mkdtempSync(join(tmpdir(), 'script-'));
+  onTestFinished(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const script = join(folder, 'script.yaml');
+  writeFileSync(script, SCRIPT);
+  return profileOf('scripted', { script });
+}
+
+/** A server that says one thing and then asks for two tools, streamed to whoever wants it so. */
+async function wireProfile(kind: WireProviderKind): Promise<ModelProfile> {
+  const reply = fixturesOf(kind);
+  const either = (whole: string, streamed: string): Reply => ({
+    from: ({ body }) => reply(body['stream'] === true ? streamed : whole),
+  });
+  const server = await serverOf(either('text', 'stream_text'), either('parallel_calls', 'stream_calls'));
+  return profileOf(kind, { baseUrl: `${server.origin}/v1` });
+}
+
+verifies(
+  ['TC-09'],
+  'every provider, streaming or not, gives one shape, and one that is not whole is INVALID_OUTPUT with all that is known of its call',
+  async () => {
+    const id = expect.any(String) as unknown;
+    for (const stream of [false, true]) {
+      for (const kind of ['openai_compatible', 'messages_compatible', 'scripted'] as const) {
+        const profile = kind === 'scripted' ? scriptedProfile() : await wireProfile(kind);
+        const env = { [KEY_ENV]: KEY };
+        const counts = (usage: object): object => (kind === 'scripted' ? {} : { usage });
+        const common = {
+          provider: { kind, model: 'm-1' },
+          ...counts({ input_tokens: 11, output_tokens: 7, total_tokens: 18 }),
+          finish_reason: id,
+          session_id: id,
+          run_id: id,
+          trace_id: id,
+        };
+        const rig = wiredRig([profile], env);
+        const said = await rig.ok({ ...HI, stream });
+        expect(said).toEqual({
+          status: 'reply',
+          intent: 'help',
+          assistant_message: 'Grüße',
+          ...common,
+          turn_index: 0,
+        });
+        const { session_id } = said;
+        const asked = await rig.ok({ messages: [user('look')], session_id, stream });
+        const decision = expect.objectContaining({ decision: 'allow' }) as unknown;
+        const calls = [
+          { name: 'fs:read', input: { path: 'a.txt' }, tool_call_id: id, decision },
+          { name: 'fs:list', input: { path: '.' }, tool_call_id: id, decision },
+        ];
+        expect(asked).toEqual({
+          status: 'tool_request',
+          intent: 'default',
+          assistant_message: '',
+          requested_tool: { name: 'fs:read', input: { path: 'a.txt' } },
+          requested_tools: calls,
+          tool_call_id: id,
+          decision,
+          ...common,
+          turn_index: 1,
+        });
+        expect(rig.snapshots.filter((one) => one.state === 'final')).toHaveLength(stream ? 2 : 0);
+
+        const broken = wiredRig([profile], env, (output) => ({ ...output, usage: { input_tokens: -1 } }));
+        const failure = await broken.fails({ ...HI, stream });
+        const called = {
+          provider_call_count: 1,
+          attempts: 1,
+          request_url: id,
+          ...(kind === 'scripted' ? {} : { response_status: 200 }),
+        };
+        expect(failure.error).toMatchObject({
+          code: 'INVALID_OUTPUT',
+          retryable: false,
+          details: { field: '/usage/input_tokens', provider_kind: kind, ...called },
+        });
+        const record = (await broken.records(failure.session_id ?? '')).at(-1);
+        expect(record?.header.type).toBe('turn_failed');
+        expect(evidenceOf(record)).toMatchObject({
+          code: 'INVALID_OUTPUT',
+          provider: common.provider,
+          finish_reason: id,
+          ...called,
+        });
+      }
     }
   },
 );

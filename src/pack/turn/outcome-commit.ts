@@ -28,6 +28,13 @@ export interface Generated {
 
 export type OutcomeCommit = Commit & { appends: Append[]; rows: RowWrite[] };
 
+/** The one call of a turn, in the record and in the answer of a turn that failed after it. */
+export function callFacts({ requestUrl, attempts, responseStatus }: ModelCallFacts): JsonObject {
+  const facts: JsonObject = { provider_call_count: 1, request_url: requestUrl, attempts };
+  if (responseStatus !== undefined) facts.response_status = responseStatus;
+  return facts;
+}
+
 /** What every ended turn says of itself and of the call that was made for it, if one was. */
 function turnFacts(
   deps: PackDeps,
@@ -38,12 +45,7 @@ function turnFacts(
   facts.turn_index = turn.turnIndex;
   facts.provider = { kind: turn.provider.kind, model: turn.provider.model };
   facts.duration_ms = Math.round((deps.clock.monotonic() - startedAt) * 1000) / 1000;
-  if (called === undefined) return facts;
-  facts.provider_call_count = 1;
-  facts.request_url = called.requestUrl;
-  facts.attempts = called.attempts;
-  if (called.responseStatus !== undefined) facts.response_status = called.responseStatus;
-  return facts;
+  return called === undefined ? facts : Object.assign(facts, callFacts(called));
 }
 
 function settled(deps: PackDeps, { turn, reserved }: Admitted, usage: ModelUsage | undefined): CounterMove[] {

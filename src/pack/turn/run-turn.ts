@@ -21,7 +21,7 @@ import { parseTurnInput } from './input.ts';
 import { toModelTools } from './messages.ts';
 import { normalize } from './normalize.ts';
 import type { NormalTurn } from './normalize.ts';
-import { completedCommit, failedCommit, runStatusOf } from './outcome-commit.ts';
+import { callFacts, completedCommit, failedCommit, runStatusOf } from './outcome-commit.ts';
 import type { Admitted, Generated, OutcomeCommit } from './outcome-commit.ts';
 import { checkOutput } from './output.ts';
 import { prepareTurn, sessionFor, turnUnderWay } from './prepare.ts';
@@ -264,11 +264,10 @@ async function failed(
   { error, generated }: { error: RuntimeError; generated: Generated | undefined },
 ): Promise<TurnFailure> {
   const { turn } = admitted;
-  const wasCalled = generated !== undefined || 'attempts' in error.details;
   const details = {
-    provider_call_count: wasCalled ? 1 : 0,
+    provider_call_count: 'attempts' in error.details ? 1 : 0,
     provider_kind: turn.provider.kind,
-    ...(generated === undefined ? {} : { request_url: generated.facts.requestUrl }),
+    ...(generated === undefined ? {} : callFacts(generated.facts)),
     ...error.details,
   };
   const full = new RuntimeError(error.code, error.message, details);
