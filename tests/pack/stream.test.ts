@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
+import { RuntimeError } from '../../src/base/errors.ts';
 import { createTurnStream, visibleMessage } from '../../src/pack/turn/stream.ts';
 import type { TurnOutput, TurnSnapshot } from '../../src/pack/turn/contract.ts';
 import { createFakeClock } from '../../src/testing/fake-clock.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { createPackRig, user } from './rig.ts';
+import { createPackRig, evidenceOf, user } from './rig.ts';
 
 const ANSWER = { status: 'reply', assistant_message: 'x' } as unknown as TurnOutput;
 
@@ -39,8 +40,13 @@ describe('live output', () => {
     }
     expect(seen.length).toBeGreaterThan(5);
     expect(seen.length).toBeLessThanOrEqual(21);
-    expect(stream.finish(ANSWER)).toBe(seen.length);
+    stream.onText('x');
+    const count = stream.close();
     clock.advance(1000);
+    stream.onText('too late');
+    stream.finish(ANSWER);
+    clock.advance(1000);
+    expect([count, stream.close()]).toEqual([seen.length, seen.length]);
     expect(seen.map((one) => one.sequence)).toEqual(seen.map((_, index) => index));
     expect(seen.filter((one) => one.state === 'final')).toEqual([seen.at(-1)]);
     const deltas = seen.slice(0, -1).map((one) => one.data.assistant_message_delta as string);
@@ -53,7 +59,11 @@ describe('live output', () => {
       throw new TypeError('listener');
     });
     stream.onText('a');
-    expect(() => stream.finish(ANSWER)).not.toThrow();
+    expect(stream.close()).toBe(1);
+    expect(() => {
+      stream.finish(ANSWER);
+    }).not.toThrow();
+    expect(stream.close()).toBe(1);
   });
 
   verifies(
@@ -84,6 +94,49 @@ describe('live output', () => {
       plain.model.next({ text: '{"status":"reply","assistant_message":"Hello"}' });
       expect(await plain.ok({ messages: [user('hi')] })).toEqual(streamed);
       expect(plain.snapshots).toEqual([]);
+    },
+  );
+
+  verifies(
+    { partial: ['TC-11'] },
+    'how many snapshots a turn showed is on its record, whether it was completed or failed, and only if it streamed',
+    async () => {
+      const rig = createPackRig();
+      const live = (_: unknown, onText: (delta: string) => void): { text: string } => {
+        for (const delta of ['one ', 'two ', 'three ']) {
+          onText(delta);
+          rig.clock.advance(200);
+        }
+        return { text: 'one two three ' };
+      };
+      rig.model.next(
+        live,
+        (...call) => ({ ...live(...call), usage: { input_tokens: -1 } }),
+        (...call) => {
+          live(...call);
+          throw new RuntimeError('PROVIDER_TIMEOUT', undefined, { attempts: 1 });
+        },
+      );
+      const said = { messages: [user('hi')], stream: true };
+      const { session_id } = await rig.ok(said);
+      const failures = [await rig.fails({ ...said, session_id }), await rig.fails({ ...said, session_id })];
+      expect(failures.map(({ error }) => [error.code, error.details.stream_snapshot_count])).toEqual([
+        ['INVALID_OUTPUT', 4],
+        ['PROVIDER_TIMEOUT', 4],
+      ]);
+      expect(rig.snapshots.map((one) => one.sequence)).toEqual([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]);
+      expect(rig.snapshots.at(-1)).toMatchObject({ state: 'final', data: { error: failures[1]?.error } });
+
+      await rig.ok({ messages: [user('hi')], session_id });
+      const ended = (await rig.records(session_id)).filter((one) =>
+        ['turn_completed', 'turn_failed'].includes(one.header.type),
+      );
+      expect(ended.map((one) => [one.header.type, evidenceOf(one).stream_snapshot_count])).toEqual([
+        ['turn_completed', 4],
+        ['turn_failed', 4],
+        ['turn_failed', 4],
+        ['turn_completed', undefined],
+      ]);
     },
   );
 });

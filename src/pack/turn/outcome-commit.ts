@@ -26,6 +26,22 @@ export interface Generated {
   facts: ModelCallFacts;
 }
 
+/** What is known of a turn that gave an output. */
+interface Completed {
+  output: TurnOutput;
+  tools: DecidedTool[];
+  facts: ModelCallFacts;
+  /** Of live output, the final one among them; undefined: the turn was not streamed. */
+  snapshots: number | undefined;
+}
+
+/** What is known of a turn that gave none. */
+export interface Failed {
+  error: RuntimeError;
+  generated: Generated | undefined;
+  snapshots: number | undefined;
+}
+
 export type OutcomeCommit = Commit & { appends: Append[]; rows: RowWrite[] };
 
 /** The one call of a turn, in the record and in the answer of a turn that failed after it. */
@@ -39,12 +55,13 @@ export function callFacts({ requestUrl, attempts, responseStatus }: ModelCallFac
 function turnFacts(
   deps: PackDeps,
   { turn, startedAt }: Admitted,
-  called: ModelCallFacts | undefined,
+  { called, snapshots }: { called: ModelCallFacts | undefined; snapshots: number | undefined },
 ): JsonObject {
   const facts = contextFacts(turn.context);
   facts.turn_index = turn.turnIndex;
   facts.provider = { kind: turn.provider.kind, model: turn.provider.model };
   facts.duration_ms = Math.round((deps.clock.monotonic() - startedAt) * 1000) / 1000;
+  if (snapshots !== undefined) facts.stream_snapshot_count = snapshots;
   return called === undefined ? facts : Object.assign(facts, callFacts(called));
 }
 
@@ -68,14 +85,10 @@ function shownRequests(deps: PackDeps, tools: readonly DecidedTool[]): JsonObjec
   });
 }
 
-function completedEvidence(
-  deps: PackDeps,
-  admitted: Admitted,
-  done: { output: TurnOutput; tools: DecidedTool[]; facts: ModelCallFacts },
-): JsonObject {
-  const { output, tools } = done;
+function completedEvidence(deps: PackDeps, admitted: Admitted, done: Completed): JsonObject {
+  const { output, tools, facts: called, snapshots } = done;
   const shown = deps.kernel.redact({ assistant_message: shownText(output.assistant_message) });
-  const evidence = turnFacts(deps, admitted, done.facts);
+  const evidence = turnFacts(deps, admitted, { called, snapshots });
   evidence.status = output.status;
   evidence.intent = output.intent;
   // The intent under which this turn's calls are decided; absent where none was pinned.
@@ -147,11 +160,7 @@ function refusedRows(deps: PackDeps, turn: PreparedTurn, tools: readonly Decided
     });
 }
 
-export function completedCommit(
-  deps: PackDeps,
-  admitted: Admitted,
-  done: { output: TurnOutput; tools: DecidedTool[]; facts: ModelCallFacts },
-): OutcomeCommit {
+export function completedCommit(deps: PackDeps, admitted: Admitted, done: Completed): OutcomeCommit {
   const { output, tools } = done;
   const { turn } = admitted;
   const ids = contextFacts(turn.context);
@@ -208,8 +217,7 @@ function withItem(
 export function failedCommit(
   deps: PackDeps,
   admitted: Admitted,
-  error: RuntimeError,
-  generated: Generated | undefined,
+  { error, generated, snapshots }: Failed,
 ): OutcomeCommit {
   const { turn } = admitted;
   const view = error.view();
@@ -221,7 +229,7 @@ export function failedCommit(
       {
         type: 'turn_failed',
         evidence: {
-          ...turnFacts(deps, admitted, generated?.facts),
+          ...turnFacts(deps, admitted, { called: generated?.facts, snapshots }),
           ...(said === undefined ? {} : { finish_reason: said.finishReason }),
           code: view.code,
           retryable: view.retryable,

@@ -22,7 +22,7 @@ import { toModelTools } from './messages.ts';
 import { normalize } from './normalize.ts';
 import type { NormalTurn } from './normalize.ts';
 import { callFacts, completedCommit, failedCommit, runStatusOf } from './outcome-commit.ts';
-import type { Admitted, Generated, OutcomeCommit } from './outcome-commit.ts';
+import type { Admitted, Failed, Generated, OutcomeCommit } from './outcome-commit.ts';
 import { checkOutput } from './output.ts';
 import { prepareTurn, sessionFor, turnUnderWay } from './prepare.ts';
 import type { PreparedTurn, TurnRoom } from './prepare.ts';
@@ -165,13 +165,15 @@ async function carryOut(
     const normal = meaning(admitted.turn, generated);
     const tools = await decideRequested(room.deps, admitted.turn, normal);
     const output = checkOutput(outputOf(admitted.turn, normal, tools, generated));
-    const ended = completedCommit(room.deps, admitted, { output, tools, facts: generated.facts });
+    const { facts } = generated;
+    const ended = completedCommit(room.deps, admitted, { output, tools, facts, snapshots: stream?.close() });
     const commit = stream === undefined ? toldTo(series, ended) : ended; // what it shows leaves this process
     const shown = { runId: admitted.turn.context.runId, runStatus: runStatusOf(output) };
     await record(room, admitted.turn, held, { commit, said: [saidByModel(output, tools)], shown });
     return output;
   } catch (thrown) {
-    return failed(room, admitted, held, { error: asRuntimeError(thrown), generated });
+    const error = asRuntimeError(thrown);
+    return failed(room, admitted, held, { error, generated, snapshots: stream?.close() });
   }
 }
 
@@ -261,12 +263,13 @@ async function failed(
   room: TurnRoom,
   admitted: Admitted,
   held: HeldSession | undefined,
-  { error, generated }: { error: RuntimeError; generated: Generated | undefined },
+  { error, generated, snapshots }: Failed,
 ): Promise<TurnFailure> {
   const { turn } = admitted;
   const details = {
     provider_call_count: 'attempts' in error.details ? 1 : 0,
     provider_kind: turn.provider.kind,
+    ...(snapshots === undefined ? {} : { stream_snapshot_count: snapshots }),
     ...(generated === undefined ? {} : callFacts(generated.facts)),
     ...error.details,
   };
@@ -274,7 +277,7 @@ async function failed(
   const where = { session_id: turn.facts.id, run_id: turn.context.runId, trace_id: turn.context.traceId };
   try {
     await record(room, turn, held, {
-      commit: failedCommit(room.deps, admitted, full, generated),
+      commit: failedCommit(room.deps, admitted, { error: full, generated, snapshots }),
       said: [],
       shown: undefined,
     });

@@ -81,8 +81,10 @@ export function visibleMessage(text: string): string {
 
 export interface TurnStream {
   onText(delta: string): void;
-  /** Ends the stream: no partial comes after the final snapshot. Returns how many snapshots there were. */
-  finish(answer: TurnOutput | TurnFailure): number;
+  /** No partial comes after this. Returns how many snapshots there will have been, the final one among them. */
+  close(): number;
+  /** Sends the final snapshot. */
+  finish(answer: TurnOutput | TurnFailure): void;
 }
 
 /** Sends snapshots to `send`; a listener that throws ends the stream and nothing else. */
@@ -91,19 +93,19 @@ export function createTurnStream(clock: Clock, send: (snapshot: TurnSnapshot) =>
   let shown = 0;
   let sequence = 0;
   let lastAt = -Infinity;
-  let isOver = false;
+  let state: 'open' | 'closed' | 'over' = 'open';
   let cancelTimer: (() => void) | undefined;
 
-  const emit = (state: TurnSnapshot['state'], data: JsonObject): void => {
+  const emit = (kind: TurnSnapshot['state'], data: JsonObject): void => {
     try {
-      send({ sequence: sequence++, state, data });
+      send({ sequence: sequence++, state: kind, data });
     } catch {
-      isOver = true;
+      state = 'over';
     }
   };
   const flush = (): void => {
     cancelTimer = undefined;
-    if (isOver) return;
+    if (state !== 'open') return;
     const visible = visibleMessage(raw);
     const upTo = visible.isWellFormed() ? visible.length : visible.length - 1; // half a character waits for its rest
     if (upTo <= shown) return;
@@ -113,19 +115,24 @@ export function createTurnStream(clock: Clock, send: (snapshot: TurnSnapshot) =>
     emit('partial', { assistant_message_delta: delta });
   };
 
+  const close = (): number => {
+    cancelTimer?.();
+    if (state === 'open') state = 'closed';
+    return state === 'closed' ? sequence + 1 : sequence;
+  };
+
   return {
     onText(delta) {
-      if (isOver) return;
+      if (state !== 'open') return;
       raw += delta;
       const wait = lastAt + MIN_GAP_MS - clock.monotonic();
       if (wait <= 0) flush();
       else cancelTimer ??= clock.after(wait, flush);
     },
+    close,
     finish(answer) {
-      cancelTimer?.();
-      if (!isOver) emit('final', JSON.parse(JSON.stringify(answer)) as JsonObject);
-      isOver = true;
-      return sequence;
+      if (close() > sequence) emit('final', JSON.parse(JSON.stringify(answer)) as JsonObject);
+      state = 'over';
     },
   };
 }
