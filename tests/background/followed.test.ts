@@ -7,10 +7,10 @@ type Doc = Record<string, unknown>;
 
 describe.each(['v2', 'v1'] as const)('a client over stdio (%s)', (kind) => {
   verifies(
-    { partial: ['QB-03', 'QB-09'] },
-    'follows a session in the background by updates alone, through an approval given elsewhere, until it is completed',
+    ['AP-08'],
+    'follows a session in the background by updates alone until it is completed: an approval given elsewhere continues it, and its record says who gave it',
     async () => {
-      const at = await servedPlace();
+      const at = await servedPlace({ principal: 'anna' });
       const client = await serve(at, kind);
       const started = await client.call('agent:start-session', { ...saying('count a.'), background: true });
       const uri = `agent://sessions/${String(started.session_id)}`;
@@ -31,6 +31,30 @@ describe.each(['v2', 'v1'] as const)('a client over stdio (%s)', (kind) => {
       expect(await until('completed')).toMatchObject({ status: 'completed', session_id: started.session_id });
       expect(seen.lastIndexOf('approval_required')).toBeLessThan(seen.indexOf('completed'));
       expect(await effects(at, 'a')).toHaveLength(1);
+
+      // What went on, and who had it go on.
+      const { timeline: own } = (await client.read(uri)) as { timeline: Doc[] };
+      const approval_id = waits.pending_request_id;
+      const from = own.findIndex((line) => line.type === 'invocation_ended');
+      expect(own.slice(from, from + 3)).toMatchObject([
+        { type: 'invocation_ended', outcome: 'waiting_approval', request_id: approval_id },
+        { type: 'invocation_started', reason: 'approval' },
+        { type: 'call_started', approval_id },
+      ]);
+      const run = await client.call('agent:inspect', { kind: 'run', id: own.at(-1)?.run_id });
+      const given = (run as { timeline: Doc[] }).timeline.filter((line) => 'answered_by' in line);
+      expect(given).toMatchObject([
+        {
+          type: 'approval_approved',
+          chain: `approval/${String(approval_id)}`,
+          answered_by: {
+            tenant_id: 'local',
+            principal_id: 'anna',
+            attestation: 'same_user',
+            channel: 'terminal',
+          },
+        },
+      ]);
     },
     120_000,
   );
