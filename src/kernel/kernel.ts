@@ -12,7 +12,14 @@ import { toldTo } from '../store/contract.ts';
 import type { Commit, CommitResult, CounterMove, Guard } from '../store/contract.ts';
 import type { Series } from '../base/series.ts';
 import type { Held } from './approvals/approvals.ts';
-import { controlsKey, describeKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
+import {
+  controlsKey,
+  describeRefused,
+  isSameWindow,
+  moves,
+  repeatMove,
+  repeatsIn,
+} from './budgets/counters.ts';
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import { knownCall } from './known-call.ts';
@@ -31,6 +38,7 @@ import { storedResult } from './evidence/large-result.ts';
 import { denial, finish, start } from './evidence/receipts.ts';
 import type { Receipt, Start } from './evidence/receipts.ts';
 import type { Decision } from './policy/decision.ts';
+import { cycleFacts, limitFacts } from './policy/limit-facts.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import type { PreparedCall } from './prepare.ts';
 import { withdrawApproval } from './withdrawn.ts';
@@ -307,14 +315,12 @@ async function commitStart(
     return { kind: 'started', start: { at, monotonic: deps.clock.monotonic(), receiptId, seq } };
   }
   if (done.refused !== 'counter') return again(); // K5
-  const { layer, limitKind } = describeKey(done.key);
-  let limit = { limitKind, value: done.value, max: done.max };
-  if (limitKind === 'repeats') {
-    const { maxRepeats, windowSeconds } = deps.config.policy.cycle;
-    if (!isSameWindow(done.value, admitted.call.repeated.value)) return again();
-    limit = { limitKind, value: repeatsIn(done.value, at, windowSeconds), max: maxRepeats };
-  }
-  return refuse(deps, admitted.call, usedUp(admitted.decision, layer, limit), admitted);
+  const { decision, call } = admitted;
+  if (done.key !== call.repeated.key) return refuse(deps, call, usedUp(decision, done), admitted);
+  if (!isSameWindow(done.value, call.repeated.value)) return again();
+  const { maxRepeats, windowSeconds } = deps.config.policy.cycle;
+  const repeats = repeatsIn(done.value, at, windowSeconds);
+  return refuse(deps, call, repeatedByOthers(decision, repeats, maxRepeats), admitted);
 }
 
 function executionMode(call: PreparedCall): 'in-process' | 'subprocess' | 'remote' | 'host' {
@@ -332,23 +338,19 @@ function executionMode(call: PreparedCall): 'in-process' | 'subprocess' | 'remot
 }
 
 /** Others used up the budget between deciding and committing: the same denial that deciding would have given. */
-function usedUp(
-  decision: Decision,
-  layer: 'session' | 'principal' | 'tenant',
-  limit: { limitKind: string; value: number; max: number },
-): Decision {
-  const isCycle = limit.limitKind === 'repeats';
-  return {
-    ...decision,
-    verdict: 'deny',
-    ruleId: isCycle ? 'cycle_detection' : 'loop_budget',
-    layer,
-    reasons: [`${limit.limitKind} of this ${layer} are used up (${limit.value} of ${limit.max})`],
-    aliases: [isCycle ? 'F4' : 'PG3'],
-    attributes: isCycle
-      ? { 'policy.repeats': limit.value, 'policy.max_repeats': limit.max }
-      : { 'policy.limit_kind': limit.limitKind, 'policy.used': limit.value, 'policy.max': limit.max },
-  };
+function usedUp(decision: Decision, refused: { key: string; value: number; max: number }): Decision {
+  const limit = describeRefused(refused);
+  const { layer, kind, used, max } = limit;
+  const reasons = [`${kind} of this ${layer} are used up (${used} of ${max})`];
+  const facts = limitFacts(layer, kind, limit);
+  return { ...decision, verdict: 'deny', ruleId: 'loop_budget', layer, reasons, ...facts };
+}
+
+/** Others repeated the same call in between. */
+function repeatedByOthers(decision: Decision, repeats: number, maxRepeats: number): Decision {
+  const reasons = [`repeats of this session are used up (${repeats} of ${maxRepeats})`];
+  const facts = cycleFacts(repeats, maxRepeats);
+  return { ...decision, verdict: 'deny', ruleId: 'cycle_detection', layer: 'session', reasons, ...facts };
 }
 
 async function commitOutcome(

@@ -5,12 +5,14 @@ import type { Series } from '../base/series.ts';
 import type { ModelProfile, ModelUsage } from '../providers/contract.ts';
 import type { Scope } from '../config/types.ts';
 import { priceMicroUsd, reservationBound } from './budgets/price.ts';
-import { controlsKey, describeKey, moves, readHistory } from './budgets/counters.ts';
+import { controlsKey, describeRefused, moves } from './budgets/counters.ts';
 import type { CountedSession } from './budgets/counters.ts';
 import type { SessionBinding } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import type { RunContext } from './identity.ts';
 import type { Decision, Layer, RuleId } from './policy/decision.ts';
+import { limitFacts } from './policy/limit-facts.ts';
+import type { LimitKind, LimitOwner } from './policy/limit-facts.ts';
 
 export interface ModelRequest {
   context: RunContext;
@@ -36,7 +38,11 @@ function countedOf(request: ModelRequest): CountedSession {
   };
 }
 
-function refusal(deps: KernelDeps, ruleId: RuleId, layer: Layer, reason: string): Admission {
+function refusal(
+  deps: KernelDeps,
+  { ruleId, layer, reason }: { ruleId: RuleId; layer: Layer; reason: string },
+  { aliases, attributes }: Pick<Decision, 'aliases' | 'attributes'> = { aliases: [], attributes: {} },
+): Admission {
   return {
     ok: false,
     refused: 'denied',
@@ -45,14 +51,23 @@ function refusal(deps: KernelDeps, ruleId: RuleId, layer: Layer, reason: string)
       ruleId,
       layer,
       reasons: [reason],
-      aliases: ruleId === 'loop_budget' ? ['PG3'] : [],
+      aliases,
       onDeny: 'end_run',
       policyDigest: deps.config.policy.digest,
-      attributes: {},
+      attributes,
       scopes: { requested: [], allowed: [] },
       others: [],
     },
   };
+}
+
+function usedUp(
+  deps: KernelDeps,
+  reason: string,
+  limit: { kind: LimitKind; layer: LimitOwner; used: unknown; max: number },
+): Admission {
+  const { kind, layer } = limit;
+  return refusal(deps, { ruleId: 'loop_budget', layer, reason }, limitFacts(layer, kind, limit));
 }
 
 /** A layer that turns the network off turns it off for models too; otherwise the profile's own host is what is allowed. */
@@ -83,13 +98,18 @@ export async function admitModel(
   const { config, store, clock } = deps;
   const off = offLayer(deps, request);
   if (off !== undefined)
-    return refusal(deps, 'scope_boundary', off, `the ${off} layer turns the network off`);
+    return refusal(deps, {
+      ruleId: 'scope_boundary',
+      layer: off,
+      reason: `the ${off} layer turns the network off`,
+    });
   const counted = countedOf(request);
   const now = clock.now();
   const wallLimit = config.policy.loopBudget.maxWallSeconds;
   const wall = (now - counted.startedAt) / 1000;
   if (wallLimit !== undefined && !(wall < wallLimit)) {
-    return refusal(deps, 'loop_budget', 'session', `wall time of this session is used up (${wallLimit} s)`);
+    const limit = { kind: 'wall', layer: 'session', used: wall, max: wallLimit } as const;
+    return usedUp(deps, `wall time of this session is used up (${wallLimit} s)`, limit);
   }
   const bound = reservationBound(config.runtime.prices, request.profile.model, {
     inputBytes: request.inputBytes,
@@ -98,12 +118,8 @@ export async function admitModel(
   });
   const costLimit = config.policy.loopBudget.maxCostUsd;
   if (costLimit !== undefined && bound.microUsd === undefined && request.profile.provider !== 'scripted') {
-    return refusal(
-      deps,
-      'loop_budget',
-      'workspace',
-      `there is a money budget but no price for ${request.profile.model}`,
-    );
+    const limit = { kind: 'cost', layer: 'session', used: 'unknown', max: costLimit } as const;
+    return usedUp(deps, `there is a money budget but no price for ${request.profile.model}`, limit);
   }
   const controls = controlsKey(counted.tenant);
   const epoch = await store.counter(controls);
@@ -122,15 +138,11 @@ export async function admitModel(
   });
   if (done.ok) return { ok: true, heads: done.heads, reserved };
   if (done.refused !== 'counter') return { ok: false, refused: 'conflict' };
-  const { layer, limitKind } = describeKey(done.key);
-  const history = await readHistory(store, config.policy, counted, { now, repeats: 0 });
-  const used = history.session;
-  return refusal(
-    deps,
-    'loop_budget',
-    layer,
-    `${limitKind} of this ${layer} are used up (${done.value} of ${done.max}; ${used.iterations} turns so far)`,
-  );
+  const limit = describeRefused(done);
+  const { kind, layer, used, max } = limit;
+  // Tokens and money are reserved at the most that a turn may use, so they run out before all of them is used.
+  const needs = used < max ? '; a turn may use more than is left' : '';
+  return usedUp(deps, `${kind} of this ${layer} are used up (${used} of ${max}${needs})`, limit);
 }
 
 function totalTokens(usage: ModelUsage | undefined): number {

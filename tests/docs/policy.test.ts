@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { RULE_ORDER } from '../../src/kernel/policy/decision.ts';
+import { LIMIT_KINDS } from '../../src/kernel/policy/limit-facts.ts';
 import { compileCel } from '../../src/kernel/policy/cel.ts';
 import { blocks, quoted, read, table } from './read.ts';
 import { follow, openShell } from './shell.ts';
@@ -14,13 +15,19 @@ describe('docs/policy.md', () => {
 
   test('lists the aliases that the source gives them, and no other', () => {
     const folder = 'src/kernel/policy/';
-    const source = ['access-rules', 'argument-rules', 'configured-rules', 'limit-rules', 'plan', 'gate']
+    const source = ['access-rules', 'argument-rules', 'configured-rules', 'limit-facts', 'plan', 'gate']
       .map((name) => read(`${folder}${name}.ts`))
       .join('\n');
     const listed = rules.flatMap(([, , aliases = '']) => quoted(aliases));
     for (const alias of listed) expect(source, alias).toContain(`'${alias}'`);
     const given = /'((?:run|cap)_\d{3}|PG\d|F\d|(?:agent-runtime|kernel)\.(?:policy|scope)\.[a-z-]+)'/g;
     for (const [, alias] of source.matchAll(given)) expect(listed).toContain(alias);
+  });
+
+  test('lists each kind of limit with the attributes that its denial has', () => {
+    const listed = table(page, '`policy.limit_kind`').map((row) => row.flatMap((cell) => quoted(cell)));
+    const given = LIMIT_KINDS.map(({ kind, name }) => [kind, `policy.${name}`, `policy.max_${name}`]);
+    expect(listed).toEqual(given);
   });
 
   test('lists fields that CEL knows', () => {

@@ -74,6 +74,10 @@ function toUnits(dimension: Dimension, limit: number): number {
   return dimension === 'cost' ? Math.floor(limit * 1_000_000) : limit;
 }
 
+function fromUnits(dimension: Dimension, value: number): number {
+  return dimension === 'cost' ? value / 1_000_000 : value;
+}
+
 interface Reading {
   layer: Holder['layer'];
   dimension: Dimension;
@@ -144,8 +148,7 @@ export function countedUse(policy: Policy, session: CountedSession, now: EpochMs
         const usage = history[layer];
         const value = values[index] ?? 0;
         if (usage === undefined) return;
-        if (dimension === 'cost') usage.costUsd = value / 1_000_000;
-        else usage[dimension] = value;
+        usage[dimension === 'cost' ? 'costUsd' : dimension] = fromUnits(dimension, value);
       });
       return history;
     },
@@ -187,9 +190,15 @@ export function moves(
   return list;
 }
 
-/** The dimension and layer of a refused counter key, for the recorded denial. */
-export function describeKey(counterKey: string): { layer: Holder['layer']; limitKind: string } {
-  const parts = counterKey.split('|');
+/** Which budget a refused counter bounds, in the unit of its limit. */
+export function describeRefused({ key: of, value, max }: { key: string; value: number; max: number }): {
+  layer: Holder['layer'];
+  kind: Dimension;
+  used: number;
+  max: number;
+} {
+  const parts = of.split('|');
   const layer = parts[1] === 'p' ? 'principal' : parts[1] === 't' ? 'tenant' : 'session';
-  return { layer, limitKind: parts.includes('rep') ? 'repeats' : (parts.at(-1) ?? 'calls') };
+  const kind = DIMENSIONS.find((dimension) => dimension === parts.at(-1)) ?? 'calls';
+  return { layer, kind, used: fromUnits(kind, value), max: fromUnits(kind, max) };
 }

@@ -3,41 +3,26 @@
 import type { Budget } from '../../config/types.ts';
 import { isCount, tighterBudget } from '../budgets/usage.ts';
 import type { RuleContext } from './access-rules.ts';
-import type { Layer, Usage } from './decision.ts';
+import type { Usage } from './decision.ts';
+import { cycleFacts, LIMIT_KINDS, limitFacts } from './limit-facts.ts';
+import type { LimitMeasure, LimitOwner } from './limit-facts.ts';
 import { deny } from './verdict.ts';
-
-/** JSON has no NaN: a number that is none is written out. */
-function plain(value: unknown): number | string {
-  return typeof value === 'number' && Number.isFinite(value) ? value : String(value);
-}
 
 export function checkCycle({ plan, input, found }: RuleContext): void {
   const { repeats } = input.history;
   const { maxRepeats } = plan.config.policy.cycle;
   if (isCount(repeats) && isCount(maxRepeats) && repeats < maxRepeats) return;
-  const attributes = { 'policy.repeats': plain(repeats), 'policy.max_repeats': plain(maxRepeats) };
   const reason =
     isCount(repeats) && isCount(maxRepeats)
       ? `the same call has run ${repeats} times, and ${maxRepeats} is the most`
       : 'the count of earlier identical calls is not a number';
-  found.push(deny('cycle_detection', reason, { layer: 'session', aliases: ['F4'], attributes }));
+  found.push(deny('cycle_detection', reason, { layer: 'session', ...cycleFacts(repeats, maxRepeats) }));
 }
-
-const KINDS = [
-  { kind: 'iterations', of: 'iterations', max: 'maxIterations', name: 'iterations' },
-  { kind: 'tokens', of: 'tokens', max: 'maxTokens', name: 'tokens' },
-  { kind: 'calls', of: 'calls', max: 'maxCalls', name: 'calls' },
-  { kind: 'cost', of: 'costUsd', max: 'maxCostUsd', name: 'cost_usd' },
-  { kind: 'effects', of: 'effects', max: 'maxEffects', name: 'effects' },
-  { kind: 'wall', of: 'wallSeconds', max: 'maxWallSeconds', name: 'wall_seconds' },
-] as const satisfies readonly { kind: string; of: keyof Usage; max: keyof Budget; name: string }[];
-
-type Owner = Extract<Layer, 'session' | 'principal' | 'tenant'>;
 
 function refuse(
   { found }: RuleContext,
-  owner: Owner,
-  kind: (typeof KINDS)[number],
+  owner: LimitOwner,
+  kind: LimitMeasure,
   values: [unknown, unknown],
 ): void {
   const [used, max] = values;
@@ -45,19 +30,7 @@ function refuse(
   const reason = isKnown
     ? `the ${owner} has used ${used} of ${max} ${kind.kind}`
     : `the ${kind.kind} of the ${owner}, used or allowed, is not a number`;
-  const attributes = {
-    'policy.limit_kind': kind.kind,
-    'policy.limit_layer': owner,
-    [`policy.${kind.name}`]: plain(used),
-    [`policy.max_${kind.name}`]: plain(max ?? null),
-  };
-  found.push(
-    deny('loop_budget', reason, {
-      layer: owner,
-      aliases: ['PG3', `budget:${owner}:${kind.kind}`],
-      attributes,
-    }),
-  );
+  found.push(deny('loop_budget', reason, { layer: owner, ...limitFacts(owner, kind.kind, { used, max }) }));
 }
 
 /** A read is no effect, so it cannot use up the effects. */
@@ -81,7 +54,7 @@ function isWithin(usage: Usage, budget: Budget): boolean {
   );
 }
 
-function checkOwner(context: RuleContext, owner: Owner, usage: Usage | undefined, budget: Budget): void {
+function checkOwner(context: RuleContext, owner: LimitOwner, usage: Usage | undefined, budget: Budget): void {
   if (usage === undefined) {
     context.found.push(
       deny('loop_budget', `the usage of the ${owner} is not known, and it has a budget`, {
@@ -93,7 +66,7 @@ function checkOwner(context: RuleContext, owner: Owner, usage: Usage | undefined
     return;
   }
   if (isWithin(usage, budget)) return;
-  for (const kind of KINDS) {
+  for (const kind of LIMIT_KINDS) {
     const used = usage[kind.of];
     const max = budget[kind.max];
     if (!isCount(used) || (max !== undefined && !isCount(max))) refuse(context, owner, kind, [used, max]);
