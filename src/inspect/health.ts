@@ -2,11 +2,13 @@
 import type { Clock } from '../base/clock.ts';
 import { variablesOf } from '../config/profile-env.ts';
 import type { RuntimeConfig } from '../config/types.ts';
+import type { InventoryDrift } from '../kernel/catalog/drift.ts';
 import type { ToolDirectory } from '../kernel/execution/executor.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { RowKind, Store, StoredRow } from '../store/contract.ts';
 import type { ApprovalSubject } from '../kernel/approvals/approval.ts';
 import { effectiveStatus } from './effective.ts';
+import { inventoryCheck } from './inventory.ts';
 import { ownRows } from './visible.ts';
 
 export interface Check {
@@ -14,6 +16,8 @@ export interface Check {
   status: 'fail' | 'warn' | 'ok';
   detail: string;
   action?: string;
+  /** Of the check `inventory`: where inventory, catalog and pins differ. */
+  inventory?: InventoryDrift;
 }
 
 export interface HealthDeps {
@@ -255,6 +259,7 @@ export async function health(
     ['approvals', () => approvals(deps, caller)],
     ['effects', () => effects(deps, caller)],
     ['tools', () => pins(deps)],
+    ['inventory', () => [inventoryCheck(deps.config, deps.directory)]],
     ['servers', () => servers(deps)],
     ['models', () => credentials(deps)],
   ];

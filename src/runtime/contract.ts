@@ -13,6 +13,7 @@ import type {
   SideEffect,
   ToolDefinition,
 } from '../kernel/execution/executor.ts';
+import type { InventoryDrift } from '../kernel/catalog/drift.ts';
 import type { ReadMethod } from '../kernel/catalog/reads.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { ManagedSessions } from '../pack/managed/contract.ts';
@@ -151,6 +152,8 @@ export interface HealthCheck {
   detail: string;
   /** What to do; present unless ok. */
   action?: string;
+  /** Of the check `inventory`: where inventory, catalog and pins differ. */
+  inventory?: InventoryDrift;
 }
 
 export interface Health {

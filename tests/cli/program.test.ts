@@ -1,7 +1,8 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { json, place, run } from './harness.ts';
+import { verifies } from '../e2e/verifies.ts';
+import { edit, json, place, run } from './harness.ts';
 
 const GROUPS: Record<string, readonly string[]> = {
   '': ['serve', 'wrap', 'init', 'demo', 'trust', 'doctor', 'worker'],
@@ -120,6 +121,31 @@ test('doctor passes on a fresh workspace, and fails on a state directory that ot
   const open = await json(at, ['doctor'], 1);
   expect((open.checks as unknown[])[0]).toMatchObject({ check: 'state directory', status: 'fail' });
 });
+
+verifies(
+  { partial: ['CI-05'] },
+  'doctor warns of a tool that is not approved, and fails where the pin file holds another tool than was agreed to',
+  async () => {
+    const at = await place();
+    await run(at, ['init']);
+    const inventoryIn = async (code: number): Promise<Record<string, unknown> | undefined> => {
+      const { checks } = await json(at, ['doctor'], code);
+      return (checks as Record<string, unknown>[]).find((one) => one['check'] === 'inventory');
+    };
+    expect(await inventoryIn(0)).toMatchObject({ status: 'ok', inventory: { has_drift: false } });
+    await edit(at, 'configs/agent.yaml', ['  - get_ticket\n', '']);
+    await edit(at, 'configs/runtime.yaml', ['read_doc, get_ticket]', 'read_doc]']);
+    const { digest } = await json(at, ['config', 'check']);
+    await json(at, ['trust', '--digest', String(digest)]);
+    expect(await inventoryIn(0)).toMatchObject({
+      status: 'warn',
+      inventory: { has_drift: true, missing_from_inventory: ['desk:get_ticket'] },
+    });
+    await run(at, ['capabilities', 'pin', 'desk', '--yes']);
+    await edit(at, '.agent-runtime/tools.lock.json', ['"query"', '"quarry"']);
+    expect(await inventoryIn(1)).toMatchObject({ status: 'fail', inventory: { has_drift: true } });
+  },
+);
 
 test('doctor names a server whose program is not there', async () => {
   const at = await place();

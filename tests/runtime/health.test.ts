@@ -1,7 +1,9 @@
 import { expect } from 'vitest';
 import type { HealthCheck } from '../../src/runtime/contract.ts';
+import type { RuntimeHandle } from '../../src/runtime/options.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { PROFILE } from '../pack/rig.ts';
+import { agree, call, OTHER_TOOL, pinRig, RUN } from './pins-rig.ts';
 import { CALLER, configFor, OK, open, OTHER, place, ticket } from './rig.ts';
 import type { Bench } from './rig.ts';
 
@@ -103,5 +105,58 @@ verifies(
     expect(await checkOf(bench, 'models')).toMatchObject([
       { status: 'warn', detail: 'not set: A_KEY (a), A_URL (a)' },
     ]);
+  },
+);
+
+async function inventoryOf(runtime: RuntimeHandle): Promise<HealthCheck | undefined> {
+  const { checks } = await runtime.getHealth(CALLER);
+  return checks.find(({ check }) => check === 'inventory');
+}
+
+verifies(
+  { partial: ['CI-05'] },
+  'health shows where inventory, catalog and pins differ, and fails where a tool is not what was agreed to',
+  async () => {
+    const rig = await pinRig();
+    rig.offer([RUN, OTHER_TOOL]);
+    const first = await rig.process();
+    const none = { has_drift: false, missing_from_catalog: [], missing_from_inventory: [], changed: [] };
+    const agreed = { status: 'ok', inventory: none };
+    expect(await inventoryOf(first)).toMatchObject(agreed);
+    await agree(first);
+    expect(await inventoryOf(first)).toMatchObject(agreed);
+
+    const approving = (...approvedCapabilities: string[]): Promise<RuntimeHandle> =>
+      rig.process({ config: { ...rig.config, agent: { ...rig.config.agent, approvedCapabilities } } });
+    const unapproved = await approving('hostile:run');
+    expect(await inventoryOf(unapproved)).toMatchObject({
+      status: 'warn',
+      detail: 'in the catalog, but not approved: hostile:other',
+      action: expect.stringContaining('approved_capabilities') as unknown,
+      inventory: { ...none, has_drift: true, missing_from_inventory: ['hostile:other'] },
+    });
+    expect((await unapproved.getHealth(CALLER)).status).toBe('warn');
+    expect(await call(unapproved, 'hostile:other')).toMatchObject({
+      status: 'denied',
+      decision: { rule_id: 'inventory' },
+    });
+    expect(await inventoryOf(await approving('hostile:run', 'hostile:other', 'hostile:gone'))).toMatchObject({
+      status: 'fail',
+      detail: 'approved, but not in the catalog: hostile:gone',
+      inventory: { ...none, has_drift: true, missing_from_catalog: ['hostile:gone'] },
+    });
+
+    rig.offer([RUN, { ...OTHER_TOOL, description: 'Runs away.' }]);
+    const serving = await rig.process();
+    await call(serving);
+    const what = 'quarantined: the server hostile changed after it was pinned: other';
+    const both = ['hostile:other', 'hostile:run'].map((tool) => ({ tool, what }));
+    expect(await inventoryOf(serving)).toMatchObject({
+      status: 'fail',
+      action: expect.stringContaining('capabilities pin') as unknown,
+      inventory: { ...none, has_drift: true, changed: both },
+    });
+    expect((await serving.getHealth(CALLER)).status).toBe('fail');
+    expect(await call(serving)).toMatchObject({ status: 'denied', decision: { rule_id: 'tool_pin' } });
   },
 );

@@ -30,7 +30,16 @@ async function listed(bench: Bench): Promise<Record<string, unknown[]>> {
   };
 }
 
-const CHECKS = ['approvals', 'configuration', 'effects', 'evidence', 'models', 'storage', 'tools'];
+const CHECKS = [
+  'approvals',
+  'configuration',
+  'effects',
+  'evidence',
+  'inventory',
+  'models',
+  'storage',
+  'tools',
+];
 
 verifies(['IN-02'], 'lists and health answer while a call runs, after it, and after a restart', async () => {
   const at = await place();

@@ -9,6 +9,7 @@ import { judgeTrust } from '../../config/trust.ts';
 import type { DownstreamServer, RuntimeConfig } from '../../config/types.ts';
 import { health } from '../../inspect/health.ts';
 import type { Check } from '../../inspect/health.ts';
+import { inventoryCheck } from '../../inspect/inventory.ts';
 import { isInstanceAlive } from '../../kernel/instance.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
 import { findProgram, lookForMeans } from '../../kernel/sandbox/means.ts';
@@ -173,11 +174,13 @@ async function startServers(context: Context, config: RuntimeConfig): Promise<Ch
   return checks;
 }
 
-/** What health says of a journal that exists; of one that does not, there is nothing to say. */
+/** What health says of a journal that exists; without one there is only the inventory to look at. */
 async function journal(context: Context, config: RuntimeConfig): Promise<Check[]> {
   const directory = await readDirectory(context, config, {});
   return withStoreIfAny(context, async (store) => {
-    if (store === undefined) return [ok('storage', 'no journal yet; it is made at first use')];
+    if (store === undefined) {
+      return [ok('storage', 'no journal yet; it is made at first use'), inventoryCheck(config, directory)];
+    }
     const hasEnv = (name: string): boolean => (context.env[name] ?? '') !== '';
     const drift = (): ReturnType<typeof configDrift> => configDrift(config);
     const { clock, ids } = context;

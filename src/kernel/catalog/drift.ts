@@ -1,7 +1,6 @@
 // Owns inventory drift: where the approved inventory, the catalog and the tools themselves no longer agree.
 import { digestJson } from '../../base/digest.ts';
-import type { JsonObject } from '../../base/json.ts';
-import type { RuntimeConfig } from '../../config/types.ts';
+import type { Capability, RuntimeConfig } from '../../config/types.ts';
 import type { ToolDefinition } from '../execution/executor.ts';
 
 export interface InventoryDrift {
@@ -10,26 +9,23 @@ export interface InventoryDrift {
   missing_from_catalog: string[];
   /** In the catalog, but not approved for the agent. */
   missing_from_inventory: string[];
-  /** In the catalog, but its server declares no such tool, or it is not what was pinned. */
+  /** In the catalog, but its server was pinned without such a tool, or it is no longer what was pinned. */
   changed: { tool: string; what: string }[];
 }
 
-/** The parts of a definition that a person approves; annotations and icons may not decide anything but are shown. */
-export function definitionDigest(definition: ToolDefinition): string {
-  const { server, name, title, description, inputSchema, outputSchema, annotations } = definition;
-  const parts = { server, name, title, description, inputSchema, outputSchema, annotations };
-  const present = Object.entries(parts).filter(([, value]) => value !== undefined);
-  return digestJson(Object.fromEntries(present) as JsonObject);
-}
-
+/** What nobody has agreed to yet is no drift: it is denied, and there is nothing that it has left. */
 function changeOf(
-  definition: ToolDefinition | undefined,
-  declared: JsonObject | undefined,
+  { id, server, inputSchema: declared }: Capability,
+  definitions: ReadonlyMap<string, ToolDefinition>,
+  pinnedServers: ReadonlySet<string | undefined>,
 ): string | undefined {
-  if (definition === undefined) return 'no definition is known';
-  const { pin } = definition;
-  if (pin.state === 'quarantined') return `quarantined: ${pin.reason}`;
-  if (pin.state === 'unpinned') return 'not pinned';
+  const definition = definitions.get(id);
+  if (definition === undefined) {
+    return server !== undefined && pinnedServers.has(server)
+      ? `no such tool was pinned of the server ${server}`
+      : undefined;
+  }
+  if (definition.pin.state === 'quarantined') return `quarantined: ${definition.pin.reason}`;
   const isOther = declared !== undefined && digestJson(declared) !== digestJson(definition.inputSchema);
   return isOther ? 'its input schema is not the one in the catalog' : undefined;
 }
@@ -41,13 +37,15 @@ export function inventoryDrift(
   const catalog = new Set(Object.keys(config.capabilities));
   const approved = new Set(config.agent.approvedCapabilities);
   const known = new Map(definitions.map((definition) => [definition.id, definition]));
+  const servers = new Set(definitions.map(({ server }) => server));
   const missingFromCatalog = [...approved].filter((id) => !catalog.has(id)).sort();
   const missingFromInventory = [...catalog].filter((id) => !approved.has(id)).sort();
   const changed: InventoryDrift['changed'] = [];
-  for (const id of [...catalog].sort()) {
-    const what = changeOf(known.get(id), config.capabilities[id]?.inputSchema);
-    if (what !== undefined) changed.push({ tool: id, what });
+  for (const capability of Object.values(config.capabilities)) {
+    const what = changeOf(capability, known, servers);
+    if (what !== undefined) changed.push({ tool: capability.id, what });
   }
+  changed.sort((a, b) => (a.tool < b.tool ? -1 : 1));
   return {
     has_drift: missingFromCatalog.length + missingFromInventory.length + changed.length > 0,
     missing_from_catalog: missingFromCatalog,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { registerNames } from '../../../src/kernel/catalog/catalog.ts';
-import { definitionDigest, inventoryDrift } from '../../../src/kernel/catalog/drift.ts';
+import { inventoryDrift } from '../../../src/kernel/catalog/drift.ts';
 import { createToolNames, portableName } from '../../../src/kernel/catalog/names.ts';
 import type { ToolDefinition } from '../../../src/kernel/execution/executor.ts';
 import { verifies } from '../../e2e/verifies.ts';
@@ -77,5 +77,10 @@ verifies({ partial: ['CI-05'] }, 'drift names what is missing on either side and
       { tool: 'desk:other', what: 'its input schema is not the one in the catalog' },
     ],
   });
-  expect(definitionDigest(definition())).not.toBe(definitionDigest(definition({ description: 'other' })));
+  // Nobody has agreed to anything yet: that is denied, but it is no drift. One tool less than what was pinned is.
+  const two = config({ capabilities: [capability(), extra], approved: ['desk:create_ticket', 'desk:other'] });
+  expect(inventoryDrift(two, []).has_drift).toBe(false);
+  expect(inventoryDrift(two, [definition()]).changed).toEqual([
+    { tool: 'desk:other', what: 'no such tool was pinned of the server desk' },
+  ]);
 });
