@@ -37,6 +37,7 @@ import type { Judged } from './execution/judge-result.ts';
 import { storedResult } from './evidence/large-result.ts';
 import { denial, finish, start } from './evidence/receipts.ts';
 import type { Receipt, Start } from './evidence/receipts.ts';
+import { asApproved } from './policy/configured-rules.ts';
 import type { Decision } from './policy/decision.ts';
 import { cycleFacts, limitFacts } from './policy/limit-facts.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
@@ -125,7 +126,8 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   if (executor === undefined || call.capability === undefined) {
     return refuse(deps, call, unreachable(decision), basis);
   }
-  const admitted: Admitted = { call, decision, executor, held, reserved, ...basis };
+  const allowed = held === undefined ? decision : asApproved(decision, call.capability);
+  const admitted: Admitted = { call, decision: allowed, executor, held, reserved, ...basis };
   return runAdmitted(deps, admitted, io);
 }
 

@@ -1,8 +1,9 @@
 // Owns capability_rule: what the configured rules say. The workspace layer decides, or the default where none of its
 // rules matches; catalog, lane and task only tighten.
+import type { Capability } from '../../config/types.ts';
 import type { RuleContext } from './access-rules.ts';
 import { CelInput } from './cel.ts';
-import type { Verdicted } from './decision.ts';
+import type { Decision, Verdicted } from './decision.ts';
 import type { CompiledRule, ToolPlan } from './plan.ts';
 import { checkProvenance } from './provenance.ts';
 import { approverConflict, deny } from './verdict.ts';
@@ -16,6 +17,11 @@ function brokenRule(rule: CompiledRule, problem: string): Verdicted {
     attributes: { 'policy.rule': rule.id, 'policy.rule_error': problem },
     onDeny: rule.says.onDeny,
   });
+}
+
+/** The decision under which a call runs that a person agreed to. */
+export function asApproved(decision: Decision, { mode }: Pick<Capability, 'mode'>): Decision {
+  return mode === 'write' ? { ...decision, aliases: [...decision.aliases, 'cap_202'] } : decision;
 }
 
 interface Matching {
