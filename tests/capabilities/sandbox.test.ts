@@ -314,14 +314,21 @@ when('a confined server', () => {
         server('afresh', args, { sandbox: { ...kept, resume: 'denied', snapshot: 'none' } }),
         server('lost', args, { sandbox: profile() }),
       ]);
-      for (const name of ['kept', 'afresh', 'lost']) {
-        expect((await call(`${name}:write`, note)).confinement).toMatchObject({ start: 'fresh' });
+      const flags = {
+        kept: { resumable: true, snapshottable: true, recreate: false },
+        afresh: { resumable: false, snapshottable: false, recreate: true },
+        lost: { resumable: false, snapshottable: false, recreate: true },
+      };
+      for (const name of ['kept', 'afresh', 'lost'] as const) {
+        const { confinement } = await call(`${name}:write`, note);
+        expect(confinement).toMatchObject({ start: 'fresh', ...flags[name] });
         await downstreams.connection(name)!.release('closed');
       }
       const again = await call('kept:read', note);
       expect(text(again)).toBe('x');
       expect(again.confinement).toMatchObject({
         start: 'resumed',
+        ...flags.kept,
         snapshot_id: expect.stringMatching(/^snap_/) as string,
       });
       const copy = join(

@@ -86,6 +86,12 @@ export function unconfined(reason: string): Confinement {
   return { sandbox: 'none', reason };
 }
 
+/** What becomes of the home directory after this process: kept for the next start, copied, or made anew. */
+function stateFlags({ persist, resume, snapshot }: SandboxProfile): JsonObject {
+  const resumable = persist && resume === 'allowed';
+  return { resumable, snapshottable: persist && snapshot !== 'none', recreate: !resumable };
+}
+
 /** Names as reviewers of the source systems know them, then the figures. */
 export function confinement(
   profile: SandboxProfile,
@@ -113,6 +119,7 @@ export function confinement(
     network_secrets_posture: `network:${profile.network},secrets:${profile.secrets}`,
     workspace_manifest_ref: manifestRef(profile),
     start: session.start,
+    ...stateFlags(profile),
     limits: { ...(hasLimits ? enforced : {}), scratch_mb: limits.scratchMb },
     ...(missing.length === 0 ? {} : { not_enforced: missing }),
   };
