@@ -110,6 +110,44 @@ verifies(
   },
 );
 
+verifies(
+  ['CV-08'],
+  'config check gives every value in force with its layer, without secrets, and the digest of all of it',
+  async () => {
+    const at = await place();
+    await run(at, ['init']);
+    const before = await json(at, ['config', 'check']);
+    await edit(at, 'configs/policy.yaml', ['max_repeats: 3', 'max_repeats: 4']);
+    const token = 'f'.repeat(64);
+    const principals = `principals: [{ id: a, tenant: t, token_sha256: "${token}" }]`;
+    await edit(at, 'configs/identity.yaml', ['principals: []', principals]);
+    const after = await json(at, ['config', 'check']);
+    const shown = (of: Record<string, unknown>): Map<string, unknown[]> =>
+      new Map(
+        (of.values as { key: string; value: unknown; layer: string }[]).map(({ key, value, layer }) => [
+          key,
+          [value, layer],
+        ]),
+      );
+    const repeats = 'policy.cycle_detection.max_repeats';
+    expect(shown(before).get(repeats)).toEqual([3, 'file:policy.yaml']);
+    expect(shown(after).get(repeats)).toEqual([4, 'file:policy.yaml']);
+    // Resolved: what no file says, and what a template comes to.
+    expect(shown(after).get('servers.files.max_tools')).toEqual([200, 'default']);
+    expect(String(shown(after).get('policy.sandbox.root')?.[0])).toMatch(/^\//);
+    expect(JSON.stringify(after)).not.toContain(token);
+    expect(JSON.stringify(after)).toContain('"token_sha256":"(set)"');
+
+    for (const digest of ['digest', 'policy_digest']) {
+      expect(after[digest]).toMatch(/^sha256:[0-9a-f]{64}$/);
+      expect(after[digest]).not.toBe(before[digest]);
+    }
+    const printed = await json(at, ['config', 'print']);
+    expect([printed.values, printed.digest]).toEqual([after.values, after.digest]);
+    expect((await run(at, ['config', 'check'])).out).toContain('agent-runtime config print');
+  },
+);
+
 verifies({ partial: ['CV-08'] }, 'config print shows each value with its layer, and the digest', async () => {
   const at = await place();
   await run(at, ['init']);

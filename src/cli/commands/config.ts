@@ -2,25 +2,26 @@
 import { join } from 'node:path';
 import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
 import { loadWithEffective } from '../../config/load.ts';
+import type { LoadedConfig } from '../../config/load.ts';
 import { jsonSchemas, writeSchemas } from '../../config/schemas.ts';
 import { judgeTrust } from '../../config/trust.ts';
 import type { TrustVerdict } from '../../config/trust.ts';
-import type { RuntimeConfig } from '../../config/types.ts';
 import { registerNames } from '../../kernel/catalog/catalog.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { cell, facts, table } from '../print.ts';
-import { loadAny, loadOptions, openTrustStore } from '../trusted-config.ts';
+import { loadOptions, openTrustStore } from '../trusted-config.ts';
 
 /** Everything that would refuse this configuration at start, without starting. */
-export async function loadChecked(context: Context): Promise<{ config: RuntimeConfig; trust: TrustVerdict }> {
-  const config = await loadAny(context);
+export async function loadChecked(context: Context): Promise<LoadedConfig & { trust: TrustVerdict }> {
+  const { config, effective } = await loadWithEffective(loadOptions(context));
   createGate(config);
   registerNames(config);
   const { workspace, packageRoot } = context;
-  return { config, trust: await judgeTrust(config, workspace, openTrustStore(context), packageRoot) };
+  const trust = await judgeTrust(config, workspace, openTrustStore(context), packageRoot);
+  return { config, effective, trust };
 }
 
 /** What is wrong with the files, place by place, as the answer of a check; any other failure is thrown on. */
@@ -38,10 +39,13 @@ export async function tellProblems(context: Context, thrown: unknown): Promise<E
 
 export async function checkConfig(context: Context): Promise<Exit> {
   try {
-    const { config, trust } = await loadChecked(context);
+    const { config, effective, trust } = await loadChecked(context);
     const { directory, digest } = config;
     const told = { ok: true, directory, digest, policy_digest: config.policy.digest, trust };
-    await context.print.result(told, () => facts(Object.entries(told)));
+    const values = 'agent-runtime config print shows each, with its layer';
+    await context.print.result({ ...told, values: effective }, () =>
+      facts(Object.entries({ ...told, values })),
+    );
     return EXIT.ok;
   } catch (thrown) {
     return tellProblems(context, thrown);
