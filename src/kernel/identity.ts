@@ -11,7 +11,8 @@ export interface Caller {
   lane: string;
 }
 
-export type AuthorizationMode = 'platform_owned' | 'user_delegated' | 'human_approved';
+export const AUTHORIZATION_MODES = ['platform_owned', 'user_delegated', 'human_approved'] as const;
+export type AuthorizationMode = (typeof AUTHORIZATION_MODES)[number];
 
 export interface Delegation {
   mode: AuthorizationMode;

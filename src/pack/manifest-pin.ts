@@ -2,5 +2,5 @@
 export const MANIFEST_PIN: { id: string; version: string; integrity: string } = {
   id: 'agent-runtime',
   version: '0.1.0',
-  integrity: 'sha256:63019fc40497a83d4b856e8309feef281a3599e686d91093eb9397a11848ebaa',
+  integrity: 'sha256:c8468e30623dd7539b30b9facb7314c715b7e74e785f5b83b17e0749db703b06',
 };

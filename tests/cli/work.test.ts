@@ -138,6 +138,20 @@ describe('workflows', () => {
     expect(await done(at, 0, 'sessions', 'list')).toEqual({ items: [] });
   });
 
+  verifies(
+    { partial: ['DA-01'] },
+    'a node in a mode of authorization that there is not is named by check, with its field',
+    async () => {
+      const at = await servedPlace();
+      const turn = '{ messages: [{ role: user, content: "hello." }], authorization: { mode: root } }';
+      const file = await workflowFile(at, ['nodes:', '  - id: a', `    execute_turn_input: ${turn}`]);
+      const ran = await command(at, 'workflows', 'check', file);
+      expect(ran.code).toBe(2);
+      expect(ran.err).toContain('/nodes/0/execute_turn_input/authorization/mode');
+      expect(ran.err).toContain('Authorization mode is not supported: root');
+    },
+  );
+
   test('run, show, graph and resume a branch that waited for a person, and cancel another', async () => {
     const at = await servedPlace();
     const file = await workflowFile(at, [

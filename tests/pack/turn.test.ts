@@ -318,7 +318,7 @@ describe('one governed turn', () => {
         mode: 'user_delegated',
         delegated_principal_id: 'anna',
         delegated_scope: 'tickets',
-      };
+      } as const;
       rig.model.next(
         asks('look'),
         governed({ status: 'escalate', assistant_message: 'x' }),
@@ -359,7 +359,7 @@ describe('one governed turn', () => {
     const missing = await rig.fails({ ...HI, authorization: { mode: 'user_delegated' } });
     expect(missing.error.message).toBe('Delegated authorization field is required: delegated_principal_id');
     const mode = await rig.fails({ ...HI, authorization: { mode: 'root' } });
-    expect(mode.error.message).toBe('Authorization mode is not supported: root');
+    expect(mode.error.message).toBe('/authorization/mode: Authorization mode is not supported: root');
     const { session_id } = await rig.ok(HI);
     expect((await rig.fails({ ...HI, session_id, authorization: claim })).error.code).toBe('INVALID_INPUT');
   });

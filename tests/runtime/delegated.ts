@@ -16,7 +16,7 @@ export const AUTHORIZATION = {
   mode: 'user_delegated',
   delegated_principal_id: 'anna',
   delegated_scope: 'errands',
-};
+} as const;
 
 export function withGrants(
   at: Place,

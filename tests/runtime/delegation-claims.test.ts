@@ -1,11 +1,79 @@
 // What a claim to act for somebody needs before anything runs on it, and who is named beside each effect.
 import { expect } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
+import type { RuntimeError } from '../../src/base/errors.ts';
 import { verifies } from '../e2e/verifies.ts';
+import { governed } from '../pack/rig.ts';
 import { AUTHORIZATION, GRANT, withGrants } from './delegated.ts';
 import { APPROVE, CALLER, configFor, IO, open, PERSON, place, ticket } from './rig.ts';
+import type { Bench } from './rig.ts';
 
 type Claim = Record<string, string>;
+
+const DONE = governed({ status: 'complete', assistant_message: 'done' });
+
+/** Every way in which somebody can ask for work on another's authority. */
+const WAYS: Record<string, (bench: Bench, turn: never) => Promise<object>> = {
+  turn: ({ runtime }, turn) => runtime.executeTurn(CALLER, turn, IO),
+  session: ({ runtime }, turn) => runtime.startSession(CALLER, { execute_turn_input: turn }, IO),
+  node: async ({ runtime }, turn) => {
+    const workflow = { nodes: [{ id: 'only', execute_turn_input: turn }] };
+    return (await runtime.workflows()).start(CALLER, { workflow }, IO);
+  },
+};
+
+/** The error's code and text; empty where the claim was taken. */
+async function claimBy(way: string, bench: Bench, authorization: Claim): Promise<[string, string]> {
+  bench.model.next(DONE);
+  const turn = { messages: [{ role: 'user', content: 'please' }], authorization };
+  try {
+    const told: { error?: { code: string; message: string } } = {
+      ...(await WAYS[way]?.(bench, turn as never)),
+    };
+    return [told.error?.code ?? '', told.error?.message ?? ''];
+  } catch (thrown) {
+    const { code, message } = thrown as RuntimeError;
+    return [code, message];
+  }
+}
+
+verifies(
+  ['DA-01'],
+  'a turn, a started session and a workflow node take the three modes and no other, and a delegation only if it is configured',
+  async () => {
+    const at = await place();
+    const granted = await open(at, { config: withGrants(at, [GRANT], 'cancel') });
+    const bare = await place();
+    const without = await open(bare);
+    const { delegated_principal_id: who, delegated_scope: scope } = AUTHORIZATION;
+    const forAnna = (mode: string): Claim => ({ mode, delegated_principal_id: who, delegated_scope: scope });
+    for (const way of Object.keys(WAYS)) {
+      for (const mode of ['root', '', 'user_delegated_or_platform_owned']) {
+        const [code, message] = await claimBy(way, granted, forAnna(mode));
+        expect([way, code]).toEqual([way, 'INVALID_INPUT']);
+        expect(message).toContain(`Authorization mode is not supported: ${mode}`);
+      }
+      for (const mode of ['user_delegated', 'human_approved']) {
+        const other = { ...forAnna(mode), delegated_principal_id: 'ben' };
+        expect([way, (await claimBy(way, granted, other))[0]]).toEqual([way, 'POLICY_DENIED']);
+        expect([way, (await claimBy(way, without, forAnna(mode)))[0]]).toEqual([way, 'POLICY_DENIED']);
+      }
+    }
+    expect([granted.model.inputs, without.model.inputs]).toEqual([[], []]);
+
+    for (const way of Object.keys(WAYS)) {
+      for (const claim of [
+        { mode: 'platform_owned' },
+        forAnna('user_delegated'),
+        forAnna('human_approved'),
+      ]) {
+        const before = granted.model.inputs.length;
+        expect([way, await claimBy(way, granted, claim)]).toEqual([way, ['', '']]);
+        expect(granted.model.inputs.length).toBe(before + 1);
+      }
+    }
+  },
+);
 
 verifies(
   ['DA-02'],

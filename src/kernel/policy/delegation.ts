@@ -6,10 +6,11 @@
 import { showCut } from '../../base/text.ts';
 import type { Capability, DelegationGrant } from '../../config/types.ts';
 import type { RuleContext } from './access-rules.ts';
+import { AUTHORIZATION_MODES } from '../identity.ts';
 import type { Delegation } from '../identity.ts';
 import { deny, verdict } from './verdict.ts';
 
-const MODES: ReadonlySet<string> = new Set(['platform_owned', 'user_delegated', 'human_approved']);
+const MODES: ReadonlySet<string> = new Set(AUTHORIZATION_MODES);
 
 const DEFAULTS = {
   authorizationMode: 'user_delegated_or_platform_owned',
@@ -18,11 +19,13 @@ const DEFAULTS = {
 
 const shown = (text: string): string => showCut(text, 120);
 
+export function modeProblem(mode: string): string {
+  return `Authorization mode is not supported: ${shown(mode)}`;
+}
+
 /** Why a claim is none, in the words of the source systems; undefined: its form is right. */
 export function claimProblem(claim: Delegation): { field: string; why: string } | undefined {
-  if (!MODES.has(claim.mode)) {
-    return { field: 'mode', why: `Authorization mode is not supported: ${shown(claim.mode)}` };
-  }
+  if (!MODES.has(claim.mode)) return { field: 'mode', why: modeProblem(claim.mode) };
   if (claim.mode === 'platform_owned') return undefined;
   const fields = [
     ['delegated_principal_id', claim.delegatedPrincipalId],

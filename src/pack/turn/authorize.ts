@@ -4,7 +4,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import { showCut } from '../../base/text.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
-import type { AuthorizationMode, Caller, Delegation } from '../../kernel/identity.ts';
+import type { Caller, Delegation } from '../../kernel/identity.ts';
 import { claimProblem, grantOf } from '../../kernel/policy/delegation.ts';
 import type { TurnInput } from './contract.ts';
 
@@ -60,7 +60,7 @@ export function delegationOf(
 ): Delegation {
   if (claimed === undefined) return NO_DELEGATION;
   const { mode, delegated_principal_id: principal = '', delegated_scope: scope = '' } = claimed;
-  const claim = { mode: mode as AuthorizationMode, delegatedPrincipalId: principal, delegatedScope: scope };
+  const claim = { mode, delegatedPrincipalId: principal, delegatedScope: scope };
   const wrong = claimProblem(claim);
   if (wrong !== undefined) throw invalid(wrong);
   if (mode === 'platform_owned' && principal === '' && scope === '') return NO_DELEGATION;

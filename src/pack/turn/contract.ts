@@ -1,6 +1,7 @@
 // Owns the wire shape of one governed turn: input, output and failure of `agent:execute-turn`. Snake case, as on the wire.
 import type { ErrorView } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
+import type { AuthorizationMode } from '../../kernel/identity.ts';
 import type { ModelUsage, ProviderKind } from '../../providers/contract.ts';
 
 export type TurnRole = 'system' | 'user' | 'assistant' | 'tool';
@@ -23,7 +24,7 @@ export interface TurnInput {
   intent_catalog?: { id: string; description: string }[];
   limits?: { max_turns_per_session?: number; max_tool_calls_per_session?: number; max_input_bytes?: number };
   external_run_id?: string;
-  authorization?: { mode: string; delegated_principal_id?: string; delegated_scope?: string };
+  authorization?: { mode: AuthorizationMode; delegated_principal_id?: string; delegated_scope?: string };
 }
 
 export interface DecisionView {

@@ -3,6 +3,9 @@ import { z } from 'zod';
 import { checkJson, isObject } from '../../base/json.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseWith } from '../../base/parse.ts';
+import { AUTHORIZATION_MODES } from '../../kernel/identity.ts';
+import type { AuthorizationMode } from '../../kernel/identity.ts';
+import { modeProblem } from '../../kernel/policy/delegation.ts';
 import type { TurnInput, TurnMessage } from './contract.ts';
 
 // What a turn may weigh before its own limit is looked at; only guards the reader itself.
@@ -17,6 +20,11 @@ const message: z.ZodType<TurnMessage> = z.strictObject({
   content: z.string(),
   tool_name: z.exactOptional(z.string().min(1)),
   tool_call_id: z.exactOptional(z.string().min(1)),
+});
+
+/** Any other mode is refused wherever a turn is described, also where nobody runs it yet. */
+export const authorizationMode: z.ZodType<AuthorizationMode> = z.enum(AUTHORIZATION_MODES, {
+  error: ({ input }) => (typeof input === 'string' ? modeProblem(input) : undefined),
 });
 
 export const turnInputSchema: z.ZodType<TurnInput> = z.strictObject({
@@ -46,7 +54,7 @@ export const turnInputSchema: z.ZodType<TurnInput> = z.strictObject({
   external_run_id: z.exactOptional(word),
   authorization: z.exactOptional(
     z.strictObject({
-      mode: word,
+      mode: authorizationMode,
       delegated_principal_id: z.exactOptional(word),
       delegated_scope: z.exactOptional(word),
     }),

@@ -1,6 +1,7 @@
 // Owns the shape of a turn on the wire: what is parsed, and what is answered.
 import { z } from 'zod';
 import type { JsonObject } from '../../base/json.ts';
+import { authorizationMode } from '../../pack/turn/input.ts';
 import type { TurnInput, TurnMessage } from '../../pack/turn/contract.ts';
 import { closed, DECISION_VIEW, jsonObject, list, oneOf, OPEN, TEXT } from './schemas.ts';
 
@@ -48,7 +49,7 @@ export const TURN_INPUT: z.ZodType<TurnInput> = z.strictObject({
   external_run_id: z.exactOptional(word),
   authorization: z.exactOptional(
     z.strictObject({
-      mode: word,
+      mode: authorizationMode,
       delegated_principal_id: z.exactOptional(word),
       delegated_scope: z.exactOptional(word),
     }),
