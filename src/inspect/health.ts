@@ -109,6 +109,8 @@ async function rowsWith(
   return rows;
 }
 
+const MOST_NAMED = 5;
+
 const DAY_MS = 24 * 60 * 60_000;
 
 function subjectOf(row: StoredRow): ApprovalSubject {
@@ -156,6 +158,22 @@ async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
       detail: `${counted(pending)} pending, the oldest for ${minutes} min (limit ${limit})${lost}`,
       action:
         'Run `agent-runtime approvals list --status pending`, then `agent-runtime approvals resolve ID`.',
+    },
+  ];
+}
+
+/** Sessions that their model handed over to a person. */
+async function escalations({ store }: HealthDeps, caller: Caller): Promise<Check[]> {
+  const open = await rowsWith(store, { kind: 'item', ...ownRows(caller), status: 'open' });
+  if (open.length === 0) return [ok('escalations', 'no session was handed over to a person')];
+  const some = open.slice(0, MOST_NAMED).map(({ ref }) => ref ?? '');
+  return [
+    {
+      check: 'escalations',
+      status: 'warn',
+      detail: `${counted(open)} handed over to a person: ${some.join(', ')}${open.length > some.length ? ' and more' : ''}`,
+      action:
+        'Read each with `agent-runtime sessions show ID`; a message to the session takes it on, a cancel ends it.',
     },
   ];
 }
@@ -257,6 +275,7 @@ export async function health(
     ['storage', () => storage(deps)],
     ['configuration', () => configuration(deps)],
     ['approvals', () => approvals(deps, caller)],
+    ['escalations', () => escalations(deps, caller)],
     ['effects', () => effects(deps, caller)],
     ['tools', () => pins(deps)],
     ['inventory', () => [inventoryCheck(deps.config, deps.directory)]],

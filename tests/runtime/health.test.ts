@@ -4,7 +4,7 @@ import type { RuntimeHandle } from '../../src/runtime/options.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { PROFILE } from '../pack/rig.ts';
 import { agree, call, OTHER_TOOL, pinRig, RUN } from './pins-rig.ts';
-import { CALLER, configFor, OK, open, OTHER, place, ticket } from './rig.ts';
+import { CALLER, configFor, IO, OK, open, OTHER, place, ticket } from './rig.ts';
 import type { Bench } from './rig.ts';
 
 async function checkOf(bench: Bench, name: string, caller = CALLER): Promise<HealthCheck[]> {
@@ -158,5 +158,39 @@ verifies(
     });
     expect((await serving.getHealth(CALLER)).status).toBe('fail');
     expect(await call(serving)).toMatchObject({ status: 'denied', decision: { rule_id: 'tool_pin' } });
+  },
+);
+
+verifies(
+  ['TC-07'],
+  'a reply leaves a session resumable, a completion closes it, and an escalation stands before the operator until it is taken on',
+  async () => {
+    const bench = await open(await place());
+    const says = (status: string): void =>
+      bench.model.next({ text: JSON.stringify({ status, assistant_message: `it is ${status}` }) });
+    const go = (more = {}): ReturnType<Bench['turn']> =>
+      bench.turn({ messages: [{ role: 'user', content: 'go' }], ...more });
+    const waiting = async (): Promise<(string | undefined)[]> =>
+      (await checkOf(bench, 'escalations')).map(({ status, detail }) => `${status}: ${detail}`);
+    const none = ['ok: no session was handed over to a person'];
+
+    says('reply');
+    const { session_id } = await go();
+    expect(await waiting()).toEqual(none);
+    says('escalate');
+    await go({ session_id });
+    expect(await waiting()).toEqual([`warn: 1 handed over to a person: ${session_id}`]);
+    expect(await checkOf(bench, 'escalations', OTHER)).toMatchObject([{ status: 'ok' }]);
+    says('complete');
+    await go({ session_id });
+    expect(await waiting()).toEqual(none);
+    await expect(go({ session_id })).rejects.toThrow(/SESSION_CLOSED/);
+
+    says('escalate');
+    const executeTurnInput = { messages: [{ role: 'user' as const, content: 'go' }] };
+    const managed = await bench.runtime.managed.start(CALLER, { executeTurnInput }, {}, IO);
+    expect(await waiting()).toEqual([`warn: 1 handed over to a person: ${managed.session_id}`]);
+    await bench.runtime.managed.cancel(CALLER, managed.session_id, 'nobody is there');
+    expect(await waiting()).toEqual(none);
   },
 );

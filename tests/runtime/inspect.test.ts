@@ -34,6 +34,7 @@ const CHECKS = [
   'approvals',
   'configuration',
   'effects',
+  'escalations',
   'evidence',
   'inventory',
   'models',

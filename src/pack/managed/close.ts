@@ -6,6 +6,7 @@ import type { Series } from '../../base/series.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { Commit } from '../../store/contract.ts';
 import type { RequestedCall } from '../sessions/session.ts';
+import { closedItem, itemOf } from '../turn/escalation.ts';
 import { closedCallRow } from '../turn/rows.ts';
 import { turnCounter } from '../turn/prepare.ts';
 import { stepCommit } from './commits.ts';
@@ -59,7 +60,7 @@ async function closing(room: ManagedRoom, at: ManagedHeld, caller: Caller, close
   const asked = open.flatMap(({ state }) => (state.at === 'waiting' ? [state.approvalId] : []));
   const revoked = await kernel.revocation(facts.tenant, asked, `the session was ${close.as}`);
   appends.push(...(revoked?.appends ?? []));
-  rows.push(...(revoked?.rows ?? []));
+  rows.push(...(revoked?.rows ?? []), ...closedItem(await itemOf(store, at.state), now));
   // A turn that is under way may not add to a session that has ended: its outcome is bound to this counter.
   const counters = [...(base.counters ?? []), { key: turnCounter(facts), add: 1 }];
   return { ...base, appends, rows, counters };

@@ -196,7 +196,7 @@ function moveManaged(next: LiveState, event: ManagedEvent): void {
 }
 
 function reopened(next: LiveState): LiveState {
-  // A turn after an escalation is the conversation going on; the operator's item stays open on its own.
+  // A turn after an escalation is the conversation going on.
   return next.status === 'escalated' ? { ...withoutItem(next), status: 'open' } : next;
 }
 

@@ -7,6 +7,7 @@ import type { ModelCallFacts, ModelOutput, ModelUsage } from '../../providers/co
 import type { Append, Commit, CounterMove, RowWrite } from '../../store/contract.ts';
 import type { PackDeps } from '../deps.ts';
 import type { TurnOutput } from './contract.ts';
+import { openedItem } from './escalation.ts';
 import type { PreparedTurn } from './prepare.ts';
 import { requestedEvidence } from './requested.ts';
 import type { DecidedTool } from './requested.ts';
@@ -198,19 +199,17 @@ function withItem(
   commit: OutcomeCommit,
   item: { itemId: string; output: TurnOutput },
 ): OutcomeCommit {
-  const { tenant, principal, id: ref } = turn.facts;
   const reason = deps.kernel.redact({ reason: shownText(item.output.assistant_message).content ?? '' }).value;
   const body: JsonObject = {
     kind: 'escalation',
-    session_id: ref,
+    session_id: turn.facts.id,
     run_id: turn.context.runId,
     trace_id: turn.context.traceId,
     intent: item.output.intent,
     ...reason,
   };
-  const row = { kind: 'item' as const, tenant, id: item.itemId, principal, status: 'open', ref, body };
-  const write = { row: { ...row, updatedAt: deps.clock.now() }, when: 'absent' as const };
-  return { ...commit, rows: [...commit.rows, write] };
+  const opened = openedItem(turn.facts, { itemId: item.itemId, body, at: deps.clock.now() });
+  return { ...commit, rows: [...commit.rows, opened] };
 }
 
 /** A failed turn: the failure is evidence, what the model said is sealed, and the session stays as it was. */

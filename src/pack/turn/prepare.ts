@@ -5,7 +5,7 @@ import type { RuntimeConfig } from '../../config/types.ts';
 import type { SessionBinding } from '../../kernel/call.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
 import type { ModelMessage, ModelProfile, ModelProvider } from '../../providers/contract.ts';
-import type { ChainKey } from '../../store/contract.ts';
+import type { ChainKey, StoredRow } from '../../store/contract.ts';
 import type { Series } from '../../base/series.ts';
 import type { PackDeps } from '../deps.ts';
 import { untakenMessages } from '../managed/inputs.ts';
@@ -15,6 +15,7 @@ import type { HeldSession, Sessions } from '../sessions/sessions.ts';
 import type { LiveState, OpenTurn, SessionFacts } from '../sessions/session.ts';
 import { assertPrecheck, assertSameDelegation, delegationOf } from './authorize.ts';
 import type { TurnInput } from './contract.ts';
+import { itemOf } from './escalation.ts';
 import { intentToPin, turnIntent } from './intents.ts';
 import type { TurnIntent } from './intents.ts';
 import { assertWithinLimits, limitsOf, tightened, tightest } from './limits.ts';
@@ -56,6 +57,8 @@ export interface PreparedTurn {
   counter: string;
   /** A turn whose process ended without an outcome; settled in this turn's start. */
   abandoned: OpenTurn | undefined;
+  /** What an operator was handed and this turn takes back. */
+  item: StoredRow | undefined;
 }
 
 /** Counts the turns of a session; the outcome commit holds only while it still counts this one as the last. */
@@ -278,5 +281,6 @@ export async function prepareTurn(
     maxInputBytes: limits.inputBytes,
     counter: turnCounter(facts),
     abandoned,
+    item: await itemOf(deps.store, state),
   };
 }

@@ -12,6 +12,7 @@ import { factsToEvidence } from '../sessions/session-events.ts';
 import type { OpenTurn } from '../sessions/session.ts';
 import { deadlineOf } from './prepare.ts';
 import type { PreparedTurn } from './prepare.ts';
+import { closedItem } from './escalation.ts';
 import { closedCallRow, runRow, sessionRow } from './rows.ts';
 
 // Evidence is for reading; the exact words are sealed beside it.
@@ -125,7 +126,7 @@ export function startCommit(deps: PackDeps, turn: PreparedTurn): Commit & { appe
     sealed: { entries: turn.news.entries.map(sealedEntry) },
   });
   const seq = held?.state.seq ?? 0;
-  const closed = closedRows(turn, deps.config.policy.digest, at);
+  const closed = [...closedRows(turn, deps.config.policy.digest, at), ...closedItem(turn.item, at)];
   return {
     appends: records.map((record, index) => ({ chain, when: { seq: seq + index }, at, ...record })),
     rows: isShown(turn)
