@@ -33,7 +33,8 @@ export async function openEngine({ clock = systemClock } = {}) {
   const path = join(place.workspace, 'engine.db');
   const store = await openSqliteStore({ path, keys, clock, ids: randomIds });
   const sessions = readySessions();
-  const deps = { store, clock, ids: randomIds, instance: 'inst_bench', isAlive: async () => true };
+  const isAlive = async () => true;
+  const deps = { store, clock, ids: randomIds, instance: 'inst_bench', agentId: 'bench', isAlive };
   const redact = (value) => ({ value, fields: [] });
   const workflows = createWorkflows({ ...deps, sessions, holds: createHolds(deps), redact });
   return {
