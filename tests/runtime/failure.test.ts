@@ -97,15 +97,15 @@ async function managed(made: Bench): Promise<JsonObject> {
   return (await made.runtime.inspect(CALLER, 'run', run_id)).state;
 }
 
-const wants = (made: Bench, name: string): void =>
+const wants = (made: Bench, name: string, rawInput = '{"key":"k"}'): void =>
   made.model.next({
     text: '',
-    toolCalls: [{ id: 'native', name, rawInput: '{"key":"k"}' }],
+    toolCalls: [{ id: 'native', name, rawInput }],
     finishReason: 'tool_calls',
   });
 
 verifies(
-  { partial: ['RF-18', 'PO-10'] },
+  { partial: ['RF-06', 'RF-18', 'PO-10'] },
   'a run that a rule, a budget or a fault ended says so, and one that was stopped says no reason',
   async () => {
     const denied = await bench('end_run');
@@ -125,6 +125,13 @@ verifies(
     expect(await managed(failed)).toMatchObject({
       ...{ status: 'failed', terminal_reason: 'failure_mode_terminal' },
     });
+
+    const misfit = await bench();
+    wants(misfit, 'note', '{"n":"text"}');
+    expect(await managed(misfit)).toMatchObject({
+      ...{ status: 'success', failure_mode: 'F3', terminal_reason: 'final_answer' },
+    });
+    expect(misfit.effects).toEqual([]);
 
     const waiting = await bench();
     wants(waiting, 'pay');
