@@ -78,6 +78,19 @@ describe('ending from outside', () => {
     expect(world.effects).toEqual([]);
   });
 
+  test('two equal calls that wait for one answer do not keep their session from being canceled', async () => {
+    const twice = asks('pay', { sum: 1 });
+    const [one] = twice.toolCalls ?? [];
+    const world = createWorld({ mind: () => ({ ...twice, toolCalls: [one!, { ...one!, id: 'native-2' }] }) });
+    const at = boot(world);
+    const { session_id: sessionId } = await at.start('go');
+    const { items } = await at.rig.store.list({ kind: 'approval', tenant: 'local', limit: 5 });
+    expect(items.map(({ status }) => status)).toEqual(['pending']);
+    expect(await at.managed.cancel(CALLER, sessionId, 'x')).toEqual({ status: 'canceled' });
+    expect(await at.rig.kernel.approvalFor('local', items[0]!.id)).toMatchObject({ state: 'revoked' });
+    expect(world.effects).toEqual([]);
+  });
+
   test('a cancel reaches a run that is under way, in this process and in another', async () => {
     for (const isElsewhere of [false, true]) {
       const world = createWorld({ mind: LONG(3) });

@@ -248,7 +248,8 @@ async function revokingAll(
   const event: ApprovalEvent = { type: 'approval_revoked', at, reason };
   const subjects: ApprovalSubject[] = [];
   let commit: Commit = {};
-  for (const id of approvalIds) {
+  // Equal calls wait for one answer.
+  for (const id of new Set(approvalIds)) {
     const held = await readAt(kept, tenant, id, at);
     const step = transition(held?.approval, event);
     if (held === undefined || !step.ok) continue;
