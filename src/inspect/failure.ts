@@ -3,7 +3,7 @@
 // N1  What went wrong did not end the run by that alone: a model that is told of a failure may go on. So the reason of the end
 //     follows from the run's own status, never from a failure on its way.
 import { isObject } from '../base/json.ts';
-import type { JsonObject } from '../base/json.ts';
+import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { RuleId } from '../kernel/policy/decision.ts';
 
 export const FAILURE_MODES = {
@@ -33,9 +33,19 @@ export interface Told {
   evidence: JsonObject | undefined;
 }
 
+/** What the tries of a call came to; a call that succeeded at once is not told of. */
+type Came = 'exhausted' | 'failed' | 'recovered';
+
 interface Seen {
   denials: Set<RuleId>;
-  attempts: Set<unknown>;
+  calls: Set<Came>;
+}
+
+function cameTo(attempts: readonly JsonValue[]): Came {
+  const last = attempts.at(-1);
+  const outcome = isObject(last) ? last.outcome : undefined;
+  if (outcome === 'success') return 'recovered';
+  return outcome === 'exhausted' ? 'exhausted' : 'failed';
 }
 
 /** What a turn asked for and was refused has no record of its own. */
@@ -45,25 +55,25 @@ function refusedBy({ requested_tools: asked }: JsonObject): RuleId[] {
 }
 
 function see(told: readonly Told[]): Seen {
-  const seen: Seen = { denials: new Set(), attempts: new Set() };
+  const seen: Seen = { denials: new Set(), calls: new Set() };
   for (const { type, evidence = {} } of told) {
     if (type === 'call_denied') seen.denials.add(evidence.rule_id as RuleId);
     if (type === 'turn_completed') for (const rule of refusedBy(evidence)) seen.denials.add(rule);
     if (evidence.code === 'LIMIT_EXCEEDED') seen.denials.add('loop_budget');
     const { attempts } = evidence;
     if (type !== 'call_finished' || !Array.isArray(attempts)) continue;
-    for (const one of attempts) if (isObject(one)) seen.attempts.add(one.outcome);
+    seen.calls.add(cameTo(attempts));
   }
   return seen;
 }
 
 /** The order of the tests is the precedence: F3, F4, F2, F1, F5, then every other denial. */
-function modeOf({ denials, attempts }: Seen): FailureMode {
+function modeOf({ denials, calls }: Seen): FailureMode {
   if (denials.has('arg_schema')) return 'F3';
   if (denials.has('cycle_detection')) return 'F4';
-  if (attempts.has('exhausted')) return 'F2';
-  if (attempts.has('transient_failure')) return 'F1'; // and what followed was neither exhausted nor worse
-  if (attempts.has('failed')) return 'F5';
+  if (calls.has('exhausted')) return 'F2';
+  if (calls.has('recovered')) return 'F1';
+  if (calls.has('failed')) return 'F5';
   if (denials.has('loop_budget')) return 'budget';
   return denials.size > 0 ? 'denied' : 'none';
 }

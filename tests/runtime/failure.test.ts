@@ -67,12 +67,26 @@ verifies(
       () => call(),
       () => ['ticket', { key: 'k' }],
       () => call(() => Promise.reject(new TypeError('broken'))),
+      () => call(away, () => Promise.reject(new TypeError('broken'))),
       () => call(away),
       () => call(away, away, away),
       ...[same, same, same, same],
       () => ['note', { n: 'text' }],
     ]);
-    expect(modes(told)).toEqual(['none', 'denied', 'F5', 'F1', 'F2', 'F2', 'F2', 'F2', 'F4', 'F3', 'F3']);
+    expect(modes(told)).toEqual([
+      'none',
+      'denied',
+      'F5',
+      'F5',
+      'F1',
+      'F2',
+      'F2',
+      'F2',
+      'F2',
+      'F4',
+      'F3',
+      'F3',
+    ]);
     expect(told[0]).toMatchObject({ failure_name: 'none', terminal_reason: null });
     expect(told.at(-1)).toMatchObject({
       ...{ status: 'success', failure_name: 'schema_mismatch', terminal_reason: 'final_answer' },
