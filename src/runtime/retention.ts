@@ -130,13 +130,13 @@ function removedRow(row: StoredRow, at: EpochMs): RowWrite {
   return { row: { ...left, body: { ...shown, removed_at: isoTime(at) } }, when: { version: row.version } };
 }
 
-/** The rows that were made from a chain's records: its own, and those of the calls and runs of a session. */
+/** The rows that were made from a chain's records: its own, and those of the calls, runs and escalations of a session. */
 async function rowsMadeFrom(store: Store, { aggregate, tenant, id }: ChainKey): Promise<StoredRow[]> {
   if (aggregate !== 'session' && aggregate !== 'approval') return [];
   const own = await store.row(aggregate, tenant, id);
   const found = own === undefined ? [] : [own];
   if (aggregate === 'approval') return found;
-  for (const kind of ['request', 'run'] as const) {
+  for (const kind of ['request', 'run', 'item'] as const) {
     let cursor: string | undefined;
     do {
       const from = cursor === undefined ? {} : { cursor };

@@ -9,6 +9,7 @@ import type { SegmentSigner } from '../../src/inspect/segments.ts';
 import type { StoredRow } from '../../src/store/contract.ts';
 import { CALLER, createRig, node } from '../workflows/rig.ts';
 import type { Rig } from '../workflows/rig.ts';
+import { open, place } from './rig.ts';
 
 function newSigner(): SegmentSigner {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
@@ -99,4 +100,24 @@ test('a word that was signed for one removal counts for no other, nor does one o
   await store.commit({ appends: [segmentRecord({ ...segment, hash: 'f'.repeat(64) }, ours, 'another')] });
   const other = await verifyStore(store, undefined, [ours.publicKey]);
   expect(other).toMatchObject({ ok: false, bad: [{ chain, fault: 'link' }] });
+});
+
+test('what an escalation said goes with its session', async () => {
+  const { clock, model, runtime, turn } = await open(await place());
+  const says = (status: string): void =>
+    model.next({ text: JSON.stringify({ status, assistant_message: 'a private word' }) });
+  says('escalate');
+  const { session_id: id } = await turn();
+  says('complete');
+  await turn({ session_id: id, messages: [{ role: 'user', content: 'go on' }] });
+  const { store } = runtime;
+  const items = async (): Promise<StoredRow[]> =>
+    (await store.list({ kind: 'item', tenant: CALLER.tenant, ref: id, limit: 5 })).items;
+  expect(await items()).toMatchObject([{ status: 'closed', body: { reason: 'a private word' } }]);
+  const parts = { store, clock, copies: { remove: async () => undefined } };
+  const session = await store.row('session', CALLER.tenant, id);
+  await removeWork(parts, session!, { signer: newSigner(), reason: 'old' });
+  const [item] = await items();
+  expect(item).toMatchObject({ status: 'removed' });
+  expect(JSON.stringify(item)).not.toContain('private');
 });
