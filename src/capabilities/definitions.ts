@@ -4,6 +4,7 @@ import { checkJson, isObject } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { showCut } from '../base/text.ts';
+import { stripMeta } from './result.ts';
 
 /** The parts of a tool that a person approves; what else a server sends is not kept and decides nothing. */
 export interface LiveTool {
@@ -14,6 +15,8 @@ export interface LiveTool {
   outputSchema?: JsonObject;
   annotations?: JsonObject;
   icons?: JsonObject[];
+  /** What a host may act on, as the page that shows an answer; without keys of the protocol or of ours. */
+  _meta?: JsonObject;
 }
 
 export interface LiveList {
@@ -47,6 +50,8 @@ function parseTool(raw: Record<string, unknown>, name: string): LiveTool {
   const inputSchema = objectOf(raw, 'inputSchema');
   const outputSchema = objectOf(raw, 'outputSchema');
   const annotations = objectOf(raw, 'annotations');
+  const meta = objectOf(raw, '_meta');
+  const { _meta } = meta === undefined ? {} : stripMeta({ _meta: meta });
   const { icons } = raw;
   if (inputSchema === undefined) refuseTool('it has no inputSchema');
   if (icons !== undefined && !(Array.isArray(icons) && icons.every(isObject))) {
@@ -60,6 +65,7 @@ function parseTool(raw: Record<string, unknown>, name: string): LiveTool {
     ...(outputSchema === undefined ? {} : { outputSchema }),
     ...(annotations === undefined ? {} : { annotations }),
     ...(icons === undefined ? {} : { icons: icons as JsonObject[] }),
+    ...(_meta === undefined ? {} : { _meta: _meta as JsonObject }),
   };
   checkJson(tool, LIMITS);
   return tool;

@@ -43,7 +43,7 @@ function pinState(pin: ServerPin, tool: ToolPin, problem: string | undefined): P
 }
 
 function pinnedDefinition(server: string, { definition }: ToolPin, pin: PinState): ToolDefinition {
-  const { name, title, description, inputSchema, outputSchema, annotations, icons } = definition;
+  const { name, title, description, inputSchema, outputSchema, annotations, icons, _meta } = definition;
   return {
     id: `${server}:${name}`,
     server,
@@ -54,6 +54,7 @@ function pinnedDefinition(server: string, { definition }: ToolPin, pin: PinState
     ...(outputSchema === undefined ? {} : { outputSchema }),
     ...(annotations === undefined ? {} : { annotations }),
     ...(icons === undefined ? {} : { icons }),
+    ...(_meta === undefined ? {} : { _meta }),
     pin,
   };
 }

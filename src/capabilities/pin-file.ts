@@ -16,6 +16,7 @@ const definitionSchema = z.strictObject({
   outputSchema: jsonObject.optional(),
   annotations: jsonObject.optional(),
   icons: z.array(jsonObject).optional(),
+  _meta: jsonObject.optional(),
 });
 
 const quarantineSchema = z.strictObject({

@@ -12,17 +12,17 @@ export interface ToolAnswer {
   isError: boolean;
 }
 
-const PROTOCOL_META = 'io.modelcontextprotocol/';
+const FOREIGN_META = ['io.modelcontextprotocol/', 'agent-runtime/'];
 
 function refuse(why: string): never {
   throw new RuntimeError('SUBPROCESS_PROTOCOL_ERROR', `the server's answer is not a tool result: ${why}`);
 }
 
-/** The object without `_meta` keys of the protocol itself; what else a server put there stays. */
+/** The object without `_meta` keys of the protocol itself and of ours; what else a server put there stays. */
 export function stripMeta(value: JsonObject): JsonObject {
   const meta = value['_meta'];
   if (!isObject(meta)) return value;
-  const kept = Object.entries(meta).filter(([key]) => !key.startsWith(PROTOCOL_META));
+  const kept = Object.entries(meta).filter(([key]) => !FOREIGN_META.some((prefix) => key.startsWith(prefix)));
   const { _meta, ...rest } = value;
   return kept.length === 0 ? rest : { ...rest, _meta: Object.fromEntries<JsonValue>(kept) };
 }

@@ -34,6 +34,7 @@ const TOOL: LiveTool = {
   outputSchema: { type: 'object' },
   annotations: { readOnlyHint: true },
   icons: [{ src: 'data:image/png;base64,AA==' }],
+  _meta: { ui: { resourceUri: 'ui://run/page' } },
 };
 
 const CHANGES: Record<string, Partial<LiveTool> & { without?: keyof LiveTool }> = {
@@ -50,6 +51,8 @@ const CHANGES: Record<string, Partial<LiveTool> & { without?: keyof LiveTool }> 
   annotations: { annotations: { readOnlyHint: false } },
   'annotations removed': { without: 'annotations' },
   icons: { icons: [{ src: 'https://evil.test/beacon.png' }] },
+  _meta: { _meta: { ui: { resourceUri: 'ui://run/other' } } },
+  '_meta removed': { without: '_meta' },
 };
 
 function changed({ without, ...over }: Partial<LiveTool> & { without?: keyof LiveTool }): LiveTool {
@@ -189,14 +192,21 @@ describe('parseToolList', () => {
       { name: 'no_schema' },
       { ...TOOL, name: 'odd_title', title: 5 },
       { ...TOOL, name: 'odd_icons', icons: ['x'] },
+      { ...TOOL, name: 'odd_meta', _meta: 'x' },
       { ...TOOL, name: 'poisoned', inputSchema: JSON.parse('{"__proto__":{"a":1}}') as JsonObject },
       { ...TOOL, name: 'huge', description: 'x'.repeat(300_000) },
       'not an object',
-      { ...TOOL, name: 'extra', _meta: { 'io.modelcontextprotocol/x': 1 }, execution: {} },
+      {
+        ...TOOL,
+        name: 'extra',
+        _meta: { 'io.modelcontextprotocol/x': 1, 'agent-runtime/tool': {} },
+        execution: {},
+      },
     ]);
     expect(list.tools.map(({ name }) => name)).toEqual(['extra', 'run']);
-    expect(Object.keys(list.tools[0]!)).toEqual(Object.keys(TOOL));
-    expect(list.refused).toHaveLength(10);
+    expect(Object.keys(list.tools[0]!)).toEqual(Object.keys(TOOL).filter((key) => key !== '_meta'));
+    expect(list.tools[1]).toEqual(TOOL);
+    expect(list.refused).toHaveLength(11);
     expect(list.refused.map(({ why }) => why).join('\n')).toMatch(/reserved key/);
   });
 });

@@ -23,7 +23,9 @@ async function discover(session) {
   ])
     assert.equal(found.get(name)?.inputSchema.type, 'object', name);
   assert.equal(found.get('high:count')._meta['agent-runtime/tool'].approval_required, true);
-  assert.deepEqual(found.get('probe:echo').annotations, { readOnlyHint: true });
+  const { annotations, _meta } = found.get('probe:echo');
+  assert.deepEqual(annotations, { readOnlyHint: true });
+  assert.equal(_meta['probe/page'], 'ui://probe/echo', 'what the server says about its tool to hosts');
   // Pinned but in no catalog: not offered.
   assert.equal(found.has('probe:crash'), false);
   await assert.rejects(client.call('probe:crash'), { code: -32602 });

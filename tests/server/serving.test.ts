@@ -127,6 +127,22 @@ describe.each(CLIENT_KINDS)('%s', (kind) => {
     expect((await client.call('files:write', { path: '/a' })).structuredContent).toEqual({ ok: true });
   });
 
+  test('what a tool says to hosts is kept, but does not speak for us', async () => {
+    const runtime = new FakeRuntime();
+    const page = { ui: { resourceUri: 'ui://files/page' } };
+    runtime.tools = [
+      governedTool('files:read', {
+        _meta: { ...page, 'agent-runtime/tool': { id: 'other', approval_required: true } },
+      }),
+    ];
+    const { client } = await connect(kind, { runtime });
+    const listed = (await client.list()).tools.find(({ name }) => name === 'files:read');
+    expect(listed?.['_meta']).toMatchObject({
+      ...page,
+      'agent-runtime/tool': { id: 'files:read', approval_required: false },
+    });
+  });
+
   test('resources and prompts are listed and read', async () => {
     const { client } = await connect(kind);
     expect(await client.resources()).toEqual([

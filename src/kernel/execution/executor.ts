@@ -132,6 +132,7 @@ export interface ToolDefinition {
   outputSchema?: JsonObject;
   annotations?: JsonObject;
   icons?: JsonObject[];
+  _meta?: JsonObject;
   pin: PinState;
 }
 

@@ -19,7 +19,7 @@ export function capabilityEntry(tool: GovernedTool): ToolEntry {
     ...(tool.outputSchema === undefined ? {} : { outputSchema: tool.outputSchema }),
     ...(tool.annotations === undefined ? {} : { annotations: tool.annotations }),
     ...(tool.icons === undefined ? {} : { icons: tool.icons }),
-    _meta: { [TOOL_META_KEY]: { id, approval_required } },
+    _meta: { ...tool._meta, [TOOL_META_KEY]: { id, approval_required } },
   };
   return {
     id,

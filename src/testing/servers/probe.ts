@@ -62,6 +62,7 @@ function registerPlain(server: McpServer): void {
       description: flags.has('--mutate-description') ? MUTATED : 'Answers with its text.',
       inputSchema: z.strictObject({ text: z.string() }),
       annotations: { readOnlyHint: true },
+      _meta: { 'probe/page': 'ui://probe/echo' },
     },
     async (args, ctx) => ({
       ...text(args.text),
