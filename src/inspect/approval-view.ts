@@ -115,6 +115,7 @@ export function approvalView(row: StoredRow, now: EpochMs): JsonObject {
     answered_by: body.by === undefined ? undefined : answererView(body.by),
     resolution_note: body.note,
     deliveries: body.deliveries.map(deliveryView),
+    erased_at: row.body.erased_at,
     answer_at: status === 'pending' ? answerPlaces(body.subject) : [],
     updated_at: isoTime(row.updatedAt),
   });

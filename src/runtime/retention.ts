@@ -6,15 +6,15 @@
 // T3  Nothing is signed that does not verify from its first record on.
 import { RuntimeError } from '../base/errors.ts';
 import type { Clock, EpochMs } from '../base/clock.ts';
-import { isoTime } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
 import { chainRecords, storyOf } from '../inspect/evidence.ts';
-import { REMOVED } from '../inspect/effective.ts';
+import { effectiveStatus, REMOVED } from '../inspect/effective.ts';
 import { segmentRecord } from '../inspect/segments.ts';
 import type { SegmentSigner } from '../inspect/segments.ts';
 import { CHAIN_START, checkRecord } from '../store/chain.ts';
 import type { ChainPoint } from '../store/chain.ts';
-import type { ChainKey, RowWrite, Store, StoredRow } from '../store/contract.ts';
+import type { ChainKey, Store, StoredRow } from '../store/contract.ts';
+import { approvalsAskedFor, erasedRow, isOpenApproval, removedRow, rowsMadeFrom } from './made-rows.ts';
 
 export interface RetentionParts {
   store: Store;
@@ -72,13 +72,24 @@ interface Story {
 async function storiesOf(store: Store, row: StoredRow): Promise<Story> {
   const sessions = await sessionsOf(store, row);
   const chains: ChainKey[] = [];
-  for (const id of sessions) chains.push(...(await storyOf(store, row.tenant, id)).reverse());
+  for (const id of sessions) {
+    const [own, ...told] = await storyOf(store, row.tenant, id);
+    const asked = await approvalsAskedFor(store, row.tenant, id);
+    const approvals = new Map([...asked, ...told].map((chain) => [chain.id, chain]));
+    chains.push(...approvals.values(), ...(own === undefined ? [] : [own]));
+  }
   return { sessions, chains };
+}
+
+/** What ends work that goes on. */
+function endOf({ body }: StoredRow): string {
+  const isHosted = body.kind !== 'workflow' && body.managed !== true;
+  return isHosted ? 'it ends with a turn that completes it' : 'cancel it first';
 }
 
 function assertIn(states: ReadonlySet<string>, row: StoredRow): void {
   if (states.has(row.status)) return;
-  const remedy = row.status === REMOVED ? 'nothing of it is left' : 'cancel it first';
+  const remedy = row.status === REMOVED ? 'nothing of it is left' : endOf(row);
   throw new RuntimeError('CONFLICT', `The session ${row.id} is ${row.status}; ${remedy}.`, {
     session_id: row.id,
     status: row.status,
@@ -121,31 +132,23 @@ async function soundEnd(
   return records === 0 ? undefined : { ...end, records };
 }
 
-/** Of a row that says whose session it was of, the session stays. */
-function removedRow(row: StoredRow, at: EpochMs): RowWrite {
-  const { kind, tenant, id, principal, body, ref } = row;
-  const shown = kind === 'session' && typeof body.kind === 'string' ? { kind: body.kind } : {};
-  const of = ref === undefined || kind === 'approval' ? {} : { ref };
-  const left = { kind, tenant, id, principal, ...of, status: REMOVED, updatedAt: at };
-  return { row: { ...left, body: { ...shown, removed_at: isoTime(at) } }, when: { version: row.version } };
+/** What still waits for an answer, or for its use, could never be used once its words are gone. */
+function assertSettled(rows: readonly StoredRow[], now: EpochMs): void {
+  for (const row of rows) {
+    if (row.kind !== 'approval' || !isOpenApproval(effectiveStatus(row, now))) continue;
+    const text = `The approval ${row.id} is ${row.status}; reject it, or wait until it has been used or has expired.`;
+    throw new RuntimeError('CONFLICT', text, { approval_id: row.id, status: row.status });
+  }
 }
 
-/** The rows that were made from a chain's records: its own, and those of the calls, runs and escalations of a session. */
-async function rowsMadeFrom(store: Store, { aggregate, tenant, id }: ChainKey): Promise<StoredRow[]> {
-  if (aggregate !== 'session' && aggregate !== 'approval') return [];
-  const own = await store.row(aggregate, tenant, id);
-  const found = own === undefined ? [] : [own];
-  if (aggregate === 'approval') return found;
-  for (const kind of ['request', 'run', 'item'] as const) {
-    let cursor: string | undefined;
-    do {
-      const from = cursor === undefined ? {} : { cursor };
-      const page = await store.list({ kind, tenant, ref: id, limit: PAGE, ...from });
-      found.push(...page.items);
-      cursor = page.nextCursor;
-    } while (cursor !== undefined);
+/** The rows go before the records that they were made from, as copies do (T1). */
+async function eraseRows(store: Store, rows: readonly StoredRow[], at: EpochMs): Promise<void> {
+  const left = rows.flatMap((row) => erasedRow(row, at));
+  for (let from = 0; from < left.length; from += PAGE) {
+    const page = left.slice(from, from + PAGE);
+    const done = await store.commit({ rows: page });
+    if (!done.ok) throw moved({ id: page[0]?.row.id ?? '' });
   }
-  return found;
 }
 
 /** Removes every record of the work under segments that `signer` vouches for. Throws CONFLICT while it goes on. */
@@ -175,11 +178,12 @@ export async function removeWork(
   return taken;
 }
 
-function moved({ id }: ChainKey): RuntimeError {
+function moved({ id }: Pick<ChainKey, 'id'>): RuntimeError {
   return new RuntimeError('CONFLICT', `${id} moved while it was being removed; look at it again.`, { id });
 }
 
-/** Erases every payload of the work; its records stay and verify. Throws CONFLICT while it goes on. */
+/** Erases every payload of the work, and what its rows quote; its records stay and verify. Throws CONFLICT while it goes on or
+ * waits for an answer. */
 export async function eraseWork(
   { store, clock, copies }: RetentionParts,
   row: StoredRow,
@@ -187,7 +191,11 @@ export async function eraseWork(
 ): Promise<Taken> {
   assertIn(AT_REST, row);
   const { sessions, chains } = await storiesOf(store, row);
+  const rows: StoredRow[] = [];
+  for (const chain of chains) rows.push(...(await rowsMadeFrom(store, chain)));
+  if (!ENDED.has(row.status)) assertSettled(rows, clock.now());
   for (const id of sessions) await copies.remove(id); // T1
+  await eraseRows(store, rows, clock.now());
   const taken: Taken = { sessions: sessions.length, chains: 0, records: 0 };
   for (const chain of chains) {
     const seqs: number[] = [];

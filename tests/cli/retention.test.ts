@@ -1,8 +1,8 @@
 // Shows what an operator takes out of the journal for good: payloads with every readable copy, and whole chains under a
 // signed segment, from which `evidence verify` goes on and without which it names the damage.
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import Database from 'libsql';
 import { expect, test } from 'vitest';
 import { sessionCopyFiles } from '../../src/store/documents/session-copies.ts';
@@ -12,9 +12,9 @@ import { journal, json, place, run } from './harness.ts';
 import type { Place } from './harness.ts';
 
 /** A journal whose one session has ended, with a readable copy, and nobody at it. */
-async function ended(): Promise<Place & { copy: string; database: string }> {
+async function ended(args?: Record<string, unknown>): Promise<Place & { copy: string; database: string }> {
   const at = await place();
-  const { store } = await journal(at);
+  const { store } = await journal(at, args === undefined ? {} : { args });
   const { version: _version, ...row } = (await store.row('session', 'local', SESSION))!;
   await store.commit({ rows: [{ row: { ...row, status: 'completed' } }] });
   await store.close();
@@ -23,6 +23,16 @@ async function ended(): Promise<Place & { copy: string; database: string }> {
   await mkdir(join(state, 'workflow'), { recursive: true });
   await writeFile(copy, '{"messages":["a secret"]}');
   return { ...at, copy, database: join(state, 'runtime.db') };
+}
+
+/** The files beside the journal, and itself, whose bytes hold the word. */
+async function holding({ database }: { database: string }, word: string): Promise<string[]> {
+  const files = await readdir(dirname(database), { withFileTypes: true });
+  const found: string[] = [];
+  for (const file of files.filter((one) => one.isFile())) {
+    if ((await readFile(join(dirname(database), file.name))).includes(word)) found.push(file.name);
+  }
+  return found;
 }
 
 function change(path: string, ...statements: string[]): void {
@@ -125,18 +135,24 @@ verifies(
   { partial: ['QB-06'] },
   'erasing a session takes every word of it and its readable copy, and the records still verify',
   async () => {
-    const at = await ended();
+    const at = await ended({ to: 'Ada Lovelace' });
+    expect(await holding(at, 'Lovelace')).toEqual(['runtime.db']);
     expect(await json(at, ['sessions', 'erase', SESSION])).toMatchObject({ erased: false });
     expect(existsSync(at.copy)).toBe(true);
     const done = await json(at, ['sessions', 'erase', SESSION, '--yes', '--reason', 'asked for']);
     expect(done).toMatchObject({ erased: true, sessions: 1, chains: 2 });
     expect(existsSync(at.copy)).toBe(false);
+    expect(await holding(at, 'Lovelace')).toEqual([]);
     expect(await json(at, ['evidence', 'verify'])).toMatchObject({
       ok: true,
       erased: done.records,
       removed: 0,
     });
     expect((await run(at, ['sessions', 'erase', 'ses_x', '--yes'])).code).toBe(4);
+    // What nobody had answered when its session ended can be answered no more.
+    expect(await json(at, ['approvals', 'list'])).toMatchObject({
+      items: [{ status: 'revoked', arguments: {} }],
+    });
   },
   LONG,
 );

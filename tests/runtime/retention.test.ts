@@ -1,6 +1,7 @@
 // Shows that the nodes of a workflow are erased and removed with it, copies first.
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { isoTime } from '../../src/base/clock.ts';
 import { removeWork, endedBefore, eraseWork } from '../../src/runtime/retention.ts';
 import type { RetentionParts } from '../../src/runtime/retention.ts';
 import { chainRecords, verifyStore } from '../../src/inspect/evidence.ts';
@@ -9,7 +10,10 @@ import type { SegmentSigner } from '../../src/inspect/segments.ts';
 import type { StoredRow } from '../../src/store/contract.ts';
 import { CALLER, createRig, node } from '../workflows/rig.ts';
 import type { Rig } from '../workflows/rig.ts';
-import { open, place } from './rig.ts';
+import { open, PERSON, place, ticket } from './rig.ts';
+import type { Bench } from './rig.ts';
+
+const ANSWERED = { kind: 'answered', decision: 'approve', latencyMs: 4000 } as const;
 
 function newSigner(): SegmentSigner {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
@@ -120,4 +124,71 @@ test('what an escalation said goes with its session', async () => {
   const [item] = await items();
   expect(item).toMatchObject({ status: 'removed' });
   expect(JSON.stringify(item)).not.toContain('private');
+});
+
+const NO_COPIES = { remove: async (): Promise<void> => undefined };
+
+/** A session that has paid, on an approval, and was then handed to a person; all of it quotes one word. */
+async function spoken(): Promise<{ bench: Bench; id: string; approval: string; parts: RetentionParts }> {
+  const bench = await open(await place());
+  const { clock, model, runtime } = bench;
+  const asked = await bench.ask('pay', { amount: 1, to: 'a private word' });
+  const approval = ticket(await bench.run(asked));
+  await runtime.deliverApproval(PERSON, approval, { ...ANSWERED, note: 'a private word' });
+  await bench.run(asked);
+  model.next({ text: JSON.stringify({ status: 'escalate', assistant_message: 'a private word' }) });
+  const { session_id: id } = asked;
+  await bench.turn({ session_id: id, messages: [] });
+  return { bench, id, approval, parts: { store: runtime.store, clock, copies: NO_COPIES } };
+}
+
+const sessionRow = async ({ runtime }: Bench, id: string): Promise<StoredRow> =>
+  (await runtime.store.row('session', CALLER.tenant, id))!;
+
+test('after an erasure nothing that is listed holds what was said', async () => {
+  const { bench, id, approval, parts } = await spoken();
+  const { store } = bench.runtime;
+  const rows = async (): Promise<string> => {
+    const kinds = ['session', 'request', 'approval', 'item', 'run', 'idempotency'] as const;
+    const pages = kinds.map((kind) => store.list({ kind, tenant: CALLER.tenant, limit: 50 }));
+    return JSON.stringify(await Promise.all(pages));
+  };
+  expect(await rows()).toContain('private');
+  await eraseWork(parts, await sessionRow(bench, id), 'asked for');
+  expect(await rows()).not.toContain('private');
+  const { state } = await bench.runtime.inspect(CALLER, 'approval', approval);
+  expect(state).toMatchObject({
+    status: 'consumed',
+    tool: 'pay',
+    arguments: {},
+    erased_at: isoTime(parts.clock.now()),
+  });
+  expect(await eraseWork(parts, await sessionRow(bench, id), 'again')).toMatchObject({ chains: 0 });
+});
+
+test('what was erased is removed whole, approvals with it', async () => {
+  const { bench, id, approval, parts } = await spoken();
+  const { runtime } = bench;
+  await eraseWork(parts, await sessionRow(bench, id), 'asked for');
+  bench.model.next({ text: JSON.stringify({ status: 'complete', assistant_message: 'done' }) });
+  await bench.turn({ session_id: id, messages: [{ role: 'user', content: 'go on' }] });
+  await removeWork(parts, await sessionRow(bench, id), { signer: newSigner(), reason: 'old' });
+  const chain = { tenant: CALLER.tenant, aggregate: 'approval' as const, id: approval };
+  expect(await runtime.store.read(chain)).toEqual([]);
+  expect((await runtime.store.row('approval', CALLER.tenant, approval))?.status).toBe('removed');
+});
+
+test('an approval that can still be answered or used keeps its session from being erased', async () => {
+  const bench = await open(await place());
+  const { clock, runtime } = bench;
+  const asked = await bench.ask('pay', { amount: 1 });
+  const approval = ticket(await bench.run(asked));
+  const parts = { store: runtime.store, clock, copies: NO_COPIES };
+  const row = await sessionRow(bench, asked.session_id);
+  const refused = { code: 'CONFLICT', details: { approval_id: approval } };
+  await expect(eraseWork(parts, row, 'asked for')).rejects.toMatchObject(refused);
+  await runtime.deliverApproval(PERSON, approval, ANSWERED);
+  await expect(eraseWork(parts, row, 'asked for')).rejects.toMatchObject(refused);
+  expect(await bench.run(asked)).toMatchObject({ status: 'done' });
+  expect(await eraseWork(parts, row, 'asked for')).toMatchObject({ chains: 2 });
 });
