@@ -189,8 +189,9 @@ export function createRuns(deps: RunsDeps): Runs {
     },
     async wake({ tenant, payload }, signal) {
       const callerOf = (principal: string): Caller | undefined => deps.callerOf(tenant, principal);
-      await (await deps.workflows()).wake(tenant, payload, { callerOf, io: { signal } });
-      return 'done';
+      const result = await (await deps.workflows()).wake(tenant, payload, { callerOf, io: { signal } });
+      // One that lives keeps its timers itself: by now this one may stand for the node's next time.
+      return result === undefined ? 'done' : 'later';
     },
   };
 }

@@ -26,7 +26,7 @@ export interface Runs {
   stillWaits(run: BackgroundRun): Promise<Extract<EntryEvent, { type: 'parked' }> | undefined>;
   /** Time has passed for a session that waits: it ends if it has waited too long. */
   look(session: { tenant: string; principal: string; id: string }): Promise<void>;
-  /** A wake time came. Answers whether the timer is done with. */
+  /** A wake time came. `done`: the timer means nothing any more. `later`: whether it stands is not the worker's to say. */
   wake(timer: { tenant: string; payload: JsonObject }, signal: AbortSignal): Promise<'done' | 'later'>;
 }
 

@@ -1,0 +1,52 @@
+// Shows that a worker that wakes a workflow leaves it the times that it waits for next.
+import { expect, test } from 'vitest';
+import { createQueue } from '../../src/pack/background/queue.ts';
+import { createWorker } from '../../src/pack/background/worker.ts';
+import type { Worker } from '../../src/pack/background/worker.ts';
+import { createRuns } from '../../src/runtime/background.ts';
+import type { RunsDeps } from '../../src/runtime/background.ts';
+import { isoTime } from '../../src/base/clock.ts';
+import { CALLER, createRig, node } from '../workflows/rig.ts';
+import type { Rig } from '../workflows/rig.ts';
+
+const HOUR = 3_600_000;
+
+function workerOf({ store, clock, workflows }: Rig): Worker {
+  const queue = createQueue({ store, clock, maxQueued: 10 });
+  const runs = createRuns({
+    clock,
+    queue,
+    managed: {} as RunsDeps['managed'],
+    workflows: () => Promise.resolve(workflows),
+    callerOf: () => CALLER,
+    approvalFor: () => Promise.resolve(undefined),
+  });
+  return createWorker({
+    store,
+    clock,
+    queue,
+    runs,
+    instance: 'w1',
+    isAlive: () => Promise.resolve(true),
+    maxRunning: 4,
+  });
+}
+
+async function workOff(one: Worker): Promise<void> {
+  while ((await one.tick()) > 0) await one.settled();
+}
+
+test('a node that fails when it is woken is tried again at its time', async () => {
+  const rig = createRig({ a: [[{ fail: 'PROVIDER_TIMEOUT' }], [{ complete: 'a' }]] });
+  const wake_at = isoTime(rig.clock.now() + HOUR);
+  const nodes = [node('a', { wake_at, retry: { max_attempts: 2, delay_ms: HOUR } })];
+  await rig.workflows.start(CALLER, { workflow: { session_id: 'wf', nodes } }, rig.io);
+  const worker = workerOf(rig);
+  rig.clock.advance(HOUR);
+  await workOff(worker);
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'scheduled' });
+  rig.clock.advance(HOUR);
+  await workOff(worker);
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'completed' });
+  expect(await rig.store.claimTimers('w2', rig.clock.now() + HOUR, 1, 10)).toEqual([]);
+});
