@@ -23,7 +23,7 @@ import {
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import { knownCall } from './known-call.ts';
-import { openApproval } from './open-approval.ts';
+import { answerFor, openApproval } from './open-approval.ts';
 import { again, answer, nothingRan } from './round.ts';
 import type { Round } from './round.ts';
 import { attempt } from './execution/attempts.ts';
@@ -110,11 +110,7 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
 
   let held: Held | undefined;
   if (decision.verdict === 'approval_required') {
-    const standing = await deps.approvals.standing(
-      request.context.caller.tenant,
-      call.actionDigest(),
-      deps.clock.now(),
-    );
+    const standing = await answerFor(deps, call, known.waitsFor);
     if (standing?.approval.state !== 'approved') {
       return openApproval(deps, { call, decision, standing, ...basis, waitsFor: known.waitsFor });
     }

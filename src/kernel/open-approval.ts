@@ -37,6 +37,22 @@ function rejected(decision: Decision, approval: Approval): Decision {
   };
 }
 
+/** What stands for this action now; or the no that this very call waited for, which no time takes back. */
+export async function answerFor(
+  deps: KernelDeps,
+  call: PreparedCall,
+  waitsFor: string | undefined,
+): Promise<Held | undefined> {
+  const { tenant } = call.request.context.caller;
+  const digest = call.actionDigest();
+  const now = deps.clock.now();
+  const standing = await deps.approvals.standing(tenant, digest, now);
+  if (standing !== undefined || waitsFor === undefined) return standing;
+  const waited = await deps.approvals.get(tenant, waitsFor, now);
+  const isNo = waited?.approval.state === 'rejected' && waited.approval.subject.actionDigest === digest;
+  return isNo ? waited : undefined;
+}
+
 /** The answer of a call whose approval is not (yet) given. */
 export async function openApproval(deps: KernelDeps, asked: Asked): Promise<Round> {
   const { call, decision, standing, after } = asked;

@@ -90,6 +90,21 @@ describe('a run that waits for a person', () => {
     expect(world.effects).toEqual([]);
   });
 
+  test('a rejection is told however late the run goes on, and nobody is asked again', async () => {
+    const world = createWorld({ mind: payer });
+    const first = await waiting(world);
+    const other = boot(world);
+    await decide(other, first.pending_request_id, 'reject');
+    world.clock.advance(86_400_000);
+    const done = await other.resume(first.session_id, {}, ELSEWHERE);
+    expect(done.kind === 'completed' && done.final_turn.assistant_message).toContain(
+      'a person rejected exactly this call',
+    );
+    const { items } = await other.rig.store.list({ kind: 'approval', tenant: 'local', limit: 9 });
+    expect(items.map((one) => [one.id, one.status])).toEqual([[first.pending_request_id, 'rejected']]);
+    expect(world.effects).toEqual([]);
+  });
+
   test('an approval that nobody answered in time is told, its call can no longer run, and the run goes on', async () => {
     const world = createWorld({ mind: payer });
     const first = await waiting(world);
