@@ -4,6 +4,7 @@ import type { Caller } from '../kernel/identity.ts';
 import type { Append, Head } from '../store/contract.ts';
 import type { Series } from '../base/series.ts';
 import type { PackDeps } from './deps.ts';
+import { assertMayCancel, assertMayResume } from './managed/allowed.ts';
 import { managedAtFirstUse } from './managed/lazy.ts';
 import type { ManagedPack } from './managed/managed-sessions.ts';
 import { createDefaultSessions } from './sessions/default-sessions.ts';
@@ -62,15 +63,26 @@ export function createPack(deps: PackDeps): Pack {
     ]);
     const { store, clock, ids, kernel } = deps;
     const redact = (value: JsonObject): ReturnType<typeof kernel.redact> => kernel.redact(value);
-    return createWorkflows({
+    const made = createWorkflows({
       store,
       clock,
       ids,
       agentId: deps.config.agent.id,
-      sessions: managed,
+      sessions: managed.nodes,
       holds: createHolds(deps),
       redact,
     });
+    return {
+      ...made,
+      async resume(caller, id, how, io) {
+        if (how.reason !== 'wakeup') assertMayResume(deps.config);
+        return made.resume(caller, id, how, io);
+      },
+      async cancel(...args) {
+        assertMayCancel(deps.config);
+        return made.cancel(...args);
+      },
+    };
   };
   return {
     executeTurn: turn,

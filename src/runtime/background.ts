@@ -120,7 +120,8 @@ async function invoke(
   const { maxTurns } = run;
   const callerNow = (): Caller | undefined => deps.callerOf(run.tenant, run.principal);
   if (run.kind === 'workflow') {
-    const how = { callerNow, ...(maxTurns === undefined ? {} : { maxTurnsPerInvocation: maxTurns }) };
+    const bound = maxTurns === undefined ? {} : { maxTurnsPerInvocation: maxTurns };
+    const how = { reason: 'wakeup' as const, callerNow, ...bound };
     const result = await (await deps.workflows()).resume(caller, run.id, how, { signal });
     const [wakeAt] = result.waiting_nodes
       .flatMap((one) => (one.needs === 'time' ? [one.wake_at] : []))

@@ -8,6 +8,7 @@ import { answerPlaces } from '../kernel/approvals/approver.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { BackgroundKind } from '../pack/background/entry.ts';
 import type { Admission, Admitted, Queue } from '../pack/background/queue.ts';
+import { assertMayCancel, assertMayResume } from '../pack/managed/allowed.ts';
 import type { ManagedResult } from '../pack/managed/contract.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type {
@@ -140,22 +141,6 @@ function assertBackground({ config }: WorkParts): void {
   });
 }
 
-function assertResumable({ config }: WorkParts): void {
-  if (config.controls.resumeAllowed) return;
-  throw new RuntimeError('POLICY_DENIED', 'The configuration does not allow to resume a run.', {
-    rule_id: 'run_precheck',
-    field: 'runtime_controls.resume_allowed',
-  });
-}
-
-function assertCancelable({ config }: WorkParts): void {
-  if (config.runtime.background.allowCancel) return;
-  throw new RuntimeError('POLICY_DENIED', 'The configuration does not allow to cancel a run.', {
-    rule_id: 'run_precheck',
-    field: 'runtime.background.allow_cancel',
-  });
-}
-
 function expiry(text: string | undefined): { expiresAt?: EpochMs } {
   if (text === undefined) return {};
   const read = parseWakeTime(text);
@@ -190,7 +175,7 @@ function refuseGiven(given: Record<string, unknown>): void {
 
 async function enqueue(parts: WorkParts, caller: Caller, run: Admitted): Promise<WorkAnswer> {
   assertBackground(parts);
-  assertResumable(parts);
+  assertMayResume(parts.config);
   await ownRow(parts, caller, run.id);
   await parts.queue.admit(caller, run);
   return look(parts, caller, run.id);
@@ -265,7 +250,7 @@ async function resumeWorkflow(
     refuseGiven({ continuation_messages_by_node_id: messages });
     return enqueue(parts, caller, admitted(id, 'workflow', input));
   }
-  assertResumable(parts);
+  assertMayResume(parts.config);
   const how = {
     ...nodeTurns(input.max_turns_per_invocation),
     ...(messages === undefined ? {} : { continuationMessagesByNodeId: messages }),
@@ -284,7 +269,7 @@ export function createWork(parts: WorkParts): ManagedWork<Caller, RuntimeIo> {
     question: (caller, approvalId, how) => openQuestion(parts, caller, approvalId, how),
     async cancel(caller, { session_id: id, reason = 'canceled by its owner' }) {
       const row = await ownRow(parts, caller, id);
-      assertCancelable(parts);
+      assertMayCancel(parts.config);
       const { status } =
         kindOfRow(row) === 'workflow'
           ? await (await parts.workflows()).cancel(caller, id, reason)

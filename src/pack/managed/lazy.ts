@@ -13,6 +13,12 @@ export function managedAtFirstUse(load: () => Promise<ManagedPack>): ManagedPack
     continuations: async (...args) => (await loaded()).continuations(...args),
     result: async (...args) => (await loaded()).result(...args),
     recover: async (...args) => (await loaded()).recover(...args),
+    nodes: {
+      create: async (...args) => (await loaded()).nodes.create(...args),
+      run: async (...args) => (await loaded()).nodes.run(...args),
+      cancel: async (...args) => (await loaded()).nodes.cancel(...args),
+      result: async (...args) => (await loaded()).nodes.result(...args),
+    },
     rebuildSnapshot: async (...args) => (await loaded()).rebuildSnapshot(...args),
     // What was never loaded holds nothing.
     forget: (tenant, id) => void loading?.then((managed) => managed.forget(tenant, id)),

@@ -6,6 +6,7 @@ import type { PackDeps } from '../deps.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
+import { assertMayCancel, assertMayResume } from './allowed.ts';
 import { closeSession, loadCurrent } from './close.ts';
 import type {
   ManagedProgress,
@@ -34,6 +35,8 @@ export interface ManagedPack extends ManagedSessions {
   rebuildSnapshot(caller: Caller, sessionId: string): Promise<void>;
   /** How the session's last invocation ended, from its records; undefined while none has. Runs nothing. */
   result(caller: Caller, sessionId: string): Promise<ManagedResult | undefined>;
+  /** The same sessions as a workflow has them: whether it may be resumed and canceled is asked of the workflow. */
+  readonly nodes: NodeSide;
   /**
    * Suspends a session that is recorded as running and that no run holds, because its process has gone. False: it is
    * not so.
@@ -44,6 +47,8 @@ export interface ManagedPack extends ManagedSessions {
   /** Resolves when every copy that was begun is written or has failed. */
   settled(): Promise<void>;
 }
+
+type NodeSide = Pick<ManagedPack, 'create' | 'run' | 'cancel' | 'result'>;
 
 /** The session as it is told: what it answers, and the transcript that its copy shows beside it. */
 interface Shown {
@@ -111,21 +116,31 @@ async function startAndTell(
   }
 }
 
-function assertAllowed(isAllowed: boolean, what: string, key: string): void {
-  if (isAllowed) return;
-  throw new RuntimeError('POLICY_DENIED', `The configuration does not allow to ${what} a run.`, {
-    rule_id: 'run_precheck',
-    field: key,
-  });
-}
-
-function assertMayRun({ config }: PackDeps, { reason = 'resumed' }: RunManaged): void {
-  if (reason === 'resumed')
-    assertAllowed(config.controls.resumeAllowed, 'resume', 'runtime_controls.resume_allowed');
-}
-
 function wasClosedByTurn({ state, managed }: ManagedHeld): boolean {
   return state.status === 'closed' && managed.status === 'active';
+}
+
+function nodeSide(room: ManagedRoom, copies: Copyist): NodeSide {
+  return {
+    async create(caller, input) {
+      const created = await createManaged(room, caller, input);
+      copies.copyLater(caller, created.session_id);
+      return created;
+    },
+    run: (caller, sessionId, how, io) =>
+      runAndTell({ room, copies, caller }, sessionId, () =>
+        runInvocation(room, caller, sessionId, { how, io }),
+      ),
+    async cancel(caller, sessionId, reason) {
+      const close = { as: 'canceled', reason, askedBy: caller.actor } as const;
+      const at = await closeSession(room, caller, sessionId, close);
+      copies.copyLater(caller, sessionId);
+      return { status: wasClosedByTurn(at) ? 'completed' : statusOf(at) };
+    },
+    async result(caller, sessionId) {
+      return (await shown(room, await loadCurrent(room, caller, sessionId))).result;
+    },
+  };
 }
 
 /** Managed sessions over the pack's own sessions and turns. */
@@ -141,36 +156,23 @@ export function createManagedSessions(parts: {
     transcripts: createTranscripts(deps.store),
   };
   const copies = createCopyist(deps.clock, (...of) => writeCopy(room, ...of));
+  const nodes = nodeSide(room, copies);
   return {
-    async create(caller, input) {
-      const created = await createManaged(room, caller, input);
-      copies.copyLater(caller, created.session_id);
-      return created;
-    },
+    ...nodes,
+    nodes,
     start: (caller, ...what) => startAndTell({ room, copies, caller }, ...what),
     async run(caller, sessionId, how, io) {
-      assertMayRun(deps, how);
-      return runAndTell({ room, copies, caller }, sessionId, () =>
-        runInvocation(room, caller, sessionId, { how, io }),
-      );
+      if ((how.reason ?? 'resumed') === 'resumed') assertMayResume(deps.config);
+      return nodes.run(caller, sessionId, how, io);
     },
     async cancel(caller, sessionId, reason) {
-      assertAllowed(deps.config.runtime.background.allowCancel, 'cancel', 'runtime.background.allow_cancel');
-      const at = await closeSession(room, caller, sessionId, {
-        as: 'canceled',
-        reason,
-        askedBy: caller.actor,
-      });
-      copies.copyLater(caller, sessionId);
-      return { status: wasClosedByTurn(at) ? 'completed' : statusOf(at) };
+      assertMayCancel(deps.config);
+      return nodes.cancel(caller, sessionId, reason);
     },
     status: async (caller, sessionId) => statusOf(await loadCurrent(room, caller, sessionId)),
     async continuations(caller, sessionId) {
       const { held } = await loadManaged(room, caller, sessionId);
       return [...(await room.transcripts.read(held)).continuations];
-    },
-    async result(caller, sessionId) {
-      return (await shown(room, await loadCurrent(room, caller, sessionId))).result;
     },
     async recover(caller, sessionId) {
       const isRecovered = await recoverSession(room, caller, sessionId);

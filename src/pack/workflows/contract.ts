@@ -83,6 +83,8 @@ export interface StartWorkflow {
 export interface ResumeWorkflow {
   continuationMessagesByNodeId?: Record<string, TurnMessage[]>;
   maxTurnsPerInvocation?: number;
+  /** `wakeup`: a worker goes on with what it was given. Absent: somebody resumes it, which the configuration has to allow. */
+  reason?: 'resumed' | 'wakeup';
   /** Who the caller is by now, asked before every step; undefined: nobody any more. Absent: who resumes it. */
   callerNow?: () => Caller | undefined;
 }
