@@ -27,6 +27,8 @@ export interface RunsDeps {
 // more seldom.
 const SOONEST_LOOK_MS = 1000;
 const LATEST_LOOK_MS = 60_000;
+/** How long a run that somebody else holds is left alone. */
+const HELD_MS = 15_000;
 
 /** The principals of identity.yaml, by tenant and id. */
 export function configuredCallers({ identity }: RuntimeConfig): CallerOf {
@@ -159,6 +161,8 @@ function refused(now: EpochMs, { thrown, stopped }: Refusal): Advanced {
   const { code, details } = asRuntimeError(thrown);
   if (code === 'SESSION_CLOSED') return endedBefore(details.status);
   if (code === 'NOT_FOUND') return ended('failed', 'its records are gone');
+  // Its holder goes on with it: what it was taken for in vain is no try that failed.
+  if (details.reason === 'run_held') return { type: 'parked', why: 'time', until: now + HELD_MS };
   // Left at once: thrown on, it would lie until the time its timer was taken for is over.
   if (stopped) return { type: 'parked', why: 'time', until: now };
   throw thrown;

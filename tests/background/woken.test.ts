@@ -1,6 +1,7 @@
-// Shows that a worker that wakes a workflow leaves it the times that it waits for next.
+// Shows a worker beside a workflow's own times and holders: it loses no time of it, and gives up nothing that goes on.
 import { expect, test } from 'vitest';
 import { createQueue } from '../../src/pack/background/queue.ts';
+import type { Queue } from '../../src/pack/background/queue.ts';
 import { createWorker } from '../../src/pack/background/worker.ts';
 import type { Worker } from '../../src/pack/background/worker.ts';
 import { createRuns } from '../../src/runtime/background.ts';
@@ -11,8 +12,13 @@ import type { Rig } from '../workflows/rig.ts';
 
 const HOUR = 3_600_000;
 
-function workerOf({ store, clock, workflows }: Rig): Worker {
-  const queue = createQueue({ store, clock, maxQueued: 10 });
+function queueOf({ store, clock }: Rig): Queue {
+  return createQueue({ store, clock, maxQueued: 10 });
+}
+
+function workerOf(rig: Rig): Worker {
+  const { store, clock, workflows } = rig;
+  const queue = queueOf(rig);
   const runs = createRuns({
     clock,
     queue,
@@ -49,4 +55,27 @@ test('a node that fails when it is woken is tried again at its time', async () =
   await workOff(worker);
   expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'completed' });
   expect(await rig.store.claimTimers('w2', rig.clock.now() + HOUR, 1, 10)).toEqual([]);
+});
+
+test('a run that somebody else carries on, however long, is left to them and not given up', async () => {
+  const rig = createRig();
+  const [worker, queue] = [workerOf(rig), queueOf(rig)];
+  const workflow = { session_id: 'wf', nodes: [node('a')] };
+  await rig.workflows.create(CALLER, { workflow });
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  rig.sessions.gate = () => held;
+  const theirs = rig.workflows.start(CALLER, { workflow }, rig.io);
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  for (let round = 0; round < 12; round++) {
+    await workOff(worker);
+    rig.clock.advance(16_000);
+  }
+  expect(await queue.status(CALLER, 'wf')).toMatchObject({ status: 'in_progress' });
+  release();
+  expect(await theirs).toMatchObject({ kind: 'completed' });
+  await workOff(worker);
+  expect(await queue.status(CALLER, 'wf')).toMatchObject({ status: 'completed' });
 });

@@ -20,7 +20,7 @@ export interface BackgroundRun {
 }
 
 export interface Runs {
-  /** Carries a run on until it waits or ends. Throws CONFLICT while another process holds it. */
+  /** Carries a run on until it waits or ends; one that somebody else holds is left to them, and looked at again. */
   advance(run: BackgroundRun, signal: AbortSignal): Promise<Advanced>;
   /** How a run that waits for people is parked; undefined once one of them has answered. Runs and records nothing. */
   stillWaits(run: BackgroundRun): Promise<Extract<EntryEvent, { type: 'parked' }> | undefined>;
