@@ -90,6 +90,30 @@ describe('a failed node', () => {
     expect(order).toEqual(['book', 'note', 'pay', 'fly', 'undo pay', 'undo pay', 'undo book']);
     expect(rig.sessions.of('undo book')[0]!.input.messages[0]!.content).toContain('booked 17');
   });
+
+  test('asks nobody for what will not go on, once something is undone', async () => {
+    const rig = createRig({
+      pays: [{ wait: 'apr_pays' }],
+      fails: [{ fail: 'INTERNAL' }],
+      'undo books': [{ wait: 'apr_undo' }, { complete: 'undone' }],
+    });
+    const wake_at = '2027-01-01T00:00:00Z';
+    const nodes = [
+      node('books', { compensate: { execute_turn_input: says('undo') } }),
+      node('pays', { depends_on: ['books'] }),
+      node('sleeps', { depends_on: ['books'], wake_at }),
+      node('fails', { depends_on: ['books'] }),
+    ];
+    const workflow = { session_id: 'wf', nodes, failure_policy: 'compensate' };
+    const first = await rig.workflows.start(CALLER, { workflow }, rig.io);
+    expect(first).toMatchObject({ kind: 'approval_required', node_id: 'books' });
+    expect(first.waiting_nodes.map((one) => one.node_id)).toEqual(['books']);
+    expect(rig.sessions.of('pays')[0]!.canceled).toBeDefined();
+    expect(await rig.store.claimTimers('w', Date.parse(wake_at), 1, 9)).toEqual([]);
+    const last = await rig.workflows.resume(CALLER, 'wf', {}, rig.io);
+    expect(last).toMatchObject({ kind: 'error', over: true, node_id: 'fails' });
+    expect(last.nodes.map(({ status }) => status)).toEqual(['compensated', 'canceled', 'canceled', 'error']);
+  });
 });
 
 describe('conditions, loops and typed inputs', () => {

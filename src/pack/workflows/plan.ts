@@ -35,7 +35,7 @@ export interface Plan {
   events: WorkflowEvent[];
   /** Nodes whose session is to be run. */
   runs: string[];
-  /** Nodes whose session is to be canceled, and then `closing` recorded, once nothing is driven. */
+  /** Nodes whose session is to be canceled; then `closing` is recorded, once nothing is driven. */
   cancels: string[];
   closing?: WorkflowEvent;
   /** What only time can move. */
@@ -171,6 +171,7 @@ function advance(state: LiveWorkflow, view: PlanView): Plan {
   return isHeldUp || isMoving ? plan : { ...plan, events: [errorOf(state, undefined)] };
 }
 
+const WAITS: ReadonlySet<NodeState['at']> = new Set(['waiting', 'parked']);
 const HAS_SESSION: ReadonlySet<NodeState['at']> = new Set(['running', 'waiting', 'parked', 'compensating']);
 
 function idsIn(state: LiveWorkflow, places: ReadonlySet<NodeState['at']>): string[] {
@@ -203,7 +204,10 @@ function planCompensating(id: string, state: LiveWorkflow, view: PlanView): Plan
   return { ...NOTHING, runs: mayRun ? [id] : [] };
 }
 
-/** What runs is let finish, for it may have an effect; then what was done is undone, last first, one at a time. */
+/**
+ * What runs is let finish, for it may have an effect; what waits will not go on, so nobody is asked for it any more; then
+ * what was done is undone, last first, one at a time.
+ */
 function compensate(state: LiveWorkflow, view: PlanView): Plan {
   const running = idsIn(state, new Set(['running']));
   if (running.length > 0) return { ...NOTHING, runs: running.filter((id) => !view.driving.has(id)) };
@@ -213,7 +217,11 @@ function compensate(state: LiveWorkflow, view: PlanView): Plan {
   const next = lastCompensable(state, view.graph);
   if (next === undefined) return close(state, errorOf(state, state.failedNode));
   const sessionId = view.sessionIdFor(next, 'compensation');
-  return { ...NOTHING, events: [{ type: 'compensation_started', node: next, sessionId }] };
+  return {
+    ...NOTHING,
+    cancels: idsIn(state, WAITS),
+    closing: { type: 'compensation_started', node: next, sessionId },
+  };
 }
 
 export function plan(state: LiveWorkflow, view: PlanView): Plan {

@@ -252,11 +252,19 @@ function ended(state: LiveWorkflow, end: WorkflowEnd): LiveWorkflow {
   return { ...state, end, nodes: new Map(nodes) };
 }
 
+/** Once something is undone, nothing begins or goes on any more; what was running had ended by then. */
+function undoing(nodes: ReadonlyMap<string, NodeState>): Map<string, NodeState> {
+  const halted = (node: NodeState): NodeState =>
+    isEnded(node) || node.at === 'running' || node.at === 'compensating' ? node : { at: 'canceled' };
+  return new Map([...nodes].map(([id, node]): [string, NodeState] => [id, halted(node)]));
+}
+
 function moveOne(state: LiveWorkflow, event: NodeEvent, seq: number): LiveWorkflow | undefined {
   const node = state.nodes.get(event.node);
   const moved = node === undefined ? undefined : moveNode(node, event, seq);
   if (moved === undefined) return undefined;
-  const nodes = new Map(state.nodes).set(event.node, moved);
+  const before = event.type === 'compensation_started' ? undoing(state.nodes) : state.nodes;
+  const nodes = new Map(before).set(event.node, moved);
   const failedNode = state.failedNode ?? (event.type === 'node_failed' ? event.node : undefined);
   const isNamed = event.type === 'node_started' || event.type === 'compensation_started';
   const sessions = isNamed ? [...state.sessions, event.sessionId] : state.sessions;
