@@ -35,6 +35,26 @@ describe('the chain of a workflow', () => {
     expect(await later.resume(CALLER, 'wf', {}, rig.io)).toMatchObject({ kind: 'completed' });
   });
 
+  test('that ended while it was being canceled is listed as what it is', async () => {
+    const rig = createRig({ a: [{ wait: 'apr' }, { complete: 'a' }] });
+    await rig.workflows.start(CALLER, { workflow: { session_id: 'wf', nodes: [node('a')] } }, rig.io);
+    let ends = 0;
+    const elsewhere = createWorkflows({
+      ...rig.deps,
+      store: {
+        ...rig.store,
+        async commit(commit) {
+          const isWish = commit.appends?.some(({ type }) => type === 'cancel_requested');
+          if (isWish === true && ends++ === 0) await rig.workflows.resume(CALLER, 'wf', {}, rig.io);
+          return rig.store.commit(commit);
+        },
+      },
+    });
+    expect(await elsewhere.cancel(CALLER, 'wf', 'enough')).toEqual({ status: 'completed' });
+    expect((await rig.store.row('session', 'local', 'wf'))?.status).toBe('completed');
+    expect((await rig.records('wf')).at(-1)).toBe('workflow_completed');
+  });
+
   test('shows in the list of sessions with its status, kind and counts', async () => {
     const rig = createRig({ a: [{ wait: 'apr' }, { complete: 'a' }] });
     const nodes = [node('a'), node('b')];

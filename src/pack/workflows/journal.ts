@@ -199,7 +199,8 @@ function timersOf(chain: ChainKey, before: LiveWorkflow, after: LiveWorkflow): T
 export interface Step {
   held: HeldWorkflow;
   drafts: readonly WorkflowDraft[];
-  when: { epoch: number };
+  /** A holder's epoch; or, of whoever holds nothing, the position that was read: its row may not undo a newer one. */
+  when: { epoch: number } | { seq: number };
   at: number;
 }
 

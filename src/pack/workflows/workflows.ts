@@ -168,16 +168,29 @@ function assertKnown(held: HeldWorkflow, nodes: readonly string[]): void {
   throw new RuntimeError('INVALID_INPUT', `${field}: is no node of this workflow`, { field });
 }
 
+// Each round its holder took a step; more than a few means a flood.
+const MAX_ROUNDS = 16;
+
+/** Writes into the chain that it is to end, for its holder to read; of one that has ended by then nothing is written. */
+async function wish({ deps }: Room, held: HeldWorkflow, reason: string): Promise<void> {
+  const drafts = [{ event: { type: 'cancel_requested', reason } }] as const;
+  for (let round = 1; held.state.end === undefined && held.state.cancelReason === undefined; round++) {
+    const step = { held, drafts, when: { seq: held.state.seq }, at: deps.clock.now() };
+    try {
+      held.state = await commitStep(deps, step);
+    } catch (thrown) {
+      if (asRuntimeError(thrown).code !== 'CONFLICT' || round === MAX_ROUNDS) throw thrown;
+      held.state = await catchUp(deps.store, held.chain, held.state);
+    }
+  }
+}
+
 /** Ends the workflow from outside: says so, ends the sessions of its nodes, and closes it unless another run does. */
 async function cancel(room: Room, caller: Caller, id: string, reason: string): Promise<HeldWorkflow> {
   const { deps } = room;
   const held = await loadWorkflow(deps.store, caller, id);
+  await wish(room, held, reason);
   if (held.state.end !== undefined) return held;
-  if (held.state.cancelReason === undefined) {
-    // Epoch 0: whoever holds the workflow, the wish stands in its chain and its holder reads it.
-    const drafts = [{ event: { type: 'cancel_requested', reason } }] as const;
-    held.state = await commitStep(deps, { held, drafts, when: { epoch: 0 }, at: deps.clock.now() });
-  }
   const io: TurnIo = { signal: new AbortController().signal };
   try {
     const how: Invocation = { callerNow: () => caller, reason: 'wakeup', messages: {} };
