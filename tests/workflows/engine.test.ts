@@ -134,6 +134,32 @@ describe('a workflow', () => {
     expect(await rig.records('wf')).toEqual(before);
   });
 
+  test('ends by a cancel that comes when its run has looked for the last time and still holds it', async () => {
+    const rig = createRig({ a: [{ wait: 'apr' }] });
+    const elsewhere = createWorkflows({ ...rig.deps });
+    let isCanceled = false;
+    const late = createWorkflows({
+      ...rig.deps,
+      holds: {
+        async take(chain, beat) {
+          const hold = await rig.deps.holds.take(chain, beat);
+          const release = async (): Promise<void> => {
+            if (!isCanceled) {
+              isCanceled = true;
+              await elsewhere.cancel(CALLER, 'wf', 'enough');
+            }
+            await hold.release();
+          };
+          return { ...hold, release };
+        },
+      },
+    });
+    const workflow = { session_id: 'wf', nodes: [node('a')] };
+    const told = await late.start(CALLER, { workflow }, rig.io);
+    expect(told).toMatchObject({ kind: 'canceled', over: true, reason: 'enough' });
+    expect((await rig.store.row('session', CALLER.tenant, 'wf'))?.status).toBe('canceled');
+  });
+
   test('is suspended with a node whose turns are used up, and goes on from there', async () => {
     const rig = createRig({ a: [{ suspend: 'Invocation turn budget reached.' }, { complete: 'a' }] });
     const workflow = { session_id: 'wf', nodes: [node('a', { max_turns: 3 })] };

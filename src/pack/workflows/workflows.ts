@@ -56,7 +56,23 @@ async function carryOn(room: Room, held: HeldWorkflow, how: Invocation, io: Turn
     else room.wakers.set(key, wake);
   };
   await invoke(room.deps, { held, how, io, onWake });
+  // A cancel found it still held, after this run had looked for the last time.
+  held.state = await catchUp(room.deps.store, held.chain, held.state);
+  if (held.state.cancelReason !== undefined && held.state.end === undefined) await close(room, held);
   return tell(room, held);
+}
+
+/** Ends what is to be canceled; false when another run holds it, which ends it then. */
+async function close({ deps }: Room, held: HeldWorkflow): Promise<boolean> {
+  const io: TurnIo = { signal: new AbortController().signal };
+  const how: Invocation = { callerNow: () => held.facts.caller, reason: 'wakeup', messages: {} };
+  try {
+    await invoke(deps, { held, how, io });
+    return true;
+  } catch (thrown) {
+    if (asRuntimeError(thrown).code !== 'CONFLICT') throw thrown;
+    return false;
+  }
 }
 
 function startEvidence(facts: WorkflowFacts, definition: WorkflowDefinition): JsonObject {
@@ -191,14 +207,7 @@ async function cancel(room: Room, caller: Caller, id: string, reason: string): P
   const held = await loadWorkflow(deps.store, caller, id);
   await wish(room, held, reason);
   if (held.state.end !== undefined) return held;
-  const io: TurnIo = { signal: new AbortController().signal };
-  try {
-    const how: Invocation = { callerNow: () => caller, reason: 'wakeup', messages: {} };
-    await invoke(deps, { held, how, io });
-    return held;
-  } catch (thrown) {
-    if (asRuntimeError(thrown).code !== 'CONFLICT') throw thrown;
-  }
+  if (await close(room, held)) return held;
   held.state = await catchUp(deps.store, held.chain, held.state);
   for (const node of held.state.nodes.values()) {
     const isLive =
