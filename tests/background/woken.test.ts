@@ -79,3 +79,14 @@ test('a run that somebody else carries on, however long, is left to them and not
   await workOff(worker);
   expect(await queue.status(CALLER, 'wf')).toMatchObject({ status: 'completed' });
 });
+
+test('no id that a workflow or a node may have takes the place of another timer', async () => {
+  const rig = createRig();
+  const [worker, queue] = [workerOf(rig), queueOf(rig)];
+  await rig.workflows.create(CALLER, { workflow: { session_id: 'wf', nodes: [node('a')] } });
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  const nodes = [node('wf', { wake_at: '2027-01-01T00:00:00Z' })];
+  await rig.workflows.start(CALLER, { workflow: { session_id: 'queue', nodes } }, rig.io);
+  await workOff(worker);
+  expect(await queue.status(CALLER, 'wf')).toMatchObject({ status: 'completed' });
+});

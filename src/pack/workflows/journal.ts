@@ -174,7 +174,7 @@ export function workflowRow(
 }
 
 export function timerId(sessionId: string, node: string): string {
-  return `${sessionId}/${node}`;
+  return `wake/${sessionId}/${node}`;
 }
 
 type Timers = Required<Pick<Commit, 'timers' | 'cancelTimers'>>;
