@@ -160,6 +160,15 @@ describe('a workflow', () => {
     expect((await rig.store.row('session', CALLER.tenant, 'wf'))?.status).toBe('canceled');
   });
 
+  test('is not started under an id that its definition could not name', async () => {
+    const rig = createRig();
+    for (const sessionId of ['../../up', ' ', 'a/b', 'x'.repeat(129), '']) {
+      const start = rig.workflows.start(CALLER, { workflow: { nodes: [node('a')] }, sessionId }, rig.io);
+      await expect(start).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field: '/session_id' } });
+    }
+    expect(await rig.store.list({ kind: 'session', tenant: 'local', limit: 9 })).toEqual({ items: [] });
+  });
+
   test('is suspended with a node whose turns are used up, and goes on from there', async () => {
     const rig = createRig({ a: [{ suspend: 'Invocation turn budget reached.' }, { complete: 'a' }] });
     const workflow = { session_id: 'wf', nodes: [node('a', { max_turns: 3 })] };

@@ -12,6 +12,9 @@ const MAX_ATTEMPTS = 20;
 const LONGEST_DELAY_MS = 30 * 24 * 60 * 60_000;
 
 const NODE_ID = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+/** The handle that a workflow is started under, wherever it is named. */
+export const workflowSessionId: z.ZodType<string> = z.string().regex(SESSION_ID, 'is not a session id');
 const nodeId = z
   .string()
   .regex(NODE_ID, 'must be a letter, then letters, digits, _ or -, at most 64 characters');
@@ -46,7 +49,7 @@ const node = z.strictObject({
 });
 
 export const workflowSchema: z.ZodType<WorkflowDefinition> = z.strictObject({
-  session_id: z.exactOptional(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'is not a session id')),
+  session_id: z.exactOptional(workflowSessionId),
   id: z.exactOptional(z.string().min(1).max(128)),
   nodes: z.array(node).min(1, 'has no node; a workflow has at least one').max(MAX_NODES),
   concurrency: z.exactOptional(z.int().min(1).max(MAX_CONCURRENCY)),

@@ -27,6 +27,7 @@ import { parseWorkflow } from './parse.ts';
 import { resultOf, statusOf } from './result.ts';
 import { cancelNode, invoke } from './run.ts';
 import type { Invocation } from './run.ts';
+import { workflowSessionId } from './schema.ts';
 import { readTools } from './sealed.ts';
 import { countsOf } from './counts.ts';
 import { recoverWorkflow } from './recover.ts';
@@ -117,7 +118,10 @@ async function birth(
   return undefined;
 }
 
-async function parsed({ workflow }: StartWorkflow): Promise<WorkflowDefinition> {
+async function parsed({ workflow, sessionId }: StartWorkflow): Promise<WorkflowDefinition> {
+  if (sessionId !== undefined && !workflowSessionId.safeParse(sessionId).success) {
+    throw new RuntimeError('INVALID_INPUT', '/session_id: is not a session id', { field: '/session_id' });
+  }
   const read = await parseWorkflow(workflow);
   if (read.ok) return read.definition;
   const [first] = read.problems;
