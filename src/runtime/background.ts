@@ -9,7 +9,7 @@ import type { Advanced, BackgroundRun, Runs } from '../pack/background/worker.ts
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
 import type { Queue } from '../pack/background/queue.ts';
-import type { WorkflowResult, Workflows } from '../pack/workflows/contract.ts';
+import type { Workflows } from '../pack/workflows/contract.ts';
 
 /** Who a principal is now; undefined for one that the configuration no longer knows. */
 export type CallerOf = (tenant: string, principal: string) => Caller | undefined;
@@ -78,23 +78,32 @@ function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: bool
   }
 }
 
-/** The approvals that a result waits for. */
-function awaited(result: ManagedResult | WorkflowResult | undefined): string[] {
-  if (result === undefined) return [];
-  if ('waiting_nodes' in result) {
-    return result.waiting_nodes.flatMap((one) => (one.needs === 'approval' ? [one.pending_request_id] : []));
-  }
-  return result.kind === 'approval_required' ? [result.pending_request_id] : [];
+/** The approvals that a session waits for: a call whose own is given goes on, whatever else is still asked. */
+function askedBy(result: ManagedResult | undefined): string[] {
+  if (result?.kind !== 'approval_required') return [];
+  const others = result.history.flatMap(({ tool_output: output }) => {
+    const id = output?.status === 'approval_required' ? output.approval?.approval_id : undefined;
+    return id === undefined ? [] : [id];
+  });
+  return [...new Set([result.pending_request_id, ...others])];
 }
 
-async function standing(
-  deps: RunsDeps,
+/** The approvals that a run waits for. */
+async function awaited(
+  { managed, workflows }: RunsDeps,
   caller: Caller,
-  run: BackgroundRun,
-): Promise<ManagedResult | WorkflowResult | undefined> {
-  return run.kind === 'workflow'
-    ? (await deps.workflows()).inspect(caller, run.id)
-    : deps.managed.result(caller, run.id);
+  { id, kind }: BackgroundRun,
+): Promise<string[]> {
+  if (kind === 'session') return askedBy(await managed.result(caller, id));
+  const { waiting_nodes: nodes } = await (await workflows()).inspect(caller, id);
+  const asked = new Set<string>();
+  for (const node of nodes) {
+    if (node.needs !== 'approval') continue;
+    asked.add(node.pending_request_id);
+    const session = node.session_id === undefined ? undefined : await managed.result(caller, node.session_id);
+    for (const one of askedBy(session)) asked.add(one);
+  }
+  return [...asked];
 }
 
 interface Waits {
@@ -106,7 +115,7 @@ interface Waits {
 
 async function waits(deps: RunsDeps, caller: Caller, run: BackgroundRun): Promise<Waits> {
   const now = deps.clock.now();
-  const ids = awaited(await standing(deps, caller, run));
+  const ids = await awaited(deps, caller, run);
   const approvals = await Promise.all(ids.map((id) => deps.approvalFor(run.tenant, id)));
   const open = approvals.flatMap((one) => (one?.state === 'pending' ? [now - one.subject.requestedAt] : []));
   const wait = Math.min(Math.max(Math.max(0, ...open) / 4, SOONEST_LOOK_MS), LATEST_LOOK_MS);

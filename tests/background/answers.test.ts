@@ -1,0 +1,52 @@
+// Shows a worker that carries on a session which waits for more than one person at once.
+import { expect, test } from 'vitest';
+import { createQueue } from '../../src/pack/background/queue.ts';
+import { createWorker } from '../../src/pack/background/worker.ts';
+import { createRuns } from '../../src/runtime/background.ts';
+import { boot, CALLER, createWorld, decide, governed, toolsTold, user } from '../managed/rig.ts';
+
+const NEVER = (): Promise<never> => Promise.reject(new Error('no workflow here'));
+
+test('each call runs when it is approved, whichever is answered first', async () => {
+  const world = createWorld({
+    mind: (input) =>
+      toolsTold(input) > 0
+        ? governed({ status: 'complete', assistant_message: 'paid' })
+        : {
+            toolCalls: [1, 2].map((n) => ({ id: `n${n}`, name: 'pay', rawInput: `{"n":${n}}` })),
+            finishReason: 'tool_calls',
+          },
+  });
+  const { rig, managed, instance } = boot(world);
+  const { store, clock } = world;
+  const queue = createQueue({ store, clock, maxQueued: 9 });
+  const approvalFor = rig.kernel.approvalFor.bind(rig.kernel);
+  const callerOf = (): typeof CALLER => CALLER;
+  const runs = createRuns({ clock, queue, managed, workflows: NEVER, callerOf, approvalFor });
+  const isAlive = (): Promise<boolean> => Promise.resolve(true);
+  const worker = createWorker({ store, clock, queue, runs, instance, isAlive, maxRunning: 4 });
+  const workOff = async (): Promise<void> => {
+    while ((await worker.tick()) > 0) await worker.settled();
+  };
+  const { session_id: id } = await managed.create(CALLER, {
+    executeTurnInput: { messages: [user('pay both')] },
+    as: 'queued',
+  });
+  await queue.admit(CALLER, { id, kind: 'session' });
+  await workOff();
+  const { items } = await store.list({ kind: 'approval', tenant: 'local', status: 'pending', limit: 9 });
+  const ids = items.map((one) => one.id);
+  const shown = await managed.result(CALLER, id);
+  const first = shown?.kind === 'approval_required' ? shown.pending_request_id : '';
+  const second = ids.find((one) => one !== first) ?? '';
+  await decide(boot(world), second, 'approve');
+  await queue.nudge('local', id);
+  await workOff();
+  expect(world.effects.map((one) => one.args)).toEqual([{ n: 2 }]);
+  expect(await managed.result(CALLER, id)).toMatchObject({ pending_request_id: first });
+  await decide(boot(world), first, 'approve');
+  await queue.nudge('local', id);
+  await workOff();
+  expect(world.effects.map((one) => one.args)).toEqual([{ n: 2 }, { n: 1 }]);
+  expect(await queue.status(CALLER, id)).toMatchObject({ status: 'completed' });
+});
