@@ -164,4 +164,21 @@ describe('a process that dies', () => {
     const failed = (await heir.rig.records(id)).find((one) => one.header.type === 'turn_failed');
     expect(failed?.evidence).toMatchObject({ value: { reason: 'process_ended', turn_index: 0 } });
   });
+
+  test('a last turn whose process died before it said so has completed its session, also when that is found', async () => {
+    const world = createWorld({ mind: () => governed({ status: 'complete', assistant_message: 'fine' }) });
+    const death: Death = { happened: false };
+    const maker = boot(world);
+    const { session_id: id } = await maker.managed.create(CALLER, GO);
+    // Third commit of the run: the outcome of its only turn.
+    const victim = boot(world, (store) => dyingStore(store, 3, 'after', death));
+    await expect(victim.resume(id)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    world.dead.add(victim.instance);
+    const heir = boot(world);
+    expect(await heir.managed.recover(CALLER, id)).toBe(true);
+    const final_turn = { assistant_message: 'fine' };
+    expect(await heir.managed.result(CALLER, id)).toMatchObject({ kind: 'completed', final_turn });
+    expect((await heir.managed.continuations(CALLER, id)).at(-1)?.kind).toBe('completed');
+    await expect(heir.resume(id)).rejects.toMatchObject({ code: 'SESSION_CLOSED' });
+  });
 });

@@ -27,7 +27,9 @@ function invocationOf({ managed }: ManagedHeld): number | undefined {
   return managed.status === 'active' ? managed.invocation?.number : undefined;
 }
 
-/** True when it was recorded as running, and is suspended now. Throws NOT_FOUND. */
+const LEFT = { as: 'suspended', why: 'interrupted', reason: REASONS.interrupted } as const;
+
+/** True when it was recorded as running; it is suspended now, or completed with its last turn. Throws NOT_FOUND. */
 export async function recoverSession(room: ManagedRoom, caller: Caller, id: string): Promise<boolean> {
   const before = await loadManaged(room, caller, id);
   if (invocationOf(before) === undefined) return false;
@@ -37,8 +39,7 @@ export async function recoverSession(room: ManagedRoom, caller: Caller, id: stri
     const at = await loadManaged(room, caller, id);
     const number = invocationOf(at);
     if (number === undefined) return false;
-    const why = 'interrupted';
-    const record = endedRecord(number, { as: 'suspended', why, reason: REASONS[why] });
+    const record = endedRecord(number, at.state.status === 'closed' ? { as: 'completed' } : LEFT);
     const how = { when: { epoch: hold.epoch }, now: room.deps.clock.now() };
     const taken = await takeStep(room, at, stepCommit(at, actingCaller(caller, at.state), [record], how));
     return taken.ok;

@@ -126,6 +126,7 @@ export function resultOf(
   if (managed.status === 'canceled' || managed.status === 'expired') {
     return { ...progress, kind: managed.status, reason: managed.reason };
   }
-  const ending = endingOfState(managed);
+  const isClosed = progress.status === 'completed'; // by a turn, whatever its run came to say of it
+  const ending = isClosed ? ({ as: 'completed' } as const) : endingOfState(managed);
   return ending === undefined ? undefined : endedResult(at, transcript, progress, ending);
 }
