@@ -229,7 +229,10 @@ async function effects(deps: HealthDeps, caller: Caller): Promise<Check[]> {
   return checks.length > 0 ? checks : [ok('effects', 'no call with an unknown outcome')];
 }
 
-function pins({ config, directory }: HealthDeps): Check[] {
+/** What needs no journal. */
+type Prepared = Pick<HealthDeps, 'config' | 'directory' | 'hasEnv'>;
+
+function pins({ config, directory }: Prepared): Check[] {
   const bad = Object.keys(config.capabilities).flatMap((id) => {
     const pin = directory.definition(id)?.pin ?? { state: 'unpinned' as const };
     return pin.state === 'pinned' || pin.state === 'declared' ? [] : [`${id} (${pin.state})`];
@@ -246,7 +249,7 @@ function pins({ config, directory }: HealthDeps): Check[] {
       ];
 }
 
-function credentials({ config, hasEnv }: HealthDeps): Check[] {
+function credentials({ config, hasEnv }: Prepared): Check[] {
   const missing = Object.values(config.models.profiles).flatMap((profile) =>
     variablesOf(profile)
       .filter((name) => !hasEnv(name))
@@ -262,6 +265,12 @@ function credentials({ config, hasEnv }: HealthDeps): Check[] {
           action: 'Set the variable; turns with that profile answer MISSING_ENVIRONMENT until then.',
         },
       ];
+}
+
+/** The checks of a workspace in which nothing has happened yet. */
+export function beforeFirstUse(prepared: Prepared): Check[] {
+  const { config, directory } = prepared;
+  return [...pins(prepared), inventoryCheck(config, directory), ...credentials(prepared)];
 }
 
 const RANK = { fail: 0, warn: 1, ok: 2 };

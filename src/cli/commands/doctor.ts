@@ -7,9 +7,8 @@ import { asRuntimeError, ERRORS } from '../../base/errors.ts';
 import { configDrift } from '../../config/load.ts';
 import { judgeTrust } from '../../config/trust.ts';
 import type { DownstreamServer, RuntimeConfig } from '../../config/types.ts';
-import { health } from '../../inspect/health.ts';
+import { beforeFirstUse, health } from '../../inspect/health.ts';
 import type { Check } from '../../inspect/health.ts';
-import { inventoryCheck } from '../../inspect/inventory.ts';
 import { isInstanceAlive } from '../../kernel/instance.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
 import { findProgram, lookForMeans } from '../../kernel/sandbox/means.ts';
@@ -110,7 +109,12 @@ function confinedServers(config: RuntimeConfig): Check[] {
 function stateDirectory(context: Context): Check {
   const path = context.stateDirectory;
   if (!existsSync(path)) return ok('state directory', `${path}, made at first use`);
-  const { mode, uid } = statSync(path);
+  const found = statSync(path);
+  if (!found.isDirectory()) {
+    const action = 'Move it away, or set AGENT_RUNTIME_STATE to another folder.';
+    return problem('state directory', 'fail', `${path} is not a directory`, action);
+  }
+  const { mode, uid } = found;
   if (process.platform !== 'win32' && ((mode & 0o077) !== 0 || uid !== process.getuid?.())) {
     return problem('state directory', 'fail', `${path} is open to others`, `Run: chmod 700 ${path}`);
   }
@@ -174,14 +178,15 @@ async function startServers(context: Context, config: RuntimeConfig): Promise<Ch
   return checks;
 }
 
-/** What health says of a journal that exists; without one there is only the inventory to look at. */
+/** What health says of a journal that exists; without one, what can be told without. */
 async function journal(context: Context, config: RuntimeConfig): Promise<Check[]> {
   const directory = await readDirectory(context, config, {});
   return withStoreIfAny(context, async (store) => {
-    if (store === undefined) {
-      return [ok('storage', 'no journal yet; it is made at first use'), inventoryCheck(config, directory)];
-    }
     const hasEnv = (name: string): boolean => (context.env[name] ?? '') !== '';
+    if (store === undefined) {
+      const storage = ok('storage', 'no journal yet; it is made at first use');
+      return [storage, ...beforeFirstUse({ config, directory, hasEnv })];
+    }
     const drift = (): ReturnType<typeof configDrift> => configDrift(config);
     const { clock, ids } = context;
     const asker = ids.next('inst');
@@ -204,7 +209,7 @@ async function ofConfiguration(context: Context, start: boolean): Promise<Check[
     ...(mayStart
       ? await startServers(context, config)
       : Object.values(config.servers).map((server) => programOf(server, context))),
-    ...(await journal(context, config)),
+    ...(await guarded('storage', () => journal(context, config))),
   ];
 }
 
