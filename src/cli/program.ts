@@ -5,6 +5,7 @@ import { createContext } from './context.ts';
 import type { CommonOptions, Env } from './context.ts';
 import { EXIT, exitOf } from './exits.ts';
 import type { Exit } from './exits.ts';
+import { fileFault } from './file-fault.ts';
 import type { Printer } from './print.ts';
 import { option } from './leaf.ts';
 import type { Leaf } from './leaf.ts';
@@ -70,7 +71,9 @@ function createProgram(io: Io, end: (exit: Exit) => void): Command {
 /** Commander's own endings: help and version are fine, anything else is a mistake in the words typed. */
 function usageError(thrown: unknown): Exit | RuntimeError {
   const { code, exitCode, message } = thrown as { code?: unknown; exitCode?: unknown; message?: unknown };
-  if (typeof code !== 'string' || !code.startsWith('commander.')) return asRuntimeError(thrown);
+  if (typeof code !== 'string' || !code.startsWith('commander.')) {
+    return fileFault(thrown) ?? asRuntimeError(thrown);
+  }
   if (exitCode === 0) return EXIT.ok;
   if (code === 'commander.help') return EXIT.usage; // a group without a command: its help has been written
   const text = String(message)

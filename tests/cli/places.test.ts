@@ -1,0 +1,27 @@
+// Shows what a command says of a place that it cannot use: the place by name, and what to do; never a fault of our own.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { journal, place, run } from './harness.ts';
+
+test('a place that cannot be written is named, with what the system said', async () => {
+  const at = await place();
+  const { store } = await journal(at);
+  await store.close();
+  await writeFile(join(at.workspace, 'configs'), '');
+  const cases: [string[], string][] = [
+    [['init'], join(at.workspace, 'configs')],
+    [['init', '--host', 'cursor', '--yes', '--workspace', join(at.workspace, 'other')], '.cursor'],
+    [['evidence', 'verify', '--save-head', at.workspace], at.workspace],
+  ];
+  await mkdir(join(at.workspace, 'other'));
+  await writeFile(join(at.workspace, 'other', '.cursor'), '');
+  for (const [args, named] of cases) {
+    const { code, err } = await run(at, args);
+    expect({ args, code }).toEqual({ args, code: 5 });
+    expect(err).toContain('error STORE_UNAVAILABLE: ');
+    expect(err).toContain(named);
+    expect(err).not.toContain('INTERNAL');
+    expect(err).not.toMatch(/\n\s+at /);
+  }
+}, 60_000);
