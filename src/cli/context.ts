@@ -52,6 +52,9 @@ function workspaceOf(options: CommonOptions, env: Env): string {
   return realpathSync(path);
 }
 
+// A configuration cannot be without these; where one lies, the folder is meant to be one.
+const NEEDED = ['agent.yaml', 'capabilities.yaml', 'policy.yaml'] as const;
+
 function configOf(
   options: CommonOptions,
   env: Env,
@@ -62,7 +65,9 @@ function configOf(
   const named = given(env.AGENT_RUNTIME_CONFIG);
   if (named !== undefined) return { configDirectory: resolve(named), configSource: 'environment' };
   const own = join(workspace, 'configs');
-  if (existsSync(join(own, 'agent.yaml'))) return { configDirectory: own, configSource: 'workspace' };
+  if (NEEDED.some((name) => existsSync(join(own, name)))) {
+    return { configDirectory: own, configSource: 'workspace' };
+  }
   return { configDirectory: join(packageRoot(), 'configs'), configSource: 'bundled' };
 }
 

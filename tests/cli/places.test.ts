@@ -1,5 +1,5 @@
 // Shows what a command says of a place that it cannot use: the place by name, and what to do; never a fault of our own.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { journal, place, run } from './harness.ts';
@@ -25,3 +25,13 @@ test('a place that cannot be written is named, with what the system said', async
     expect(err).not.toMatch(/\n\s+at /);
   }
 }, 60_000);
+
+test('a configuration of the workspace that lacks its first file is refused, not replaced by the example', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  const agent = join(at.workspace, 'configs', 'agent.yaml');
+  await rename(agent, agent.replace(/yaml$/, 'yml'));
+  const { code, err } = await run(at, ['config', 'check']);
+  expect(code).toBe(1);
+  expect(err).toContain('did you mean "agent.yaml"?');
+});
