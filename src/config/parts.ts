@@ -78,7 +78,7 @@ async function listYaml(directory: string, problems: Problems): Promise<string[]
     const names = await readdir(directory);
     return names.filter((name) => /\.ya?ml$/i.test(name)).sort();
   } catch {
-    problems.add('.', [], 'the configuration directory does not exist or cannot be read');
+    problems.add('.', [], `the configuration directory ${directory} does not exist or cannot be read`);
     return undefined;
   }
 }

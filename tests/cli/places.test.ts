@@ -35,3 +35,9 @@ test('a configuration of the workspace that lacks its first file is refused, not
   expect(code).toBe(1);
   expect(err).toContain('did you mean "agent.yaml"?');
 });
+
+test('a configuration directory that is not there is named', async () => {
+  const at = await place();
+  const { err } = await run(at, ['config', 'check', '--config', 'nowhere']);
+  expect(err).toContain(`the configuration directory ${join(at.workspace, 'nowhere')} does not exist`);
+});

@@ -266,7 +266,7 @@ describe('a directory', () => {
 
   test('that does not exist, is a file, or holds what is no file is refused', async () => {
     expect((await refusalAt('/nowhere/at/all')).error.message).toBe(
-      '.:1:1 /: the configuration directory does not exist or cannot be read',
+      '.:1:1 /: the configuration directory /nowhere/at/all does not exist or cannot be read',
     );
     const directory = await directoryWith();
     await rm(join(directory, 'policy.yaml'));
