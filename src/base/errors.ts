@@ -77,7 +77,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     4,
     false,
     'There is no such item for you.',
-    'List the items you may see and use an id from there.',
+    'Check the path, or list the items you may see and use an id from there.',
   ),
   TOOL_NOT_FOUND: entry(
     4,
@@ -283,7 +283,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     5,
     false,
     'A stored record is damaged.',
-    'Only its own chain is affected; `agent-runtime evidence verify` names the record.',
+    'Restore a file that the message names from a backup, or move it away. Of a damaged record only its own chain is affected; `agent-runtime evidence verify` names it.',
   ),
   STORE_FUTURE_VERSION: entry(
     5,

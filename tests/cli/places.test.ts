@@ -41,3 +41,17 @@ test('a configuration directory that is not there is named', async () => {
   const { err } = await run(at, ['config', 'check', '--config', 'nowhere']);
   expect(err).toContain(`the configuration directory ${join(at.workspace, 'nowhere')} does not exist`);
 });
+
+test('the remedy for a file that is not there, or is no document, fits a file', async () => {
+  const at = await place();
+  const missing = await run(at, ['policy', 'decide', '--calls', 'nowhere.jsonl']);
+  expect(missing.err).toContain(
+    'what to do: Check the path, or list the items you may see and use an id from there.',
+  );
+  await mkdir(join(at.workspace, '.agent-runtime'));
+  await writeFile(join(at.workspace, '.agent-runtime', 'tools.lock.json'), '{');
+  const broken = await run(at, ['capabilities', 'list']);
+  expect(broken.err).toContain(
+    'what to do: Restore a file that the message names from a backup, or move it away.',
+  );
+});
