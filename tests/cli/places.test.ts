@@ -2,7 +2,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { journal, place, run } from './harness.ts';
+import { journal, json, place, run } from './harness.ts';
 
 test('a place that cannot be written is named, with what the system said', async () => {
   const at = await place();
@@ -54,4 +54,16 @@ test('the remedy for a file that is not there, or is no document, fits a file', 
   expect(broken.err).toContain(
     'what to do: Restore a file that the message names from a backup, or move it away.',
   );
+});
+
+test('days that are no number remove nothing and are refused', async () => {
+  const at = await place();
+  const { store } = await journal(at);
+  await store.close();
+  for (const days of ['soon', '-1', '1.5']) {
+    const { code, err } = await run(at, ['evidence', 'remove', `--older-than=${days}`, '--yes']);
+    expect({ days, code }).toEqual({ days, code: 2 });
+    expect(err).toContain('--older-than must be a whole number of days');
+  }
+  expect(await json(at, ['evidence', 'remove', '--older-than', '0'])).toMatchObject({ removed: false });
 });

@@ -59,6 +59,9 @@ async function chosen(context: Context, store: Store, options: RemoveOptions): P
   if ((days === undefined) === (session === undefined)) {
     throw new RuntimeError('USAGE', 'Give either --older-than DAYS or --session ID.');
   }
+  if (Number.isNaN(days)) {
+    throw new RuntimeError('USAGE', '--older-than must be a whole number of days, 0 to 999999.');
+  }
   const caller = localCaller((await loadAny(context)).identity);
   if (session !== undefined) return [await visibleRow(store, caller, 'session', session)];
   const found: StoredRow[] = [];
