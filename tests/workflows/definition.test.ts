@@ -72,6 +72,32 @@ describe('a definition', () => {
     ]);
   });
 
+  test('with a node of the wrong shape is still told what is wrong with all the others', async () => {
+    const found = await problemsOf({
+      concurrency: 0,
+      nodes: [
+        node('a', { retry: { max_attempts: 'many' }, output_schema: { type: 'nonsense' } }),
+        node('b', { wake_at: '2027-02-30T10:00:00Z', when: 'nodes.ghost.output.status ==' }),
+        node('c', {
+          depends_on: ['a'],
+          inputs: { x: { from: 'ghost', path: '' }, y: { from: 'a', path: '' } },
+        }),
+        node('d', {
+          depends_on: ['a'],
+          when: 'nodes.a.output.status == "x" && nodes.b.output.status == "x"',
+        }),
+      ],
+    });
+    expect(found.map((one) => one.split(/: | \(/)[0]).sort()).toEqual([
+      '/concurrency',
+      '/nodes/0/retry/max_attempts',
+      '/nodes/1/wake_at',
+      '/nodes/1/when',
+      '/nodes/2/inputs/x',
+      '/nodes/3/when',
+    ]);
+  });
+
   test('names every unknown key and every wrong shape', async () => {
     const found = await problemsOf({ nodes: [{ ...node('1bad'), extra: 1 }], more: true, concurrency: 99 });
     expect(found.map((one) => one.split(':')[0])).toEqual(

@@ -8,6 +8,7 @@ import type { SourcePlaces } from '../../config/problems.ts';
 import { readYaml } from '../../config/yaml.ts';
 import { checkConditions } from './check-conditions.ts';
 import { checkGraph } from './check-graph.ts';
+import type { PlacedNode } from './check-graph.ts';
 import { checkMappings } from './check-mappings.ts';
 import { checkNodes } from './check-nodes.ts';
 import type { NodeDefinition, Report, WorkflowDefinition } from './definition.ts';
@@ -26,29 +27,38 @@ export type ParsedWorkflow =
 
 const LIMITS = { maxDepth: 64, maxBytes: 8 * 1024 * 1024 };
 
-/** Reports what does not fit; answers whether the rest can be looked at, which a key too many does not prevent. */
-function shapeProblems(value: unknown, report: Report): boolean {
-  const shaped = workflowSchema.safeParse(value);
-  for (const issue of shaped.error?.issues ?? []) {
+/** Reports what does not fit; answers whether a node can be looked at further, which a key too many does not prevent. */
+function shapeProblems(value: unknown, report: Report): (at: number) => boolean {
+  const broken = new Set<number>();
+  let isList = true;
+  for (const issue of workflowSchema.safeParse(value).error?.issues ?? []) {
     const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
-    if (issue.code !== 'unrecognized_keys') report(path, issue.message);
-    else for (const key of issue.keys) report([...path, key], 'is not a key of a workflow');
+    if (issue.code === 'unrecognized_keys') {
+      for (const key of issue.keys) report([...path, key], 'is not a key of a workflow');
+      continue;
+    }
+    report(path, issue.message);
+    const [top, at] = path;
+    if (top !== 'nodes') continue;
+    if (typeof at === 'number') broken.add(at);
+    else isList = false;
   }
-  return (shaped.error?.issues ?? []).every((issue) => issue.code === 'unrecognized_keys');
+  return (at) => isList && !broken.has(at);
 }
 
-/** The nodes that can be looked at although others, or other parts of them, are wrong. */
-function readableNodes(value: unknown): { node: NodeDefinition; at: number }[] {
+/** The nodes that can be looked at; of a broken one its edges only, with a schema that claims nothing of its output. */
+function readableNodes(value: unknown, isShaped: (at: number) => boolean): PlacedNode[] {
   const nodes: unknown[] =
     isObject(value) && Array.isArray((value as JsonObject).nodes)
       ? ((value as JsonObject).nodes as unknown[])
       : [];
   return nodes.flatMap((node, at) => {
+    if (isShaped(at)) return [{ at, node: node as NodeDefinition }];
     if (!isObject(node) || typeof (node as JsonObject).id !== 'string') return [];
-    const { depends_on: depends } = node as { depends_on?: unknown };
+    const { id, depends_on: depends } = node as { id: string; depends_on?: unknown };
     const isList = Array.isArray(depends) && depends.every((one) => typeof one === 'string');
-    const { depends_on: _dropped, ...rest } = node as unknown as NodeDefinition;
-    return [{ at, node: isList ? { ...rest, depends_on: depends } : rest }];
+    const edges = isList ? { depends_on: depends } : {};
+    return [{ at, node: { id, ...edges, output_schema: {}, execute_turn_input: { messages: [] } } }];
   });
 }
 
@@ -65,14 +75,11 @@ export async function parseWorkflow(value: unknown, places?: SourcePlaces): Prom
     report([], (thrown as Error).message);
     return { ok: false, problems };
   }
-  const isShaped = shapeProblems(value, report);
-  const nodes = readableNodes(value);
+  const nodes = readableNodes(value, shapeProblems(value, report));
   checkGraph(nodes, report);
-  if (isShaped) {
-    checkNodes(nodes, report);
-    checkMappings(nodes, report);
-    await checkConditions(nodes, report);
-  }
+  checkNodes(nodes, report);
+  checkMappings(nodes, report);
+  await checkConditions(nodes, report);
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, definition: JSON.parse(JSON.stringify(value)) as WorkflowDefinition };
 }
