@@ -152,6 +152,23 @@ describe('workflows', () => {
     },
   );
 
+  test('an intent or a model that the configuration does not have is named before anything starts', async () => {
+    const at = await servedPlace();
+    const turn = '{ messages: [{ role: user, content: "finish." }], intent: nobody, model_profile: nothing }';
+    const file = await workflowFile(at, ['nodes:', '  - id: a', `    execute_turn_input: ${turn}`]);
+    for (const verb of ['check', 'run']) {
+      const { code, err } = await command(at, 'workflows', verb, file);
+      expect(code).toBe(2);
+      expect(err).toContain('/nodes/0/execute_turn_input/intent: is not an intent of runtime.yaml');
+      expect(err).toContain(
+        '/nodes/0/execute_turn_input/model_profile: is not a model profile of runtime.yaml',
+      );
+    }
+    expect(await done(at, 0, 'sessions', 'list')).toEqual({ items: [] });
+    const right = await workflowFile(at, ['nodes:', ...nodeLines('a', 'finish.')]);
+    expect(await text(at, 'workflows', 'check', right)).toBe('It can run: one node, a.\n');
+  });
+
   test('run, show, graph and resume a branch that waited for a person, and cancel another', async () => {
     const at = await servedPlace();
     const file = await workflowFile(at, [

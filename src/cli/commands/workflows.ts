@@ -11,16 +11,20 @@ import type { Exit } from '../exits.ts';
 import { cell, facts, textTable } from '../print.ts';
 import { withRuntime } from '../with-runtime.ts';
 import type { AtWork } from '../with-runtime.ts';
+import { loadAny } from '../trusted-config.ts';
 import { printWork, progressOn } from '../work-view.ts';
 import { invocation, readText } from './sessions.ts';
 import type { RunOptions } from './sessions.ts';
 
 const LONGEST_REASON = 300;
 
-/** YAML, and so JSON too. Throws CONFIGURATION_ERROR with every problem and its place. */
-async function definitionAt(path: string): Promise<WorkflowDefinition> {
+/** YAML, and so JSON too. Throws INVALID_INPUT with every problem and its place. */
+async function definitionAt(context: Context, path: string): Promise<WorkflowDefinition> {
   const file = basename(path);
-  const read = await parseWorkflowYaml(file, await readText(path));
+  const text = await readText(path);
+  const { intents, models } = await loadAny(context);
+  const known = { intents: Object.keys(intents), profiles: Object.keys(models.profiles) };
+  const read = await parseWorkflowYaml(file, text, known);
   if (read.ok) return read.definition;
   const problems = read.problems.map(({ sentence, line = 1, column = 1, path: at }) => ({
     ...{ file, line, column, path: at },
@@ -34,17 +38,17 @@ async function definitionAt(path: string): Promise<WorkflowDefinition> {
 }
 
 export async function checkWorkflow(context: Context, path: string): Promise<Exit> {
-  const { nodes } = await definitionAt(path);
+  const { nodes } = await definitionAt(context, path);
   const ids = nodes.map((node) => node.id);
   await context.print.result(
     { ok: true, nodes: ids },
-    () => `It can run: ${ids.length} nodes, ${ids.join(', ')}.`,
+    () => `It can run: ${ids.length === 1 ? 'one node' : `${ids.length} nodes`}, ${ids.join(', ')}.`,
   );
   return EXIT.ok;
 }
 
 export async function runWorkflow(context: Context, path: string, options: RunOptions): Promise<Exit> {
-  const workflow = (await definitionAt(path)) as unknown as JsonObject;
+  const workflow = (await definitionAt(context, path)) as unknown as JsonObject;
   const answer = await withRuntime(context, ({ runtime, caller, signal }) =>
     runtime.startWorkflow(
       caller,

@@ -1,9 +1,30 @@
-// Owns what is wrong with single nodes beyond their shape: wake times, and a session that is not theirs to name.
+// Owns what is wrong with single nodes beyond their shape: wake times, a session that is not theirs to name, and intents
+// and model profiles that the configuration at hand does not have.
+import type { PathPart } from '../../config/problems.ts';
+import { didYouMean } from '../../config/suggest.ts';
+import type { TurnInput } from '../turn/contract.ts';
 import type { PlacedNode } from './check-graph.ts';
 import type { Report } from './definition.ts';
 import { parseWakeTime } from './wake-time.ts';
 
-export function checkNodes(nodes: readonly PlacedNode[], report: Report): void {
+/** What the configuration has; without intents an intent is a label and may be any. */
+export interface KnownNames {
+  intents: readonly string[];
+  profiles: readonly string[];
+}
+
+function checkNames(known: KnownNames, input: TurnInput, path: readonly PathPart[], report: Report): void {
+  const { intent, model_profile: profile } = input;
+  if (intent !== undefined && known.intents.length > 0 && !known.intents.includes(intent)) {
+    report([...path, 'intent'], `is not an intent of runtime.yaml${didYouMean(intent, known.intents)}`);
+  }
+  if (profile !== undefined && !known.profiles.includes(profile)) {
+    const guess = didYouMean(profile, known.profiles);
+    report([...path, 'model_profile'], `is not a model profile of runtime.yaml${guess}`);
+  }
+}
+
+export function checkNodes(nodes: readonly PlacedNode[], report: Report, known?: KnownNames): void {
   for (const { node, at } of nodes) {
     if (node.wake_at !== undefined) {
       const wake = parseWakeTime(node.wake_at);
@@ -14,6 +35,7 @@ export function checkNodes(nodes: readonly PlacedNode[], report: Report): void {
       { input: node.compensate?.execute_turn_input, path: ['nodes', at, 'compensate', 'execute_turn_input'] },
     ];
     for (const { input, path } of inputs) {
+      if (input !== undefined && known !== undefined) checkNames(known, input, path, report);
       if (input?.session_id === undefined) continue;
       report(
         [...path, 'session_id'],

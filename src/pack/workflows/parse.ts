@@ -11,6 +11,7 @@ import { checkGraph } from './check-graph.ts';
 import type { PlacedNode } from './check-graph.ts';
 import { checkMappings } from './check-mappings.ts';
 import { checkNodes } from './check-nodes.ts';
+import type { KnownNames } from './check-nodes.ts';
 import type { NodeDefinition, Report, WorkflowDefinition } from './definition.ts';
 import { workflowSchema } from './schema.ts';
 
@@ -63,7 +64,11 @@ function readableNodes(value: unknown, isShaped: (at: number) => boolean): Place
 }
 
 /** An untrusted value → a definition that can run, or everything that is wrong with it. */
-export async function parseWorkflow(value: unknown, places?: SourcePlaces): Promise<ParsedWorkflow> {
+export async function parseWorkflow(
+  value: unknown,
+  places?: SourcePlaces,
+  known?: KnownNames,
+): Promise<ParsedWorkflow> {
   const problems: WorkflowProblem[] = [];
   const report: Report = (path, sentence) => {
     const place = places === undefined ? {} : placeOf(places, path, 'value');
@@ -77,7 +82,7 @@ export async function parseWorkflow(value: unknown, places?: SourcePlaces): Prom
   }
   const nodes = readableNodes(value, shapeProblems(value, report));
   checkGraph(nodes, report);
-  checkNodes(nodes, report);
+  checkNodes(nodes, report, known);
   checkMappings(nodes, report);
   await checkConditions(nodes, report);
   if (problems.length > 0) return { ok: false, problems };
@@ -85,10 +90,14 @@ export async function parseWorkflow(value: unknown, places?: SourcePlaces): Prom
 }
 
 /** The same from the text of a YAML file; `file` is the name that sentences show. */
-export async function parseWorkflowYaml(file: string, text: string): Promise<ParsedWorkflow> {
+export async function parseWorkflowYaml(
+  file: string,
+  text: string,
+  known?: KnownNames,
+): Promise<ParsedWorkflow> {
   const found = new Problems();
   const read = await readYaml(file, text, file, found);
-  if (read !== undefined) return parseWorkflow(read.value, read.places);
+  if (read !== undefined) return parseWorkflow(read.value, read.places, known);
   return {
     ok: false,
     problems: found
