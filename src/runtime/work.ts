@@ -52,6 +52,17 @@ export function kindOfRow(row: StoredRow): BackgroundKind {
   return row.body.kind === 'workflow' ? 'workflow' : 'session';
 }
 
+/** Throws NOT_FOUND for work that is foreign, unknown, or of the other kind. */
+async function assertKind(parts: WorkParts, caller: Caller, id: string, kind: BackgroundKind): Promise<void> {
+  const found = kindOfRow(await ownRow(parts, caller, id));
+  if (found === kind) return;
+  throw new RuntimeError(
+    'NOT_FOUND',
+    `${id} is a ${found}, not a ${kind}; resume it by agent:resume-${found}, or by \`agent-runtime ${found}s resume\`.`,
+    { kind },
+  );
+}
+
 function timeOf(value: unknown, fallback: EpochMs): EpochMs {
   const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
   return Number.isNaN(at) ? fallback : at;
@@ -207,6 +218,7 @@ async function resumeSession(
 ): Promise<WorkAnswer> {
   const { session_id: id, background, max_turns_per_invocation: most } = input;
   const { continuation_messages: messages, accept_unknown: acceptUnknown } = input;
+  await assertKind(parts, caller, id, 'session');
   if (background === true) {
     refuseGiven({ continuation_messages: messages, accept_unknown: acceptUnknown });
     return enqueue(parts, caller, admitted(id, 'session', input));
@@ -246,6 +258,7 @@ async function resumeWorkflow(
   io: RuntimeIo,
 ): Promise<WorkAnswer> {
   const { session_id: id, continuation_messages_by_node_id: messages } = input;
+  await assertKind(parts, caller, id, 'workflow');
   if (input.background === true) {
     refuseGiven({ continuation_messages_by_node_id: messages });
     return enqueue(parts, caller, admitted(id, 'workflow', input));

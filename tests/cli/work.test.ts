@@ -169,6 +169,24 @@ describe('workflows', () => {
     expect(await text(at, 'workflows', 'check', right)).toBe('It can run: one node, a.\n');
   });
 
+  test('work is resumed as what it is, also by a worker, and the refusal says what it is', async () => {
+    const at = await servedPlace();
+    const file = await workflowFile(at, ['nodes:', ...nodeLines('a', 'count a.')]);
+    const { session_id: workflow } = await done(at, 0, 'workflows', 'run', file);
+    const { session_id: session } = await done(at, 0, 'sessions', 'start', '--message', 'count b.');
+    for (const more of [[], ['--background']]) {
+      const asSession = await command(at, 'sessions', 'resume', String(workflow), ...more);
+      expect(asSession).toMatchObject({ code: 4 });
+      expect(asSession.err).toContain(`${String(workflow)} is a workflow, not a session`);
+      const asWorkflow = await command(at, 'workflows', 'resume', String(session), ...more);
+      expect(asWorkflow).toMatchObject({ code: 4 });
+      expect(asWorkflow.err).toContain(`${String(session)} is a session, not a workflow`);
+    }
+    expect(await done(at, 0, 'workflows', 'resume', String(workflow))).toMatchObject({
+      kind: 'approval_required',
+    });
+  });
+
   test('run, show, graph and resume a branch that waited for a person, and cancel another', async () => {
     const at = await servedPlace();
     const file = await workflowFile(at, [
