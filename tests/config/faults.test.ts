@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parseToolList } from '../../src/capabilities/definitions.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { model } from './fault.ts';
 import { CATALOG_FAULTS } from './faults-catalog.ts';
@@ -160,6 +161,37 @@ describe('rules across files', () => {
       });
       expect(problems).toMatchObject([
         { path: '/capabilities/two', message: 'a:b_c and a_b:c have the same portable name a_b_c' },
+      ]);
+    },
+  );
+
+  verifies(
+    ['PO-12'],
+    'no tool starts without a schema of its arguments: declared here by us, or by the server whose tool is pinned',
+    async () => {
+      const tool = (transport: string, schema: string): string =>
+        `  own:\n    { owner: o, mode: read, transport: ${transport}, ${schema}tool_principal: p, risk_tier: low, network_access: none }\n`;
+      for (const transport of ['in_process', 'host']) {
+        const { error, problems } = await refusal({
+          'capabilities.yaml': (text) => text + tool(transport, ''),
+        });
+        expect(error.code).toBe('CONFIGURATION_ERROR');
+        expect(problems).toMatchObject([
+          {
+            path: '/capabilities/own',
+            message: `input_schema is required: no server declares the arguments of a ${transport} tool`,
+          },
+        ]);
+        const config = await load({
+          'capabilities.yaml': (text) => text + tool(transport, 'input_schema: { type: object }, '),
+        });
+        expect(config.policy.argSchemaEnforcement).toBe('strict');
+        expect(config.capabilities['own']?.inputSchema).toEqual({ type: 'object' });
+      }
+      const listed = parseToolList([{ name: 'bare' }, { name: 'whole', inputSchema: { type: 'object' } }]);
+      expect(listed.tools.map(({ name }) => name)).toEqual(['whole']);
+      expect(listed.refused).toEqual([
+        { name: 'bare', why: expect.stringContaining('it has no inputSchema') as string },
       ]);
     },
   );
