@@ -17,10 +17,11 @@ import type { Decision, DecisionInput } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import { createReachable } from './reachable.ts';
 import type { Reachable } from './reachable.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 export interface Kernel {
   call(request: CallRequest, io: CallIo): Promise<CallResult>;
-  /** What would be decided now. No record, no effect. Throws INVALID_INPUT. */
+  /** What would be decided now, without the secrets that it quotes. No record, no effect. Throws INVALID_INPUT. */
   preview(request: CallRequest): Promise<Decision>;
   /** The same, with everything the gate looked at; for explaining. No input: it could not be gathered. */
   examine(request: CallRequest): Promise<{ decision: Decision; input: DecisionInput | undefined }>;
@@ -54,7 +55,10 @@ export function createKernel(deps: KernelDeps): Kernel {
     call: createCall(deps),
     async preview(request) {
       const prepared = await prepareCall(deps, request, parseArgs(request.args));
-      return prepared.ok ? deps.gate.decide(prepared.call.input) : prepared.decision;
+      if (!prepared.ok) return prepared.decision;
+      const decision = deps.gate.decide(prepared.call.input);
+      // The turn that asked keeps it on record. An allow says what is configured, and quotes nobody.
+      return decision.verdict === 'allow' ? decision : withoutSecrets(deps.redactor, decision);
     },
     async examine(request) {
       const prepared = await prepareCall(deps, request, parseArgs(request.args));

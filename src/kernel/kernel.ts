@@ -43,6 +43,7 @@ import { cycleFacts, limitFacts } from './policy/limit-facts.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import type { PreparedCall } from './prepare.ts';
 import { withdrawApproval } from './withdrawn.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 // Each round another writer won a race on this very call, approval or key; more than a few means something is wrong.
 const MAX_ROUNDS = 8;
@@ -102,7 +103,11 @@ async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Pro
   if (!prepared.ok) return refuse(deps, { request, args }, prepared.decision, basis);
   const { call } = prepared;
   if (call.grantedDigest !== undefined) await withdrawApproval(deps, call, call.grantedDigest());
-  const decision = await orAskToReinitialize(deps, call, withoutSecrets(deps, deps.gate.decide(call.input)));
+  const decision = await orAskToReinitialize(
+    deps,
+    call,
+    withoutSecrets(deps.redactor, deps.gate.decide(call.input)),
+  );
   if (decision.verdict === 'deny') return refuse(deps, call, decision, basis);
 
   const reserved = await checkReservation(deps, call, decision, basis);
@@ -140,14 +145,6 @@ async function orAskToReinitialize(
   if (!(await deps.asksToReinitialize(request.context, server))) return decision;
   const why = `the connection to ${server} was lost, and a person has to agree before it is built anew`;
   return { ...decision, verdict: 'approval_required', reasons: [why, ...decision.reasons] };
-}
-
-/** Reasons and attributes quote arguments, and they are written to evidence and rows. */
-function withoutSecrets(deps: KernelDeps, decision: Decision): Decision {
-  const { reasons, aliases, attributes } = decision;
-  const { value } = deps.redactor.object({ reasons, aliases, attributes });
-  const shown = value as Pick<Decision, 'attributes'> & { reasons: string[]; aliases: string[] };
-  return { ...decision, reasons: shown.reasons, aliases: shown.aliases, attributes: shown.attributes };
 }
 
 function unreachable(decision: Decision): Decision {
