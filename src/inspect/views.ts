@@ -1,6 +1,6 @@
 // Owns how rows and records look to a reader: snake case, ISO times, redacted values only. Pure.
 import { isoTime } from '../base/clock.ts';
-import type { JsonObject } from '../base/json.ts';
+import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { StoredRecord, StoredRow } from '../store/contract.ts';
 import { approvalEventView } from './approval-view.ts';
 
@@ -50,6 +50,22 @@ export function recordView(record: StoredRecord): JsonObject {
   return { ...own, ...payloadOf(record), ...own };
 }
 
+/** Every rule that spoke, what decided first. A record holds the list only where there was more than one. */
+function decisionList({ decisions, aliases, rule_id, layer, decision, reasons }: JsonObject): JsonValue {
+  if (Array.isArray(decisions)) return decisions;
+  const [id] = (aliases ?? []) as string[];
+  const [reason] = (reasons ?? []) as string[];
+  return [
+    {
+      policy_id: id ?? rule_id ?? null,
+      rule_id: rule_id ?? null,
+      layer: layer ?? null,
+      decision: decision ?? null,
+      reason: reason ?? '',
+    },
+  ];
+}
+
 /** The lines that carry a decision, and the lines that are receipts. */
 export function split(timeline: JsonObject[]): { decisions: JsonObject[]; receipts: JsonObject[] } {
   const decisions = timeline
@@ -62,6 +78,7 @@ export function split(timeline: JsonObject[]): { decisions: JsonObject[]; receip
       layer: line.layer ?? null,
       reasons: line.reasons ?? [],
       policy_digest: line.policy_digest ?? null,
+      decisions: decisionList(line),
     }));
   const receipts = timeline
     .filter((line) => typeof line.receipt_id === 'string')

@@ -6,7 +6,7 @@ import type { CallFacts, CallResult } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import { earlierUse, reservationOf } from './execution/idempotency.ts';
 import type { Reservation } from './execution/idempotency.ts';
-import { contextFacts, decisionFacts } from './evidence/records.ts';
+import { contextFacts, decidedFacts, decisionFacts } from './evidence/records.ts';
 import { record, requestRow, sessionChain } from './evidence/receipts.ts';
 import { recordedOutcome } from './known-call.ts';
 import type { Decision } from './policy/decision.ts';
@@ -66,7 +66,7 @@ async function answerByKey(
         {
           receipt_id: receiptId,
           ...contextFacts(request.context),
-          ...decisionFacts(decision),
+          ...decidedFacts(decision),
           status,
           outcome: status === 'unknown' ? 'side_effect_unknown' : 'validation_failure',
           side_effect_status: effect,
@@ -111,7 +111,7 @@ async function replay(
       record({ request, at }, 'call_replayed', {
         receipt_id: receiptId,
         ...contextFacts(request.context),
-        ...decisionFacts(decision),
+        ...decidedFacts(decision),
         original_call_id: earlier.callId,
         original_session_id: earlier.session,
         side_effect_status: 'not_executed',

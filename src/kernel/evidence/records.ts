@@ -4,7 +4,7 @@ import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { SideEffect } from '../execution/executor.ts';
 import type { Redactor } from './redact.ts';
-import type { Decision } from '../policy/decision.ts';
+import type { Decision, Verdicted } from '../policy/decision.ts';
 import type { RunContext } from '../identity.ts';
 
 export const KERNEL_RECORDS = [
@@ -77,6 +77,36 @@ export function decisionFacts(decision: Decision): JsonObject {
     ...(Object.keys(decision.attributes).length > 0 ? { attributes: decision.attributes } : {}),
     ...(decision.verdict === 'allow' ? {} : { on_deny: decision.onDeny }),
   };
+}
+
+/** One rule of a decision; `policy_id` is the most particular id that it has. */
+function said({
+  verdict,
+  ruleId,
+  layer,
+  reason,
+  aliases,
+}: Pick<Verdicted, 'verdict' | 'ruleId' | 'layer' | 'reason' | 'aliases'>): JsonObject {
+  return { policy_id: aliases[0] ?? ruleId, rule_id: ruleId, layer, decision: verdict, reason };
+}
+
+/**
+ * Everything that spoke against a call that just runs, what decided first. Absent where one rule alone spoke, as in most
+ * calls: then the decision's own keys are that list.
+ */
+export function decisionsOf(decision: Decision): { decisions?: JsonObject[] } {
+  const { verdict, ruleId, reasons, others } = decision;
+  const [reason = ''] = reasons;
+  // What decided may not be among them: a budget that was used up at the commit, a person who said no.
+  const rest = others.filter(
+    (one) => one.verdict !== verdict || one.ruleId !== ruleId || one.reason !== reason,
+  );
+  return rest.length === 0 ? {} : { decisions: [said({ ...decision, reason }), ...rest.map(said)] };
+}
+
+/** The decision of a record. */
+export function decidedFacts(decision: Decision): JsonObject {
+  return { ...decisionFacts(decision), ...decisionsOf(decision) };
 }
 
 /** What a finished call leaves behind. */

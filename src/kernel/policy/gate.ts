@@ -173,7 +173,9 @@ function decideCall(plan: Plan, schemas: SchemaCache, input: DecisionInput, with
 
 /** Reached only beside a denial; were it ever alone, it denies too. */
 function noRule(input: DecisionInput): Verdicted {
-  return deny('kernel_error', `nothing allows ${showCut(input.tool, 120)}`, { aliases: ['kernel_error'] });
+  return deny('kernel_error', `nothing allows ${showCut(input.tool, 120)}`, {
+    aliases: ['kernel.policy.runtime-fallback', 'kernel_error'],
+  });
 }
 
 function failed(plan: Plan, error: unknown): Decision {

@@ -5,6 +5,7 @@ import { showCut } from '../../base/text.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import type { SessionBinding } from '../../kernel/call.ts';
+import { decisionsOf } from '../../kernel/evidence/records.ts';
 import type { PackDeps } from '../deps.ts';
 import { decisionView } from '../records.ts';
 import type { DecisionView, RequestedTool } from './contract.ts';
@@ -14,7 +15,11 @@ import type { PreparedTurn } from './prepare.ts';
 export interface DecidedTool extends RequestedTool {
   /** Why it may never run; undefined: the kernel decides when it is called. */
   refused?: 'TOOL_NOT_FOUND' | 'LIMIT_EXCEEDED' | 'POLICY_DENIED';
+  /** Of a denial by several rules: this record is the only one that such a call may ever have. */
+  decisions?: JsonObject[];
 }
+
+type Judged = Pick<DecidedTool, 'decision' | 'decisions'>;
 
 /** The canonical id for what a model wrote: the id itself, or the catalog's own name for it. */
 function canonicalName(config: RuntimeConfig, name: string): string {
@@ -38,21 +43,21 @@ async function kernelDecision(
   turn: PreparedTurn,
   binding: SessionBinding,
   asked: AskedTool & { id: string },
-): Promise<DecisionView> {
+): Promise<Judged> {
   try {
-    return decisionView(
-      await deps.kernel.preview({
-        context: turn.context,
-        session: binding,
-        tool: asked.name,
-        args: asked.input,
-        toolCallId: asked.id,
-      }),
-    );
+    const made = await deps.kernel.preview({
+      context: turn.context,
+      session: binding,
+      tool: asked.name,
+      args: asked.input,
+      toolCallId: asked.id,
+    });
+    const decision = decisionView(made);
+    return made.verdict === 'deny' ? { decision, ...decisionsOf(made) } : { decision };
   } catch (thrown) {
     const error = asRuntimeError(thrown);
     if (error.code === 'STORE_UNAVAILABLE') throw error;
-    return denial('kernel_error', `${error.code}: ${error.message}`, deps.config.policy.digest);
+    return { decision: denial('kernel_error', `${error.code}: ${error.message}`, deps.config.policy.digest) };
   }
 }
 
@@ -80,9 +85,9 @@ async function decideOne(
     const reason = `TOOL_NOT_FOUND: ${showCut(name, 120)} is not in the governed catalog`;
     return { decision: denial('inventory', reason, digest), refused: 'TOOL_NOT_FOUND', ...tool };
   }
-  const decision = await kernelDecision(deps, turn, binding, { id, ...tool });
-  if (isOffered) return { decision, ...tool };
-  if (decision.decision === 'deny') return { decision, refused: 'POLICY_DENIED', ...tool };
+  const judged = await kernelDecision(deps, turn, binding, { id, ...tool });
+  if (isOffered) return { ...judged, ...tool };
+  if (judged.decision.decision === 'deny') return { ...judged, refused: 'POLICY_DENIED', ...tool };
   const reason = `TOOL_NOT_FOUND: ${showCut(name, 120)} was not offered in this turn`;
   return { decision: denial('inventory', reason, digest), refused: 'TOOL_NOT_FOUND', ...tool };
 }
@@ -101,7 +106,7 @@ export async function decideRequested(
 
 /** As evidence shows it, beside its arguments; those are sealed. */
 export function requestedEvidence(tool: DecidedTool): JsonObject {
-  const { name, tool_call_id: id, decision, refused } = tool;
+  const { name, tool_call_id: id, decision, decisions, refused } = tool;
   return {
     tool_call_id: id,
     tool: name,
@@ -111,6 +116,7 @@ export function requestedEvidence(tool: DecidedTool): JsonObject {
     reasons: decision.reasons,
     policy_digest: decision.policy_digest,
     ...(decision.on_deny === undefined ? {} : { on_deny: decision.on_deny }),
+    ...(decisions === undefined ? {} : { decisions }),
     ...(refused === undefined ? {} : { refused }),
   };
 }
