@@ -358,6 +358,13 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
         },
       },
       {
+        name: 'agent',
+        summary:
+          'the identity of the agent beside its catalog: what writes, where to, what asks, what needs a key',
+        example: 'capabilities agent --json',
+        load: async () => (await import('./commands/capabilities.ts')).showAgent,
+      },
+      {
         name: 'pin [server]',
         summary: 'start servers, show how their tools differ from the pin, and accept them',
         example: 'capabilities pin desk',

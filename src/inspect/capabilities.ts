@@ -66,7 +66,7 @@ function view({ config, directory, standing }: Listed, capability: Capability): 
 }
 
 /** All configured capabilities by id. */
-function capabilityViews(parts: Listed): JsonObject[] {
+export function capabilityViews(parts: Listed): JsonObject[] {
   return Object.values(parts.config.capabilities)
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .map((capability) => view(parts, capability));

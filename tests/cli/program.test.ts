@@ -1,4 +1,4 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { verifies } from '../e2e/verifies.ts';
@@ -12,7 +12,7 @@ const GROUPS: Record<string, readonly string[]> = {
   requests: ['list', 'show'],
   sessions: ['list', 'show', 'start', 'resume', 'cancel', 'snapshot', 'erase'],
   workflows: ['check', 'run', 'show', 'resume', 'cancel', 'graph'],
-  capabilities: ['list', 'show', 'pin'],
+  capabilities: ['list', 'show', 'agent', 'pin'],
   evidence: ['verify', 'export', 'remove', 'key'],
   tokens: ['add', 'list', 'revoke'],
 };
@@ -108,6 +108,97 @@ test('looking at an empty workspace shows nothing and makes nothing', async () =
   expect(new Set(capabilities.items?.map((one) => one.pin))).toEqual(new Set(['unpinned']));
   await expect(chmod(join(at.workspace, '.agent-runtime'), 0o700)).rejects.toThrow('ENOENT');
 });
+
+verifies(
+  ['CI-03'],
+  'the agent is shown beside its catalog: what writes and where to, what asks and who, what needs a key, every field',
+  async () => {
+    const at = await place();
+    await run(at, ['init']);
+    await appendFile(
+      join(at.workspace, 'configs/capabilities.yaml'),
+      '  wire_money: { owner: bank, mode: write, transport: host, tool_principal: svc-bank, risk_tier: critical, network_access: none, input_schema: { type: object } }\n',
+    );
+    const shown = await json(at, ['capabilities', 'agent']);
+    const { catalog_capabilities: catalog, ...told } = shown;
+    const writes = ['desk:create_ticket', 'files:write_file', 'wire_money'];
+    expect(told).toEqual({
+      agent_id: 'support-triage-ref',
+      display_name: 'Support Triage Reference Agent',
+      owner_team: 'agent_platform',
+      runtime_principal: 'svc-support-triage-ref',
+      approved_capabilities: [
+        'desk:search_docs',
+        'desk:read_doc',
+        'desk:get_ticket',
+        'desk:create_ticket',
+        'files:read_text_file',
+        'files:list_directory',
+        'files:write_file',
+      ],
+      catalog_capability_names: [
+        'desk:create_ticket',
+        'desk:get_ticket',
+        'desk:read_doc',
+        'desk:search_docs',
+        'files:list_directory',
+        'files:read_text_file',
+        'files:write_file',
+        'wire_money',
+      ],
+      write_capabilities: writes,
+      write_capability_egress: {
+        'desk:create_ticket': ['tickets.internal'],
+        'files:write_file': [],
+        wire_money: [],
+      },
+      approval_required_capabilities: writes,
+      approval_required_capability_bindings: [
+        {
+          capability: 'desk:create_ticket',
+          tool_principal: 'svc-ticket-writer',
+          by: [
+            'catalog: role:manager',
+            'rule capability.create_ticket of workspace workspace',
+            'intent triage',
+          ],
+        },
+        {
+          capability: 'files:write_file',
+          tool_principal: 'svc-support-triage-ref',
+          by: ['catalog: principal', 'rule capability.write_file of workspace workspace', 'intent notes'],
+        },
+        { capability: 'wire_money', tool_principal: 'svc-bank', by: ['critical risk'] },
+      ],
+      idempotency_required_capabilities: ['desk:create_ticket'],
+      idempotency_required_capability_bindings: [
+        {
+          capability: 'desk:create_ticket',
+          tool_principal: 'svc-ticket-writer',
+          argument: 'idempotency_key',
+        },
+      ],
+    });
+    const each = catalog as Record<string, unknown>[];
+    expect(each.map((one) => one['id'])).toEqual(told['catalog_capability_names']);
+    expect(each[0]).toMatchObject({
+      name: 'create_ticket',
+      owner: 'support_platform',
+      mode: 'write',
+      transport: 'mcp_stdio',
+      risk_tier: 'high',
+      network_access: 'brokered',
+      tool_principal: 'svc-ticket-writer',
+      approval_required: true,
+      idempotency_key_required: true,
+      allowed_egress: ['tickets.internal'],
+      in_inventory: true,
+    });
+    expect(each.at(-1)).toMatchObject({ name: 'wire_money', in_inventory: false });
+    const text = await run(at, ['capabilities', 'agent']);
+    expect(text.out).toMatch(/^agent_id +support-triage-ref$/m);
+  },
+);
 
 test('doctor passes on a fresh workspace, and fails on a state directory that others can read', async () => {
   const at = await place();

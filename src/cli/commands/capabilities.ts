@@ -1,7 +1,8 @@
-// Owns `capabilities list` and `capabilities pin`.
+// Owns `capabilities list | show | agent | pin`.
 import { RuntimeError } from '../../base/errors.ts';
 import { isObject } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { agentView } from '../../inspect/agent.ts';
 import { capabilityPage, inspectCapability } from '../../inspect/capabilities.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
 import type { PinResult, RuntimeHandle } from '../../runtime/options.ts';
@@ -53,6 +54,16 @@ export async function showCapability(context: Context, id: string): Promise<Exit
   const caller = localCaller(config.identity);
   const view = inspectCapability({ config, directory, gate: createGate(config) }, caller, id);
   await context.print.result(view, () => shown(view.state));
+  return EXIT.ok;
+}
+
+/** As text, every tool by its name; as JSON, with all its fields too. */
+export async function showAgent(context: Context): Promise<Exit> {
+  const config = await loadAny(context);
+  const directory = await readDirectory(context, config, {});
+  const view = agentView({ config, directory });
+  const { catalog_capabilities: _whole, ...told } = view;
+  await context.print.result(view, () => shown(told));
   return EXIT.ok;
 }
 
