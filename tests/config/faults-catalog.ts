@@ -52,6 +52,32 @@ export const CATALOG_FAULTS: Fault[] = [
     ['execute', '/capabilities/search_docs/mode', 'must be "read" or "write"'],
   ),
   fault(
+    'a transport outside the list',
+    'capabilities.yaml',
+    ['transport: mcp_stdio', 'transport: any'],
+    [
+      'any\n',
+      '/capabilities/search_docs/transport',
+      'must be "mcp_stdio" or "mcp_http" or "in_process" or "host"',
+    ],
+  ),
+  fault(
+    'a risk_tier outside the list',
+    'capabilities.yaml',
+    ['risk_tier: low', 'risk_tier: any'],
+    ['any\n', '/capabilities/search_docs/risk_tier', 'must be "low" or "medium" or "high" or "critical"'],
+  ),
+  fault(
+    'a network_access outside the list',
+    'capabilities.yaml',
+    ['network_access: restricted', 'network_access: any'],
+    [
+      'any\n',
+      '/capabilities/search_docs/network_access',
+      'must be "none" or "restricted" or "brokered" or "full"',
+    ],
+  ),
+  fault(
     'a number too small',
     'capabilities.yaml',
     ['timeout_seconds: 10', 'timeout_seconds: 0'],
