@@ -3,6 +3,9 @@ import { isoTime } from '../base/clock.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { StoredRecord, StoredRow } from '../store/contract.ts';
 import { approvalEventView } from './approval-view.ts';
+import { executionPath } from './execution-path.ts';
+
+const ENDED_TURNS: ReadonlySet<string> = new Set(['turn_completed', 'turn_failed']);
 
 /** Internal keys of a request row that mean nothing to a reader. */
 const INTERNAL: ReadonlySet<string> = new Set(['start_seq', 'instance', 'started_at']);
@@ -34,7 +37,9 @@ export function sessionView(row: StoredRow): JsonObject {
 
 function payloadOf({ header, evidence }: StoredRecord): JsonObject {
   if (evidence.state !== 'present') return { payload: evidence.state };
-  return header.chain.aggregate === 'approval' ? approvalEventView(evidence.value) : evidence.value;
+  if (header.chain.aggregate === 'approval') return approvalEventView(evidence.value);
+  const path = ENDED_TURNS.has(header.type) ? executionPath(evidence.value) : undefined;
+  return path === undefined ? evidence.value : { ...evidence.value, execution_path: path };
 }
 
 /** One record as a line of a timeline. What the header says no payload can say otherwise. */
