@@ -4,7 +4,7 @@ import type { PolicyPart } from './files/policy.ts';
 import type { ServersPart } from './files/servers.ts';
 import { MAX_PORTABLE_NAME, portableName } from './names.ts';
 import type { Problems } from './problems.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../base/suggest.ts';
 import type { Capability, Scope } from './types.ts';
 
 const FILE = 'capabilities.yaml';

@@ -3,7 +3,7 @@ import type { PolicyPart } from './files/policy.ts';
 import type { PackPart, RuntimePart } from './files/runtime.ts';
 import type { ToolNames } from './names.ts';
 import type { Problems } from './problems.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../base/suggest.ts';
 import type { IdentityConfig, Intent } from './types.ts';
 
 const FILE = 'runtime.yaml';

@@ -1,7 +1,7 @@
 // Owns how tools are named in the files: a capability's name or its canonical id, both leading to the canonical id.
 import type { CapabilitiesPart } from './files/capabilities.ts';
 import type { PathPart, Problems } from './problems.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../base/suggest.ts';
 
 export class ToolNames {
   readonly #ids = new Map<string, string>();

@@ -21,7 +21,7 @@ import { serversFile } from './files/servers.ts';
 import type { ServersPart } from './files/servers.ts';
 import type { Problems } from './problems.ts';
 import { MAX_YAML_BYTES } from './scan.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../base/suggest.ts';
 import type { ApprovalsConfig, IdentityConfig, MemoryConfig } from './types.ts';
 import { readYaml } from './yaml.ts';
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { isObject } from '../base/json.ts';
 import { showCut } from '../base/text.ts';
 import type { PathPart, Problems } from './problems.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../base/suggest.ts';
 
 const KNOWN = 'known keys: ';
 

@@ -1,7 +1,7 @@
 // Owns what {package}, {sandbox}, {workspace} and {module:…} become in servers.yaml and in path scopes.
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../base/suggest.ts';
 
 export interface TokenValues {
   packageRoot: string;

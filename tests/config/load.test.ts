@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { RuntimeError } from '../../src/base/errors.ts';
 import { configDrift, loadConfig } from '../../src/config/load.ts';
-import { nearest } from '../../src/config/suggest.ts';
+import { nearest } from '../../src/base/suggest.ts';
 import {
   addTrust,
   EMPTY_TRUST,

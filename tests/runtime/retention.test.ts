@@ -10,9 +10,10 @@ import type { SegmentSigner } from '../../src/inspect/segments.ts';
 import type { StoredRow } from '../../src/store/contract.ts';
 import { CALLER, createRig, node } from '../workflows/rig.ts';
 import type { Rig } from '../workflows/rig.ts';
-import { open, PERSON, place, ticket } from './rig.ts';
+import { IO, open, PERSON, place, ticket } from './rig.ts';
 import type { Bench } from './rig.ts';
 
+const DAY = 24 * 60 * 60_000;
 const ANSWERED = { kind: 'answered', decision: 'approve', latencyMs: 4000 } as const;
 
 function newSigner(): SegmentSigner {
@@ -76,9 +77,9 @@ test('the sessions of nodes are erased with their workflow, also when it is aske
 test('old work is found by its workflow alone, and removed with the sessions of its nodes', async () => {
   const { rig, ids, parts } = await ended();
   const found: string[] = [];
-  for await (const { id } of endedBefore(rig.store, 'local', rig.clock.now() + 1)) found.push(id);
+  for await (const { id } of endedBefore(rig, 'local', rig.clock.now() + 1)) found.push(id);
   expect(found).toEqual(['wf']);
-  for await (const { id } of endedBefore(rig.store, 'local', rig.clock.now())) found.push(id);
+  for await (const { id } of endedBefore(rig, 'local', rig.clock.now())) found.push(id);
   expect(found).toEqual(['wf']);
   const signer = newSigner();
   const taken = await removeWork(parts, await rowOf(rig), { reason: 'old', signer });
@@ -191,4 +192,33 @@ test('an approval that can still be answered or used keeps its session from bein
   await expect(eraseWork(parts, row, 'asked for')).rejects.toMatchObject(refused);
   expect(await bench.run(asked)).toMatchObject({ status: 'done' });
   expect(await eraseWork(parts, row, 'asked for')).toMatchObject({ chains: 2 });
+});
+
+test('the session of calls that name none is removed when no call can be added to it', async () => {
+  const bench = await open(await place());
+  const { clock, runtime } = bench;
+  const { store } = runtime;
+  await runtime.callCapability(CALLER, { tool: 'look', args: {} }, IO);
+  const { items } = await store.list({ kind: 'session', tenant: CALLER.tenant, limit: 5 });
+  const [row] = items;
+  expect(items).toMatchObject([{ status: 'open', body: { kind: 'default' } }]);
+  const found = async (before: number): Promise<string[]> => {
+    const ids: string[] = [];
+    for await (const { id } of endedBefore({ store, clock }, CALLER.tenant, before)) ids.push(id);
+    return ids;
+  };
+  const parts = { store, clock, copies: NO_COPIES };
+  const by = { signer: newSigner(), reason: 'old' };
+  clock.advance(2 * DAY - 1);
+  expect(await found(clock.now())).toEqual([]);
+  await expect(removeWork(parts, row!, by)).rejects.toMatchObject({ code: 'CONFLICT' });
+  clock.advance(1);
+  expect(await found(row!.updatedAt)).toEqual([]);
+  expect(await found(clock.now())).toEqual([row!.id]);
+  expect(await removeWork(parts, row!, by)).toMatchObject({ sessions: 1, chains: 1 });
+  expect(await verifyStore(store, undefined, [by.signer.publicKey])).toMatchObject({ ok: true });
+  // The next call begins another.
+  expect(await runtime.callCapability(CALLER, { tool: 'look', args: {} }, IO)).toMatchObject({
+    status: 'done',
+  });
 });

@@ -66,7 +66,7 @@ async function chosen(context: Context, store: Store, options: RemoveOptions): P
   if (session !== undefined) return [await visibleRow(store, caller, 'session', session)];
   const found: StoredRow[] = [];
   const time = context.clock.now() - (days ?? 0) * DAY_MS;
-  for await (const row of endedBefore(store, caller.tenant, time)) found.push(row);
+  for await (const row of endedBefore({ store, clock: context.clock }, caller.tenant, time)) found.push(row);
   return found;
 }
 

@@ -5,65 +5,32 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { Series } from '../../base/series.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { Commit } from '../../store/contract.ts';
-import type { RequestedCall } from '../sessions/session.ts';
-import { closedItem, itemOf } from '../turn/escalation.ts';
-import { closedCallRow } from '../turn/rows.ts';
-import { turnCounter } from '../turn/prepare.ts';
 import { stepCommit } from './commits.ts';
+import { lastOf } from './last.ts';
+import type { Close } from './last.ts';
 import { actingCaller, loadManaged, statusOf } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
 import { isOver } from './state.ts';
 import { takeStep } from './step.ts';
 
-export interface Close {
-  as: 'canceled' | 'expired';
-  reason: string;
-  /** Who wants it. */
-  askedBy: string;
-}
-
-function hasNotBegun(call: RequestedCall): boolean {
-  return call.state.at === 'requested' || call.state.at === 'waiting';
-}
-
 async function closing(room: ManagedRoom, at: ManagedHeld, caller: Caller, close: Close): Promise<Commit> {
-  const { store, clock, config, kernel } = room.deps;
-  const { facts, calls } = at.state;
-  const now = clock.now();
-  const open = calls.filter(hasNotBegun);
-  const reason = kernel.redact({ reason: close.reason }).value.reason ?? '';
+  const now = room.deps.clock.now();
+  const last = await lastOf(room.deps, at.state, close, now);
   const base = stepCommit(
     at,
     caller,
     [
-      {
-        type: `session_${close.as}`,
-        evidence: { reason, asked_by: close.askedBy, closed_calls: open.map((call) => call.id) },
-      },
+      { type: `session_${close.as}`, evidence: last.evidence },
       { type: 'session_closed', evidence: { status: close.as } },
     ],
     { when: 'each', now },
   );
-  const appends = [...(base.appends ?? [])];
-  const rows = [...(base.rows ?? [])];
-  for (const call of open) {
-    const row = await store.row('request', facts.tenant, call.id);
-    const how = {
-      by: 'nobody' as const,
-      reason: `the session was ${close.as}`,
-      sideEffect: 'not_executed',
-      policyDigest: config.policy.digest,
-      at: now,
-    };
-    rows.push(closedCallRow(facts, call, how, row === undefined ? 'absent' : { version: row.version }));
-  }
-  const asked = open.flatMap(({ state }) => (state.at === 'waiting' ? [state.approvalId] : []));
-  const revoked = await kernel.revocation(facts.tenant, asked, `the session was ${close.as}`);
-  appends.push(...(revoked?.appends ?? []));
-  rows.push(...(revoked?.rows ?? []), ...closedItem(await itemOf(store, at.state), now));
-  // A turn that is under way may not add to a session that has ended: its outcome is bound to this counter.
-  const counters = [...(base.counters ?? []), { key: turnCounter(facts), add: 1 }];
-  return { ...base, appends, rows, counters };
+  return {
+    ...base,
+    appends: [...(base.appends ?? []), ...(last.commit.appends ?? [])],
+    rows: [...(base.rows ?? []), ...(last.commit.rows ?? [])],
+    counters: [...(base.counters ?? []), ...(last.commit.counters ?? [])],
+  };
 }
 
 // Each round something of the session moved on; more than a few means a flood.

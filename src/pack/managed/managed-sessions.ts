@@ -19,6 +19,7 @@ import { copyDocument } from './copy.ts';
 import { createCopyist } from './copyist.ts';
 import type { Copyist } from './copyist.ts';
 import { birthOf, createManaged } from './create.ts';
+import { closeHosted, isHosted } from './hosted.ts';
 import { createHolds } from './hold.ts';
 import { progressOf, resultOf } from './result.ts';
 import { loadManaged, statusOf } from './room.ts';
@@ -167,7 +168,9 @@ export function createManagedSessions(parts: {
     },
     async cancel(caller, sessionId, reason) {
       assertMayCancel(deps.config);
-      return nodes.cancel(caller, sessionId, reason);
+      if (!(await isHosted(room, caller, sessionId))) return nodes.cancel(caller, sessionId, reason);
+      const close = { as: 'canceled', reason, askedBy: caller.actor } as const;
+      return { status: await closeHosted(room, caller, sessionId, close) };
     },
     status: async (caller, sessionId) => statusOf(await loadCurrent(room, caller, sessionId)),
     async continuations(caller, sessionId) {

@@ -9,7 +9,11 @@ export type Taken =
   /** Somebody else took a step first; nothing has changed. */
   | { ok: false };
 
-export async function takeStep(room: ManagedRoom, { held }: ManagedHeld, commit: Commit): Promise<Taken> {
+export async function takeStep(
+  room: ManagedRoom,
+  { held }: Pick<ManagedHeld, 'held'>,
+  commit: Commit,
+): Promise<Taken> {
   const done = await room.deps.store.commit(commit);
   if (!done.ok) return { ok: false };
   const next = await room.sessions.advance({

@@ -22,7 +22,8 @@ import { ABSENT, apply } from './session.ts';
 import type { SessionFacts } from './session.ts';
 
 const IDLE_MS = 30 * 60_000;
-const LONGEST_MS = 24 * 60 * 60_000;
+/** No call is added to one that is older. */
+export const LONGEST_MS: number = 24 * 60 * 60_000;
 // A call is at most three records (a wait, a start, an outcome); 10,000 records are then never passed.
 const RECORDS_A_CALL = 3;
 const MOST_CALLS = 3_300;

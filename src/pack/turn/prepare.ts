@@ -224,7 +224,8 @@ function assertContinues(
   if (state === undefined) return;
   assertPrecheck(deps.config, caller, state.facts.agentId);
   if (state.status === 'closed') {
-    throw new RuntimeError('SESSION_CLOSED', undefined, { session_id: state.facts.id });
+    const status = state.finalStatus === 'complete' ? 'completed' : state.finalStatus;
+    throw new RuntimeError('SESSION_CLOSED', undefined, { session_id: state.facts.id, status });
   }
   assertSameDelegation(state.facts.delegation, input.authorization);
 }

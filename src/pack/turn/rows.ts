@@ -27,7 +27,7 @@ interface Placed {
 }
 
 export interface SessionProgress {
-  status: 'open' | 'escalated' | 'closed';
+  status: 'open' | 'escalated' | 'closed' | 'canceled';
   turnCount: number;
   lastStatus: string;
   runStatus: RunStatus;

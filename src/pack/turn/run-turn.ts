@@ -233,7 +233,7 @@ function saidByModel(output: TurnOutput, tools: readonly DecidedTool[]): Entry {
 }
 
 function refusedText(done: Exclude<CommitResult, { ok: true }>): RuntimeError {
-  return new RuntimeError('CONFLICT', 'A later turn of this session took over; this one is not part of it.', {
+  return new RuntimeError('CONFLICT', 'The session went on without this turn, or has ended; it is no part of it.', {
     refused: done.refused,
   });
 }

@@ -1,7 +1,7 @@
 // Owns what is wrong with single nodes beyond their shape: wake times, a session that is not theirs to name, and intents
 // and model profiles that the configuration at hand does not have.
 import type { PathPart } from '../../config/problems.ts';
-import { didYouMean } from '../../config/suggest.ts';
+import { didYouMean } from '../../base/suggest.ts';
 import type { TurnInput } from '../turn/contract.ts';
 import type { PlacedNode } from './check-graph.ts';
 import type { Report } from './definition.ts';
