@@ -170,7 +170,7 @@ describe('a plan', () => {
     outputs: new Map(),
     driving: new Set(),
     retriable: new Set(),
-    isLeaving: false,
+    leaving: undefined,
     sessionIdFor: (id) => `ses_${id}`,
     ...more,
   });
@@ -213,7 +213,7 @@ describe('a plan', () => {
 
   test('begins nothing when the caller has left or the workflow is to end', async () => {
     const ready = nodesOf({ b: STATES.ready });
-    expect(plan(ready, await view({ isLeaving: true })).events).toEqual([]);
+    expect(plan(ready, await view({ leaving: 'for_good' })).events).toEqual([]);
     const ending = { ...nodesOf({ b: STATES.ready, c: STATES.waiting }), cancelReason: 'x' };
     expect(plan(ending, await view())).toMatchObject({
       events: [],

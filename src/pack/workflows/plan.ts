@@ -19,8 +19,8 @@ export interface PlanView {
   driving: ReadonlySet<string>;
   /** The waiting nodes that this invocation has yet to try again. */
   retriable: ReadonlySet<string>;
-  /** The caller has left: nothing new begins. */
-  isLeaving: boolean;
+  /** The caller has left: nothing new begins. `handing_on`: it is to go on by itself, with whoever looks at timers next. */
+  leaving: 'for_good' | 'handing_on' | undefined;
   sessionIdFor(node: string, run: { attempt: number; iteration: number } | 'compensation'): string;
 }
 
@@ -224,12 +224,27 @@ function compensate(state: LiveWorkflow, view: PlanView): Plan {
   };
 }
 
+/** What no longer runs here is due at once for the next worker. */
+function handOn(state: LiveWorkflow, { now, driving }: PlanView): Plan {
+  const isLeft = (node: NodeState): boolean =>
+    node.at === 'running' ||
+    (node.at === 'compensating' && node.hold === undefined && node.wakeAt === undefined);
+  const left = [...state.nodes].filter(([id, node]) => isLeft(node) && !driving.has(id));
+  const events = left.map(([node]): NodeEvent => ({
+    type: 'node_scheduled',
+    node,
+    wakeAt: now,
+    why: 'held',
+  }));
+  return { ...NOTHING, events };
+}
+
 export function plan(state: LiveWorkflow, view: PlanView): Plan {
   if (state.end !== undefined) return NOTHING;
   if (state.cancelReason !== undefined) {
     return close(state, { type: 'workflow_canceled', reason: state.cancelReason });
   }
-  if (view.isLeaving) return NOTHING;
+  if (view.leaving !== undefined) return view.leaving === 'handing_on' ? handOn(state, view) : NOTHING;
   const { failurePolicy } = view.graph;
   if (state.failedNode === undefined || failurePolicy === 'continue') return advance(state, view);
   return failurePolicy === 'compensate'

@@ -13,6 +13,7 @@ import type { Caller } from '../../kernel/identity.ts';
 import type { TurnInput, TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import type { ManagedResult, RunManaged } from '../managed/contract.ts';
+import { REASONS } from '../managed/next-step.ts';
 import { createBranchIo } from './branch-io.ts';
 import type { BranchIo } from './branch-io.ts';
 import type { NodeOutput, WorkflowDeps, WorkflowHold } from './contract.ts';
@@ -71,6 +72,12 @@ function sessionIdOf(held: HeldWorkflow, node: string, run: PlanRun): string {
 }
 type PlanRun = Parameters<PlanView['sessionIdFor']>[1];
 
+/** A worker that is told to stop hands on what it woke: nobody else knows of it. */
+function leaving({ io, how }: Run): PlanView['leaving'] {
+  if (!io.signal.aborted) return undefined;
+  return how.reason === 'wakeup' ? 'handing_on' : 'for_good';
+}
+
 function viewOf(run: Run): PlanView {
   return {
     graph: run.graph,
@@ -78,7 +85,7 @@ function viewOf(run: Run): PlanView {
     outputs: run.outputs,
     driving: new Set(run.driving.keys()),
     retriable: run.retriable,
-    isLeaving: run.io.signal.aborted,
+    leaving: leaving(run),
     sessionIdFor: (node, mark) => sessionIdOf(run.held, node, mark),
   };
 }
@@ -203,6 +210,10 @@ export async function cancelNode(deps: WorkflowDeps, held: HeldWorkflow, session
 
 const PASSED_ON: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'STORE_CORRUPT']);
 
+function isStopped(said: ManagedResult): boolean {
+  return said.kind === 'suspended' && said.reason === REASONS.stopped;
+}
+
 /** What this process is about to record, and where that leads. */
 interface Ahead {
   drafts: WorkflowDraft[];
@@ -222,7 +233,7 @@ function settle(run: Run, ahead: Ahead): void {
     if ('thrown' in arrival) {
       if (PASSED_ON.has(asRuntimeError(arrival.thrown).code)) throw arrival.thrown;
       if (run.signal.aborted) continue;
-    }
+    } else if (leaving(run) === 'handing_on' && isStopped(arrival.said)) continue;
     const now = run.deps.clock.now();
     const draft = draftOf(arrival, { state: ahead.state, graph: run.graph, outputs: run.outputs, now });
     if (draft === undefined) continue;
