@@ -8,13 +8,13 @@ import { RuntimeError } from '../base/errors.ts';
 import type { Clock, EpochMs } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
 import { chainRecords, storyOf } from '../inspect/evidence.ts';
-import { effectiveStatus, REMOVED } from '../inspect/effective.ts';
-import { LONGEST_MS } from '../pack/sessions/default-sessions.ts';
+import { effectiveStatus } from '../inspect/effective.ts';
 import { segmentRecord } from '../inspect/segments.ts';
 import type { SegmentSigner } from '../inspect/segments.ts';
 import { CHAIN_START, checkRecord } from '../store/chain.ts';
 import type { ChainPoint } from '../store/chain.ts';
 import type { ChainKey, Store, StoredRow } from '../store/contract.ts';
+import { goesOn, hasEnded } from './ended-work.ts';
 import { approvalsAskedFor, erasedRow, isOpenApproval, removedRow, rowsMadeFrom } from './made-rows.ts';
 
 export interface RetentionParts {
@@ -29,12 +29,9 @@ export interface Taken {
   records: number;
 }
 
-const ENDED: ReadonlySet<string> = new Set(['completed', 'closed', 'canceled', 'expired', 'error']);
 /** Nothing of it runs; what goes on with it finds that its words are gone. */
-const AT_REST: ReadonlySet<string> = new Set([...ENDED, 'open', 'escalated', 'suspended']);
+const RESTING: ReadonlySet<string> = new Set(['open', 'escalated', 'suspended']);
 const PAGE = 200;
-/** Long enough for every call that began last. */
-const DAY_MS = 24 * 60 * 60_000;
 
 /** The ids of the sessions that belong to a row: its own last, those of a workflow's nodes before it. */
 async function sessionsOf(store: Store, row: StoredRow): Promise<string[]> {
@@ -82,60 +79,6 @@ async function storiesOf(store: Store, row: StoredRow): Promise<Story> {
     chains.push(...approvals.values(), ...(own === undefined ? [] : [own]));
   }
   return { sessions, chains };
-}
-
-/** What ends work that goes on. */
-function endOf({ body }: StoredRow): string {
-  return body.kind === 'default'
-    ? 'it is over a day after it has grown too old to be used'
-    : 'cancel it first';
-}
-
-/** The session of calls that name none says nowhere that it is over: it grows too old to be used, and its calls end. */
-function isSpent({ body }: StoredRow, now: EpochMs): boolean {
-  if (body.kind !== 'default' || typeof body.started_at !== 'string') return false;
-  return now >= Date.parse(body.started_at) + LONGEST_MS + DAY_MS;
-}
-
-function hasEnded(row: StoredRow, now: EpochMs): boolean {
-  return ENDED.has(row.status) || (row.status === 'open' && isSpent(row, now));
-}
-
-function goesOn(row: StoredRow): RuntimeError {
-  const remedy = row.status === REMOVED ? 'nothing of it is left' : endOf(row);
-  return new RuntimeError('CONFLICT', `The session ${row.id} is ${row.status}; ${remedy}.`, {
-    session_id: row.id,
-    status: row.status,
-  });
-}
-
-/** When something last happened to it: a call of a session without a name moves its chain and not its row. */
-async function lastAt(store: Store, { tenant, id, body, updatedAt }: StoredRow): Promise<EpochMs> {
-  if (body.kind !== 'default') return updatedAt;
-  const chain: ChainKey = { tenant, aggregate: 'session', id };
-  const head = await store.head(chain);
-  const [last] = head === undefined ? [] : await store.read(chain, head.seq, 1);
-  return last?.header.at ?? updatedAt;
-}
-
-/** Ended work of a tenant that nothing has happened to since; the sessions of nodes go with their workflows. */
-export async function* endedBefore(
-  { store, clock }: Pick<RetentionParts, 'store' | 'clock'>,
-  tenant: string,
-  time: EpochMs,
-): AsyncGenerator<StoredRow> {
-  for (const status of [...ENDED, 'open']) {
-    let cursor: string | undefined;
-    do {
-      const from = cursor === undefined ? {} : { cursor };
-      const page = await store.list({ kind: 'session', tenant, status, limit: PAGE, ...from });
-      for (const row of page.items) {
-        const isOwn = row.updatedAt < time && row.body.parent === undefined && hasEnded(row, clock.now());
-        if (isOwn && (await lastAt(store, row)) < time) yield row;
-      }
-      cursor = page.nextCursor;
-    } while (cursor !== undefined);
-  }
 }
 
 /** T3: where the chain ends, or why it must stay. Undefined: nothing of it is left. */
@@ -186,7 +129,7 @@ export async function removeWork(
   row: StoredRow,
   by: { signer: SegmentSigner; reason: string },
 ): Promise<Taken> {
-  if (!hasEnded(row, clock.now())) throw goesOn(row);
+  if (!(await hasEnded(store, row, clock.now()))) throw goesOn(row);
   const { sessions, chains } = await storiesOf(store, row);
   for (const id of sessions) await copies.remove(id); // T1
   const taken: Taken = { sessions: sessions.length, chains: 0, records: 0 };
@@ -218,11 +161,12 @@ export async function eraseWork(
   row: StoredRow,
   reason: string,
 ): Promise<Taken> {
-  if (!AT_REST.has(row.status)) throw goesOn(row);
+  const isOver = await hasEnded(store, row, clock.now());
+  if (!isOver && !RESTING.has(row.status)) throw goesOn(row);
   const { sessions, chains } = await storiesOf(store, row);
   const rows: StoredRow[] = [];
   for (const chain of chains) rows.push(...(await rowsMadeFrom(store, chain)));
-  if (!hasEnded(row, clock.now())) assertSettled(rows, clock.now());
+  if (!isOver) assertSettled(rows, clock.now());
   for (const id of sessions) await copies.remove(id); // T1
   await eraseRows(store, rows, clock.now());
   const taken: Taken = { sessions: sessions.length, chains: 0, records: 0 };

@@ -2,7 +2,8 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { isoTime } from '../../src/base/clock.ts';
-import { removeWork, endedBefore, eraseWork } from '../../src/runtime/retention.ts';
+import { endedBefore } from '../../src/runtime/ended-work.ts';
+import { eraseWork, removeWork } from '../../src/runtime/retention.ts';
 import type { RetentionParts } from '../../src/runtime/retention.ts';
 import { chainRecords, verifyStore } from '../../src/inspect/evidence.ts';
 import { segmentRecord } from '../../src/inspect/segments.ts';
@@ -221,4 +222,27 @@ test('the session of calls that name none is removed when no call can be added t
   expect(await runtime.callCapability(CALLER, { tool: 'look', args: {} }, IO)).toMatchObject({
     status: 'done',
   });
+});
+
+test('a workflow whose branch failed is left alone while its others still wait for their time', async () => {
+  const rig = createRig({ a: [{ fail: 'INTERNAL' }] });
+  const wake_at = '2026-06-01T00:00:00Z';
+  const nodes = [node('a'), node('b', { wake_at })];
+  const workflow = { session_id: 'wf', nodes, failure_policy: 'continue' };
+  await rig.workflows.start(CALLER, { workflow }, rig.io);
+  const parts = { store: rig.store, clock: rig.clock, copies: { remove: () => Promise.resolve() } };
+  const found = async (): Promise<string[]> => {
+    const ids: string[] = [];
+    for await (const { id } of endedBefore(rig, 'local', Date.parse('2027-01-01'))) ids.push(id);
+    return ids;
+  };
+  expect((await rowOf(rig)).status).toBe('error');
+  expect(await found()).toEqual([]);
+  const removed = removeWork(parts, await rowOf(rig), { reason: 'old', signer: newSigner() });
+  await expect(removed).rejects.toMatchObject({ code: 'CONFLICT' });
+  await expect(eraseWork(parts, await rowOf(rig), 'old')).rejects.toMatchObject({ code: 'CONFLICT' });
+  rig.clock.advance(Date.parse(wake_at) - rig.clock.now());
+  await rig.fire();
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ over: true, completed_node_ids: ['b'] });
+  expect(await found()).toEqual(['wf']);
 });
