@@ -169,6 +169,28 @@ describe('a workflow', () => {
     expect(await rig.store.list({ kind: 'session', tenant: 'local', limit: 9 })).toEqual({ items: [] });
   });
 
+  test('refuses what is said to a node that does not hear it, and moves nothing', async () => {
+    const rig = createRig({ b: [{ wait: 'apr' }, { complete: 'b' }] });
+    const nodes = [node('a'), node('b'), node('c', { depends_on: ['b'] })];
+    await rig.workflows.start(CALLER, { workflow: { session_id: 'wf', nodes } }, rig.io);
+    const before = await rig.records('wf');
+    const saying = (id: string): Promise<unknown> => {
+      const continuationMessagesByNodeId = { [id]: [{ role: 'user' as const, content: 'hear me' }] };
+      return rig.workflows.resume(CALLER, 'wf', { continuationMessagesByNodeId }, rig.io);
+    };
+    for (const [id, why] of [
+      ['a', 'has ended and takes no messages'],
+      ['c', 'has not begun and takes no messages'],
+      ['d', 'is no node of this workflow'],
+    ] as const) {
+      const field = `/continuationMessagesByNodeId/${id}`;
+      const refused = { code: 'INVALID_INPUT', message: `${field}: ${why}`, details: { field } };
+      await expect(saying(id)).rejects.toMatchObject(refused);
+    }
+    expect(await rig.records('wf')).toEqual(before);
+    expect(await saying('b')).toMatchObject({ kind: 'completed' });
+  });
+
   test('is suspended with a node whose turns are used up, and goes on from there', async () => {
     const rig = createRig({ a: [{ suspend: 'Invocation turn budget reached.' }, { complete: 'a' }] });
     const workflow = { session_id: 'wf', nodes: [node('a', { max_turns: 3 })] };

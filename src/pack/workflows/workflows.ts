@@ -31,7 +31,8 @@ import { workflowSessionId } from './schema.ts';
 import { readTools } from './sealed.ts';
 import { countsOf } from './counts.ts';
 import { recoverWorkflow } from './recover.ts';
-import { ABSENT, fold } from './state.ts';
+import { ABSENT, fold, isEnded } from './state.ts';
+import type { NodeState } from './state.ts';
 
 interface Room {
   deps: WorkflowDeps;
@@ -181,11 +182,18 @@ function assertGoesOn({ state, chain }: HeldWorkflow): void {
   );
 }
 
-function assertKnown(held: HeldWorkflow, nodes: readonly string[]): void {
-  const unknown = nodes.find((node) => !held.state.nodes.has(node));
-  if (unknown === undefined) return;
-  const field = `/continuationMessagesByNodeId/${unknown.slice(0, 80)}`;
-  throw new RuntimeError('INVALID_INPUT', `${field}: is no node of this workflow`, { field });
+const LISTENING: ReadonlySet<NodeState['at']> = new Set(['running', 'waiting', 'parked', 'compensating']);
+
+/** Only a node whose session goes on hears what is said to it; what nobody would hear is refused, not lost. */
+function assertHeard({ state }: HeldWorkflow, nodes: readonly string[]): void {
+  for (const id of nodes) {
+    const node = state.nodes.get(id);
+    if (node !== undefined && LISTENING.has(node.at)) continue;
+    const field = `/continuationMessagesByNodeId/${id.slice(0, 80)}`;
+    const ended = node !== undefined && isEnded(node) ? 'has ended' : 'has not begun';
+    const why = node === undefined ? 'is no node of this workflow' : `${ended} and takes no messages`;
+    throw new RuntimeError('INVALID_INPUT', `${field}: ${why}`, { field });
+  }
 }
 
 // Each round its holder took a step; more than a few means a flood.
@@ -251,7 +259,7 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
       const { callerNow = () => caller } = given;
       const held = await load(caller, id);
       assertGoesOn(held);
-      assertKnown(held, Object.keys(messages));
+      assertHeard(held, Object.keys(messages));
       const budget = maxTurnsPerInvocation === undefined ? {} : { maxTurns: maxTurnsPerInvocation };
       return carryOn(room, held, { callerNow, reason: 'resumed', messages, ...budget }, io);
     },
