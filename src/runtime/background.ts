@@ -1,15 +1,15 @@
 // Owns what the worker does with what is due: it carries sessions and workflows on as their own principal, with the roles
 // and scopes that the configuration gives that principal now.
 import type { Clock, EpochMs } from '../base/clock.ts';
-import { asRuntimeError } from '../base/errors.ts';
+import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
-import type { Advanced, BackgroundRun, Runs } from '../pack/background/worker.ts';
+import type { Advanced, BackgroundRun, Runs, WaitingSession } from '../pack/background/worker.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
 import type { Queue } from '../pack/background/queue.ts';
-import type { Workflows } from '../pack/workflows/contract.ts';
+import type { WakePayload, Workflows } from '../pack/workflows/contract.ts';
 
 /** Who a principal is now; undefined for one that the configuration no longer knows. */
 export type CallerOf = (tenant: string, principal: string) => Caller | undefined;
@@ -177,7 +177,23 @@ function refused(now: EpochMs, { thrown, stopped }: Refusal): Advanced {
   throw thrown;
 }
 
-function ignoreAbsent(thrown: unknown): void {
+async function lookAt(
+  deps: RunsDeps,
+  { tenant, principal, id, of }: WaitingSession,
+  signal: AbortSignal,
+): Promise<void> {
+  const caller = deps.callerOf(tenant, principal);
+  if (caller === undefined) return;
+  const status = await deps.managed.status(caller, id).catch(ignoreAbsent);
+  if (status !== 'expired' || of === undefined) return;
+  const payload: WakePayload = { kind: 'workflow_wake', session_id: of.workflowId, node_id: of.nodeId };
+  const by = { callerOf: (one: string) => deps.callerOf(tenant, one), io: { signal } };
+  await (await deps.workflows()).wake(tenant, payload, by);
+  if (signal.aborted) throw new RuntimeError('CANCELED'); // for the next worker to tell
+}
+
+/** Erased in between, there is nothing left that could end. */
+function ignoreAbsent(thrown: unknown): undefined {
   if (asRuntimeError(thrown).code !== 'NOT_FOUND') throw thrown;
 }
 
@@ -196,11 +212,7 @@ export function createRuns(deps: RunsDeps): Runs {
       const { asked, answered, look } = await waits(deps, caller, run);
       return answered > 0 || asked === 0 ? undefined : { type: 'parked', why: 'approval', until: look };
     },
-    async look({ tenant, principal, id }) {
-      const caller = deps.callerOf(tenant, principal);
-      // Erased in between, there is nothing left that could end.
-      if (caller !== undefined) await deps.managed.status(caller, id).catch(ignoreAbsent);
-    },
+    look: (session, signal) => lookAt(deps, session, signal),
     async wake({ tenant, payload }, signal) {
       const callerOf = (principal: string): Caller | undefined => deps.callerOf(tenant, principal);
       const result = await (await deps.workflows()).wake(tenant, payload, { callerOf, io: { signal } });

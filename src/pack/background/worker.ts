@@ -19,13 +19,20 @@ export interface BackgroundRun {
   maxTurns?: number;
 }
 
+export interface WaitingSession {
+  tenant: string;
+  principal: string;
+  id: string;
+  of: { workflowId: string; nodeId: string } | undefined;
+}
+
 export interface Runs {
   /** Carries a run on until it waits or ends; one that somebody else holds is left to them, and looked at again. */
   advance(run: BackgroundRun, signal: AbortSignal): Promise<Advanced>;
   /** How a run that waits for people is parked; undefined once one of them has answered. Runs and records nothing. */
   stillWaits(run: BackgroundRun): Promise<Extract<EntryEvent, { type: 'parked' }> | undefined>;
-  /** Time has passed for a session that waits: it ends if it has waited too long. */
-  look(session: { tenant: string; principal: string; id: string }): Promise<void>;
+  /** Time has passed for a session that waits: it ends if it has waited too long, and the workflow that it is of hears of it. */
+  look(session: WaitingSession, signal: AbortSignal): Promise<void>;
   /** A wake time came. `done`: the timer means nothing any more. `later`: whether it stands is not the worker's to say. */
   wake(timer: { tenant: string; payload: JsonObject }, signal: AbortSignal): Promise<'done' | 'later'>;
 }
@@ -94,6 +101,12 @@ async function runEntry(room: Room, entry: Entry): Promise<void> {
   }
 }
 
+function waitingSession({ tenant, payload }: Timer, id: string): WaitingSession {
+  const [workflowId, nodeId] = [textAt(payload, 'workflow_id'), textAt(payload, 'node_id')];
+  const of = workflowId === undefined || nodeId === undefined ? undefined : { workflowId, nodeId };
+  return { tenant, id, principal: textAt(payload, 'principal') ?? '', of };
+}
+
 async function carryOut(room: Room, timer: Timer): Promise<void> {
   const { store, queue, runs } = room;
   const { tenant, id, payload } = timer;
@@ -106,7 +119,7 @@ async function carryOut(room: Room, timer: Timer): Promise<void> {
     return;
   }
   if (payload.do === 'look') {
-    await runs.look({ tenant, id: sessionId, principal: textAt(payload, 'principal') ?? '' });
+    await runs.look(waitingSession(timer, sessionId), room.ending.signal);
     await store.commit({ cancelTimers: [{ tenant, id }] });
     return;
   }

@@ -112,8 +112,8 @@ export interface Workflows {
   /** Ends it in every state that is not an end, and the sessions of its nodes with it. */
   cancel(caller: Caller, sessionId: string, reason: string): Promise<{ status: WorkflowStatus }>;
   /**
-   * What a due timer asks for. Fires what is due by the clock, once; for one that ended, or whose principal nobody knows
-   * any more, there is nothing to do.
+   * What a due timer asks for. Fires what is due by the clock, once, and looks how the session of the payload's node stands,
+   * if that node waits; for one that ended, or whose principal nobody knows any more, there is nothing to do.
    */
   wake(tenant: string, payload: JsonObject, by: WokenBy): Promise<WorkflowResult | undefined>;
   /** Records that the process which ran it has gone, where nobody holds it; false when that is not so. */

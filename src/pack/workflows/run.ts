@@ -37,6 +37,8 @@ export interface Invocation {
   reason: 'created' | 'resumed' | 'wakeup';
   messages: Readonly<Record<string, TurnMessage[]>>;
   maxTurns?: number;
+  /** The node that it is woken for: if that waits, its session is looked at. */
+  node?: string;
 }
 
 interface Run {
@@ -316,11 +318,11 @@ async function step(run: Run): Promise<boolean> {
   return true;
 }
 
-function retriableOf(state: LiveWorkflow, { reason }: Invocation): Set<string> {
+function retriableOf(state: LiveWorkflow, { reason, node: woken }: Invocation): Set<string> {
   const ids = [...state.nodes]
     .filter(([, node]) => node.at === 'waiting' || node.at === 'compensating')
     .map(([id]) => id);
-  return new Set(reason === 'resumed' ? ids : []);
+  return new Set(reason === 'resumed' ? ids : ids.filter((id) => id === woken));
 }
 
 /** What was left by its process shows as under way again before anything of it runs. */

@@ -242,7 +242,8 @@ async function wake(
   if (held === undefined || held.state.end !== undefined) return undefined;
   const callerNow = (): Caller | undefined => by.callerOf(held.facts.caller.principal);
   if (callerNow() === undefined) return undefined;
-  return carryOn(room, held, { callerNow, reason: 'wakeup', messages: {} }, by.io);
+  const node = textAt(payload, 'node_id') ?? '';
+  return carryOn(room, held, { callerNow, reason: 'wakeup', messages: {}, node }, by.io);
 }
 
 export function createWorkflows(deps: WorkflowDeps): Workflows {
