@@ -50,8 +50,14 @@ type Stopped =
   | { kind: 'completed' }
   | { kind: 'approval_required' }
   | { kind: 'scheduled'; next_wake_at: string }
-  | { kind: 'suspended' | 'canceled' | 'expired'; reason: string }
+  | { kind: 'canceled' | 'expired'; reason: string }
+  /** Of one branch, where there is a time: the others go on at it, and what only a person can resume is left. */
+  | { kind: 'suspended'; reason: string; wakeAt?: string }
   | { kind: 'error'; error: { code: string }; wakeAt?: string };
+
+function goingOn(wakeAt: string | undefined): Advanced | undefined {
+  return wakeAt === undefined ? undefined : { type: 'parked', why: 'time', until: Date.parse(wakeAt) };
+}
 
 function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: boolean }): Advanced {
   switch (result.kind) {
@@ -65,16 +71,13 @@ function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: bool
       // A worker that is told to stop leaves the run to the next one.
       return at.stopped
         ? { type: 'parked', why: 'time', until: now }
-        : ended('completed', `suspended: ${result.reason}`);
+        : (goingOn(result.wakeAt) ?? ended('completed', `suspended: ${result.reason}`));
     case 'canceled':
       return ended('canceled', result.reason);
     case 'expired':
       return ended('failed', `expired: ${result.reason}`);
     case 'error':
-      // Of one branch: the others go on at their times, and what only a person can resume is over for a worker.
-      return result.wakeAt === undefined
-        ? ended('failed', result.error.code)
-        : { type: 'parked', why: 'time', until: Date.parse(result.wakeAt) };
+      return goingOn(result.wakeAt) ?? ended('failed', result.error.code);
   }
 }
 
@@ -137,7 +140,8 @@ async function invoke(
     const [wakeAt] = result.waiting_nodes
       .flatMap((one) => (one.needs === 'time' ? [one.wake_at] : []))
       .sort();
-    return result.kind === 'error' && wakeAt !== undefined ? { ...result, wakeAt } : result;
+    const isOneBranch = result.kind === 'error' || result.kind === 'suspended';
+    return isOneBranch && wakeAt !== undefined ? { ...result, wakeAt } : result;
   }
   const status = await deps.managed.status(caller, run.id);
   const reason = status === 'queued' ? 'created' : status === 'waiting_approval' ? 'approval' : 'wakeup';

@@ -8,6 +8,7 @@ import { createRuns } from '../../src/runtime/background.ts';
 import type { RunsDeps } from '../../src/runtime/background.ts';
 import { isoTime } from '../../src/base/clock.ts';
 import { CALLER, createRig, node } from '../workflows/rig.ts';
+import type { Approval } from '../../src/kernel/approvals/approval.ts';
 import type { Rig } from '../workflows/rig.ts';
 
 const HOUR = 3_600_000;
@@ -16,16 +17,16 @@ function queueOf({ store, clock }: Rig): Queue {
   return createQueue({ store, clock, maxQueued: 10 });
 }
 
-function workerOf(rig: Rig): Worker {
+function workerOf(rig: Rig, approvals: ReadonlyMap<string, Approval> = new Map()): Worker {
   const { store, clock, workflows } = rig;
   const queue = queueOf(rig);
   const runs = createRuns({
     clock,
     queue,
-    managed: {} as RunsDeps['managed'],
+    managed: rig.sessions as unknown as RunsDeps['managed'],
     workflows: () => Promise.resolve(workflows),
     callerOf: () => CALLER,
-    approvalFor: () => Promise.resolve(undefined),
+    approvalFor: (_tenant, id) => Promise.resolve(approvals.get(id)),
   });
   return createWorker({
     store,
@@ -88,5 +89,28 @@ test('no id that a workflow or a node may have takes the place of another timer'
   const nodes = [node('wf', { wake_at: '2027-01-01T00:00:00Z' })];
   await rig.workflows.start(CALLER, { workflow: { session_id: 'queue', nodes } }, rig.io);
   await workOff(worker);
+  expect(await queue.status(CALLER, 'wf')).toMatchObject({ status: 'completed' });
+});
+
+test('a branch that used up its turns does not keep another from going on after its time', async () => {
+  const rig = createRig({
+    a: [{ suspend: 'Invocation turn budget reached.' }],
+    b: [{ wait: 'apr' }, { complete: 'b' }],
+  });
+  const approvals = new Map<string, Approval>();
+  const subject = { requestedAt: rig.clock.now() } as Approval['subject'];
+  approvals.set('apr', { state: 'pending', subject, deliveries: [] });
+  const [worker, queue] = [workerOf(rig, approvals), queueOf(rig)];
+  const nodes = [node('a'), node('b', { wake_at: isoTime(rig.clock.now() + HOUR) })];
+  await rig.workflows.create(CALLER, { workflow: { session_id: 'wf', nodes } });
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  await workOff(worker);
+  rig.clock.advance(HOUR);
+  await workOff(worker);
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'approval_required' });
+  approvals.set('apr', { state: 'revoked', subject, deliveries: [], revokedAt: 0, reason: '' });
+  await queue.nudge('local', 'wf');
+  await workOff(worker);
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ completed_node_ids: ['b'] });
   expect(await queue.status(CALLER, 'wf')).toMatchObject({ status: 'completed' });
 });
