@@ -1,5 +1,6 @@
 // Shows the look for runs whose process has gone: they are suspended and say so, and every other run is left alone.
 import { expect, test } from 'vitest';
+import { RuntimeError } from '../../src/base/errors.ts';
 import { createQueue } from '../../src/pack/background/queue.ts';
 import { startSweep } from '../../src/pack/background/sweep.ts';
 import { verifies } from '../e2e/verifies.ts';
@@ -70,4 +71,29 @@ test('a run under way, a run in the queue and the session of a node are left alo
   await expect(live.resume(underWay)).resolves.toMatchObject({ kind: 'completed' });
   expect(during).toEqual([[], 'active']);
   expect([await listed(heir, ofNode), await listed(heir, queued)]).toEqual(['active', 'active']);
+});
+
+test.each([0, 1])('one that is damaged keeps no other from being found: %i', async (which) => {
+  const world = createWorld({ mind: LONG(3) });
+  const left = [await leftBehind(world), await leftBehind(world)];
+  const [damaged, whole] = which === 0 ? left : left.toReversed();
+  const heir = boot(world);
+  const { store, clock } = world;
+  const said: unknown[] = [];
+  const sweep = startSweep({
+    ...{ store, clock, tenants: ['local'] },
+    queue: createQueue({ store, clock, maxQueued: 9 }),
+    recover: (run) =>
+      run.id === damaged
+        ? Promise.reject(new RuntimeError('STORE_CORRUPT'))
+        : heir.managed.recover(CALLER, run.id),
+    log: (_level, _message, facts) => void said.push(facts),
+  });
+  await sweep.stop();
+  expect(await listed(heir, whole ?? '')).toBe('suspended');
+  expect(said).toEqual(
+    expect.arrayContaining([
+      { session_id: damaged, code: 'STORE_CORRUPT', message: expect.any(String) as string },
+    ]),
+  );
 });

@@ -52,8 +52,16 @@ async function sweepTenant(deps: SweepDeps, tenant: string): Promise<string[]> {
   const found: string[] = [];
   for await (const row of underWay(deps, tenant)) {
     const { id, principal } = row;
-    if (!(await isOnItsOwn(deps, row)) || !(await deps.recover({ tenant, principal, id, kind: kindOf(row) })))
+    try {
+      const isLeft =
+        (await isOnItsOwn(deps, row)) && (await deps.recover({ tenant, principal, id, kind: kindOf(row) }));
+      if (!isLeft) continue;
+    } catch (thrown) {
+      // It is looked at again in the next round, and the others in this one.
+      const { code, message } = asRuntimeError(thrown);
+      deps.log?.('warn', 'a run under way could not be looked at', { session_id: id, code, message });
       continue;
+    }
     found.push(id);
     deps.log?.('warn', 'a run whose process has gone was suspended; resume it', { session_id: id });
   }
