@@ -46,6 +46,16 @@ test('what is durable when is told in records that exist', () => {
   for (const name of records) expect(known).toContain(name);
 });
 
+test('what the page calls not yet there is neither a command nor a flag', () => {
+  const [, said = ''] = /Not yet: ([^.]*)\./.exec(read('README.md').replaceAll('\n', ' ')) ?? [];
+  const words = new Set(said.toLowerCase().match(/[a-z]+/g));
+  expect(words.size).toBeGreaterThan(0);
+  const leaves = [...TOP, ...Object.values(GROUPS).flatMap((group) => group.leaves)];
+  const flags = leaves.flatMap(({ options = [] }) => options.map((one) => one.name()));
+  const there = [...leaves.map(({ name }) => name.split(' ')[0] ?? ''), ...Object.keys(GROUPS), ...flags];
+  expect(there.filter((name) => words.has(name))).toEqual([]);
+});
+
 /** Every command line in a document: what follows `agent-runtime` in code, up to what is no word or flag. */
 function commandLines(path: string): string[] {
   const code = read(path).match(/^```[\s\S]*?^```|`[^`\n]+`/gm) ?? [];
