@@ -1,6 +1,6 @@
 // Owns the question what would be decided for a call, in a session of the caller or in the one that a direct call would
 // have, and for operators the one value that would flip it. Asking leaves no record, no session and no effect.
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
 import { visibleRow } from '../inspect/visible.ts';
 import type { CallRequest } from '../kernel/call.ts';
 import { isOperator, NO_DELEGATION } from '../kernel/identity.ts';
@@ -83,6 +83,8 @@ export async function explainPolicy(
     ...(decision.approval === undefined ? {} : { approver: decision.approval.approver }),
   };
   if (!isOperator(caller) || input === undefined) return view;
-  const { flip } = await import('../kernel/policy/explain.ts');
-  return { ...view, flip: flip(parts.gate, input) as unknown as JsonValue };
+  const { causeView, flip } = await import('../kernel/policy/explain.ts');
+  const { verdict, causes, single } = flip(parts.gate, input);
+  const told = { verdict, causes: causes.map(causeView) };
+  return { ...view, flip: single === undefined ? told : { ...told, single: causeView(single) } };
 }

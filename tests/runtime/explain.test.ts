@@ -49,6 +49,15 @@ verifies(
   },
 );
 
+test('an operator is told the one thing that would change a decision, in the words of the wire', async () => {
+  const { runtime } = await open(await place());
+  const told = await runtime.explainPolicy(OPERATOR, { tool: 'pay', args: { n: 1 } });
+  const { flip } = told as unknown as { flip: { single: object; causes: object[] } };
+  expect(Object.keys(flip.single)).toEqual(['rule_id', 'layer', 'source', 'reason', 'becomes']);
+  expect(flip.causes).toEqual([flip.single]);
+  expect(await runtime.explainPolicy(CALLER, { tool: 'pay', args: { n: 1 } })).not.toHaveProperty('flip');
+});
+
 test('a decision is explained in the session it is asked for, with what that session has used', async () => {
   const at = await place();
   const config = configFor(at);

@@ -8,7 +8,7 @@ import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseJson } from '../../base/strict-json.ts';
 import { readHistory, repeatKey, repeatsIn } from '../../kernel/budgets/counters.ts';
 import { canonicalJson } from '../../base/json.ts';
-import { flip } from '../../kernel/policy/explain.ts';
+import { causeView, flip } from '../../kernel/policy/explain.ts';
 import type { Flip } from '../../kernel/policy/explain.ts';
 import type { Decision, DecisionInput } from '../../kernel/policy/decision.ts';
 import { visibleRow } from '../../inspect/visible.ts';
@@ -134,13 +134,7 @@ async function withSession(context: Context, input: DecisionInput, call: CallLin
 }
 
 function explained(input: DecisionInput, decision: Decision, flips: Flip): JsonObject {
-  const causes = flips.causes.map((cause) => ({
-    rule_id: cause.ruleId,
-    layer: cause.layer,
-    source: cause.source,
-    reason: cause.reason,
-    becomes: cause.becomes,
-  }));
+  const causes = flips.causes.map(causeView);
   const single = causes.find((_cause, index) => flips.causes[index] === flips.single);
   return {
     tool: input.tool,

@@ -1,4 +1,5 @@
 // Owns the question "what would change this decision": each cause taken away on its own, and the call decided again.
+import type { JsonObject } from '../../base/json.ts';
 import type { Decision, DecisionInput, Layer, RuleId, Verdicted } from './decision.ts';
 import type { Gate } from './gate.ts';
 
@@ -24,6 +25,11 @@ function causeOf(gate: Gate, input: DecisionInput, cause: Verdicted): FlipCause 
   const { ruleId, layer, reason, aliases } = cause;
   const becomes = gate.decideWithout(input, cause).verdict;
   return { ruleId, layer, source: aliases[0] ?? ruleId, reason, becomes };
+}
+
+/** A cause in the words of wire and command line. */
+export function causeView({ ruleId, layer, source, reason, becomes }: FlipCause): JsonObject {
+  return { rule_id: ruleId, layer, source, reason, becomes };
 }
 
 /** Pure. For operators only: it tells which single value to change. */
