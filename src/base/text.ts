@@ -17,3 +17,8 @@ export function showCut(text: string, max: number): string {
   const shown = showHidden(text);
   return shown.length <= max ? shown : `${shown.slice(0, max)}… (cut, ${text.length} characters in all)`;
 }
+
+/** The text with a full stop, unless it ends as a sentence does: another one follows it. */
+export function stopped(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

@@ -9,7 +9,7 @@ import {
 import type { CallToolResult, ClientCapabilities } from '@modelcontextprotocol/server';
 import { asRuntimeError } from '../base/errors.ts';
 import type { ErrorView } from '../base/errors.ts';
-import { showCut } from '../base/text.ts';
+import { showCut, stopped } from '../base/text.ts';
 import type { ServerLog } from './connection.ts';
 import { plainObject } from './results.ts';
 
@@ -27,7 +27,8 @@ export function missingCapability(requiredCapabilities: ClientCapabilities): Pro
 
 /** The error as a text that a person or a model can act on. */
 export function errorText(error: ErrorView): string {
-  return `${error.code}: ${error.message} ${error.remedy}${error.retryable ? ' A retry can help.' : ''}`;
+  const retry = error.retryable ? ' A retry can help.' : '';
+  return `${error.code}: ${stopped(error.message)} ${error.remedy}${retry}`;
 }
 
 export function errorResult(error: ErrorView): CallToolResult {
@@ -60,5 +61,5 @@ export function readFailure(thrown: unknown, uri: string, log: ServerLog): Proto
   if (view.code === 'NOT_FOUND') return new ResourceNotFoundError(uri);
   const code =
     view.code === 'INVALID_INPUT' ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError;
-  return new ProtocolError(code, `${view.message} ${view.remedy}`, { error: view });
+  return new ProtocolError(code, `${stopped(view.message)} ${view.remedy}`, { error: view });
 }

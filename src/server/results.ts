@@ -2,6 +2,7 @@
 // of them loses anything.
 import { isSpecType } from '@modelcontextprotocol/server';
 import type { CallToolResult } from '@modelcontextprotocol/server';
+import { stopped } from '../base/text.ts';
 import type { ContentBlock } from '../kernel/execution/executor.ts';
 import type { CallAnswer, CallStatus } from '../runtime/contract.ts';
 
@@ -66,7 +67,7 @@ export function callSentence(answer: CallAnswer): string {
     case 'canceled':
     case 'input_required':
     case 'permitted':
-      return `${tool}: ${status} (${effect}).${error === undefined ? '' : ` ${error.message} ${error.remedy}`}`;
+      return `${tool}: ${status} (${effect}).${error === undefined ? '' : ` ${stopped(error.message)} ${error.remedy}`}`;
   }
 }
 

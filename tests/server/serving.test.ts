@@ -87,6 +87,9 @@ describe.each(CLIENT_KINDS)('%s', (kind) => {
     expect(ours.isError).toBe(true);
     expect(ours.structuredContent).toMatchObject({ error: { code: 'STORE_UNAVAILABLE', retryable: true } });
     expect(texts(ours.content)).toContain('Free disk space');
+    runtime.fault = new RuntimeError('NOT_FOUND', 'No such request: call_x');
+    const absent = await client.call('agent:call-tool', { session_id: 'ses_1', tool_call_id: 'call_x' });
+    expect(texts(absent.content)).toContain('NOT_FOUND: No such request: call_x. Check the path');
     runtime.fault = new TypeError('secret /home/me/file.ts');
     const theirs = await client.call('agent:execute-turn', { messages: MESSAGES });
     expect(theirs.structuredContent).toMatchObject({ error: { code: 'INTERNAL' } });

@@ -1,5 +1,6 @@
 // Owns the tool `agent:get-health`: what works and what does not, failing checks first, each with what to do.
 import { z } from 'zod';
+import { stopped } from '../../base/text.ts';
 import { structuredResult } from '../results.ts';
 import { BOOL, closed, list, oneOf, orError, TEXT } from './schemas.ts';
 import { agentTool, LOOKS_ONLY } from './tool.ts';
@@ -27,8 +28,8 @@ export const getHealth: AgentTool = agentTool({
   async run(_nothing, { runtime, caller }) {
     const health = await runtime.getHealth(caller);
     const lines = health.checks.map((one) => {
-      const action = one.action === undefined ? '' : ` ${one.action}`;
-      return `${one.status} ${one.check}: ${one.detail}${action}`;
+      const said = `${one.status} ${one.check}: ${one.detail}`;
+      return one.action === undefined ? said : `${stopped(said)} ${one.action}`;
     });
     return structuredResult(health, [`Health: ${health.status}.`, ...lines].join('\n'));
   },
