@@ -123,6 +123,18 @@ test('headers come from the environment only, are sent, and stand in no file', a
   expect(kept.length).toBeGreaterThan(5);
 });
 
+test('a variable or a host that cannot be one is refused by its flag', async () => {
+  const at = await place();
+  for (const [flag, value] of [
+    ['--pass-env', 'lower=1'],
+    ['--allow-host', '*.example'],
+  ] as const) {
+    const ran = await run(at, ['wrap', flag, value, '--', 'node', 'x.mjs']);
+    expect({ flag, code: ran.code }).toEqual({ flag, code: 2 });
+    expect(ran.err).toContain(`error USAGE: ${flag} `);
+  }
+});
+
 test('what may not be typed is refused before anything is sent, and not repeated', async () => {
   const at = await place();
   const { url, heard } = await remote();

@@ -4,6 +4,7 @@ import { basename, isAbsolute, resolve } from 'node:path';
 import { digestJson } from '../../base/digest.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { isHost } from '../../config/shape.ts';
 import { hostWord, remoteOf } from './remote.ts';
 import type { Remote, RemoteFlags } from './remote.ts';
 
@@ -40,6 +41,7 @@ export interface Surroundings {
 
 // What programs need to start at all; no secret goes by these names.
 const ALWAYS = ['PATH', 'HOME', 'USER', 'LANG', 'TMPDIR', 'SystemRoot', 'APPDATA', 'LOCALAPPDATA'];
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const NAME = /^[a-z][a-z0-9-]{0,30}$/;
 const RESERVED = 'agent';
 
@@ -110,9 +112,21 @@ function remoteTarget(url: string, flags: WrapFlags, { workspace, env }: Surroun
   };
 }
 
+function assertFlags({ passEnv = [], allowHost = [] }: WrapFlags): void {
+  const variable = passEnv.find((one) => !VARIABLE.test(one));
+  if (variable !== undefined) {
+    throw new RuntimeError('USAGE', `--pass-env ${variable} is not the name of an environment variable.`);
+  }
+  const host = allowHost.find((one) => !isHost(one));
+  if (host !== undefined) {
+    throw new RuntimeError('USAGE', `--allow-host ${host} is not one host, host:port or origin.`);
+  }
+}
+
 /** Throws USAGE for a command that is missing, a name that cannot be one, and flags that do not go together. */
 export function wrapTarget(words: readonly string[], flags: WrapFlags, around: Surroundings): WrapTarget {
   const [command, ...args] = words;
+  assertFlags(flags);
   if (flags.url !== undefined) {
     if (command === undefined) return remoteTarget(flags.url, flags, around);
     throw new RuntimeError('USAGE', 'Wrap a program or a --url, not both.');
