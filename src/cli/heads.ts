@@ -2,8 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { isoTime } from '../base/clock.ts';
-import { RuntimeError } from '../base/errors.ts';
-import { isObject } from '../base/json.ts';
+import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { parseWith } from '../base/parse.ts';
 import { parseJson } from '../base/strict-json.ts';
 import type { Head } from '../store/contract.ts';
@@ -22,16 +21,21 @@ const heads: z.ZodType<Head[]> = z.array(
   }),
 );
 
+// A manifest says more than heads.
+const saved = z.looseObject({ heads });
+
 /** The `heads` of a saved file or of the manifest of an export. Throws NOT_FOUND or INVALID_INPUT. */
 export async function readHeads(path: string): Promise<Head[]> {
   const text = await readFile(path, 'utf8').catch(() => {
     throw new RuntimeError('NOT_FOUND', `There is no file of heads at ${path}.`, { file: path });
   });
-  const value = parseJson(text, LIMITS);
-  if (!isObject(value)) {
-    throw new RuntimeError('INVALID_INPUT', `${path} holds no heads.`, { file: path, field: '/heads' });
+  try {
+    return parseWith(saved, parseJson(text, LIMITS)).heads;
+  } catch (thrown) {
+    const { message, details } = asRuntimeError(thrown);
+    const said = `${path} holds no heads as they were saved: ${message}`;
+    throw new RuntimeError('INVALID_INPUT', said, { ...details, file: path });
   }
-  return parseWith(heads, value.heads);
 }
 
 export async function saveHeads(path: string, found: readonly Head[], at: number): Promise<void> {

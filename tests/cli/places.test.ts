@@ -56,6 +56,18 @@ test('the remedy for a file that is not there, or is no document, fits a file', 
   );
 });
 
+test('a file that holds no heads is named', async () => {
+  const at = await place();
+  const { store } = await journal(at);
+  await store.close();
+  for (const text of ['{}', '{"heads":[{"seq":0}]}', '[]', 'no json']) {
+    await writeFile(join(at.workspace, 'heads.json'), text);
+    const { code, err } = await run(at, ['evidence', 'verify', '--anchor', 'heads.json']);
+    expect({ text, code }).toEqual({ text, code: 2 });
+    expect(err).toContain('error INVALID_INPUT: heads.json holds no heads');
+  }
+});
+
 test('days that are no number remove nothing and are refused', async () => {
   const at = await place();
   const { store } = await journal(at);
