@@ -253,3 +253,24 @@ test('what was said and answered between calls labels their arguments, and is no
     [null, 'deny', 'invalid:tool_result'],
   ]);
 });
+
+test('config check names every condition that does not compile, with line and column', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  const wrong =
+    'when: nowhere.x\n        decision: deny\n        reason: x\n      - id: second\n        tools: [read_file]\n        when: 1 + 1';
+  await edit(at, 'configs/policy.yaml', ['when: args.path.endsWith(".env")', wrong]);
+  const { problems } = await json(at, ['config', 'check'], 1);
+  expect(problems).toMatchObject([
+    {
+      ...{ file: 'policy.yaml', line: 95, column: 15, path: '/policy/workspace/rules/0/when' },
+      message: 'rule no-env-files, character 1 of when: Unknown variable: nowhere',
+    },
+    {
+      ...{ file: 'policy.yaml', line: 100, column: 15, path: '/policy/workspace/rules/1/when' },
+      message: 'rule second, character 1 of when: gives int, not a bool',
+    },
+  ]);
+  const { err } = await run(at, ['config', 'check']);
+  expect(err).toContain('  policy.yaml:95:15 /policy/workspace/rules/0/when: ');
+});

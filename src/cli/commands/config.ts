@@ -12,11 +12,13 @@ import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { cell, facts, table } from '../print.ts';
+import { assertConditions } from '../rule-problems.ts';
 import { loadOptions, openTrustStore } from '../trusted-config.ts';
 
 /** Everything that would refuse this configuration at start, without starting. */
 export async function loadChecked(context: Context): Promise<LoadedConfig & { trust: TrustVerdict }> {
   const { config, effective } = await loadWithEffective(loadOptions(context));
+  await assertConditions(config);
   createGate(config);
   registerNames(config);
   const { workspace, packageRoot } = context;
