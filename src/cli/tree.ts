@@ -51,7 +51,7 @@ export const TOP: readonly Leaf[] = [
     name: 'demo',
     summary: 'see a governed run, an approval and its evidence',
     example: 'demo --yes',
-    options: [option('--yes', 'answer every question with yes')],
+    options: [option('--yes', 'ask nothing: each story gets the answer that it is about')],
     load: async () => (await import('./commands/demo.ts')).demo,
   },
   {

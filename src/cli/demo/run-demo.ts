@@ -147,6 +147,13 @@ async function rejectedStory(stage: Stage): Promise<void> {
   }
 }
 
+/** A line for any folder; a name alone could be another program there, or another package. */
+function typed({ stateDirectory, workspace }: Context, command: string): string {
+  const main = fileURLToPath(new URL('../main.js', import.meta.url));
+  const path = /\s/.test(main) ? `'${main}'` : main;
+  return `AGENT_RUNTIME_STATE=${stateDirectory} node ${path} ${command} --workspace ${workspace}`;
+}
+
 /** The approval is answered by another process of the same user, as `agent-runtime approvals resolve` does. */
 async function answerElsewhere(stage: Stage, answer: CallAnswer): Promise<void> {
   const { runtime, teller, context, settings } = stage;
@@ -161,10 +168,7 @@ async function answerElsewhere(stage: Stage, answer: CallAnswer): Promise<void> 
     return;
   }
   teller.note('Answer it in a second terminal, then the story goes on:');
-  const main = fileURLToPath(new URL('../main.js', import.meta.url));
-  teller.note(
-    `AGENT_RUNTIME_STATE=${context.stateDirectory} node ${main} approvals resolve ${id} --workspace ${context.workspace}`,
-  );
+  teller.note(typed(context, `approvals resolve ${id}`));
   await answered(stage, id);
 }
 
@@ -207,11 +211,9 @@ async function verified(stage: Stage): Promise<void> {
     `evidence: ${verdict.records} records in ${verdict.chains} chains, every hash and link verified`,
   );
   teller.note(`completeness: ${verdict.completeness} (save the heads elsewhere to find a cut tail)`);
-  const flags = `--workspace ${context.workspace}`;
-  const state = `AGENT_RUNTIME_STATE=${context.stateDirectory}`;
   teller.note('Look around:');
   for (const command of ['requests list', 'approvals list --status all', 'evidence verify']) {
-    teller.note(`  ${state} npx agent-runtime ${command} ${flags}`);
+    teller.note(`  ${typed(context, command)}`);
   }
 }
 
