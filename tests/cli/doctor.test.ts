@@ -1,9 +1,10 @@
 // Shows that doctor says what a person meets next where no journal has been made yet, and that one thing out of order
 // hides no other.
+import { execFile } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { edit, json, place } from './harness.ts';
+import { edit, environment, json, MAIN, place } from './harness.ts';
 import type { Place } from './harness.ts';
 
 interface Check {
@@ -59,3 +60,21 @@ test('a state directory that is a file is named as one, and no rights are to be 
   expect(state).toMatchObject({ status: 'fail', detail: `${at.state} is not a directory` });
   expect(state?.action).not.toContain('chmod');
 });
+
+// Who may write everything is refused by a file system only.
+test.runIf(process.platform === 'linux')(
+  'a workspace that cannot be written is told before the first run fails',
+  async () => {
+    const at = await place();
+    const readOnly = ['--dev-bind', '/', '/', '--ro-bind', at.workspace, at.workspace];
+    const doctor = [process.execPath, MAIN, 'doctor', '--json', '--workspace', at.workspace];
+    const ran = await new Promise<string>((resolve) => {
+      execFile('bwrap', [...readOnly, ...doctor], { env: environment(at) }, (_failed, out) => resolve(out));
+    });
+    const { checks } = JSON.parse(ran) as { checks: Check[] };
+    expect(checks.find((one) => one.check === 'storage')).toMatchObject({
+      status: 'fail',
+      detail: `${at.workspace} cannot be written (EROFS): no journal can be made`,
+    });
+  },
+);

@@ -1,6 +1,6 @@
 // Owns `doctor`: looks at this machine and this workspace, says what is wrong and what to do. Starts no server unless told.
-import { existsSync, statSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { constants, existsSync, statSync } from 'node:fs';
+import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { asRuntimeError, ERRORS } from '../../base/errors.ts';
@@ -178,14 +178,27 @@ async function startServers(context: Context, config: RuntimeConfig): Promise<Ch
   return checks;
 }
 
+/** Whether the journal that is not there yet can be made. */
+async function placeForJournal({ workspace }: Context): Promise<Check> {
+  const own = join(workspace, '.agent-runtime');
+  const place = existsSync(own) ? own : workspace;
+  try {
+    await access(place, constants.W_OK);
+    return ok('storage', 'no journal yet; it is made at first use');
+  } catch (thrown) {
+    const { code = 'refused' } = thrown as NodeJS.ErrnoException;
+    const action = 'Repair its permissions, or choose another --workspace.';
+    return problem('storage', 'fail', `${place} cannot be written (${code}): no journal can be made`, action);
+  }
+}
+
 /** What health says of a journal that exists; without one, what can be told without. */
 async function journal(context: Context, config: RuntimeConfig): Promise<Check[]> {
   const directory = await readDirectory(context, config, {});
   return withStoreIfAny(context, async (store) => {
     const hasEnv = (name: string): boolean => (context.env[name] ?? '') !== '';
     if (store === undefined) {
-      const storage = ok('storage', 'no journal yet; it is made at first use');
-      return [storage, ...beforeFirstUse({ config, directory, hasEnv })];
+      return [await placeForJournal(context), ...beforeFirstUse({ config, directory, hasEnv })];
     }
     const drift = (): ReturnType<typeof configDrift> => configDrift(config);
     const { clock, ids } = context;
