@@ -190,6 +190,7 @@ describe('the manifest', () => {
         'providers/contract.ts',
         'config/types.ts',
         'config/problems.ts',
+        'config/profile-env.ts',
         'config/yaml.ts',
       ];
       const outside = files.flatMap((name) =>

@@ -104,6 +104,61 @@ verifies(
 );
 
 verifies(
+  ['PA-04'],
+  'a turn reads the key and reaches the host of its own profile, says so, and no tool is given either',
+  async () => {
+    const answers = fixturesOf('openai_compatible');
+    const one = await serverOf(answers('parallel_calls'));
+    const two = await serverOf();
+    const base = { apiKeyEnv: 'ONE_KEY', baseUrlEnv: 'A_URL' };
+    const profiles = [
+      profileOf('openai_compatible', { name: 'one', ...base }),
+      profileOf('openai_compatible', { name: 'two', apiKeyEnv: 'TWO_KEY', baseUrl: `${two.origin}/v1` }),
+      profileOf('messages_compatible', {
+        name: 'far',
+        apiKeyEnv: 'FAR_KEY',
+        baseUrl: 'https://far.example/v1',
+      }),
+      profileOf('openai_compatible', { name: 'lost', apiKeyEnv: 'LOST_KEY', baseUrlEnv: 'LOST_URL' }),
+    ];
+    const env = { A_URL: `${one.origin}/v1`, ONE_KEY: 'sk-of-one-0001', TWO_KEY: 'sk-of-two-0002' };
+    const rig = wiredRig(profiles, env);
+    const granted = async (session = ''): Promise<unknown> => {
+      const begun = (await rig.records(session)).filter((record) => record.header.type === 'turn_started');
+      const { required_env, network_allowlist } = evidenceOf(begun.at(-1));
+      return { required_env, network_allowlist };
+    };
+
+    const asked = await rig.ok(HI);
+    expect(await granted(asked.session_id)).toEqual({
+      required_env: ['A_URL', 'ONE_KEY'],
+      network_allowlist: [new URL(one.origin).host],
+    });
+    expect(one.received.map(({ headers }) => headers.authorization)).toEqual(['Bearer sk-of-one-0001']);
+    expect(two.received).toEqual([]);
+    expect(JSON.stringify(one.received)).not.toContain('sk-of-two');
+
+    expect(await rig.run(asked)).toMatchObject({ status: 'done' });
+    const given = JSON.stringify(rig.effects);
+    for (const word of [...Object.values(env), ...Object.keys(env)]) expect(given).not.toContain(word);
+
+    // Neither needs what another profile lacks, and each is told of its own only.
+    const far = await rig.fails({ ...HI, model_profile: 'far' });
+    expect(far.error).toMatchObject({ code: 'MISSING_ENVIRONMENT', details: { variable: 'FAR_KEY' } });
+    expect(await granted(far.session_id)).toEqual({
+      required_env: ['FAR_KEY'],
+      network_allowlist: ['far.example:443'],
+    });
+    const lost = await rig.fails({ ...HI, model_profile: 'lost' });
+    expect(lost.error.code).toBe('MISSING_ENVIRONMENT');
+    expect(await granted(lost.session_id)).toEqual({
+      required_env: ['LOST_KEY', 'LOST_URL'],
+      network_allowlist: [],
+    });
+  },
+);
+
+verifies(
   ['PA-05'],
   "a url that is not the profile's base URL sends nothing, and a redirect is refused before the other origin sees anything",
   async () => {

@@ -2,6 +2,7 @@
 // all or nothing, before the provider is called.
 import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { variablesOf } from '../../config/profile-env.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import type { RunContext } from '../../kernel/identity.ts';
 import type { Append, Commit, RowWrite } from '../../store/contract.ts';
@@ -75,6 +76,18 @@ function bornEvidence({ context, facts }: PreparedTurn): JsonObject {
   return Object.assign(contextFacts(context), factsToEvidence(facts));
 }
 
+/** What the call of this turn may read and reach: its own profile's, and nothing for a model of this process. */
+function grantOf({ profile, provider }: PreparedTurn): JsonObject {
+  if (provider.kind === 'scripted') return {};
+  const url = URL.canParse(provider.baseUrl) ? new URL(provider.baseUrl) : undefined;
+  const port = url?.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url?.port;
+  return {
+    required_env: variablesOf(profile).sort(),
+    // Without its variable a profile has no address yet, and the call is refused.
+    network_allowlist: url === undefined ? [] : [`${url.hostname}:${port ?? ''}`],
+  };
+}
+
 function startedEvidence(deps: PackDeps, turn: PreparedTurn, at: EpochMs): JsonObject {
   const { news, profile, provider, input } = turn;
   const shown = deps.kernel.redact({ messages: news.entries.slice(0, SHOWN_MESSAGES).map(shownEntry) });
@@ -87,6 +100,7 @@ function startedEvidence(deps: PackDeps, turn: PreparedTurn, at: EpochMs): JsonO
     model_profile: profile.name,
     provider: { kind: provider.kind, model: provider.model },
     configured_base_url: provider.baseUrl,
+    ...grantOf(turn),
     response_mode: input.stream === true ? 'streaming' : 'non_streaming',
     input_bytes: turn.inputBytes,
     max_input_bytes: turn.maxInputBytes,
