@@ -38,6 +38,9 @@ export type {
   Workflows,
 } from './pack/workflows/contract.ts';
 export type { InputMapping, NodeDefinition, WorkflowDefinition } from './pack/workflows/definition.ts';
+export { createAgentRuntimeWorkflowStateStore } from './runtime/state-store.ts';
+export type { WorkflowStateStore } from './runtime/state-store.ts';
+export type { SessionCopy } from './store/documents/session-copies.ts';
 export { loadConfig } from './config/load.ts';
 export type { LoadOptions } from './config/load.ts';
 export type { Capability, Policy, RuntimeConfig } from './config/types.ts';

@@ -51,7 +51,8 @@ function corrupt(path: string, error: unknown): RuntimeError {
   return new RuntimeError('STORE_CORRUPT', sentence, { file: path });
 }
 
-function parse<T>(path: string, schema: z.ZodType<T>, text: string): T {
+/** The text of the document at `path`. Throws STORE_CORRUPT or STORE_FUTURE_VERSION naming the file. */
+function parseDocument<T>(path: string, schema: z.ZodType<T>, text: string): T {
   let value: JsonValue;
   try {
     value = parseJson(text, LIMITS);
@@ -91,11 +92,18 @@ async function readText(path: string): Promise<string | undefined> {
   }
 }
 
+/** The document at `path` as it stands, or undefined. Throws STORE_CORRUPT or STORE_FUTURE_VERSION naming the file. */
+export function readDocument<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  return inStoreWords(path, async () => {
+    const text = await readText(path);
+    return text === undefined ? undefined : parseDocument(path, schema, text);
+  });
+}
+
 function fileAdapter<T>(path: string, schema: z.ZodType<T>): Adapter<T> {
   return {
     async read() {
-      const text = await readText(path);
-      return text === undefined ? null : parse(path, schema, text);
+      return (await readDocument(path, schema)) ?? null;
     },
     async write(data) {
       // What could not be read back must not be written.

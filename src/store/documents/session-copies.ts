@@ -1,5 +1,6 @@
 // Owns the files `.agent-runtime/workflow/<session>.json`: readable copies of sessions, one closed and versioned schema,
-// written whole and atomically. They are for people; no program reads one back.
+// written whole and atomically. They are for people, and for programs that want to look; the runtime reads none back. Whoever
+// reads one gets all of it in its own types, or is told what does not fit.
 //
 // A copy appears whole, and that is all that is promised of it: it can be made anew from the journal, so it is neither locked
 // nor flushed. After a loss of power the newest ones may be missing or empty.
@@ -7,43 +8,126 @@ import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { parseWith } from '../../base/parse.ts';
 import { safeFileName } from '../file-name.ts';
 import { makePrivateDir } from '../private-dir.ts';
-import { inStoreWords } from './document.ts';
+import { inStoreWords, readDocument } from './document.ts';
 import { isRunning } from './file-lock.ts';
+
+const STATUSES = [
+  'queued',
+  'active',
+  'suspended',
+  'waiting_approval',
+  'scheduled',
+  'completed',
+  'error',
+  'canceled',
+  'expired',
+] as const;
+const CONTINUATIONS = [
+  'created',
+  'resumed',
+  'suspended',
+  'approval_required',
+  'scheduled',
+  'wakeup',
+  'branch_completed',
+  'join_ready',
+  'completed',
+  'error',
+  'canceled',
+  'expired',
+] as const;
+const ROLES = ['system', 'user', 'assistant', 'tool'] as const;
+const TURN_STATUSES = ['reply', 'tool_request', 'complete', 'escalate'] as const;
+
+/** What a copy holds; texts are redacted like evidence. */
+export interface SessionCopy {
+  schema_version: 1;
+  note: string;
+  session_id: string;
+  task_id?: string;
+  run_id: string;
+  status: (typeof STATUSES)[number];
+  created_at: string;
+  updated_at: string;
+  execute_turn_input: JsonObject;
+  messages: {
+    role: (typeof ROLES)[number];
+    content: string;
+    tool_name?: string;
+    tool_call_id?: string;
+  }[];
+  history: {
+    turn_index: number;
+    turn_output: JsonObject & { status: (typeof TURN_STATUSES)[number] };
+    tool_call_id?: string;
+    tool_output?: JsonObject;
+  }[];
+  turn_count: number;
+  tool_call_count: number;
+  continuations: {
+    sequence: number;
+    kind: (typeof CONTINUATIONS)[number];
+    timestamp: string;
+    reason?: string;
+    request_id?: string;
+    node_id?: string;
+  }[];
+  left_out: { messages: number; history: number; continuations: number };
+  pending_request_id?: string;
+  requested_tool?: JsonObject;
+  last_turn?: JsonObject;
+  workflow?: JsonObject;
+  next_wake_at?: string;
+}
 
 const json: z.ZodType<JsonValue> = z.json();
 const object: z.ZodType<JsonObject> = z.record(z.string(), json);
 const time = z.iso.datetime();
 const count = z.int().nonnegative();
 
-const schema = z.strictObject({
+const message = z.strictObject({
+  role: z.enum(ROLES),
+  content: z.string(),
+  tool_name: z.exactOptional(z.string()),
+  tool_call_id: z.exactOptional(z.string()),
+});
+
+const step = z.strictObject({
+  turn_index: count,
+  turn_output: z.object({ status: z.enum(TURN_STATUSES) }).catchall(json),
+  tool_call_id: z.exactOptional(z.string()),
+  tool_output: z.exactOptional(object),
+});
+
+const continuation = z.strictObject({
+  sequence: z.int().positive(),
+  kind: z.enum(CONTINUATIONS),
+  timestamp: time,
+  reason: z.exactOptional(z.string()),
+  request_id: z.exactOptional(z.string()),
+  node_id: z.exactOptional(z.string()),
+});
+
+const schema: z.ZodType<SessionCopy> = z.strictObject({
   schema_version: z.literal(1),
   note: z.string(),
   session_id: z.string().min(1),
   task_id: z.exactOptional(z.string()),
   run_id: z.string(),
-  status: z.enum([
-    'queued',
-    'active',
-    'suspended',
-    'waiting_approval',
-    'scheduled',
-    'completed',
-    'error',
-    'canceled',
-    'expired',
-  ]),
+  status: z.enum(STATUSES),
   created_at: time,
   updated_at: time,
   execute_turn_input: object,
-  messages: z.array(object),
-  history: z.array(object),
+  messages: z.array(message),
+  history: z.array(step),
   turn_count: count,
   tool_call_count: count,
-  continuations: z.array(object),
+  continuations: z.array(continuation),
   /** How many older entries of each list the copy leaves out. */
   left_out: z.strictObject({ messages: count, history: count, continuations: count }),
   pending_request_id: z.exactOptional(z.string()),
@@ -55,6 +139,8 @@ const schema = z.strictObject({
 
 export interface SessionCopyFiles {
   pathOf(sessionId: string): string;
+  /** Undefined where there is none. Throws STORE_CORRUPT or STORE_FUTURE_VERSION, and leaves the file as it is. */
+  read(sessionId: string): Promise<SessionCopy | undefined>;
   /** Replaces the copy as a whole; what somebody wrote into it is not looked at. */
   write(sessionId: string, document: JsonObject): Promise<void>;
   /** Nothing happens where there is none. */
@@ -90,6 +176,13 @@ function removeLeftDrafts(directory: string): void {
   }
 }
 
+async function readCopy(path: string, sessionId: string): Promise<SessionCopy | undefined> {
+  const copy = await readDocument(path, schema);
+  if (copy === undefined || copy.session_id === sessionId) return copy;
+  const sentence = `The document ${path} is the copy of another session. It was kept as it is.`;
+  throw new RuntimeError('STORE_CORRUPT', sentence, { file: path });
+}
+
 /** The copies of a workspace, in `directory`. An id reaches a path only encoded. */
 export function sessionCopyFiles(directory: string): SessionCopyFiles {
   const pathOf = (sessionId: string): string => join(directory, `${safeFileName(sessionId)}.json`);
@@ -100,6 +193,7 @@ export function sessionCopyFiles(directory: string): SessionCopyFiles {
   };
   return {
     pathOf,
+    read: (sessionId) => readCopy(pathOf(sessionId), sessionId),
     async write(sessionId, document) {
       const checked = parseWith(schema, document, 'INVALID_OUTPUT');
       const path = pathOf(sessionId);
