@@ -2,5 +2,5 @@
 export const MANIFEST_PIN: { id: string; version: string; integrity: string } = {
   id: 'agent-runtime',
   version: '0.1.0',
-  integrity: 'sha256:c8468e30623dd7539b30b9facb7314c715b7e74e785f5b83b17e0749db703b06',
+  integrity: 'sha256:f076b36736c7909f620c5173fd46b8a8f7854b85557a65bff28d12a106f13d19',
 };

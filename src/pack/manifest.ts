@@ -38,6 +38,8 @@ export interface Manifest {
   tools: JsonObject[];
   policies: JsonObject[];
   evidence_types: string[];
+  /** Names of other systems for evidence, and the records that are it here. */
+  evidence_aliases: Record<string, string[]>;
   state_aliases: Record<string, string>;
   lane_templates: JsonObject[];
   /** sha256 over everything above. */
@@ -63,6 +65,12 @@ function executeTurnTool(parts: ManifestParts): JsonObject {
   };
 }
 
+/** A provider is called once in a turn, between these two records; how it went stands in the later one. */
+const EVIDENCE_ALIASES: Record<string, (typeof PACK_RECORDS)[number][]> = {
+  'agent-runtime.turn': ['turn_started', 'turn_completed', 'turn_failed', 'turn_refused'],
+  'agent-runtime.provider-call': ['turn_started', 'turn_completed', 'turn_failed'],
+};
+
 function digestOf(manifest: Omit<Manifest, 'integrity'>): string {
   return digestJson(JSON.parse(JSON.stringify(manifest)) as JsonObject);
 }
@@ -80,6 +88,7 @@ export function createManifest(parts: ManifestParts): Manifest {
     tools: [executeTurnTool(parts)],
     policies: parts.policyRules.map((id) => ({ id, trigger: 'on_tool_request' })),
     evidence_types: [...PACK_RECORDS, ...WORKFLOW_RECORDS, ...parts.emittedRecords],
+    evidence_aliases: EVIDENCE_ALIASES,
     state_aliases: { paused: 'waiting' },
     lane_templates: [{ id: 'default', title: 'Default lane' }],
   };

@@ -90,6 +90,67 @@ describe('the manifest', () => {
     expect([...emitted].filter((type) => !ofKernel.has(type)).sort()).toEqual([...PACK_RECORDS].sort());
   });
 
+  verifies(
+    ['LY-09'],
+    'declares all that the pack is: the shipped document has every part, and each stands for something that exists',
+    async () => {
+      const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+      const { integrity, ...manifest } = packManifest(version);
+      expect(Object.keys(manifest).sort()).toEqual([
+        'capability_factory',
+        'config_key',
+        'config_schema',
+        'evidence_aliases',
+        'evidence_types',
+        'id',
+        'lane_templates',
+        'policies',
+        'policy_factory',
+        'state_aliases',
+        'task_types',
+        'tools',
+        'version',
+      ]);
+      expect(manifest).toMatchObject({ id: 'agent-runtime', version, config_key: 'agent_runtime' });
+      expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+      expect(integrity).toMatch(/^sha256:/);
+      expect(manifest.config_schema).toMatchObject({
+        additionalProperties: false,
+        properties: { default_model: {}, models: {}, intents: {}, limits: {} },
+      });
+      expect([manifest.capability_factory, manifest.policy_factory]).toEqual([
+        createPack.name,
+        createGate.name,
+      ]);
+      const [tool, ...others] = manifest.tools;
+      expect(others).toEqual([]);
+      expect(Object.keys(tool ?? {}).sort()).toEqual([
+        'input_schema',
+        'name',
+        'output_schema',
+        'permission',
+        'required_env',
+        'required_scopes',
+      ]);
+      expect(manifest.policies.map((one) => one['id'])).toEqual(RULE_ORDER);
+      expect(manifest.state_aliases).toEqual({ paused: 'waiting' });
+      expect(manifest.lane_templates).toEqual([{ id: 'default', title: 'Default lane' }]);
+
+      // What other systems call a turn and a call of a provider is what one turn really leaves.
+      expect(Object.keys(manifest.evidence_aliases)).toEqual([
+        'agent-runtime.turn',
+        'agent-runtime.provider-call',
+      ]);
+      const rig = createPackRig();
+      const { session_id } = await rig.ok({ messages: [user('hi')] });
+      const types = (await rig.records(session_id)).map((one) => one.header.type);
+      for (const records of Object.values(manifest.evidence_aliases)) {
+        expect(manifest.evidence_types).toEqual(expect.arrayContaining(records));
+        expect(types.filter((type) => records.includes(type))).toEqual(['turn_started', 'turn_completed']);
+      }
+    },
+  );
+
   test('another content, version or pin is tampering', () => {
     const manifest = createManifest(PARTS);
     const { id, version, integrity } = manifest;
