@@ -233,9 +233,13 @@ function saidByModel(output: TurnOutput, tools: readonly DecidedTool[]): Entry {
 }
 
 function refusedText(done: Exclude<CommitResult, { ok: true }>): RuntimeError {
-  return new RuntimeError('CONFLICT', 'The session went on without this turn, or has ended; it is no part of it.', {
-    refused: done.refused,
-  });
+  return new RuntimeError(
+    'CONFLICT',
+    'The session went on without this turn, or has ended; it is no part of it.',
+    {
+      refused: done.refused,
+    },
+  );
 }
 
 async function record(
