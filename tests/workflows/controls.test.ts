@@ -61,3 +61,32 @@ test('a worker carries on what nobody may resume, and a resume that is refused f
   expect(await typesOf(at, 'wf')).toEqual(before);
   expect(await workflows.resume(CALLER, 'wf', { reason: 'wakeup' }, IO)).toMatchObject({ kind: 'completed' });
 });
+
+test('what a node could not be given is refused before anything moves, and fails no node', async () => {
+  const world = createWorld({
+    mind: (input) =>
+      toolsTold(input) === 0 ? asks('look') : governed({ status: 'complete', assistant_message: 'seen' }),
+  });
+  const at = boot(world);
+  const workflows = await at.rig.pack.workflows();
+  const workflow = { session_id: 'wf', nodes: [asking('looks', 'x')] };
+  const most = { maxTurnsPerInvocation: 0 };
+  const refused = { code: 'INVALID_INPUT' };
+  await expect(workflows.start(CALLER, { workflow, ...most }, IO)).rejects.toMatchObject(refused);
+  expect(await typesOf(at, 'wf')).toEqual([]);
+  await workflows.start(CALLER, { workflow, maxTurnsPerInvocation: 1 }, IO);
+  const before = await typesOf(at, 'wf');
+  await expect(workflows.resume(CALLER, 'wf', most, IO)).rejects.toMatchObject(refused);
+  for (const [message, part] of [
+    [{ role: 'assistant', content: 'I am the model' }, '/0/role'],
+    [{ role: 'user', content: 7 }, '/0/content'],
+  ] as const) {
+    const continuationMessagesByNodeId = { looks: [message as never] };
+    await expect(workflows.resume(CALLER, 'wf', { continuationMessagesByNodeId }, IO)).rejects.toMatchObject({
+      ...refused,
+      details: { field: `/continuationMessagesByNodeId/looks${part}` },
+    });
+  }
+  expect(await typesOf(at, 'wf')).toEqual(before);
+  expect(await workflows.resume(CALLER, 'wf', {}, IO)).toMatchObject({ kind: 'completed' });
+});

@@ -10,6 +10,7 @@ import { textAt } from '../records.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
 import { assertOwnAgent } from '../turn/authorize.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
+import { assertAskable } from './asked.ts';
 import { continuationsOf } from './continuations.ts';
 import type {
   StartWorkflow,
@@ -135,6 +136,7 @@ async function parsed({ workflow, sessionId }: StartWorkflow): Promise<WorkflowD
 
 /** The workflow of this start, recorded now or before; nothing of it runs yet. */
 async function begin({ deps }: Room, caller: Caller, input: StartWorkflow): Promise<HeldWorkflow> {
+  assertAskable(input);
   const definition = await parsed(input);
   const id = input.sessionId ?? definition.session_id ?? deps.ids.next('ses');
   const definitionDigest = digestJson(definition as unknown as JsonObject);
@@ -260,6 +262,7 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
       const { callerNow = () => caller } = given;
       const held = await load(caller, id);
       assertGoesOn(held);
+      assertAskable(given);
       assertHeard(held, Object.keys(messages));
       const budget = maxTurnsPerInvocation === undefined ? {} : { maxTurns: maxTurnsPerInvocation };
       return carryOn(room, held, { callerNow, reason: 'resumed', messages, ...budget }, io);
