@@ -1,10 +1,8 @@
 // Owns the pack as the rooms above see it: turns, the calls that turns requested, and the sessions that both belong to.
-import type { JsonObject } from '../base/json.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Append, Head } from '../store/contract.ts';
 import type { Series } from '../base/series.ts';
 import type { PackDeps } from './deps.ts';
-import { assertMayCancel, assertMayResume } from './managed/allowed.ts';
 import { managedAtFirstUse } from './managed/lazy.ts';
 import type { ManagedPack } from './managed/managed-sessions.ts';
 import { createDefaultSessions } from './sessions/default-sessions.ts';
@@ -57,32 +55,8 @@ export function createPack(deps: PackDeps): Pack {
   });
   let workflows: Promise<Workflows> | undefined;
   const loadWorkflows = async (): Promise<Workflows> => {
-    const [{ createWorkflows }, { createHolds }] = await Promise.all([
-      import('./workflows/workflows.ts'),
-      import('./managed/hold.ts'),
-    ]);
-    const { store, clock, ids, kernel } = deps;
-    const redact = (value: JsonObject): ReturnType<typeof kernel.redact> => kernel.redact(value);
-    const made = createWorkflows({
-      store,
-      clock,
-      ids,
-      agentId: deps.config.agent.id,
-      sessions: managed.nodes,
-      holds: createHolds(deps),
-      redact,
-    });
-    return {
-      ...made,
-      async resume(caller, id, how, io) {
-        if (how.reason !== 'wakeup') assertMayResume(deps.config);
-        return made.resume(caller, id, how, io);
-      },
-      async cancel(...args) {
-        assertMayCancel(deps.config);
-        return made.cancel(...args);
-      },
-    };
+    const { openWorkflows } = await import('./workflows/open.ts');
+    return openWorkflows(deps, managed.nodes);
   };
   return {
     executeTurn: turn,

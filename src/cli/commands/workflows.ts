@@ -4,6 +4,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { WaitingNode } from '../../pack/workflows/contract.ts';
 import type { WorkflowDefinition } from '../../pack/workflows/definition.ts';
+import { knownNames } from '../../pack/workflows/check-nodes.ts';
 import { parseWorkflowYaml } from '../../pack/workflows/parse.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
@@ -22,9 +23,7 @@ const LONGEST_REASON = 300;
 async function definitionAt(context: Context, path: string): Promise<WorkflowDefinition> {
   const file = basename(path);
   const text = await readText(path);
-  const { intents, models } = await loadAny(context);
-  const known = { intents: Object.keys(intents), profiles: Object.keys(models.profiles) };
-  const read = await parseWorkflowYaml(file, text, known);
+  const read = await parseWorkflowYaml(file, text, knownNames(await loadAny(context)));
   if (read.ok) return read.definition;
   const problems = read.problems.map(({ sentence, line = 1, column = 1, path: at }) => ({
     ...{ file, line, column, path: at },

@@ -1,5 +1,6 @@
 // Owns what is wrong with single nodes beyond their shape: wake times, a session that is not theirs to name, and intents
 // and model profiles that the configuration at hand does not have.
+import type { RuntimeConfig } from '../../config/types.ts';
 import type { PathPart } from '../../config/problems.ts';
 import { didYouMean } from '../../base/suggest.ts';
 import type { TurnInput } from '../turn/contract.ts';
@@ -11,6 +12,10 @@ import { parseWakeTime } from './wake-time.ts';
 export interface KnownNames {
   intents: readonly string[];
   profiles: readonly string[];
+}
+
+export function knownNames({ intents, models }: Pick<RuntimeConfig, 'intents' | 'models'>): KnownNames {
+  return { intents: Object.keys(intents), profiles: Object.keys(models.profiles) };
 }
 
 function checkNames(known: KnownNames, input: TurnInput, path: readonly PathPart[], report: Report): void {

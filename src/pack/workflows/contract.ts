@@ -11,6 +11,7 @@ import type { LoopError } from '../loop/client-port.ts';
 import type { Continuation, ManagedResult, ManagedSessions } from '../managed/contract.ts';
 import type { RequestedTool, TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
+import type { KnownNames } from './check-nodes.ts';
 
 export type NodeStatus =
   | 'pending'
@@ -149,6 +150,8 @@ export interface WorkflowDeps {
   ids: Ids;
   /** The agent that every workflow here belongs to. */
   agentId: string;
+  /** What a definition may name. */
+  known?: KnownNames;
   sessions: NodeSessions;
   holds: WorkflowHolds;
   /** Write-time redaction for evidence payloads. */

@@ -24,6 +24,7 @@ import type { WorkflowDefinition } from './definition.ts';
 import { graphJson, graphMermaid } from './export.ts';
 import { catchUp, commitStep, findWorkflow, loadWorkflow, WAKE, workflowRow } from './journal.ts';
 import type { HeldWorkflow } from './journal.ts';
+import type { KnownNames } from './check-nodes.ts';
 import { parseWorkflow } from './parse.ts';
 import { resultOf, statusOf } from './result.ts';
 import { cancelNode, invoke } from './run.ts';
@@ -120,11 +121,14 @@ async function birth(
   return undefined;
 }
 
-async function parsed({ workflow, sessionId }: StartWorkflow): Promise<WorkflowDefinition> {
+async function parsed(
+  { workflow, sessionId }: StartWorkflow,
+  known: KnownNames | undefined,
+): Promise<WorkflowDefinition> {
   if (sessionId !== undefined && !workflowSessionId.safeParse(sessionId).success) {
     throw new RuntimeError('INVALID_INPUT', '/session_id: is not a session id', { field: '/session_id' });
   }
-  const read = await parseWorkflow(workflow);
+  const read = await parseWorkflow(workflow, undefined, known);
   if (read.ok) return read.definition;
   const [first] = read.problems;
   const more = read.problems.length > 1 ? ` (and ${read.problems.length - 1} more)` : '';
@@ -137,7 +141,7 @@ async function parsed({ workflow, sessionId }: StartWorkflow): Promise<WorkflowD
 /** The workflow of this start, recorded now or before; nothing of it runs yet. */
 async function begin({ deps }: Room, caller: Caller, input: StartWorkflow): Promise<HeldWorkflow> {
   assertAskable(input);
-  const definition = await parsed(input);
+  const definition = await parsed(input, deps.known);
   const id = input.sessionId ?? definition.session_id ?? deps.ids.next('ses');
   const definitionDigest = digestJson(definition as unknown as JsonObject);
   const { agentId, clock, ids } = deps;
