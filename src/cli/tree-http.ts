@@ -5,9 +5,9 @@ import type { Leaf } from './leaf.ts';
 
 export const httpFlags = (): Option[] => [
   option('--http', 'serve many clients over Streamable HTTP instead'),
-  option('--port <n>', 'the port; 0 takes a free one, which the log names').argParser(count).default(8931),
-  option('--host <address>', 'the address; beyond loopback only with a token').default('127.0.0.1'),
-  option('--path <path>', 'the one route').default('/mcp'),
+  option('--port <n>', 'the port (default: 8931); 0 takes a free one, which the log names').argParser(count),
+  option('--host <address>', 'the address (default: 127.0.0.1); beyond loopback only with a token'),
+  option('--path <path>', 'the one route (default: /mcp)'),
 ];
 
 const many = (text: string, before: string[]): string[] => [...before, text];

@@ -122,6 +122,17 @@ test('beyond loopback nothing starts without a token, and a port or path that is
   }
 });
 
+test('where to serve over HTTP is not asked of a server on stdio, and a place that is taken is said to be', async () => {
+  const at = await place();
+  const misplaced = await run(at, ['serve', '--port', '0']);
+  expect(misplaced.code).toBe(2);
+  expect(misplaced.err).toContain('add --http');
+  const { url } = await serveHttp(at);
+  const taken = await run(at, ['serve', '--http', '--port', new URL(url).port]);
+  expect(taken.code).toBe(2);
+  expect(taken.err).toContain('something else listens there; choose another port');
+});
+
 test('tokens count and end while the server runs; calls carry who made them; a signal ends it in order', async () => {
   const at = await place();
   const served = await serveHttp(at);

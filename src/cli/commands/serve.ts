@@ -20,9 +20,9 @@ export interface ServeOptions extends CommonOptions {
   toolNames: NameMode;
   logLevel: string;
   http?: boolean;
-  port: number;
-  host: string;
-  path: string;
+  port?: number;
+  host?: string;
+  path?: string;
 }
 
 /** What either kind of server is to this command. */
@@ -68,7 +68,7 @@ async function serveHttp(serving: Serving, tokens: Tokens, at: ServeOptions): Pr
   const { serveRuntimeHttp } = await import('../../server/http/serve.ts');
   const { context, config, runtime, options, log } = serving;
   const { clock, ids, workspace } = context;
-  const { host, port, path } = at;
+  const { host = '127.0.0.1', port = 8931, path = '/mcp' } = at;
   const server = await serveRuntimeHttp({
     runtime,
     options,
@@ -101,12 +101,19 @@ async function serveHttp(serving: Serving, tokens: Tokens, at: ServeOptions): Pr
   };
 }
 
+const OF_HTTP = ['port', 'host', 'path'] as const;
+
 function checked(options: ServeOptions): ServeOptions {
   if (!isLevel(options.logLevel)) {
     throw new RuntimeError('USAGE', '--log-level must be debug, info, warn or error.');
   }
-  if (!(Number.isInteger(options.port) && options.port >= 0 && options.port <= 65_535)) {
+  const { http = false, port = 0 } = options;
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new RuntimeError('USAGE', '--port must be a whole number from 0 to 65535.');
+  }
+  const misplaced = http ? undefined : OF_HTTP.find((name) => options[name] !== undefined);
+  if (misplaced !== undefined) {
+    throw new RuntimeError('USAGE', `--${misplaced} says where to serve over HTTP; add --http.`);
   }
   return options;
 }

@@ -90,10 +90,9 @@ async function listen(server: Server, host: string, port: number): Promise<Addre
     });
   }).catch((thrown: unknown) => {
     const { code = 'unknown' } = thrown as NodeJS.ErrnoException;
-    throw new RuntimeError('CONFIGURATION_ERROR', `Cannot listen on ${host} port ${port}: ${code}.`, {
-      host,
-      port,
-    });
+    const why = code === 'EADDRINUSE' ? 'something else listens there' : code;
+    const text = `Cannot listen on ${host} port ${port}: ${why}; choose another port or address.`;
+    throw new RuntimeError('USAGE', text, { host, port });
   });
   return server.address() as AddressInfo;
 }
