@@ -20,9 +20,10 @@ function layersOf({ policy }: RuntimeConfig): { layer: PolicyLayer; path: PathPa
 export async function assertConditions(config: RuntimeConfig): Promise<void> {
   const wrong: { path: PathPart[]; message: string }[] = [];
   for (const { layer, path } of layersOf(config)) {
-    // Those of policy.capabilities are rules too, and stand elsewhere.
-    const written = layer.rules.filter(({ id }) => !id.startsWith('capability.'));
-    for (const [at, { id, when }] of written.entries()) {
+    // Those of policy.capabilities are rules too, and stand elsewhere; one rule of the file may be in force as two of its id.
+    const written = new Map(layer.rules.map((rule) => [rule.id, rule]));
+    const inFile = [...written.values()].filter(({ id }) => !id.startsWith('capability.'));
+    for (const [at, { id, when }] of inFile.entries()) {
       if (when === undefined) continue;
       try {
         compileCel(id, when);

@@ -257,8 +257,16 @@ test('what was said and answered between calls labels their arguments, and is no
 test('config check names every condition that does not compile, with line and column', async () => {
   const at = await place();
   await run(at, ['init']);
-  const wrong =
-    'when: nowhere.x\n        decision: deny\n        reason: x\n      - id: second\n        tools: [read_file]\n        when: 1 + 1';
+  // A rule about tools that ask whom the catalog says, and tools that do not, is two rules in force, and one in the file.
+  const wrong = [
+    'when: nowhere.x',
+    '  decision: deny',
+    '  reason: x',
+    '- { id: both, tools: [read_file, write_file], when: nowhere.y, decision: approval_required }',
+    '- id: third',
+    '  tools: [read_file]',
+    '  when: 1 + 1',
+  ].join('\n      ');
   await edit(at, 'configs/policy.yaml', ['when: args.path.endsWith(".env")', wrong]);
   const { problems } = await json(at, ['config', 'check'], 1);
   expect(problems).toMatchObject([
@@ -267,10 +275,15 @@ test('config check names every condition that does not compile, with line and co
       message: 'rule no-env-files, character 1 of when: Unknown variable: nowhere',
     },
     {
-      ...{ file: 'policy.yaml', line: 100, column: 15, path: '/policy/workspace/rules/1/when' },
-      message: 'rule second, character 1 of when: gives int, not a bool',
+      ...{ file: 'policy.yaml', line: 98, column: 59, path: '/policy/workspace/rules/1/when' },
+      message: 'rule both, character 1 of when: Unknown variable: nowhere',
+    },
+    {
+      ...{ file: 'policy.yaml', line: 101, column: 15, path: '/policy/workspace/rules/2/when' },
+      message: 'rule third, character 1 of when: gives int, not a bool',
     },
   ]);
+  expect(problems).toHaveLength(3);
   const { err } = await run(at, ['config', 'check']);
   expect(err).toContain('  policy.yaml:95:15 /policy/workspace/rules/0/when: ');
 });
