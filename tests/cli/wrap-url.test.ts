@@ -123,15 +123,17 @@ test('headers come from the environment only, are sent, and stand in no file', a
   expect(kept.length).toBeGreaterThan(5);
 });
 
-test('a variable or a host that cannot be one is refused by its flag', async () => {
+test('a variable or a host that cannot be one is refused by its flag, and not repeated', async () => {
   const at = await place();
   for (const [flag, value] of [
-    ['--pass-env', 'lower=1'],
+    ['--pass-env', 'lower=typed-secret'],
     ['--allow-host', '*.example'],
+    ['--allow-host', 'https://user:typed-secret@some.example'],
   ] as const) {
     const ran = await run(at, ['wrap', flag, value, '--', 'node', 'x.mjs']);
     expect({ flag, code: ran.code }).toEqual({ flag, code: 2 });
     expect(ran.err).toContain(`error USAGE: ${flag} `);
+    expect(ran.err).not.toContain('typed-secret');
   }
 });
 

@@ -112,14 +112,16 @@ function remoteTarget(url: string, flags: WrapFlags, { workspace, env }: Surroun
   };
 }
 
+/** What was typed is not repeated: it may hold the value of a variable, or a password before a host. */
 function assertFlags({ passEnv = [], allowHost = [] }: WrapFlags): void {
-  const variable = passEnv.find((one) => !VARIABLE.test(one));
-  if (variable !== undefined) {
-    throw new RuntimeError('USAGE', `--pass-env ${variable} is not the name of an environment variable.`);
+  if (!passEnv.every((one) => VARIABLE.test(one))) {
+    throw new RuntimeError(
+      'USAGE',
+      '--pass-env must name an environment variable; its value is not typed here.',
+    );
   }
-  const host = allowHost.find((one) => !isHost(one));
-  if (host !== undefined) {
-    throw new RuntimeError('USAGE', `--allow-host ${host} is not one host, host:port or origin.`);
+  if (!allowHost.every(isHost)) {
+    throw new RuntimeError('USAGE', '--allow-host must be one host, host:port or origin, with no user.');
   }
 }
 
