@@ -16,11 +16,14 @@ function askedBy({ policy, intents }: RuntimeConfig, { id, approval, risk }: Cap
       .filter(({ decision, when }) => decision === 'approval_required' && when === undefined)
       .map((rule) => `rule ${rule.id} of ${level} ${name}`),
   );
+  const isRuled = workspace.rules.some(({ tools }) => tools === '*' || tools.includes(id));
+  const byDefault = !isRuled && policy.defaultDecision === 'approval_required';
   const pinned = Object.values(intents).filter((one) => one.approvalRequiredTools.includes(id));
   return [
     ...(approval === 'none' ? [] : [`catalog: ${catalogApprover(approval.approver)}`]),
     ...(risk === 'critical' ? ['critical risk'] : []),
     ...asks,
+    ...(byDefault ? [`default of ${workspace.level} ${workspace.name}`] : []),
     ...pinned.map((one) => `intent ${one.id}`),
   ];
 }

@@ -197,6 +197,14 @@ verifies(
     expect(each.at(-1)).toMatchObject({ name: 'wire_money', in_inventory: false });
     const text = await run(at, ['capabilities', 'agent']);
     expect(text.out).toMatch(/^agent_id +support-triage-ref$/m);
+
+    await edit(at, 'configs/policy.yaml', ['default_decision: deny', 'default_decision: approval_required']);
+    const { approval_required_capability_bindings: asking } = await json(at, ['capabilities', 'agent']);
+    expect(asking).toContainEqual({
+      capability: 'wire_money',
+      tool_principal: 'svc-bank',
+      by: ['critical risk', 'default of workspace workspace'],
+    });
   },
 );
 
