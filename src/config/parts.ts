@@ -150,7 +150,11 @@ async function readPart(
     Object.assign(into.found.parts, { [key]: one.part });
     into.found.files.push(one.found);
   } else if (file.required) {
-    into.problems.add(file.name, [], 'is required: the configuration directory has no such file');
+    into.problems.add(
+      file.name,
+      [],
+      `is required: the configuration directory ${directory} has no such file`,
+    );
   } else {
     const parsed = file.parse({}, into.problems);
     if (parsed === undefined) return;

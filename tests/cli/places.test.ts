@@ -34,6 +34,7 @@ test('a configuration of the workspace that lacks its first file is refused, not
   const { code, err } = await run(at, ['config', 'check']);
   expect(code).toBe(1);
   expect(err).toContain('did you mean "agent.yaml"?');
+  expect(err).toContain(`the configuration directory ${join(at.workspace, 'configs')} has no such file`);
 });
 
 test('a configuration directory that is not there is named', async () => {
