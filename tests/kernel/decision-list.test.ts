@@ -27,7 +27,7 @@ function rigOf(): Rig {
     decision: 'approval_required',
     reason: 'money moves',
   };
-  config.policy.workspace.rules.push(big);
+  config.policy.workspace.rules.push(big, { ...big, id: 'also-big' });
   return createRig({ config });
 }
 
@@ -78,6 +78,13 @@ verifies(
     const demands = [
       {
         policy_id: 'big',
+        rule_id: 'capability_rule',
+        layer: 'workspace',
+        decision: 'approval_required',
+        reason: 'money moves',
+      },
+      {
+        policy_id: 'also-big',
         rule_id: 'capability_rule',
         layer: 'workspace',
         decision: 'approval_required',

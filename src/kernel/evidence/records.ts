@@ -95,11 +95,15 @@ function said({
  * calls: then the decision's own keys are that list.
  */
 export function decisionsOf(decision: Decision): { decisions?: JsonObject[] } {
-  const { verdict, ruleId, reasons, others } = decision;
+  const { verdict, ruleId, reasons, aliases, others } = decision;
   const [reason = ''] = reasons;
   // What decided may not be among them: a budget that was used up at the commit, a person who said no.
   const rest = others.filter(
-    (one) => one.verdict !== verdict || one.ruleId !== ruleId || one.reason !== reason,
+    (one) =>
+      one.verdict !== verdict ||
+      one.ruleId !== ruleId ||
+      one.reason !== reason ||
+      one.aliases[0] !== aliases[0],
   );
   return rest.length === 0 ? {} : { decisions: [said({ ...decision, reason }), ...rest.map(said)] };
 }
