@@ -37,7 +37,10 @@ function rejected(decision: Decision, approval: Approval): Decision {
   };
 }
 
-/** What stands for this action now; or the no that this very call waited for, which no time takes back. */
+/**
+ * What stands for this action now; or the no that this very call waited for, which neither time takes back nor a later yes
+ * to an equal call.
+ */
 export async function answerFor(
   deps: KernelDeps,
   call: PreparedCall,
@@ -47,10 +50,10 @@ export async function answerFor(
   const digest = call.actionDigest();
   const now = deps.clock.now();
   const standing = await deps.approvals.standing(tenant, digest, now);
-  if (standing !== undefined || waitsFor === undefined) return standing;
+  if (waitsFor === undefined || standing?.approval.subject.approvalId === waitsFor) return standing;
   const waited = await deps.approvals.get(tenant, waitsFor, now);
   const isNo = waited?.approval.state === 'rejected' && waited.approval.subject.actionDigest === digest;
-  return isNo ? waited : undefined;
+  return isNo ? waited : standing;
 }
 
 /** The answer of a call whose approval is not (yet) given. */

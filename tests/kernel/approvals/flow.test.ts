@@ -132,9 +132,11 @@ describe('an approval', () => {
     },
   );
 
-  test('that is rejected denies, and goes on denying the same call until the question would have ended', async () => {
+  test('that is rejected denies the call that asked, and any equal one until the question would have ended', async () => {
     const rig = createRig();
-    const id = await ask(rig);
+    const asker = { toolCallId: 'call_asker' };
+    const asked = expectStatus(await rig.call('pay', { amount: 5 }, asker), 'waiting_approval');
+    const id = asked.approval.subject.approvalId;
     await rig.kernel.deliver(PERSON, id, { ...REJECT, note: 'too much' } as Delivery, CALLER.actor);
     for (let n = 0; n < 2; n++) {
       const denied = expectStatus(await rig.call('pay', { amount: 5 }), 'denied');
@@ -142,8 +144,11 @@ describe('an approval', () => {
     }
     expect((await rig.call('pay', { amount: 6 })).status).toBe('waiting_approval');
     rig.clock.advance(900_000);
-    expect((await rig.call('pay', { amount: 5 })).status).toBe('waiting_approval');
+    await approved(rig, 'pay', { amount: 5 });
+    const told = expectStatus(await rig.call('pay', { amount: 5 }, asker), 'denied');
+    expect(told.decision.reasons[0]).toContain('too much');
     expect(rig.effects).toHaveLength(0);
+    expect((await rig.call('pay', { amount: 5 })).status).toBe('done');
   });
 
   verifies(
