@@ -46,20 +46,23 @@ function ended(how: 'completed' | 'failed' | 'canceled', reason: string): Advanc
 }
 
 /** What both kinds of work can end an invocation with, or wait for. */
-type Stopped =
+type Stopped = { over?: boolean } & (
   | { kind: 'completed' }
   | { kind: 'approval_required' }
   | { kind: 'scheduled'; next_wake_at: string }
   | { kind: 'canceled' | 'expired'; reason: string }
   /** Of one branch, where there is a time: the others go on at it, and what only a person can resume is left. */
   | { kind: 'suspended'; reason: string; wakeAt?: string }
-  | { kind: 'error'; error: { code: string }; wakeAt?: string };
+  | { kind: 'error'; error: { code: string }; wakeAt?: string }
+);
 
 function goingOn(wakeAt: string | undefined): Advanced | undefined {
   return wakeAt === undefined ? undefined : { type: 'parked', why: 'time', until: Date.parse(wakeAt) };
 }
 
 function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: boolean }): Advanced {
+  // Whatever one branch of a workflow waits for or came to, the stop broke off others, which go on with the next worker.
+  if (at.stopped && result.over === false) return { type: 'parked', why: 'time', until: now };
   switch (result.kind) {
     case 'completed':
       return ended('completed', 'completed');
