@@ -94,25 +94,34 @@ function askedBy(result: ManagedResult | undefined): string[] {
   return [...new Set([result.pending_request_id, ...others])];
 }
 
-/** The approvals that a run waits for. */
+/** The approvals that each session of a run waits for. */
 async function awaited(
   { managed, workflows }: RunsDeps,
   caller: Caller,
   { id, kind }: BackgroundRun,
-): Promise<string[]> {
-  if (kind === 'session') return askedBy(await managed.result(caller, id));
+): Promise<string[][]> {
+  if (kind === 'session') {
+    const asked = askedBy(await managed.result(caller, id));
+    return asked.length === 0 ? [] : [asked];
+  }
   const { waiting_nodes: nodes } = await (await workflows()).inspect(caller, id);
-  const asked = new Set<string>();
+  const found: string[][] = [];
   for (const node of nodes) {
     if (node.needs !== 'approval') continue;
-    asked.add(node.pending_request_id);
     const session = node.session_id === undefined ? undefined : await managed.result(caller, node.session_id);
-    for (const one of askedBy(session)) asked.add(one);
+    found.push([...new Set([node.pending_request_id, ...askedBy(session)])]);
   }
-  return [...asked];
+  return found;
+}
+
+/** A call that somebody else began is theirs to end; until it has, or the others are answered, nothing goes on. */
+function goesOn(asked: readonly (Approval | undefined)[]): boolean {
+  const isOpen = asked.some((one) => one?.state === 'pending');
+  return asked.some((one) => one?.state !== 'pending' && !(isOpen && one?.state === 'consumed'));
 }
 
 interface Waits {
+  /** How many sessions wait, and how many of them have an answer to go on with. */
   asked: number;
   answered: number;
   /** When to look for answers next. */
@@ -122,10 +131,14 @@ interface Waits {
 async function waits(deps: RunsDeps, caller: Caller, run: BackgroundRun): Promise<Waits> {
   const now = deps.clock.now();
   const ids = await awaited(deps, caller, run);
-  const approvals = await Promise.all(ids.map((id) => deps.approvalFor(run.tenant, id)));
-  const open = approvals.flatMap((one) => (one?.state === 'pending' ? [now - one.subject.requestedAt] : []));
+  const asked = await Promise.all(
+    ids.map((of) => Promise.all(of.map((id) => deps.approvalFor(run.tenant, id)))),
+  );
+  const open = asked
+    .flat()
+    .flatMap((one) => (one?.state === 'pending' ? [now - one.subject.requestedAt] : []));
   const wait = Math.min(Math.max(Math.max(0, ...open) / 4, SOONEST_LOOK_MS), LATEST_LOOK_MS);
-  return { asked: ids.length, answered: ids.length - open.length, look: now + wait };
+  return { asked: ids.length, answered: asked.filter(goesOn).length, look: now + wait };
 }
 
 async function invoke(

@@ -1,5 +1,7 @@
 // Shows a worker that carries on a session which waits for more than one person at once.
 import { expect, test } from 'vitest';
+import type { Approval } from '../../src/kernel/approvals/approval.ts';
+import type { ManagedResult } from '../../src/pack/managed/contract.ts';
 import { createQueue } from '../../src/pack/background/queue.ts';
 import { createWorker } from '../../src/pack/background/worker.ts';
 import { createRuns } from '../../src/runtime/background.ts';
@@ -49,4 +51,26 @@ test('each call runs when it is approved, whichever is answered first', async ()
   await workOff();
   expect(world.effects.map((one) => one.args)).toEqual([{ n: 2 }, { n: 1 }]);
   expect(await queue.status(CALLER, id)).toMatchObject({ status: 'completed' });
+});
+
+test('a call that somebody else began is no answer to go on with while another is asked for', async () => {
+  const said = (id: string): object => ({
+    tool_output: { status: 'approval_required', approval: { approval_id: id } },
+  });
+  const result = { kind: 'approval_required', pending_request_id: 'a', history: [said('a'), said('b')] };
+  const states: Record<string, string> = { a: 'pending', b: 'consumed' };
+  const { rig, managed } = boot(createWorld());
+  const runs = createRuns({
+    ...{ clock: rig.clock, queue: createQueue({ store: rig.store, clock: rig.clock, maxQueued: 9 }) },
+    managed: { ...managed, result: () => Promise.resolve(result as unknown as ManagedResult) },
+    ...{ workflows: NEVER, callerOf: () => CALLER },
+    approvalFor: (_tenant, id) =>
+      Promise.resolve({ state: states[id], subject: { requestedAt: 0 } } as unknown as Approval),
+  });
+  const run = { tenant: 'local', principal: CALLER.principal, id: 's', kind: 'session' } as const;
+  expect(await runs.stillWaits(run)).toMatchObject({ type: 'parked', why: 'approval' });
+  for (const answer of ['approved', 'rejected', 'consumed']) {
+    states.a = answer;
+    expect(await runs.stillWaits(run)).toBeUndefined();
+  }
 });
