@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { isoTime } from '../../src/base/clock.ts';
 import { asRuntimeError } from '../../src/base/errors.ts';
 import { createWorkflows } from '../../src/pack/workflows/workflows.ts';
 import { verifies } from '../e2e/verifies.ts';
@@ -189,6 +190,22 @@ describe('a workflow', () => {
     }
     expect(await rig.records('wf')).toEqual(before);
     expect(await saying('b')).toMatchObject({ kind: 'completed' });
+  });
+
+  test('refuses what is said to a node whose session waits for a time, until it has come', async () => {
+    const until = isoTime(createRig().clock.now() + 60_000);
+    const rig = createRig({ a: [{ sleep: until }, { complete: 'a' }] });
+    await rig.workflows.start(CALLER, { workflow: { session_id: 'wf', nodes: [node('a')] } }, rig.io);
+    const said = [{ role: 'user' as const, content: 'hear me' }];
+    const saying = (): Promise<unknown> =>
+      rig.workflows.resume(CALLER, 'wf', { continuationMessagesByNodeId: { a: said } }, rig.io);
+    await expect(saying()).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: `/continuationMessagesByNodeId/a: waits until ${until} and takes no messages before`,
+    });
+    rig.clock.advance(60_000);
+    expect(await saying()).toMatchObject({ kind: 'completed' });
+    expect(rig.sessions.of('a')[0]?.runs.at(-1)?.continuationMessages).toEqual(said);
   });
 
   test('is suspended with a node whose turns are used up, and goes on from there', async () => {

@@ -1,4 +1,6 @@
 // Owns workflows as the rooms above see them: started, resumed, woken, canceled, and looked at.
+import { isoTime } from '../../base/clock.ts';
+import type { EpochMs } from '../../base/clock.ts';
 import { RuntimeError, asRuntimeError } from '../../base/errors.ts';
 import { digestJson } from '../../base/digest.ts';
 import type { JsonObject } from '../../base/json.ts';
@@ -26,7 +28,7 @@ import { catchUp, commitStep, findWorkflow, loadWorkflow, WAKE, workflowRow } fr
 import type { HeldWorkflow } from './journal.ts';
 import type { KnownNames } from './check-nodes.ts';
 import { parseWorkflow } from './parse.ts';
-import { resultOf, statusOf } from './result.ts';
+import { resultOf, statusOf, wakeOf } from './result.ts';
 import { cancelNode, invoke } from './run.ts';
 import type { Invocation } from './run.ts';
 import { workflowSessionId } from './schema.ts';
@@ -190,14 +192,23 @@ function assertGoesOn({ state, chain }: HeldWorkflow): void {
 
 const LISTENING: ReadonlySet<NodeState['at']> = new Set(['running', 'waiting', 'parked', 'compensating']);
 
-/** Only a node whose session goes on hears what is said to it; what nobody would hear is refused, not lost. */
-function assertHeard({ state }: HeldWorkflow, nodes: readonly string[]): void {
+/** Why a node would not hear what is said to it now; undefined: its session goes on and does. */
+function deafness(node: NodeState | undefined, now: EpochMs): string | undefined {
+  if (node === undefined) return 'is no node of this workflow';
+  if (isEnded(node)) return 'has ended and takes no messages';
+  if (!LISTENING.has(node.at)) return 'has not begun and takes no messages';
+  const wakeAt = wakeOf(node);
+  return wakeAt === undefined || wakeAt <= now
+    ? undefined
+    : `waits until ${isoTime(wakeAt)} and takes no messages before`;
+}
+
+/** What nobody would hear is refused, not lost. */
+function assertHeard({ deps }: Room, { state }: HeldWorkflow, nodes: readonly string[]): void {
   for (const id of nodes) {
-    const node = state.nodes.get(id);
-    if (node !== undefined && LISTENING.has(node.at)) continue;
+    const why = deafness(state.nodes.get(id), deps.clock.now());
+    if (why === undefined) continue;
     const field = `/continuationMessagesByNodeId/${id.slice(0, 80)}`;
-    const ended = node !== undefined && isEnded(node) ? 'has ended' : 'has not begun';
-    const why = node === undefined ? 'is no node of this workflow' : `${ended} and takes no messages`;
     throw new RuntimeError('INVALID_INPUT', `${field}: ${why}`, { field });
   }
 }
@@ -267,7 +278,7 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
       const held = await load(caller, id);
       assertGoesOn(held);
       assertAskable(given);
-      assertHeard(held, Object.keys(messages));
+      assertHeard(room, held, Object.keys(messages));
       const budget = maxTurnsPerInvocation === undefined ? {} : { maxTurns: maxTurnsPerInvocation };
       return carryOn(room, held, { callerNow, reason: 'resumed', messages, ...budget }, io);
     },
