@@ -229,7 +229,9 @@ export function createRuns(deps: RunsDeps): Runs {
     async stillWaits(run) {
       const caller = deps.callerOf(run.tenant, run.principal);
       if (caller === undefined) return undefined;
-      const { asked, answered, look } = await waits(deps, caller, run);
+      const found = await waits(deps, caller, run).catch(ignoreAbsent);
+      if (found === undefined) return undefined; // whoever carries it on finds that its records are gone, and ends it
+      const { asked, answered, look } = found;
       return answered > 0 || asked === 0 ? undefined : { type: 'parked', why: 'approval', until: look };
     },
     look: (session, signal) => lookAt(deps, session, signal),

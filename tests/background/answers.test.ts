@@ -74,3 +74,20 @@ test('a call that somebody else began is no answer to go on with while another i
     expect(await runs.stillWaits(run)).toBeUndefined();
   }
 });
+
+test('a run that waits for people ends when its records are gone', async () => {
+  const { rig, managed, instance } = boot(createWorld());
+  const { store, clock } = rig;
+  const queue = createQueue({ store, clock, maxQueued: 9 });
+  const approvalFor = rig.kernel.approvalFor.bind(rig.kernel);
+  const runs = createRuns({ clock, queue, managed, workflows: NEVER, callerOf: () => CALLER, approvalFor });
+  const isAlive = (): Promise<boolean> => Promise.resolve(true);
+  const worker = createWorker({ store, clock, queue, runs, instance, isAlive, maxRunning: 4 });
+  await queue.admit(CALLER, { id: 'gone', kind: 'session' });
+  const { entry } = await queue.status(CALLER, 'gone');
+  await queue.move(entry, { type: 'taken', instance });
+  await queue.move(entry, { type: 'parked', why: 'approval', until: clock.now() });
+  await worker.tick();
+  await worker.settled();
+  expect(await queue.status(CALLER, 'gone')).toMatchObject({ status: 'failed' });
+});
