@@ -8,6 +8,7 @@ import { createRuns } from '../../src/runtime/background.ts';
 import { asks, boot, CALLER, createWorld, governed, IO, toolsTold, user } from '../managed/rig.ts';
 import type { Process } from '../managed/rig.ts';
 import { CALLER as OWNER, createRig, node } from '../workflows/rig.ts';
+import type { Scripts } from '../workflows/rig.ts';
 import type { Workflows } from '../../src/pack/workflows/contract.ts';
 
 const HOUR = 3_600_000;
@@ -77,4 +78,38 @@ test('a node whose run was broken off, and one that was being undone', async () 
   const told = await rig.workflows.inspect(OWNER, 'wf');
   expect(told).toMatchObject({ kind: 'error', over: true, node_id: 'b' });
   expect(told.nodes.map(({ status }) => status)).toEqual(['compensated', 'error']);
+});
+
+const UNDO = { execute_turn_input: { messages: [{ role: 'user', content: 'undo' }] } };
+
+test.each<[string, Scripts, Record<string, unknown>[], object]>([
+  ['the next nodes', {}, [node('b', { depends_on: ['a'] })], { completed_node_ids: ['a', 'b'] }],
+  ['the end', {}, [], { kind: 'completed' }],
+  ['an end by failure', { a: [{ fail: 'INTERNAL' }] }, [], { kind: 'error' }],
+  [
+    'what is to be undone',
+    { a: [{ fail: 'INTERNAL' }] },
+    [node('b', { compensate: UNDO })],
+    { kind: 'error', nodes: [{ status: 'error' }, { status: 'compensated' }] },
+  ],
+])('what follows from a node that ended with the stop: %s', async (_what, scripts, more, told) => {
+  const rig = createRig(scripts);
+  const workflows = (): Promise<Workflows> => Promise.resolve(rig.workflows);
+  const wake_at = isoTime(rig.clock.now() + HOUR);
+  const nodes = [node('a', { wake_at }), ...more];
+  const workflow = { session_id: 'wf', nodes, failure_policy: 'compensate' };
+  await rig.workflows.start(OWNER, { workflow }, rig.io);
+  rig.clock.advance(HOUR);
+  const first = workerOf(rig, { workflows });
+  const { run } = rig.sessions;
+  rig.sessions.run = async (...given) => {
+    const result = await run(...given);
+    void first.stop();
+    return result;
+  };
+  await workOff(first);
+  rig.sessions.run = run;
+  await workOff(workerOf(rig, { workflows }));
+  expect(await rig.workflows.inspect(OWNER, 'wf')).toMatchObject({ over: true, ...told });
+  expect(await rig.store.claimTimers('w2', rig.clock.now() + HOUR, 1, 10)).toEqual([]);
 });

@@ -224,8 +224,21 @@ function compensate(state: LiveWorkflow, view: PlanView): Plan {
   };
 }
 
-/** What no longer runs here is due at once for the next worker. */
-function handOn(state: LiveWorkflow, { now, driving }: PlanView): Plan {
+/** By what has failed, and what is to follow from that. */
+function goOn(state: LiveWorkflow, view: PlanView): Plan {
+  const { failurePolicy } = view.graph;
+  if (state.failedNode === undefined || failurePolicy === 'continue') return advance(state, view);
+  return failurePolicy === 'compensate'
+    ? compensate(state, view)
+    : close(state, errorOf(state, state.failedNode));
+}
+
+/**
+ * What no longer runs here is due at once for the next worker; what follows from what has ended is recorded still, for
+ * nobody has a timer for it: the end itself, and the nodes that are next, which are then handed on in turn.
+ */
+function handOn(state: LiveWorkflow, view: PlanView): Plan {
+  const { now, driving } = view;
   const isLeft = (node: NodeState): boolean =>
     node.at === 'running' ||
     (node.at === 'compensating' && node.hold === undefined && node.wakeAt === undefined);
@@ -236,7 +249,10 @@ function handOn(state: LiveWorkflow, { now, driving }: PlanView): Plan {
     wakeAt: now,
     why: 'held',
   }));
-  return { ...NOTHING, events };
+  if (left.length > 0 || driving.size > 0) return { ...NOTHING, events };
+  const next = goOn(state, view);
+  if (next.closing !== undefined) return next;
+  return { ...NOTHING, events: next.events.filter(({ type }) => type !== 'wakeup_fired') };
 }
 
 export function plan(state: LiveWorkflow, view: PlanView): Plan {
@@ -244,10 +260,6 @@ export function plan(state: LiveWorkflow, view: PlanView): Plan {
   if (state.cancelReason !== undefined) {
     return close(state, { type: 'workflow_canceled', reason: state.cancelReason });
   }
-  if (view.leaving !== undefined) return view.leaving === 'handing_on' ? handOn(state, view) : NOTHING;
-  const { failurePolicy } = view.graph;
-  if (state.failedNode === undefined || failurePolicy === 'continue') return advance(state, view);
-  return failurePolicy === 'compensate'
-    ? compensate(state, view)
-    : close(state, errorOf(state, state.failedNode));
+  if (view.leaving === undefined) return goOn(state, view);
+  return view.leaving === 'handing_on' ? handOn(state, view) : NOTHING;
 }
