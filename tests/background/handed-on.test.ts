@@ -113,3 +113,24 @@ test.each<[string, Scripts, Record<string, unknown>[], object]>([
   expect(await rig.workflows.inspect(OWNER, 'wf')).toMatchObject({ over: true, ...told });
   expect(await rig.store.claimTimers('w2', rig.clock.now() + HOUR, 1, 10)).toEqual([]);
 });
+
+test('a node that was broken off is let finish and then undone, where another has failed', async () => {
+  const rig = createRig({ b: [{ fail: 'INTERNAL' }] });
+  const workflows = (): Promise<Workflows> => Promise.resolve(rig.workflows);
+  const wake_at = isoTime(rig.clock.now() + HOUR);
+  const nodes = [node('a', { wake_at, compensate: UNDO }), node('b', { wake_at })];
+  const workflow = { session_id: 'wf', nodes, failure_policy: 'compensate' };
+  await rig.workflows.start(OWNER, { workflow }, rig.io);
+  rig.clock.advance(HOUR);
+  const first = workerOf(rig, { workflows });
+  rig.sessions.gate = async ({ node: at, runs }) => {
+    if (at !== 'a' || runs.length > 1) return;
+    while (!(await rig.records('wf')).includes('node_failed b')) await Promise.resolve();
+    void first.stop();
+  };
+  await workOff(first);
+  await workOff(workerOf(rig, { workflows }));
+  const told = await rig.workflows.inspect(OWNER, 'wf');
+  expect(told).toMatchObject({ kind: 'error', over: true, node_id: 'b' });
+  expect(told.nodes.map(({ status }) => status)).toEqual(['compensated', 'error']);
+});

@@ -204,13 +204,27 @@ function planCompensating(id: string, state: LiveWorkflow, view: PlanView): Plan
   return { ...NOTHING, runs: mayRun ? [id] : [] };
 }
 
+/** What runs, or is to run on as soon as nobody else holds it; undefined: nothing does. */
+function letFinish(state: LiveWorkflow, view: PlanView): Plan | undefined {
+  const running = idsIn(state, new Set(['running']));
+  const draft: Draft = { events: [], runs: [], cancels: [], wakes: [], slots: slotsOf(state, view) };
+  let isAny = running.length > 0;
+  for (const [id, node] of state.nodes) {
+    if (node.at !== 'parked' || node.why !== 'held') continue;
+    isAny = true;
+    planWake(id, { at: node.wakeAt, why: 'held' }, draft, view);
+  }
+  const { slots: _slots, ...plan } = draft;
+  return isAny ? { ...plan, runs: running.filter((id) => !view.driving.has(id)) } : undefined;
+}
+
 /**
  * What runs is let finish, for it may have an effect; what waits will not go on, so nobody is asked for it any more; then
  * what was done is undone, last first, one at a time.
  */
 function compensate(state: LiveWorkflow, view: PlanView): Plan {
-  const running = idsIn(state, new Set(['running']));
-  if (running.length > 0) return { ...NOTHING, runs: running.filter((id) => !view.driving.has(id)) };
+  const begun = letFinish(state, view);
+  if (begun !== undefined) return begun;
   const [current] = idsIn(state, new Set(['compensating']));
   if (current !== undefined) return planCompensating(current, state, view);
   if (view.driving.size > 0) return NOTHING;
