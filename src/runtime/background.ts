@@ -6,6 +6,7 @@ import type { RuntimeConfig } from '../config/types.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Advanced, BackgroundRun, Runs, WaitingSession } from '../pack/background/worker.ts';
+import { REASONS } from '../pack/managed/next-step.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
 import type { Queue } from '../pack/background/queue.ts';
@@ -60,6 +61,18 @@ function goingOn(wakeAt: string | undefined): Advanced | undefined {
   return wakeAt === undefined ? undefined : { type: 'parked', why: 'time', until: Date.parse(wakeAt) };
 }
 
+function afterSuspension(
+  { reason, wakeAt }: Extract<Stopped, { kind: 'suspended' }>,
+  now: EpochMs,
+  isStopped: boolean,
+): Advanced {
+  // A worker that is told to stop leaves the run to the next one.
+  if (isStopped) return { type: 'parked', why: 'time', until: now };
+  // Whoever runs a call or a turn of it will be done with that; nobody has to resume it.
+  if (reason === REASONS.busy) return { type: 'parked', why: 'time', until: now + HELD_MS };
+  return goingOn(wakeAt) ?? ended('completed', `suspended: ${reason}`);
+}
+
 function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: boolean }): Advanced {
   // Whatever one branch of a workflow waits for or came to, the stop broke off others, which go on with the next worker.
   if (at.stopped && result.over === false) return { type: 'parked', why: 'time', until: now };
@@ -71,10 +84,7 @@ function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: bool
     case 'scheduled':
       return { type: 'parked', why: 'time', until: Date.parse(result.next_wake_at) };
     case 'suspended':
-      // A worker that is told to stop leaves the run to the next one.
-      return at.stopped
-        ? { type: 'parked', why: 'time', until: now }
-        : (goingOn(result.wakeAt) ?? ended('completed', `suspended: ${result.reason}`));
+      return afterSuspension(result, now, at.stopped);
     case 'canceled':
       return ended('canceled', result.reason);
     case 'expired':

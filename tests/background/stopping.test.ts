@@ -1,5 +1,6 @@
 // Shows that a worker which is told to stop leaves what it has to the next worker, and ends nothing.
 import { expect, test } from 'vitest';
+import { REASONS } from '../../src/pack/managed/next-step.ts';
 import { createRuns } from '../../src/runtime/background.ts';
 import type { RunsDeps } from '../../src/runtime/background.ts';
 import { RuntimeError } from '../../src/base/errors.ts';
@@ -38,6 +39,15 @@ test('a run that the stop suspended is due at once, one that suspended itself ha
   const { advance, now } = runsThat(() => Promise.resolve({ kind: 'suspended', reason: 'stopped' }));
   await expect(advance(RUN, AbortSignal.abort())).resolves.toMatchObject({ type: 'parked', until: now });
   await expect(advance(RUN, new AbortController().signal)).resolves.toMatchObject({ type: 'ended' });
+});
+
+test('a run of which another process still runs a call is looked at again, and not given up', async () => {
+  const { advance, now } = runsThat(() => Promise.resolve({ kind: 'suspended', reason: REASONS.busy }));
+  await expect(advance(RUN, new AbortController().signal)).resolves.toEqual({
+    type: 'parked',
+    why: 'time',
+    until: now + 15_000,
+  });
 });
 
 test('without a stop the same failure is thrown on, and the timer brings the run again', async () => {
