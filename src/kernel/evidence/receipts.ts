@@ -8,7 +8,7 @@ import type { ToolOutcome } from '../call.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { PreparedCall } from '../prepare.ts';
 import type { StoredResult } from './large-result.ts';
-import { contextFacts, decidedFacts, decisionFacts, outcomeFacts } from './records.ts';
+import { contextFacts, decisionFacts, decisionsOf, outcomeFacts } from './records.ts';
 import type { OutcomeFacts } from './records.ts';
 import type { Redacted, Redactor } from './redact.ts';
 
@@ -99,7 +99,8 @@ export function denial(of: Receipt, decision: Decision, args: JsonObject, when: 
         side_effect_status: 'not_executed',
         arguments: args,
         ...contextFacts(of.request.context),
-        ...decidedFacts(decision),
+        ...decided,
+        ...decisionsOf(decision),
       }),
     ],
     rows: [
@@ -127,7 +128,8 @@ export function waiting(of: Receipt, decision: Decision, approvalId: string, whe
       record(of, 'call_waiting', {
         approval_id: approvalId,
         ...contextFacts(of.request.context),
-        ...decidedFacts(decision),
+        ...decided,
+        ...decisionsOf(decision),
       }),
     ],
     rows: [
@@ -173,7 +175,8 @@ export function start(of: Receipt, call: PreparedCall, facts: Start, when: RowWr
         {
           receipt_id: facts.receiptId,
           ...contextFacts(of.request.context),
-          ...decidedFacts(decision),
+          ...decided,
+          ...decisionsOf(decision),
           arguments: facts.redactedArgs,
           ...(facts.redactedFields.length > 0 ? { redacted_fields: facts.redactedFields } : {}),
           action_digest: call.actionDigest(),
