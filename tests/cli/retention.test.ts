@@ -12,11 +12,21 @@ import { journal, json, place, run } from './harness.ts';
 import type { Place } from './harness.ts';
 
 /** A journal whose one session has ended, with a readable copy, and nobody at it. */
-async function ended(args?: Record<string, unknown>): Promise<Place & { copy: string; database: string }> {
+async function ended(
+  args?: Record<string, unknown>,
+  also: readonly string[] = [],
+): Promise<Place & { copy: string; database: string }> {
   const at = await place();
   const { store } = await journal(at, args === undefined ? {} : { args });
   const { version: _version, ...row } = (await store.row('session', 'local', SESSION))!;
   await store.commit({ rows: [{ row: { ...row, status: 'completed' } }] });
+  for (const id of also) {
+    const chain = { tenant: 'local', aggregate: 'session', id } as const;
+    await store.commit({
+      appends: [{ chain, when: { seq: 0 }, type: 'session_started', at: row.updatedAt, evidence: {} }],
+      rows: [{ row: { ...row, id, status: 'completed' } }],
+    });
+  }
   await store.close();
   const state = join(at.workspace, '.agent-runtime');
   const copy = sessionCopyFiles(join(state, 'workflow')).pathOf(SESSION);
@@ -121,10 +131,21 @@ test(
     await store.close();
     expect((await run(at, ['evidence', 'remove', '--session', SESSION, '--yes'])).code).toBe(5);
     expect((await run(at, ['evidence', 'remove'])).code).toBe(2);
-    const broken = await ended();
+    const broken = await ended(undefined, ['ses_sound', 'ses_whole']);
     change(broken.database, `UPDATE records SET evidence = '{"n":1}' WHERE ${OF_SESSION} AND seq = 1`);
     const refused = await run(broken, ['evidence', 'remove', '--session', SESSION, '--yes']);
     expect(refused.err).toContain('damaged');
+    // It keeps no other work from being removed.
+    const done = await json(broken, ['evidence', 'remove', '--older-than', '0', '--yes'], 1);
+    expect(done).toMatchObject({ sessions: 2, chains: 2, kept: [{ id: SESSION, code: 'STORE_CORRUPT' }] });
+    const { items } = await json(broken, ['sessions', 'list']);
+    expect(items?.map(({ session_id: id, status }) => [id, status]).sort()).toEqual(
+      [
+        ['ses_sound', 'removed'],
+        ['ses_whole', 'removed'],
+        [SESSION, 'completed'],
+      ].sort(),
+    );
     const verdict = await json(broken, ['evidence', 'verify'], 1);
     expect(JSON.stringify(verdict.bad)).toContain(`local/session/${SESSION}`);
   },

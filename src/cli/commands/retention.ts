@@ -2,7 +2,7 @@
 // --yes each says what it would take, and takes nothing.
 import { join } from 'node:path';
 import { isoTime } from '../../base/clock.ts';
-import { RuntimeError } from '../../base/errors.ts';
+import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
 import { keyIdOf } from '../../inspect/segments.ts';
 import { visibleRow } from '../../inspect/visible.ts';
 import { endedBefore } from '../../runtime/ended-work.ts';
@@ -22,6 +22,13 @@ import { loadAny } from '../trusted-config.ts';
 export interface EraseOptions extends CommonOptions {
   reason?: string;
   yes?: boolean;
+}
+
+/** What could not be removed, and why. */
+interface Kept {
+  id: string;
+  code: string;
+  message: string;
 }
 
 export interface RemoveOptions extends EraseOptions {
@@ -78,18 +85,28 @@ export async function removeEvidence(context: Context, options: RemoveOptions): 
     const rows = await chosen(context, store, options);
     const items = rows.map(({ id, status, updatedAt }) => ({ id, status, updated_at: isoTime(updatedAt) }));
     const taken: Taken = { sessions: 0, chains: 0, records: 0 };
-    if (!yes) return { items, taken };
+    const kept: Kept[] = [];
+    if (!yes) return { items, taken, kept };
     const signer = signingKey(stateDirectory, ids);
     for (const row of rows) {
-      const one = await removeWork(partsOf(context, store), row, { signer, reason });
-      taken.sessions += one.sessions;
-      taken.chains += one.chains;
-      taken.records += one.records;
+      try {
+        const one = await removeWork(partsOf(context, store), row, { signer, reason });
+        taken.sessions += one.sessions;
+        taken.chains += one.chains;
+        taken.records += one.records;
+      } catch (thrown) {
+        const { code, message } = asRuntimeError(thrown);
+        // What one piece of work has is no reason to keep the others.
+        if (options.session !== undefined || (code !== 'STORE_CORRUPT' && code !== 'CONFLICT')) throw thrown;
+        kept.push({ id: row.id, code, message });
+      }
     }
-    return { items, taken, keyId: keyIdOf(signer.publicKey) };
+    return { items, taken, kept, keyId: keyIdOf(signer.publicKey) };
   });
-  const { items, taken, keyId } = { keyId: undefined, ...done };
-  const report = { removed: yes, items, ...taken, ...(keyId === undefined ? {} : { key_id: keyId }) };
+  const { items, taken, kept, keyId } = { keyId: undefined, ...done };
+  const stays = kept.length === 0 ? {} : { kept };
+  const key = keyId === undefined ? {} : { key_id: keyId };
+  const report = { removed: yes, items, ...taken, ...stays, ...key };
   await context.print.result(report, async () =>
     yes
       ? `Removed ${told(taken)}, under signed segments. \`evidence verify\` goes on from them.`
@@ -104,7 +121,8 @@ export async function removeEvidence(context: Context, options: RemoveOptions): 
       'Nothing was removed. With --yes these are, for good; export first what you may need.',
     );
   }
-  return EXIT.ok;
+  for (const { id, message } of kept) context.print.remark(`${cell(id)} stays: ${message}`);
+  return kept.length === 0 ? EXIT.ok : EXIT.check;
 }
 
 export async function evidenceKey(context: Context): Promise<Exit> {
