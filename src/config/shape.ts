@@ -87,6 +87,9 @@ export function approverOf(word: string): string {
   return `role:${word}`;
 }
 
+/** What can name an environment variable. */
+export const VARIABLE_NAME: RegExp = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
 /** One host, `host:port` or origin; no wildcard, path, user or query. */
 export function isHost(entry: string): boolean {
   if (entry === '' || /[\s*@\\?#%]/u.test(entry)) return false;

@@ -1,5 +1,6 @@
 // Owns what stands in a host's file for us: the command that serves, and an existing server's command put behind `wrap`.
 import { basename } from 'node:path';
+import { VARIABLE_NAME } from '../../config/shape.ts';
 import { addMember, prependItems, replaceNode } from './json-edit.ts';
 import type { Splice } from './json-edit.ts';
 import { member, valueOf } from './json-text.ts';
@@ -67,7 +68,7 @@ function hindrance(entry: JsonNode): string | undefined {
   }
   const env = member(entry, 'env');
   if (env !== undefined && env.kind !== 'object') return 'has an env that is not an object';
-  const odd = env?.members.some(({ key }) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) ?? false;
+  const odd = env?.members.some(({ key }) => !VARIABLE_NAME.test(key)) ?? false;
   return odd ? 'has an env with a name that no variable can have' : undefined;
 }
 

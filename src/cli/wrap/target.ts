@@ -4,7 +4,7 @@ import { basename, isAbsolute, resolve } from 'node:path';
 import { digestJson } from '../../base/digest.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { isHost } from '../../config/shape.ts';
+import { isHost, VARIABLE_NAME } from '../../config/shape.ts';
 import { hostWord, remoteOf } from './remote.ts';
 import type { Remote, RemoteFlags } from './remote.ts';
 
@@ -41,7 +41,6 @@ export interface Surroundings {
 
 // What programs need to start at all; no secret goes by these names.
 const ALWAYS = ['PATH', 'HOME', 'USER', 'LANG', 'TMPDIR', 'SystemRoot', 'APPDATA', 'LOCALAPPDATA'];
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const NAME = /^[a-z][a-z0-9-]{0,30}$/;
 const RESERVED = 'agent';
 
@@ -114,7 +113,7 @@ function remoteTarget(url: string, flags: WrapFlags, { workspace, env }: Surroun
 
 /** What was typed is not repeated: it may hold the value of a variable, or a password before a host. */
 function assertFlags({ passEnv = [], allowHost = [] }: WrapFlags): void {
-  if (!passEnv.every((one) => VARIABLE.test(one))) {
+  if (!passEnv.every((one) => VARIABLE_NAME.test(one))) {
     throw new RuntimeError(
       'USAGE',
       '--pass-env must name an environment variable; its value is not typed here.',

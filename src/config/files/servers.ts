@@ -1,6 +1,6 @@
 // Owns servers.yaml: the downstream MCP servers and how each is started or reached.
 import { z } from 'zod';
-import { closed, present, record, refused, serverName, whole } from '../shape.ts';
+import { closed, present, record, refused, serverName, VARIABLE_NAME, whole } from '../shape.ts';
 import type { DownstreamServer, SandboxProfile, ValueSource } from '../types.ts';
 import { defineFile } from './file.ts';
 import type { ConfigFile } from './file.ts';
@@ -34,9 +34,7 @@ const argument = word.refine((text) => !SECRET_ARGUMENT.test(text), {
   error: 'looks like a secret on a command line, which every process can read; hand it over in env',
 });
 
-const anyEnvName = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: 'must be the name of an environment variable' });
+const anyEnvName = z.string().regex(VARIABLE_NAME, { error: 'must be the name of an environment variable' });
 
 const envValue = z.union(
   [closed({ value: word }), closed({ from_env: anyEnvName }), closed({ from_file: word.min(1) })],
