@@ -1,5 +1,6 @@
 // Owns the table of leases. The rule is in ../lease.ts; a released lease stays, or its epoch would start again. It is used
-// inside transactions only, and what it has read or written is known until it is told to forget.
+// inside transactions only, and what it has read or taken is known until it is told to forget. What is taken or given back
+// goes to the redo log; what is pending there stands before what the table says.
 import type { Lease } from '../contract.ts';
 import { claimLease, releaseLease } from '../lease.ts';
 import type { ClaimResult, LeaseClaim } from '../lease.ts';
@@ -10,6 +11,8 @@ export interface Leases {
   epoch(key: string): number;
   claim(claim: LeaseClaim): ClaimResult;
   release(lease: Lease): void;
+  /** Writes a lease as it is now. */
+  write(lease: Lease): void;
   /** To be called when others may have written, and when a transaction was undone. */
   forget(): void;
 }
@@ -17,7 +20,13 @@ export interface Leases {
 // Beyond this what is known is dropped; what is used again comes back with one look-up.
 const MOST_KNOWN = 1024;
 
-export function createLeases(db: Connection): Leases {
+/** Where a lease lies until the table has it. */
+interface PendingLeases {
+  lease(key: string): Lease | undefined;
+  addLease(lease: Lease): void;
+}
+
+export function createLeases(db: Connection, pending: PendingLeases): Leases {
   const find = db.prepare('SELECT key, owner, epoch, until FROM leases WHERE key = ?');
   const upsert = db.prepare(
     `INSERT INTO leases (key, owner, epoch, until) VALUES (?, ?, ?, ?)
@@ -33,11 +42,11 @@ export function createLeases(db: Connection): Leases {
   const held = (key: string): Lease | undefined => {
     const lease = known.get(key);
     if (lease !== undefined || known.has(key)) return lease;
-    const found = find.get([key]) as Lease | undefined;
+    const found = pending.lease(key) ?? (find.get([key]) as Lease | undefined);
     return know(key, found && { key: found.key, owner: found.owner, epoch: found.epoch, until: found.until });
   };
   const keep = (lease: Lease): void => {
-    upsert.run([lease.key, lease.owner, lease.epoch, lease.until]);
+    pending.addLease(lease);
     know(lease.key, lease);
   };
 
@@ -53,6 +62,7 @@ export function createLeases(db: Connection): Leases {
       const after = releaseLease(before, lease);
       if (after !== undefined && after !== before) keep(after);
     },
+    write: ({ key, owner, epoch, until }) => void upsert.run([key, owner, epoch, until]),
     forget: () => {
       known.clear();
     },

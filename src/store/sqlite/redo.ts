@@ -1,6 +1,6 @@
-// Owns the redo log: what a transaction did to rows, counters and the ends of chains, as one entry beside its records. These
-// lie all over the file, so that writing them at once would make every commit touch a dozen pages; the entry is one. Their
-// tables are written for many commits together, each row, counter and end once.
+// Owns the redo log: what a transaction did to rows, counters, leases and the ends of chains, as one entry beside its records.
+// These lie all over the file, so that writing them at once would make every commit touch a dozen pages; the entry is one.
+// Their tables are written for many commits together, each row, counter, lease and end once.
 //
 // D1  A transaction's entry holds all it did to them, and is part of it: what is committed is never lost.
 // D2  What is pending is known: all entries, also those of other processes, are here in memory, the newest value of each.
@@ -8,11 +8,12 @@
 // D3  Entries are settled in the order of their commits, in the transaction that takes them out.
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
-import type { RowKind } from '../contract.ts';
+import type { Lease, RowKind } from '../contract.ts';
 import type { Plan } from '../plan.ts';
 import type { Chains, PendingEnd } from './chains.ts';
 import type { Connection } from './connection.ts';
 import type { Counters } from './counters.ts';
+import type { Leases } from './leases.ts';
 import type { Remembered } from './remembered.ts';
 import { rowKey } from './row-key.ts';
 import type { RowColumns } from './row-lists.ts';
@@ -30,8 +31,11 @@ interface Entry {
   counters: [string, number][];
   /** By the handle of its chain; entries of version 2 have none. */
   ends?: [number, PendingEnd][];
+  /** Key, owner, epoch and end; entries before version 5 have none. */
+  leases?: LeaseFacts[];
 }
 
+type LeaseFacts = [string, string, number, number];
 type RowFacts = [RowKind, string, string, string, string, string | null, number, number];
 
 /** What the transaction under way did so far, the newest value of each. */
@@ -39,6 +43,7 @@ interface Unwritten {
   rows: Map<string, RowColumns>;
   counters: Map<string, number>;
   ends: Map<number, PendingEnd>;
+  leases: Map<string, Lease>;
 }
 
 interface PendingRow {
@@ -50,11 +55,14 @@ interface PendingRow {
 export interface Redo {
   /** Takes over what an accepted plan does. Inside the writer's transaction. */
   add(plan: Plan): void;
+  /** Takes over a lease as it is now, likewise. */
+  addLease(lease: Lease): void;
   /** Writes the entry of the transaction, to be called at its end; settles when many are pending (D1). */
   write(): void;
   row(kind: RowKind, tenant: string, id: string): RowColumns | undefined;
   counter(key: string): number | undefined;
   end(handle: number): PendingEnd | undefined;
+  lease(key: string): Lease | undefined;
   /** Whether any process has left an entry. */
   isPending(): boolean;
   /** Brings the tables up to date. Inside the writer's transaction (D3). */
@@ -66,14 +74,21 @@ export interface Redo {
 }
 
 /** The entry's JSON; the bodies are JSON already. */
-function entryText({ rows, counters, ends }: Unwritten): string {
+function entryText({ rows, counters, ends, leases }: Unwritten): string {
   const shown: string[] = [];
   for (const row of rows.values()) {
     const { kind, tenant, id, principal, status, ref, updated_at: updatedAt, version, body } = row;
     const facts: RowFacts = [kind, tenant, id, principal, status, ref, updatedAt, version];
     shown.push(`${JSON.stringify(facts).slice(0, -1)},${body}]`);
   }
-  return `{"rows":[${shown.join(',')}],"counters":${JSON.stringify([...counters])},"ends":${JSON.stringify([...ends])}}`;
+  const taken = [...leases.values()].map(({ key, owner, epoch, until }): LeaseFacts => [
+    key,
+    owner,
+    epoch,
+    until,
+  ]);
+  const others = JSON.stringify({ counters: [...counters], ends: [...ends], leases: taken });
+  return `{"rows":[${shown.join(',')}],${others.slice(1)}`;
 }
 
 function readEntry(id: number, text: unknown): Entry {
@@ -105,6 +120,7 @@ interface SettledTables {
   rows: Rows;
   counters: Counters;
   chains: Pick<Chains, 'advance'>;
+  leases: Pick<Leases, 'write'>;
   remembered: Pick<Remembered, 'settled'>;
 }
 
@@ -113,6 +129,7 @@ interface Pending {
   rows: Map<string, PendingRow>;
   counters: Map<string, number>;
   ends: Map<number, PendingEnd>;
+  leases: Map<string, Lease>;
   entries: number;
 }
 
@@ -127,13 +144,14 @@ function keepRow({ rows }: Pending, key: string, row: RowColumns): void {
   rows.set(key, { row, isNew: row.version === 1 || rows.get(key)?.isNew === true });
 }
 
-function takeEntry(pending: Pending, { rows, counters, ends = [] }: Entry): void {
+function takeEntry(pending: Pending, { rows, counters, ends = [], leases = [] }: Entry): void {
   for (const written of rows) {
     const row = columnsOf(written);
     keepRow(pending, rowKey(row.kind, row.tenant, row.id), row);
   }
   for (const [key, value] of counters) pending.counters.set(key, value);
   for (const [handle, end] of ends) pending.ends.set(handle, end);
+  for (const [key, owner, epoch, until] of leases) pending.leases.set(key, { key, owner, epoch, until });
   pending.entries++;
 }
 
@@ -156,14 +174,16 @@ function takePlan(pending: Pending, unwritten: Unwritten, plan: Plan): void {
   }
 }
 
-function clear({ rows, counters, ends }: Pending | Unwritten): void {
-  rows.clear();
-  counters.clear();
-  ends.clear();
+function clear({ rows, counters, ends, leases }: Pending | Unwritten): void {
+  for (const values of [rows, counters, ends, leases]) values.clear();
 }
 
-function isMuch({ rows, counters, ends, entries }: Pending): boolean {
-  return entries >= MOST_ENTRIES || rows.size + counters.size + ends.size >= MOST_VALUES;
+function isEmpty({ rows, counters, ends, leases }: Unwritten): boolean {
+  return rows.size + counters.size + ends.size + leases.size === 0;
+}
+
+function isMuch({ rows, counters, ends, leases, entries }: Pending): boolean {
+  return entries >= MOST_ENTRIES || rows.size + counters.size + ends.size + leases.size >= MOST_VALUES;
 }
 
 export function createRedo(db: Connection, tables: () => SettledTables): Redo {
@@ -171,8 +191,14 @@ export function createRedo(db: Connection, tables: () => SettledTables): Redo {
   const first = db.prepare('SELECT id FROM redo LIMIT 1');
   const all = db.prepare('SELECT id, entry FROM redo ORDER BY id');
   const remove = db.prepare('DELETE FROM redo');
-  const pending: Pending = { rows: new Map(), counters: new Map(), ends: new Map(), entries: 0 };
-  const unwritten: Unwritten = { rows: new Map(), counters: new Map(), ends: new Map() };
+  const none = (): Unwritten => ({
+    rows: new Map(),
+    counters: new Map(),
+    ends: new Map(),
+    leases: new Map(),
+  });
+  const unwritten = none();
+  const pending: Pending = { ...none(), rows: new Map<string, PendingRow>(), entries: 0 };
 
   const forget = (): void => {
     clear(pending);
@@ -180,12 +206,13 @@ export function createRedo(db: Connection, tables: () => SettledTables): Redo {
     pending.entries = 0;
   };
   const settle = (): void => {
-    const { rows, counters, chains, remembered } = tables();
+    const { rows, counters, chains, leases, remembered } = tables();
     const settled = [...pending.rows.values()];
     rows.add(settled.filter(({ isNew }) => isNew).map(({ row }) => row));
     for (const { row, isNew } of settled) if (!isNew) rows.write(row);
     counters.set(pending.counters);
     for (const [handle, end] of pending.ends) chains.advance(handle, end);
+    for (const lease of pending.leases.values()) leases.write(lease);
     remove.run([]);
     forget();
     remembered.settled();
@@ -194,9 +221,12 @@ export function createRedo(db: Connection, tables: () => SettledTables): Redo {
     add(plan) {
       takePlan(pending, unwritten, plan);
     },
+    addLease(lease) {
+      unwritten.leases.set(lease.key, lease);
+      pending.leases.set(lease.key, lease);
+    },
     write() {
-      const { rows, counters, ends } = unwritten;
-      if (rows.size === 0 && counters.size === 0 && ends.size === 0) return;
+      if (isEmpty(unwritten)) return;
       insert.run([entryText(unwritten)]);
       clear(unwritten);
       pending.entries++;
@@ -205,6 +235,7 @@ export function createRedo(db: Connection, tables: () => SettledTables): Redo {
     row: (kind, tenant, id) => pending.rows.get(rowKey(kind, tenant, id))?.row,
     counter: (key) => pending.counters.get(key),
     end: (handle) => pending.ends.get(handle),
+    lease: (key) => pending.leases.get(key),
     isPending: () => first.get([]) !== undefined,
     settle,
     drop: forget,

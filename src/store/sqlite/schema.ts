@@ -3,7 +3,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { Connection } from './connection.ts';
 import { APPLICATION_ID, futureVersion, notOurs } from './file.ts';
 
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 // Each index costs a page or two per commit, so there are few: a scan walks all records in order from its cursor, also
 // that of one type; a list of one principal walks an index that holds the principal, without touching the rows of others;
@@ -78,7 +78,8 @@ export function ensureSchema(db: Connection, path: string): void {
       throw notOurs(path);
     } else if (version < SCHEMA_VERSION) {
       if (version === 1) db.exec(REDO);
-      // Version 3 keeps the ends of chains in the redo log and 4 writes its rows shorter: older programs would misread them.
+      // Version 3 keeps the ends of chains in the redo log, 4 writes its rows shorter and 5 keeps leases there: older programs
+      // would misread them.
       db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     }
     db.exec('COMMIT');

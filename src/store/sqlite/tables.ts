@@ -63,8 +63,8 @@ export function createTables(
 ): Tables {
   const rows = createRows(db);
   const counters = createCounters(db);
-  const leases = createLeases(db);
-  const redo: Redo = createRedo(db, () => ({ rows, counters, chains, remembered }));
+  const redo: Redo = createRedo(db, () => ({ rows, counters, chains, leases, remembered }));
+  const leases = createLeases(db, redo);
   const chains = createChains(db, (handle) => redo.end(handle));
   const view: View = {
     chainEnd: (chain) => chains.end(chain),
