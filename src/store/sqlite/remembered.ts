@@ -22,6 +22,9 @@ import type { Rows } from './rows.ts';
 // Beyond this a map is emptied; what is used again comes back with one look-up.
 const MOST = 4096;
 
+// A statement that gives several rows costs as much as so many that give one.
+const WORTH_ONE_STATEMENT = 8;
+
 const NAME_END = '\0'; // no name holds it
 
 export interface Remembered {
@@ -73,7 +76,7 @@ function knownCounters({ view, redo, counters }: Beneath): KnownCounters {
     values(keys) {
       const all = keys.map(held); // before anything is kept, which may empty the map
       const unknown = keys.filter((_, index) => all[index] === undefined);
-      if (unknown.length < 2) return keys.map((key, index) => all[index] ?? value(key));
+      if (unknown.length < WORTH_ONE_STATEMENT) return keys.map((key, index) => all[index] ?? value(key));
       const found = counters.values(unknown);
       return keys.map((key, index) => all[index] ?? keep(known, key, found.get(key) ?? 0));
     },
