@@ -12,43 +12,8 @@ import { createWriter } from '../../src/store/sqlite/writer.ts';
 import type { Writer } from '../../src/store/sqlite/writer.ts';
 import { createFakeClock } from '../../src/testing/fake-clock.ts';
 import type { FakeClock } from '../../src/testing/fake-clock.ts';
+import { heldFlush, turn, watch } from './held-flush.ts';
 import { testDir } from './support.ts';
-
-/** A flush that ends when the test says so. */
-function heldFlush(): {
-  run: () => Promise<void>;
-  close: () => void;
-  end: (error?: Error) => void;
-  begun: number;
-  now: () => void;
-  atOnce: number;
-  fails: boolean;
-} {
-  let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
-  const flush = {
-    begun: 0,
-    atOnce: 0,
-    fails: false,
-    now: () => {
-      if (flush.fails) throw Object.assign(new Error('no'), { code: 'EIO' });
-      flush.atOnce++;
-    },
-    run: () => {
-      flush.begun++;
-      return new Promise<void>((resolve, reject) => {
-        settle = { resolve, reject };
-      });
-    },
-    close: () => undefined,
-    end: (error?: Error) => {
-      if (error === undefined) settle?.resolve();
-      else settle?.reject(error);
-    },
-  };
-  return flush;
-}
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 let db: Connection;
 let other: Connection; // what everybody else sees
@@ -335,16 +300,6 @@ describe('a job committed with the next', () => {
     expect(seen()).toEqual([1]);
   });
 });
-
-/** Whether it has settled by now, and how. */
-function watch(promise: Promise<unknown>): { how: () => unknown } {
-  let how: unknown = 'open';
-  promise.then(
-    () => (how = 'kept'),
-    (error: unknown) => (how = (error as { code: string }).code),
-  );
-  return { how: () => how };
-}
 
 describe('a series', () => {
   let series: Series;

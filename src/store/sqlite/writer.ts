@@ -2,8 +2,8 @@
 // event loop, so that they share one flush to disk (group commit). Jobs judge and write; the writer owns BEGIN, COMMIT,
 // the flush, waiting for other processes, and what each caller is told.
 //
-// COMMIT only writes to the log. A job that comes alone is flushed at once, which is quickest for it; when jobs come in
-// company one flush serves all that have committed meanwhile, and the event loop goes on. A job may ask to be flushed
+// COMMIT only writes to the log. A job that comes alone is run and flushed at once, which is quickest for it; when jobs come
+// in company one flush serves all that have committed meanwhile, and the event loop goes on. A job may ask to be flushed
 // behind: it is told when it is in the log, and its flush comes with the next one, or by itself a moment later. Or to be
 // committed with the next: it is told when it has run, and its transaction stays open for what follows at once, at most
 // while every turn of the event loop brings more of the kind. What follows it alone joins it at once.
@@ -19,10 +19,10 @@
 // W6  A job committed with the next that is undone runs again, alone, before what followed it; its promise is settled, so
 //     where it is refused now, what builds on it is refused by its own conditions (S3, S6), or by its series (Y2). One that
 //     was refused then stays so, whatever it would be now.
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { RuntimeError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { CommitFlush } from '../contract.ts';
+import { Company } from './company.ts';
 import { Unflushed } from '../../base/series.ts';
 import type { Series } from '../../base/series.ts';
 import type { Connection } from './connection.ts';
@@ -31,8 +31,6 @@ import type { Flush } from './flush.ts';
 
 // Bounds how long one transaction keeps the event loop and other processes waiting (about 30 ms).
 const MOST_JOBS = 512;
-// After jobs came in company the next ones are taken to be so too, for as many transactions.
-const COMPANY = 32;
 // What is flushed behind is on disk this late, where nothing follows it.
 const BEHIND_MS = 5;
 // And a transaction stays open for at most so many that follow: other processes wait for its end.
@@ -164,7 +162,8 @@ class SqliteWriter implements Writer {
   #draining: Promise<void> | undefined;
   #next: Batch = emptyBatch();
   #flushing: Batch | undefined;
-  #company = 0;
+  readonly #company = new Company();
+  #goOn = (): void => undefined;
   #cancelBehind: (() => void) | undefined; // while something waits to be flushed behind
   #closed = false;
   #broken: RuntimeError | undefined; // W5
@@ -193,10 +192,14 @@ class SqliteWriter implements Writer {
       if (this.#open !== undefined && this.#queue.length === 0) this.#join(this.#open, made);
       else this.#queue.push(made);
       this.#draining ??= this.#drain();
+      const isNext = this.#queue.length > 0 && this.#open === undefined;
+      // Together with what else is queued until then.
+      if (isNext && this.#company.isAlone(this.#queue)) process.nextTick(this.#goOn);
     });
   }
 
   #join(open: Open, job: Job): void {
+    this.#company.joins(job, open.jobs);
     try {
       this.#settled([job], this.#transact([job]));
     } catch {
@@ -224,7 +227,7 @@ class SqliteWriter implements Writer {
   /** At once where nobody else waits for the disk, as for a job that comes alone. */
   #settleSeries(): void {
     this.commitOpen();
-    if (this.#company === 0 && this.#flushing === undefined) this.#flushNow([], []);
+    if (!this.#company.isThere && this.#flushing === undefined) this.#flushNow([], []);
     else this.#hurry();
   }
 
@@ -272,7 +275,10 @@ class SqliteWriter implements Writer {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0 || this.#open !== undefined) {
-      await nextTurn(); // everything queued in this turn goes together
+      await new Promise<void>((resolve) => {
+        this.#goOn = resolve;
+        setImmediate(resolve); // everything queued in this turn goes together
+      });
       const jobs = this.#queue.slice(0, MOST_JOBS);
       this.#queue = this.#queue.slice(MOST_JOBS);
       if (this.#broken !== undefined) this.#refuse(jobs, this.#broken);
@@ -365,15 +371,14 @@ class SqliteWriter implements Writer {
   /** Whether others wait for the disk besides; then the next ones are taken to be so too. */
   #isCompany(jobs: Job[]): boolean {
     const isWaitedFor = this.#flushing?.commits.some((one) => one.jobs.length > 0) ?? false;
-    if (jobs.length > 1 || isWaitedFor) this.#company = COMPANY;
-    else if (this.#company > 0) this.#company--;
-    return this.#company > 0;
+    return this.#company.committed(jobs, isWaitedFor);
   }
 
   #flushNow(jobs: Job[], outcomes: Outcome[]): void {
     try {
       if (this.#broken !== undefined) throw this.#broken; // W5
       this.#flush.now();
+      this.#company.flushedAtOnce(jobs);
     } catch (error) {
       this.#broken = storeError(error, 'flush');
       for (const job of jobs) job.reject(this.#broken);
