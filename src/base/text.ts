@@ -12,10 +12,17 @@ export function showHidden(text: string): string {
   return text.replace(HIDDEN, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
+/** The first `max` characters, and never half of one: a text with half a character in it has no canonical form. */
+export function cutTo(text: string, max: number): string {
+  if (text.length <= max) return text;
+  const last = text.charCodeAt(max - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? max - 1 : max);
+}
+
 /** `showHidden`, cut to `max` characters with the cut and the full length stated. */
 export function showCut(text: string, max: number): string {
   const shown = showHidden(text);
-  return shown.length <= max ? shown : `${shown.slice(0, max)}… (cut, ${text.length} characters in all)`;
+  return shown.length <= max ? shown : `${cutTo(shown, max)}… (cut, ${text.length} characters in all)`;
 }
 
 /** The text with a full stop, unless it ends as a sentence does: another one follows it. */

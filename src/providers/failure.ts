@@ -3,6 +3,7 @@
 import { RuntimeError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { isObject } from '../base/json.ts';
+import { cutTo } from '../base/text.ts';
 import { withoutKey } from './key.ts';
 
 const MAX_SAID = 300;
@@ -98,7 +99,7 @@ export function sealed(error: RuntimeError, facts: Record<string, unknown>, key?
     if (value === undefined) continue;
     // The key goes before the cut: a cut through it would leave a part that no longer looks like it.
     const limit = name === 'provider_code' ? MAX_CODE : name === 'provider_message' ? MAX_SAID : Infinity;
-    details[name] = typeof value === 'string' ? withoutKey(value, key).slice(0, limit) : value;
+    details[name] = typeof value === 'string' ? cutTo(withoutKey(value, key), limit) : value;
   }
   return new RuntimeError(error.code, withoutKey(error.message, key), details);
 }

@@ -1,6 +1,7 @@
 // Owns what a client's reaction to an approval question means. Pure. The only reading that can move an approval is an
 // accept with the required decision; everything else says how the question was not answered.
 import { z } from 'zod';
+import { cutTo } from '../base/text.ts';
 import type { Delivery } from '../kernel/approvals/approval.ts';
 
 const MAX_NOTE = 500;
@@ -51,7 +52,7 @@ export function readReaction(reaction: Reaction | undefined, latencyMs: number):
         kind: 'answered',
         decision,
         latencyMs,
-        ...(note === undefined || note === '' ? {} : { note: note.slice(0, MAX_NOTE) }),
+        ...(note === undefined || note === '' ? {} : { note: cutTo(note, MAX_NOTE) }),
       };
     }
     case 'decline':

@@ -2,6 +2,7 @@
 // beside the records is what lists are read from.
 import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { cutTo } from '../../base/text.ts';
 import type { Append, ChainKey, Commit, RowWrite } from '../../store/contract.ts';
 import type { CallRequest } from '../call.ts';
 import type { ToolOutcome } from '../call.ts';
@@ -293,5 +294,5 @@ function resultView(outcome: ToolOutcome, redactor: Redactor): Redacted<JsonObje
 function cutText(block: JsonObject): JsonObject {
   const { text } = block;
   if (typeof text !== 'string' || text.length <= EVIDENCE_TEXT) return block;
-  return { ...block, text: text.slice(0, EVIDENCE_TEXT), cut_from: text.length };
+  return { ...block, text: cutTo(text, EVIDENCE_TEXT), cut_from: text.length };
 }

@@ -2,6 +2,7 @@
 // readers use.
 import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { cutTo } from '../../base/text.ts';
 import type { SideEffect } from '../execution/executor.ts';
 import type { Redactor } from './redact.ts';
 import type { Decision, Verdicted } from '../policy/decision.ts';
@@ -127,7 +128,7 @@ function attemptFacts(made: Attempt, redactor: Redactor): JsonObject {
   const { error_message: message, ...rest } = made;
   // Redacted before it is cut: a cut secret is no longer recognized.
   return {
-    ...(message === undefined ? {} : { error_message: redactor.text(message).slice(0, 300) }),
+    ...(message === undefined ? {} : { error_message: cutTo(redactor.text(message), 300) }),
     ...rest,
   };
 }

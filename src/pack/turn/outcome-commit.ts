@@ -2,6 +2,7 @@
 // transaction that holds only if no later turn of the session has begun.
 import type { JsonObject } from '../../base/json.ts';
 import type { RuntimeError } from '../../base/errors.ts';
+import { cutTo } from '../../base/text.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import type { ModelCallFacts, ModelOutput, ModelUsage } from '../../providers/contract.ts';
 import type { Append, Commit, CounterMove, RowWrite } from '../../store/contract.ts';
@@ -77,7 +78,7 @@ function shownRequests(deps: PackDeps, tools: readonly DecidedTool[]): JsonObjec
     const isKnown = tool.refused === undefined;
     const { value, fields } = deps.kernel.redact({
       arguments: tool.input,
-      ...(isKnown ? {} : { tool: tool.name.slice(0, 200) }),
+      ...(isKnown ? {} : { tool: cutTo(tool.name, 200) }),
     });
     // Here `tool` may be the redacted name.
     const shown = Object.assign(requestedEvidence(tool), value);
@@ -143,7 +144,7 @@ function refusedRows(deps: PackDeps, turn: PreparedTurn, tools: readonly Decided
       const { value } = deps.kernel.redact({ reasons: decision.reasons });
       const body: JsonObject = {
         kind: 'call',
-        tool: name.slice(0, 200),
+        tool: cutTo(name, 200),
         session_id: session,
         run_id: turn.context.runId,
         trace_id: turn.context.traceId,
