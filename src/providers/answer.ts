@@ -25,7 +25,7 @@ function toToolCalls(parts: VendorPart[], names: WireNames): ModelOutput['toolCa
     .filter((part) => part.type === 'tool-call')
     .map((part) => ({
       id: part.toolCallId ?? '',
-      name: names.fromWire(part.toolName ?? ''),
+      name: names.fromWire((part.toolName ?? '').toWellFormed()),
       rawInput: part.input ?? '',
     }));
 }
@@ -34,9 +34,12 @@ export function toOutput(answer: VendorAnswer, names: WireNames): ModelOutput {
   const { finishReason: finish, content } = answer;
   const usage = toUsage(answer.usage);
   return {
-    text: content.map((part) => (part.type === 'text' ? (part.text ?? '') : '')).join(''),
+    text: content
+      .map((part) => (part.type === 'text' ? (part.text ?? '') : ''))
+      .join('')
+      .toWellFormed(),
     toolCalls: toToolCalls(content, names),
-    finishReason: finish.raw === undefined || finish.raw === '' ? finish.unified : finish.raw,
+    finishReason: finish.raw === undefined || finish.raw === '' ? finish.unified : finish.raw.toWellFormed(),
     complete: !CUT.has(finish.unified),
     ...(usage === undefined ? {} : { usage }),
   };

@@ -54,3 +54,18 @@ describe.each(WIDE)('a long text of wide characters', (text) => {
     expect(delivery.kind === 'answered' && delivery.note?.isWellFormed()).toBe(true);
   });
 });
+
+describe('half a character from outside', () => {
+  const HALF = 'bad \ud800 end';
+
+  test('in what a server says of its failure leaves the outcome of a call on record', async () => {
+    const rig = createRig();
+    answers(rig, failed('TOOL_EXECUTION_FAILED', 'side_effect_unknown', HALF));
+    expect(await rig.call('note', {})).toMatchObject({ status: 'unknown' });
+    const last = (await rig.records()).at(-1);
+    expect(last?.evidence).toMatchObject({
+      state: 'present',
+      value: { error: { message: 'bad \ufffd end' } },
+    });
+  });
+});

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import type { ModelOutput, ModelProfile, ModelProvider } from '../../src/providers/contract.ts';
 import { createModelProvider } from '../../src/providers/create.ts';
@@ -293,3 +293,31 @@ verifies(
     }
   },
 );
+
+test('half a character in what a model says is told as a character that could not be read, and the turn is on record', async () => {
+  const message = { role: 'assistant', content: 'Hi \ud83d!' };
+  const calls = [{ id: 'a', type: 'function', function: { name: 'x\ud83d', arguments: '{"q":"\ud83d"}' } }];
+  const server = await serverOf(
+    { body: { choices: [{ index: 0, message, finish_reason: 'stop' }] } },
+    {
+      body: {
+        choices: [
+          {
+            index: 0,
+            message: { role: 'assistant', content: null, tool_calls: calls },
+            finish_reason: 'tool_calls',
+          },
+        ],
+      },
+    },
+  );
+  const rig = wiredRig([{ ...profileOf('openai_compatible'), baseUrl: server.origin }], { [KEY_ENV]: KEY });
+  const said = await rig.ok({ messages: [user('hi')] });
+  expect(said.assistant_message).toBe('Hi \ufffd!');
+  const { session_id } = said;
+  const failure = await rig.turn({ session_id, messages: [user('again')] });
+  expect(failure).toMatchObject({
+    error: { code: 'PROVIDER_MALFORMED_RESPONSE', details: { reason: 'tool_arguments_not_json' } },
+  });
+  expect((await rig.records(session_id)).at(-1)?.header.type).toBe('turn_failed');
+});

@@ -86,7 +86,9 @@ export function createRedactor(rules: RedactionRules): Redactor {
   const fields = new Set(rules.fields.map((name) => name.toLowerCase()));
 
   const text = (value: string): string => {
-    let out = known === undefined || value.length < SHORTEST_SECRET ? value : value.replace(known, REDACTED);
+    // Half a character, which a server or a person may send, has no canonical form: its record could not be written.
+    let out = value.toWellFormed();
+    if (known !== undefined && out.length >= SHORTEST_SECRET) out = out.replace(known, REDACTED);
     if (out.length >= SHORTEST_FORM && FORM_BEGINS.test(out)) {
       for (const form of SECRET_FORMS) out = out.replace(form, REDACTED);
     }

@@ -246,7 +246,7 @@ export function failedCommit(
 }
 
 function plainCalls(said: ModelOutput): JsonObject[] {
-  return said.toolCalls.map(({ id, name, rawInput }) => ({ id, name, raw_input: rawInput }));
+  return said.toolCalls.map(({ id, name, rawInput }) => ({ id, name, raw_input: rawInput.toWellFormed() }));
 }
 
 /** Details as JSON carries them. */
