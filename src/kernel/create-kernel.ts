@@ -7,7 +7,7 @@ import type { Answerer, Approval, Delivery } from './approvals/approval.ts';
 import type { DeliveryOutcome } from './approvals/approvals.ts';
 import type { CallRequest, CallResult, SessionBinding } from './call.ts';
 import type { KernelDeps } from './deps.ts';
-import type { Redacted } from './evidence/redact.ts';
+import type { Redacted, Redactor } from './evidence/redact.ts';
 import type { CallIo } from './execution/executor.ts';
 import type { RunContext } from './identity.ts';
 import { createCall } from './kernel.ts';
@@ -49,6 +49,12 @@ export interface Kernel {
   ): Promise<DeliveryOutcome>;
 }
 
+/** The note of an answer is written to evidence and rows, and told with the decision. */
+function withShownNote(redactor: Redactor, delivery: Delivery): Delivery {
+  if (delivery.kind !== 'answered' || delivery.note === undefined) return delivery;
+  return { ...delivery, note: redactor.text(delivery.note) };
+}
+
 /** One kernel over its ports. */
 export function createKernel(deps: KernelDeps): Kernel {
   return {
@@ -80,7 +86,7 @@ export function createKernel(deps: KernelDeps): Kernel {
       deps.approvals.revoking(tenant, approvalIds, { reason, at: deps.clock.now() }),
     deliver: (answerer, approvalId, delivery, actor) =>
       deps.approvals.deliver(answerer, approvalId, {
-        delivery,
+        delivery: withShownNote(deps.redactor, delivery),
         at: deps.clock.now(),
         ...(actor === undefined ? {} : { actor }),
       }),

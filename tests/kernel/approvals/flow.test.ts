@@ -3,7 +3,17 @@ import { describe, expect, test } from 'vitest';
 import type { Delivery } from '../../../src/kernel/approvals/approval.ts';
 import * as checks from '../../attack/checks.ts';
 import { verifies } from '../../e2e/verifies.ts';
-import { APPROVE, approved, CALLER, createRig, expectStatus, PERSON, REJECT, SESSION } from '../rig.ts';
+import {
+  APPROVE,
+  approved,
+  CALLER,
+  CANARY,
+  createRig,
+  expectStatus,
+  PERSON,
+  REJECT,
+  SESSION,
+} from '../rig.ts';
 import type { Rig } from '../rig.ts';
 import { capability, pay, sampleConfig } from '../sample-config.ts';
 
@@ -131,6 +141,21 @@ describe('an approval', () => {
       });
     },
   );
+
+  test('is answered with a note that is kept without the secrets in it', async () => {
+    const rig = createRig();
+    for (const [amount, reaction] of [APPROVE, REJECT].entries()) {
+      const id = await ask(rig, { amount });
+      const note = `not with ${CANARY} \ud83d`;
+      const made = await rig.kernel.deliver(PERSON, id, { ...reaction, note } as Delivery);
+      expect(made.moved).toBe(true);
+      const chain = { tenant: 'local', aggregate: 'approval', id } as const;
+      const answer = (await rig.store.read(chain)).at(-1);
+      expect(answer?.evidence).toMatchObject({ value: { note: 'not with [REDACTED] \ufffd' } });
+    }
+    await rig.call('pay', { amount: 1 });
+    expect(await checks.readable(rig)).not.toContain(CANARY);
+  });
 
   test('that is rejected denies the call that asked, and any equal one until the question would have ended', async () => {
     const rig = createRig();
