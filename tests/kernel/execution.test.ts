@@ -195,6 +195,26 @@ describe('failures', () => {
     expect(await call).toMatchObject({ status: 'unknown', sideEffect: 'side_effect_unknown' });
   });
 
+  test('a later try that did nothing does not forget that one before it may have left', async () => {
+    const safe = capability('safe', {
+      mode: 'write',
+      idempotency: { keyRequired: true, idempotent: true },
+    });
+    const registry = { allowed: ['safe'], denied: [] };
+    for (const last of [AWAY, failed('INVALID_INPUT', 'not_executed')]) {
+      const rig = createRig({ config: sampleConfig({ capabilities: [safe], policy: { registry } }) });
+      answers(rig, LOST, last);
+      expect(await rig.call('safe', {})).toMatchObject({
+        status: 'unknown',
+        sideEffect: 'side_effect_unknown',
+      });
+      expect((await rig.call('safe', {})).status).toBe('unknown');
+      const ended = createRig({ config: sampleConfig({ capabilities: [safe], policy: { registry } }) });
+      answers(ended, LOST, OK);
+      expect(await ended.call('safe', {})).toMatchObject({ status: 'done', sideEffect: 'applied' });
+    }
+  });
+
   test('a call canceled before it began has no effect', async () => {
     const rig = createRig();
     const result = await rig.call('note', {}, {}, { signal: AbortSignal.abort() });

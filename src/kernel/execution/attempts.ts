@@ -175,7 +175,7 @@ export async function attempt(
   const { clock, retry } = rules;
   const attempts: Attempt[] = [];
   const time: Time = { clock, retry, until: clock.monotonic() + execution.capability.timeoutSeconds * 1000 };
-  const between: Between = { failed: undefined };
+  const between: Between = { failed: undefined, mayHaveLeft: false };
   const tryOnce = async (): Promise<ExecutionResult> => {
     const before = between.failed;
     between.failed = undefined;
@@ -184,6 +184,7 @@ export async function attempt(
     if (before !== undefined && clock.monotonic() >= time.until) return timedOutAfter(before);
     const started = clock.now();
     const result = await runOnce(executor, execution, io, time);
+    between.mayHaveLeft ||= result.kind === 'failed' && result.sideEffect === 'side_effect_unknown';
     const timing = { attempt: attempts.length + 1, started_at: started, ended_at: clock.now() };
     const next = nextOf(result, execution, timing.attempt, time);
     attempts.push(recordOf(result, timing, next));
@@ -197,14 +198,16 @@ export async function attempt(
   }
   const last = attempts.at(-1);
   if (last?.outcome === 'transient_failure') last.outcome = 'exhausted';
-  return { result, attempts };
+  return { result: between.mayHaveLeft ? afterUnknown(result) : result, attempts };
 }
 
 type Failed = ExecutionResult & { kind: 'failed' };
 
-/** The failure that a wait for the next try follows; undefined while a try runs and after the last. */
+/** `failed` is what a wait for the next try follows; undefined while a try runs and after the last. */
 interface Between {
   failed: Failed | undefined;
+  /** A try so far may have taken effect. */
+  mayHaveLeft: boolean;
 }
 
 /** What ends a wait changes nothing about how far the try before it came. */
@@ -214,6 +217,13 @@ function canceledAfter(failed: Failed): ExecutionResult {
 
 function timedOutAfter(failed: Failed): ExecutionResult {
   return { ...failed, code: 'TOOL_TIMEOUT', message: ERRORS.TOOL_TIMEOUT.sentence };
+}
+
+/** A try that certainly did nothing says nothing of one before it, and what may have run is not made anew by a token. */
+function afterUnknown(result: ExecutionResult): ExecutionResult {
+  if (result.kind !== 'failed') return result;
+  const { expiry: _, ...failed } = result;
+  return { ...failed, sideEffect: 'side_effect_unknown' };
 }
 
 interface Retries {
