@@ -29,6 +29,28 @@ describe('live output', () => {
     expect(visibleMessage('```js\nx')).toBe('```js\nx');
   });
 
+  test('what may still become the governed form is not shown, so nothing of its message is lost', () => {
+    const form = '{"status":"reply","assistant_message":"Hello"}';
+    for (const text of [
+      `\n ${form}`,
+      `\`\`\`\n${form}\n\`\`\``,
+      `\n\`\`\`json \r\n\n${form}\n\`\`\``,
+      '\n\n  Hello',
+      '`Hello`',
+      '```\nHello\n```',
+    ]) {
+      const clock = createFakeClock();
+      const seen: TurnSnapshot[] = [];
+      const stream = createTurnStream(clock, (one) => seen.push(one));
+      for (const char of text) {
+        stream.onText(char);
+        clock.advance(200);
+      }
+      const shown = seen.map((one) => one.data.assistant_message_delta as string).join('');
+      expect(shown).toBe(text.includes(form) ? 'Hello' : text);
+    }
+  });
+
   test('at most ten partials a second, each with only what is new', () => {
     const clock = createFakeClock();
     const seen: TurnSnapshot[] = [];

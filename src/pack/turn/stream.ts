@@ -69,12 +69,15 @@ function messageIn(object: string): string {
   return '';
 }
 
+/** White space, or the opening of a fence without what it holds: what follows may be the governed form. */
+const UNDECIDED = /^\s*(?:`{1,2}|```(?:j|js|jso|json)?|```(?:json)?[ \t]*\r?(?:\n\s*)?)?$/;
+
 /** What of the text so far is the message to the user: all of a plain text, only the message of the governed form. */
 export function visibleMessage(text: string): string {
+  if (UNDECIDED.test(text)) return '';
   const bare = text.trimStart();
   if (bare.startsWith('{')) return messageIn(bare);
   if (!bare.startsWith('`')) return text;
-  if ('```json\n'.startsWith(bare)) return ''; // still undecided
   const fenced = /^```(?:json)?[ \t]*\r?\n\s*\{/.exec(bare);
   return fenced === null ? text : messageIn(bare.slice(fenced[0].length - 1));
 }
