@@ -164,6 +164,21 @@ describe('sessions', () => {
     expect(types.filter((type) => type === 'turn_completed')).toHaveLength(2);
   });
 
+  test('the turn that begins a session holds it too: whoever finds it in a list is told that a turn is under way', async () => {
+    const rig = createPackRig();
+    const { generate } = rig.model;
+    const found: unknown[] = [];
+    rig.model.generate = async (...args) => {
+      const { items } = await rig.store.list({ kind: 'session', tenant: 'local', limit: 10 });
+      for (const { id } of items) found.push((await rig.fails({ ...HI, session_id: id })).error.code);
+      return generate(...args);
+    };
+    const { session_id } = await rig.ok(HI);
+    expect(found).toEqual(['CONFLICT']);
+    rig.model.generate = generate;
+    expect((await rig.ok({ ...HI, session_id })).turn_index).toBe(1);
+  });
+
   test('a turn that goes on with a run leaves the rows to its outcome, unless they said otherwise', async () => {
     const rig = createPackRig();
     const kinds = (at: number): string[] =>

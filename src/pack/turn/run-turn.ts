@@ -78,7 +78,7 @@ async function claimedTurn(
   assertPrecheck(room.deps.config, caller);
   const input = parseTurnInput(rawInput);
   if (io.signal.aborted) throw new RuntimeError('CANCELED');
-  if (input.session_id !== undefined) seen.claim = claim(room, caller, input.session_id);
+  if (input.session_id !== undefined) claim(room, caller, input.session_id, seen);
   const { admitted, held } = await enter(room, caller, input, { seen, series: io.series });
   const stream =
     input.stream === true && io.snapshot !== undefined
@@ -90,11 +90,12 @@ async function claimedTurn(
 }
 
 /** One turn of a session at a time. The key names the owner too, so that a stranger learns nothing from it. */
-function claim(room: TurnRoom, caller: Caller, sessionId: string): string {
+function claim(room: TurnRoom, caller: Caller, sessionId: string, seen: Seen): void {
   const key = JSON.stringify([caller.tenant, caller.principal, sessionId]);
   if (room.running.has(key)) throw turnUnderWay(sessionId);
+  if (seen.claim !== undefined) room.running.delete(seen.claim);
   room.running.add(key);
-  return key;
+  seen.claim = key;
 }
 
 /** Prepares and admits, anew whenever the session moved in between. */
@@ -107,6 +108,8 @@ async function enter(
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const session = await sessionFor(room, caller, input, series);
     seen.held = session.held;
+    // Lists show a new session as soon as it is admitted, so its first turn holds it too.
+    if (session.held === undefined) claim(room, caller, session.facts.id, seen);
     const admission = await admit(room, await prepareTurn(room, caller, input, session), series);
     if (admission.kind === 'admitted') return admission;
   }
