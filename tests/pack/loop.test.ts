@@ -149,30 +149,34 @@ describe('the governed loop', () => {
     expect(await inProcess(unoffered)).toMatchObject({ kind: 'completed', turn_count: 2 });
     expect(JSON.stringify(unoffered.model.inputs[1]?.messages.at(-1))).toContain('POLICY_DENIED');
 
-    const rule = (onDeny: 'tell_model' | 'end_run') => ({
+    const rule = (onDeny: 'tell_model' | 'end_run', when: { when?: string }) => ({
       id: 'no-look',
       tools: ['look'],
-      when: 'args.n == 1',
+      ...when,
       decision: 'deny' as const,
       reason: 'not one',
       onDeny,
       rememberable: false,
     });
-    const config = (onDeny: 'tell_model' | 'end_run') => {
+    const config = (onDeny: 'tell_model' | 'end_run', when: { when?: string } = {}) => {
       const base = rigConfig();
       const { workspace } = base.policy;
-      const rules = [...workspace.rules, rule(onDeny)];
+      const rules = [...workspace.rules, rule(onDeny, when)];
       return { ...base, policy: { ...base.policy, workspace: { ...workspace, rules } } };
     };
     const results: LoopResult[] = [];
     for (const onDeny of ['tell_model', 'end_run'] as const) {
-      const rig = createPackRig({ config: config(onDeny) });
-      rig.model.next(asks('look', { n: 1 }));
-      results.push(await inProcess(rig));
-      expect(rig.effects).toEqual([]);
+      // Without a condition the tool is not offered, and the turn itself refuses it.
+      for (const when of [{ when: 'args.n == 1' }, {}]) {
+        const rig = createPackRig({ config: config(onDeny, when) });
+        rig.model.next(asks('look', { n: 1 }));
+        results.push(await inProcess(rig));
+        expect(rig.effects).toEqual([]);
+      }
     }
-    expect(results[0]).toMatchObject({ kind: 'completed', turn_count: 2 });
-    expect(results[1]).toMatchObject({ kind: 'denied', requested_tool: { name: 'look' }, turn_count: 1 });
+    const goesOn = { kind: 'completed', turn_count: 2 };
+    const ends = { kind: 'denied', requested_tool: { name: 'look' }, turn_count: 1 };
+    expect(results).toMatchObject([goesOn, goesOn, ends, ends]);
   });
 
   test('an approval goes on where it stopped, and the tool runs once', async () => {

@@ -102,6 +102,7 @@ async function refusal(
       layer: textAt(shown, 'layer') ?? 'session',
       reasons,
       policy_digest: textAt(shown, 'policy_digest') ?? '',
+      ...(textAt(shown, 'on_deny') === 'end_run' ? { on_deny: 'end_run' as const } : {}),
     },
     context,
   };
