@@ -2,13 +2,14 @@
 import type { Ids } from '../base/ids.ts';
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import type { RuntimeConfig } from '../config/types.ts';
+import type { Approval } from '../kernel/approvals/approval.ts';
 import type { CallRequest } from '../kernel/call.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
 import { unknownToken } from '../capabilities/sessions/ledger.ts';
 import type { LiveSessions } from '../capabilities/sessions/live.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
-import type { Pack } from '../pack/index.ts';
+import type { Pack, Requested } from '../pack/index.ts';
 import type { ManagedWork, ResumeSessionInput, WorkAnswer } from '../pack/managed/surface.ts';
 import { refusedAnswer } from './call-answer.ts';
 import type { CallLines } from './call-lines.ts';
@@ -39,6 +40,14 @@ async function spendToken({ sessions }: CallParts, token: string, request: CallR
   await ledger.spend(token, { tenant, principal, runId, callId: request.toolCallId });
 }
 
+/** Whether the approval was asked for by this call, is waited for by it, or was used by it: equal calls share one. */
+function concerns(approval: Approval, { request, waitsFor }: Requested & { kind: 'call' }): boolean {
+  const { approvalId, callId } = approval.subject;
+  const id = request.toolCallId;
+  if (approvalId === waitsFor || callId === id) return true;
+  return approval.state === 'consumed' && approval.callId === id;
+}
+
 export async function callTool(
   parts: CallParts,
   caller: Caller,
@@ -49,7 +58,7 @@ export async function callTool(
   if (requested.kind === 'refused') return refusedAnswer(requested, input.tool_call_id);
   if (input.approval_id !== undefined) {
     const approval = await parts.kernel.approvalFor(caller.tenant, input.approval_id);
-    if (approval?.subject.callId !== input.tool_call_id) {
+    if (approval === undefined || !concerns(approval, requested)) {
       throw new RuntimeError('NOT_FOUND', `Approval request not found: ${input.approval_id.slice(0, 80)}`);
     }
   }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Delivery } from '../../src/kernel/approvals/approval.ts';
+import type { CallAnswer } from '../../src/runtime/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { APPROVE, CALLER, IO, open, OTHER, PERSON, place, REJECT, says, ticket, types } from './rig.ts';
 
@@ -187,6 +188,27 @@ verifies(['AP-12'], 'an approval is good for exactly what was shown', async () =
   expect(bench.effects).toEqual([]);
   expect((await bench.run(small)).status).toBe('done');
   expect(bench.effects.map((one) => one.args)).toEqual([{ amount: 1 }]);
+});
+
+test('equal calls wait for one approval, and each may name it when it is repeated', async () => {
+  const bench = await open(await place());
+  bench.model.next({
+    text: '',
+    toolCalls: ['a', 'b'].map((id) => ({ id, name: 'pay', rawInput: '{"amount":1}' })),
+    finishReason: 'tool_calls',
+  });
+  const { session_id, requested_tools: tools = [] } = await bench.turn();
+  const [first, second] = tools.map(({ tool_call_id }) => ({ session_id, tool_call_id }));
+  const id = ticket(await bench.run(first!));
+  expect(ticket(await bench.run(second!))).toBe(id);
+  const named = (of: typeof first): Promise<CallAnswer> =>
+    bench.runtime.callTool(CALLER, { ...of!, approval_id: id }, IO);
+  expect(ticket(await named(second))).toBe(id);
+  await bench.runtime.deliverApproval(PERSON, id, APPROVE);
+  expect((await named(second)).status).toBe('done');
+  expect(await named(second)).toMatchObject({ status: 'done', result: { replayed: true } });
+  expect(ticket(await named(first))).not.toBe(id);
+  expect(bench.effects).toHaveLength(1);
 });
 
 test('lists, health and inspection say that an approval has expired before anybody touches it', async () => {

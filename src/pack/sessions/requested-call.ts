@@ -14,7 +14,8 @@ import type { HeldSession, Sessions } from './sessions.ts';
 import type { RequestedCall, SessionFacts } from './session.ts';
 
 export type Requested =
-  | { kind: 'call'; request: CallRequest }
+  /** `waitsFor`: the approval that it is on record as waiting for, which an equal call may have asked for. */
+  | { kind: 'call'; request: CallRequest; waitsFor?: string }
   /** The turn itself refused it; it can never run. */
   | {
       kind: 'refused';
@@ -163,5 +164,6 @@ export async function callOf(
       args: await exactArguments(store, held, call),
       toolCallId: call.id,
     },
+    ...(call.state.at === 'waiting' ? { waitsFor: call.state.approvalId } : {}),
   };
 }
