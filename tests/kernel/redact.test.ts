@@ -81,6 +81,15 @@ describe('an object', () => {
     });
   });
 
+  test('has no value under a key that names a secret, however its words are joined', () => {
+    const secret =
+      'accessToken authToken clientSecret dbPassword apiKey openaiApiKey awsSecretAccessKey setCookie';
+    for (const key of [...secret.split(' '), 'openAPIKey', 'proxyAuthorization', 'x-api-key', 'ACCESS_TOKEN'])
+      expect([key, PLAIN.object({ [key]: 'v' }).fields]).toEqual([key, [`/${key}`]]);
+    for (const key of ['tokens', 'maxTokens', 'tokenizer', 'secretary', 'passwordless', 'broken', 'Token2'])
+      expect([key, PLAIN.object({ [key]: 'v' }).fields]).toEqual([key, []]);
+  });
+
   test('is another one, down to its last member', () => {
     const given = { list: [{ a: 'b' }], plain: 'c' };
     const shown = redactor.object(given).value;

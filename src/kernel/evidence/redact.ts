@@ -9,6 +9,10 @@ export const REDACTED = '[REDACTED]';
 const SECRET_KEY =
   /^(?:.*[_-])?(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|authorization|cookie|credential|credentials|client[_-]?secret)$/i;
 
+// The same words at the end of a key without separators: `accessToken`, `dbPassword`.
+const SECRET_CAMEL_KEY =
+  /[a-z0-9](?:Password|Passwd|Passphrase|Secret|Token|A(?:pi|PI)Key|(?:Access|Private)Key|Authorization|Cookie|Credentials?)$/;
+
 // Forms that are secrets wherever they stand. Each is linear: no nested repetition.
 const SECRET_FORMS: readonly RegExp[] = [
   /\bBearer\s+[A-Za-z0-9._~+/=-]{8,}/g,
@@ -98,7 +102,7 @@ export function createRedactor(rules: RedactionRules): Redactor {
 
   const shownKey = remembered((key) => ({
     name: text(key),
-    isSecret: SECRET_KEY.test(key) || fields.has(key.toLowerCase()),
+    isSecret: SECRET_KEY.test(key) || SECRET_CAMEL_KEY.test(key) || fields.has(key.toLowerCase()),
   }));
 
   const walkMembers = (value: JsonObject, path: string, replaced: string[]): JsonObject => {
