@@ -1,5 +1,6 @@
 // Turns against the budgets of policy.yaml, through the whole runtime: who is asked, what is answered, what is on record.
-import { describe, expect } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { RuntimeError } from '../../src/base/errors.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import type { Policy } from '../../src/config/types.ts';
 import type { TurnFailure } from '../../src/pack/turn/contract.ts';
@@ -92,6 +93,28 @@ describe('a turn beyond a budget', () => {
       expect(last).toMatchObject({ type: 'turn_refused', facts: { details: { ...facts, decision } } });
     },
   );
+
+  test('is not reached by turns that asked no model: what they reserved is given back', async () => {
+    const maxTokens = 3000;
+    const bench = await withBudget({ maxTokens, perPrincipal: { maxTokens, windowSeconds: 3600 } });
+    const missing = new RuntimeError('MISSING_ENVIRONMENT', undefined, { variable: 'KEY' });
+    answers(bench, 1);
+    const { session_id } = await bench.turn();
+    for (let n = 0; n < 3; n++) {
+      bench.model.next(missing);
+      const { error } = await refusedTurn(bench, session_id);
+      expect(error).toMatchObject({ code: 'MISSING_ENVIRONMENT', details: { provider_call_count: 0 } });
+    }
+    answers(bench, 1);
+    await bench.turn({ session_id });
+    // One that did ask may have used all that it reserved.
+    const lost = new RuntimeError('PROVIDER_TIMEOUT', undefined, { attempts: 1 });
+    const other = await withBudget({ maxTokens });
+    other.model.next(says('ok'), lost);
+    const begun = await other.turn();
+    await refusedTurn(other, begun.session_id);
+    expect((await refusedTurn(other, begun.session_id)).error.code).toBe('LIMIT_EXCEEDED');
+  });
 
   verifies(
     { partial: ['PO-10'] },

@@ -213,6 +213,9 @@ function withItem(
   return { ...commit, rows: [...commit.rows, opened] };
 }
 
+// Where no request was made nothing can have been used, so the whole reservation is given back.
+const NOTHING_USED: ModelUsage = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
+
 /** A failed turn: the failure is evidence, what the model said is sealed, and the session stays as it was. */
 export function failedCommit(
   deps: PackDeps,
@@ -241,7 +244,7 @@ export function failedCommit(
     progress: { status: 'open', turnCount: turn.turnIndex + 1, lastStatus: 'failed', runStatus },
     runStatus,
     run: { last_turn_status: 'failed', code: view.code },
-    usage: said?.usage,
+    usage: error.details['provider_call_count'] === 0 ? NOTHING_USED : said?.usage,
   });
 }
 

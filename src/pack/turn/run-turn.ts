@@ -274,7 +274,7 @@ async function failed(
 ): Promise<TurnFailure> {
   const { turn } = admitted;
   const details = {
-    provider_call_count: 'attempts' in error.details ? 1 : 0,
+    provider_call_count: Number(error.details['attempts'] ?? 0) > 0 ? 1 : 0,
     provider_kind: turn.provider.kind,
     ...(snapshots === undefined ? {} : { stream_snapshot_count: snapshots }),
     ...(generated === undefined ? {} : callFacts(generated.facts)),
