@@ -2,6 +2,7 @@
 // and the answers that come back.
 import { mayKnow, notFound } from '../inspect/visible.ts';
 import type { Answerer, ApprovalState, Delivery } from '../kernel/approvals/approval.ts';
+import { mayAnswer } from '../kernel/approvals/approver.ts';
 import { isRead } from '../kernel/catalog/reads.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
 import type { Caller } from '../kernel/identity.ts';
@@ -45,7 +46,10 @@ export async function approvalPrompt(
     approval_id: approvalId,
     action_digest: approval.subject.actionDigest,
     text,
-    askable: !approval.deliveries.some((made) => made.actor === caller.actor),
+    // Whoever may not answer is not asked: what such a person says would not count.
+    askable:
+      mayAnswer(caller, approval.subject).ok &&
+      !approval.deliveries.some((made) => made.actor === caller.actor),
   };
 }
 

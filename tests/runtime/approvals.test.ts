@@ -2,7 +2,20 @@ import { expect, test } from 'vitest';
 import type { Delivery } from '../../src/kernel/approvals/approval.ts';
 import type { CallAnswer } from '../../src/runtime/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { APPROVE, CALLER, IO, open, OTHER, PERSON, place, REJECT, says, ticket, types } from './rig.ts';
+import {
+  APPROVE,
+  CALLER,
+  configFor,
+  IO,
+  open,
+  OTHER,
+  PERSON,
+  place,
+  REJECT,
+  says,
+  ticket,
+  types,
+} from './rig.ts';
 
 verifies(
   ['AP-03'],
@@ -188,6 +201,25 @@ verifies(['AP-12'], 'an approval is good for exactly what was shown', async () =
   expect(bench.effects).toEqual([]);
   expect((await bench.run(small)).status).toBe('done');
   expect(bench.effects.map((one) => one.args)).toEqual([{ amount: 1 }]);
+});
+
+test('a client is asked only where its principal may answer, and is sent nowhere else', async () => {
+  const at = await place();
+  const base = configFor(at);
+  const asked = async (approver: string, roles: string[] = []): Promise<[boolean, unknown]> => {
+    const pay = { ...base.capabilities.pay!, approval: { approver } };
+    const bench = await open(at, { config: { ...base, capabilities: { ...base.capabilities, pay } } });
+    const caller = { ...CALLER, roles };
+    const answer = await bench.run(await bench.ask('pay', { amount: 1 }, {}, caller), caller);
+    const prompt = await bench.runtime.approvalPrompt(caller, ticket(answer));
+    await bench.runtime.close();
+    return [prompt.askable, answer.approval?.answer_at.includes('elicitation')];
+  };
+  expect(await asked('principal')).toEqual([true, true]);
+  expect(await asked('other')).toEqual([false, false]);
+  expect(await asked('other', ['approver'])).toEqual([false, false]);
+  expect(await asked('role:manager')).toEqual([false, true]);
+  expect(await asked('role:manager', ['manager'])).toEqual([true, true]);
 });
 
 test('equal calls wait for one approval, and each may name it when it is repeated', async () => {

@@ -15,7 +15,10 @@ const FASTEST_SHOWN_MS = 250;
 const QUIRK_CLIENTS: readonly RegExp[] = [/auto-?accept/i, /headless/i];
 
 /** Whether this is somebody whose answer is asked for. */
-export function mayAnswer(answerer: Answerer, subject: ApprovalSubject): Sufficiency {
+export function mayAnswer(
+  answerer: Pick<Answerer, 'tenant' | 'principal' | 'roles'>,
+  subject: ApprovalSubject,
+): Sufficiency {
   if (answerer.tenant !== subject.tenant) return { ok: false, why: 'another tenant' };
   const { approver } = subject;
   if (approver === 'principal') {
@@ -78,7 +81,9 @@ export function suffices(
 
 /** Channels on which a sufficient answer can be given, as texts for people. */
 export function answerPlaces(subject: ApprovalSubject): string[] {
-  const places = subject.requiredAttestation === 'client' ? ['elicitation'] : [];
+  // Only the principal's own client is ever asked.
+  const isAskedThere = subject.requiredAttestation === 'client' && subject.approver !== 'other';
+  const places = isAskedThere ? ['elicitation'] : [];
   if (subject.requiredAttestation !== 'credential') {
     places.push(`terminal: agent-runtime approvals resolve ${subject.approvalId}`);
   }
