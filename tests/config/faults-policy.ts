@@ -23,6 +23,16 @@ export const POLICY_FAULTS: Fault[] = [
     ['0.5', '/policy/loop_budget/max_tokens', 'must be a whole number'],
   ),
   fault(
+    'a time of a window, which nothing would count',
+    'policy.yaml',
+    ['max_tokens: 50000', 'max_tokens: 50000\n    per_tenant: { max_wall_seconds: 60 }'],
+    [
+      'max_wall_seconds: 60',
+      '/policy/loop_budget/per_tenant/max_wall_seconds',
+      'has no effect on a window: the time counts from the beginning of a session; it may stand in loop_budget itself',
+    ],
+  ),
+  fault(
     'an unknown tool in the registry',
     'policy.yaml',
     ['denied: []', 'denied: [run_shell]'],

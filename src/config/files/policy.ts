@@ -108,7 +108,13 @@ const limits = {
   max_effects: whole(0, 1_000_000).optional().describe('Writing calls that were not refused.'),
   max_wall_seconds: whole(1, 31_536_000).optional().describe('Time since the session began.'),
 };
-const windowed = closed({ ...limits, window_seconds: whole(1, 31_536_000).default(3600) });
+const windowed = closed({
+  ...limits,
+  max_wall_seconds: refused(
+    'has no effect on a window: the time counts from the beginning of a session; it may stand in loop_budget itself',
+  ),
+  window_seconds: whole(1, 31_536_000).default(3600),
+});
 
 const attestation = z.enum(['client', 'same_user', 'credential']);
 
