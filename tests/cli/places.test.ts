@@ -1,5 +1,5 @@
 // Shows what a command says of a place that it cannot use: the place by name, and what to do; never a fault of our own.
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { journal, json, place, run } from './harness.ts';
@@ -35,6 +35,31 @@ test('a configuration of the workspace that lacks its first file is refused, not
   expect(code).toBe(1);
   expect(err).toContain('did you mean "agent.yaml"?');
   expect(err).toContain(`the configuration directory ${join(at.workspace, 'configs')} has no such file`);
+});
+
+test('a configuration that is named through a link is as far from every tool as one that is not', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  const configs = join(at.workspace, 'configs');
+  const link = `${at.workspace}-link`;
+  await symlink(at.workspace, link);
+  for (const [file, from, to] of [
+    ['policy.yaml', "'{workspace}/sandbox'", "'{workspace}'"],
+    ['capabilities.yaml', "'{sandbox}/**', access: write", "'{sandbox}/*onf*/**', access: write"],
+  ] as const) {
+    const text = await readFile(join(configs, file), 'utf8');
+    await writeFile(join(configs, file), text.replace(from, to));
+  }
+  const refused = async (options: Parameters<typeof run>[2], ...flags: string[]): Promise<void> => {
+    const { code, err } = await run(at, ['config', 'check', ...flags], options);
+    expect([flags, code, err.includes('covers a reserved directory')]).toEqual([flags, 1, true]);
+  };
+  await refused({});
+  await refused({}, '--config', join(link, 'configs'));
+  await refused({ env: { AGENT_RUNTIME_CONFIG: join(link, 'configs') } });
+  await rename(configs, join(at.workspace, 'my-conf'));
+  await symlink('my-conf', configs);
+  await refused({});
 });
 
 test('a configuration directory that is not there is named', async () => {
