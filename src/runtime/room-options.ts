@@ -30,7 +30,9 @@ export function redactorOf(config: RuntimeConfig, env: RuntimeOptions['env']): R
       ),
     ),
   ];
-  const secrets = names.flatMap((name) => (name === undefined ? [] : [env[name] ?? '']));
+  const values = names.map((name) => (name === undefined ? '' : (env[name] ?? '')));
+  // A key is sent without the white space around it, such as the line end of the file that it was read from.
+  const secrets = values.flatMap((value) => [value, value.trim()]);
   return createRedactor({ secrets, ...config.runtime.redaction });
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
+import { redactorOf } from '../../src/runtime/room-options.ts';
 import { PROFILE } from '../pack/rig.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { CALLER, configFor, disguises, filesUnder, IO, OK, open, place, says } from './rig.ts';
@@ -120,3 +121,11 @@ verifies(
     }
   },
 );
+
+test('a key is known by what is sent of it, whatever white space its variable has around it', async () => {
+  const config = configFor(await place());
+  const demo = { ...PROFILE, apiKeyEnv: 'CANARY_KEY' };
+  const models = { default: 'demo', profiles: { demo } };
+  const redactor = redactorOf({ ...config, models }, { CANARY_KEY: ` ${SECRET}\n` });
+  expect(redactor.text(`a ${SECRET} b`)).toBe('a [REDACTED] b');
+});
