@@ -38,6 +38,12 @@ describe('a known value', () => {
     expect(redactor.text('shorter')).toBe('shorter');
   });
 
+  test('is found as JSON writes it in a text', () => {
+    const secret = 'pa"ss\\word\nof two lines';
+    const redactor = createRedactor({ secrets: [secret], fields: [], patterns: [] });
+    expect(redactor.text(JSON.stringify({ say: `it is ${secret}!` }))).toBe(`{"say":"it is ${REDACTED}!"}`);
+  });
+
   test("and a form of the operator's own are replaced in texts of any length", () => {
     const redactor = createRedactor({ secrets: [], fields: [], patterns: ['^x\\d$'] });
     expect(redactor.text('x1')).toBe(REDACTED);

@@ -1,5 +1,5 @@
 // Owns redaction: what leaves the sealed payload for evidence, rows and errors. Applied once, before hashing and writing.
-// R1: a known secret never passes, also base64, base64url, percent-encoded or cut out of a longer text.
+// R1: a known secret never passes, also base64, base64url, percent-encoded, as JSON writes it, or cut out of a longer text.
 // R2: a value under a secret-looking key, or of a secret-looking form, is replaced whole.
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { remembered } from '../policy/walk.ts';
@@ -64,6 +64,7 @@ function spellings(secret: string): string[] {
   const percents = [encodeURIComponent(secret), hex.toUpperCase().replace(/../g, '%$&')];
   return [
     secret,
+    JSON.stringify(secret).slice(1, -1), // most results are JSON in a text
     ...shifted,
     ...shifted.map((text) => text.replaceAll('+', '-').replaceAll('/', '_')),
     ...percents.flatMap((text) => [text, text.replace(/%../g, (byte) => byte.toLowerCase())]),
