@@ -6,6 +6,7 @@ import type { CallRequest } from '../kernel/call.ts';
 import { isOperator, NO_DELEGATION } from '../kernel/identity.ts';
 import type { AuthorizationMode, Caller } from '../kernel/identity.ts';
 import type { DirectCall } from '../pack/index.ts';
+import { numberAt, objectAt, textAt } from '../pack/records.ts';
 import type { Store, StoredRow } from '../store/contract.ts';
 import { canonical } from './calls.ts';
 import type { CallParts } from './calls.ts';
@@ -18,8 +19,21 @@ export interface Question {
 }
 
 function textOf(row: StoredRow, key: string): string | undefined {
-  const value = row.body[key];
-  return typeof value === 'string' ? value : undefined;
+  return textAt(row.body, key);
+}
+
+/** Calls that name no session are bounded by policy alone. */
+function limitsOf({ body }: StoredRow): Pick<CallRequest['session'], 'limits'> {
+  if (textAt(body, 'kind') === 'default') return {};
+  const limits = objectAt(body, 'limits');
+  const maxIterations = numberAt(limits, 'max_turns_per_session');
+  const maxCalls = numberAt(limits, 'max_tool_calls_per_session');
+  return {
+    limits: {
+      ...(maxIterations === undefined ? {} : { maxIterations }),
+      ...(maxCalls === undefined ? {} : { maxCalls }),
+    },
+  };
 }
 
 /** The session as its row tells it: what it is bound to, and since when its budgets run. */
@@ -48,6 +62,7 @@ async function boundTo(store: Store, caller: Caller, direct: DirectCall, id: str
       actor: textOf(row, 'actor_id') ?? caller.actor,
       lane: textOf(row, 'lane') ?? caller.lane,
       task: textOf(row, 'task_type') ?? direct.session.task,
+      ...limitsOf(row),
       ...(intent === undefined ? {} : { intent }),
     },
   };

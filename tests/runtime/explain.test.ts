@@ -76,3 +76,18 @@ test('a decision is explained in the session it is asked for, with what that ses
     ).rejects.toMatchObject({ code: 'NOT_FOUND' });
   }
 });
+
+test('the limits that a session was begun with count, as they do for its calls', async () => {
+  const bench = await open(await place());
+  const limits = { max_tool_calls_per_session: 1 };
+  const asked = await bench.ask('look', { n: 1 }, { limits });
+  const { session_id } = asked;
+  const question = { tool: 'look', args: { n: 2 }, session_id };
+  expect((await bench.runtime.explainPolicy(CALLER, question)).decision).toBe('allow');
+  expect((await bench.run(asked)).status).toBe('done');
+  expect(await bench.runtime.explainPolicy(CALLER, question)).toMatchObject({
+    decision: 'deny',
+    rule_id: 'loop_budget',
+    attributes: { 'policy.limit_kind': 'calls', 'policy.max_calls': 1 },
+  });
+});
