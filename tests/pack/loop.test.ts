@@ -179,6 +179,26 @@ describe('the governed loop', () => {
     expect(results).toMatchObject([goesOn, goesOn, ends, ends]);
   });
 
+  test('an intent to which a session was narrowed holds for every turn of the loop', async () => {
+    const intent = (id: string, ...allowTools: string[]): RuntimeConfig['intents'][string] => {
+      return { id, description: id, allowTools, approvalRequiredTools: [] };
+    };
+    const intents = { wide: intent('wide', 'look', 'note'), narrow: intent('narrow', 'look') };
+    const rig = createPackRig({ config: { ...rigConfig(), intents } });
+    const { session_id } = await rig.ok({ messages: [user('hi')], intent: 'wide' });
+    rig.model.next(asks('look'), asks('note'));
+    const executeTurnInput = { messages: [user('only look')], session_id, intent: 'narrow' };
+    const options = { runtime: rig.runtime, caller: CALLER, io, executeTurnInput };
+    expect(await runGovernedAgentLoop(options)).toMatchObject({ kind: 'completed', turn_count: 3 });
+    expect(rig.model.inputs.map((one) => one.tools.map((tool) => tool.name))).toEqual([
+      ['look', 'note'],
+      ['look'],
+      ['look'],
+      ['look'],
+    ]);
+    expect(rig.effects.map((one) => one.capability.id)).toEqual(['look']);
+  });
+
   test('an approval goes on where it stopped, and the tool runs once', async () => {
     const rig = createPackRig();
     rig.model.next(asks('pay', { sum: 5 }), says('Paid.'));

@@ -154,8 +154,10 @@ async function runCalls(steps: LoopSteps, turn: TurnOutput, so: LoopProgress): P
 
 /** The next turn of the same session: its handle, and what shaped the first turn; nothing new to say. */
 export function nextInput(first: TurnInput, sessionId: string): TurnInput {
-  const { messages: _messages, authorization: _authorization, intent: _intent, ...kept } = first;
-  return { ...kept, session_id: sessionId, messages: [] };
+  const { messages: _messages, authorization: _authorization, intent, ...kept } = first;
+  // A new session is pinned to its intent; in one that was there the intent narrows this run only, to its last turn.
+  const narrowed = first.session_id === undefined || intent === undefined ? {} : { intent };
+  return { ...kept, ...narrowed, session_id: sessionId, messages: [] };
 }
 
 /** Runs the loop. Never rejects. In this process its steps are a series: nobody hears of any before all are on disk. */
