@@ -401,3 +401,17 @@ describe('one governed turn', () => {
     expect(await status((await rig.fails(HI)).run_id)).toBe('failed');
   });
 });
+
+test('a secret that lies across the cut of a long text leaves no piece of itself in the evidence', async () => {
+  const secret = 'canary-secret-value';
+  const long = `${'x'.repeat(1990)}${secret}${'y'.repeat(100)}`;
+  const rig = createPackRig();
+  rig.model.next(governed({ status: 'escalate', assistant_message: long }));
+  const tool = { role: 'tool' as const, content: long, tool_name: 'x' };
+  const { session_id } = await rig.ok({ messages: [user(long), tool] });
+  const shown = (await rig.records(session_id)).map((one) => JSON.stringify(evidenceOf(one)));
+  const { items } = await rig.store.list({ kind: 'item', tenant: 'local', limit: 5 });
+  expect(items).toHaveLength(1);
+  expect(shown.filter((text) => text.includes('cut_from'))).toHaveLength(2);
+  for (const text of [...shown, JSON.stringify(items)]) expect(text).not.toContain('canary');
+});

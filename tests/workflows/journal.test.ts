@@ -4,7 +4,7 @@ import { asRuntimeError, RuntimeError } from '../../src/base/errors.ts';
 import type { WorkflowHold } from '../../src/pack/workflows/contract.ts';
 import { createWorkflows } from '../../src/pack/workflows/workflows.ts';
 import type { Store } from '../../src/store/contract.ts';
-import { CALLER, createRig, node } from './rig.ts';
+import { CALLER, createRig, node, SECRET } from './rig.ts';
 
 const CHAIN = { tenant: 'local', aggregate: 'session', id: 'wf' } as const;
 const loop = (until: string): Record<string, unknown> => ({ loop: { until, max_iterations: 100 } });
@@ -33,6 +33,16 @@ describe('the chain of a workflow', () => {
     expect(await later.inspect(CALLER, 'wf')).toEqual(await rig.workflows.inspect(CALLER, 'wf'));
     expect(read).toBeLessThan(20);
     expect(await later.resume(CALLER, 'wf', {}, rig.io)).toMatchObject({ kind: 'completed' });
+  });
+
+  test('shows of a long output what is left of it without its secrets', async () => {
+    const rig = createRig({ a: [{ complete: `${'x'.repeat(1990)}${SECRET}${'y'.repeat(100)}` }] });
+    await rig.workflows.start(CALLER, { workflow: { session_id: 'wf', nodes: [node('a')] } }, rig.io);
+    const ended = (await rig.store.read(CHAIN)).find(({ header }) => header.type === 'node_completed');
+    const shown = `${'x'.repeat(1990)}[REDACTED]`;
+    expect(ended?.evidence).toMatchObject({
+      value: { output: { assistant_message: shown, cut_from: 2100 } },
+    });
   });
 
   test('that ended while it was being canceled is listed as what it is', async () => {

@@ -14,7 +14,7 @@ import { requestedEvidence } from './requested.ts';
 import type { DecidedTool } from './requested.ts';
 import { runRow, sessionRow } from './rows.ts';
 import type { RunStatus, SessionProgress } from './rows.ts';
-import { shownText } from './start-commit.ts';
+import { cutContent } from './start-commit.ts';
 
 export interface Admitted {
   turn: PreparedTurn;
@@ -89,7 +89,7 @@ function shownRequests(deps: PackDeps, tools: readonly DecidedTool[]): JsonObjec
 
 function completedEvidence(deps: PackDeps, admitted: Admitted, done: Completed): JsonObject {
   const { output, tools, facts: called, snapshots } = done;
-  const shown = deps.kernel.redact({ assistant_message: shownText(output.assistant_message) });
+  const shown = deps.kernel.redact({ assistant_message: { content: output.assistant_message } });
   const evidence = turnFacts(deps, admitted, { called, snapshots });
   evidence.status = output.status;
   evidence.intent = output.intent;
@@ -99,7 +99,8 @@ function completedEvidence(deps: PackDeps, admitted: Admitted, done: Completed):
   if (output.usage !== undefined) evidence.usage = { ...output.usage };
   evidence.requested_tools = shownRequests(deps, tools);
   if (shown.fields.length > 0) evidence.redacted_fields = shown.fields;
-  return Object.assign(evidence, shown.value);
+  evidence.assistant_message = cutContent(shown.value.assistant_message as JsonObject);
+  return evidence;
 }
 
 /** How the run of a turn with this output stands. */
@@ -200,14 +201,14 @@ function withItem(
   commit: OutcomeCommit,
   item: { itemId: string; output: TurnOutput },
 ): OutcomeCommit {
-  const reason = deps.kernel.redact({ reason: shownText(item.output.assistant_message).content ?? '' }).value;
+  const { content } = cutContent(deps.kernel.redact({ content: item.output.assistant_message }).value);
   const body: JsonObject = {
     kind: 'escalation',
     session_id: turn.facts.id,
     run_id: turn.context.runId,
     trace_id: turn.context.traceId,
     intent: item.output.intent,
-    ...reason,
+    reason: content ?? '',
   };
   const opened = openedItem(turn.facts, { itemId: item.itemId, body, at: deps.clock.now() });
   return { ...commit, rows: [...commit.rows, opened] };

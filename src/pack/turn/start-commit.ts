@@ -2,6 +2,7 @@
 // all or nothing, before the provider is called.
 import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { cutTo } from '../../base/text.ts';
 import { variablesOf } from '../../config/profile-env.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import type { RunContext } from '../../kernel/identity.ts';
@@ -20,23 +21,25 @@ import { closedCallRow, runRow, sessionRow } from './rows.ts';
 const SHOWN_CHARS = 2000;
 const SHOWN_MESSAGES = 20;
 
-export function shownText(text: string): JsonObject {
-  return text.length <= SHOWN_CHARS
-    ? { content: text }
-    : { content: text.slice(0, SHOWN_CHARS).toWellFormed(), cut_from: text.length };
+/** Of what was redacted as a whole: a cut secret is no longer recognized. */
+export function cutContent(shown: JsonObject): JsonObject {
+  const { content } = shown;
+  return typeof content !== 'string' || content.length <= SHOWN_CHARS
+    ? shown
+    : { ...shown, content: cutTo(content, SHOWN_CHARS), cut_from: content.length };
 }
 
 function shownEntry(entry: Entry): JsonObject {
   switch (entry.from) {
     case 'host':
-      return { from: 'host', role: entry.role, ...shownText(entry.content) };
+      return { from: 'host', role: entry.role, content: entry.content };
     case 'model':
-      return { from: 'model', ...shownText(entry.content) };
+      return { from: 'model', content: entry.content };
     case 'call': {
       const { callId, tool, source, late } = entry;
       const about = { from: 'call', tool_call_id: callId, tool, source, late };
       // What the kernel recorded stands in its own record; what a host reported stands nowhere else.
-      return source === 'host' ? { ...shownText(entry.content), ...about } : about;
+      return source === 'host' ? { content: entry.content, ...about } : about;
     }
   }
 }
@@ -114,7 +117,7 @@ function startedEvidence(deps: PackDeps, turn: PreparedTurn, at: EpochMs): JsonO
       ...(closed === undefined ? {} : { closed_by: closed.by }),
     })),
     message_count: news.entries.length,
-    ...shown.value,
+    messages: (shown.value.messages as JsonObject[]).map(cutContent),
     ...(shown.fields.length === 0 ? {} : { redacted_fields: shown.fields }),
   };
 }

@@ -17,6 +17,7 @@ import type { WakePayload, WorkflowDeps, WorkflowFacts } from './contract.ts';
 import type { WorkflowDefinition } from './definition.ts';
 import { eventOf, evidenceOf, sealedObject } from './events.ts';
 import type { WorkflowDraft } from './events.ts';
+import { cutOutput } from './output.ts';
 import { nodeStatus, statusOf, wakeOf } from './result.ts';
 import { ABSENT, apply, fold } from './state.ts';
 import type { LiveWorkflow, NodeState, WorkflowState } from './state.ts';
@@ -219,9 +220,11 @@ function appendOf(
     ...(reason === undefined ? {} : { reason }),
   };
   const redacted = deps.redact(said);
+  const { output } = redacted.value;
   const evidence = {
     ...ours,
     ...redacted.value,
+    ...(isObject(output) ? { output: cutOutput(output) } : {}),
     ...(redacted.fields.length === 0 ? {} : { redacted_fields: redacted.fields }),
   };
   return {

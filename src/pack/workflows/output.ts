@@ -38,8 +38,15 @@ export function readOutput(turn: TurnOutput, schema: PreparedSchema | undefined)
 
 /** What of an output the evidence shows, before redaction. */
 export function shownOutput({ status, assistant_message }: NodeOutput): JsonObject {
-  const { text, cutFrom } = bounded(assistant_message, SHOWN_CHARS);
-  return { status, assistant_message: text, ...(cutFrom === undefined ? {} : { cut_from: cutFrom }) };
+  return { status, assistant_message };
+}
+
+/** The rest of it, after redaction: a cut secret is no longer recognized. */
+export function cutOutput(shown: JsonObject): JsonObject {
+  const { assistant_message: message } = shown;
+  if (typeof message !== 'string') return shown;
+  const { text, cutFrom } = bounded(message, SHOWN_CHARS);
+  return cutFrom === undefined ? shown : { ...shown, assistant_message: text, cut_from: cutFrom };
 }
 
 /** An output from the payload that sealed it. */
