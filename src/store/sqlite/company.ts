@@ -6,8 +6,9 @@ import type { CommitFlush } from '../contract.ts';
 
 // After jobs came in company the next ones are taken to be so too, for as many transactions.
 const STAYS = 32;
-// After so many flushes at once the event loop goes on first: whoever takes steps without end keeps nobody else from his.
-const MOST_AT_ONCE = 2;
+// After so many flushes at once, some ten milliseconds, the event loop goes on first: whoever takes steps without end keeps
+// nobody else from his.
+const MOST_AT_ONCE = 8;
 
 /** Of a job, whose it is and when it is flushed. */
 export interface Comer {
