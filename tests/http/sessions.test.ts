@@ -80,6 +80,15 @@ describe('a session id', () => {
   });
 });
 
+/** A call of Alice's whose last byte is still to come. */
+function halves(port: number): { first: string; last: string } {
+  const { headers, body } = modern('tools/call', { name: 'files:read', arguments: {} });
+  const text = JSON.stringify(body);
+  const own = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value ?? ''}`);
+  const type = ['Content-Type: application/json', `Content-Length: ${text.length}`];
+  return { first: head(port, [AUTH, ...own, ...type]) + text.slice(0, -1), last: text.slice(-1) };
+}
+
 describe('a token that is revoked or expires', () => {
   /** One stream of each era, opened with Alice's token. */
   async function streams(at: Serving): Promise<{ ends: Promise<string>[]; sessionId: string }> {
@@ -125,6 +134,18 @@ describe('a token that is revoked or expires', () => {
     const call = ask(at, modern('tools/call', { name: 'files:read', arguments: {} })).catch(() => undefined);
     await ended;
     await call;
+  });
+
+  test('counts for nothing whose request arrives whole only after that', async () => {
+    const at = await serve();
+    const late = await raw(at.port);
+    const { first, last } = halves(at.port);
+    late.write(first);
+    await until(() => at.server.counts.requests === 1);
+    at.tokens.entries = at.tokens.entries.filter(({ id }) => id !== 'tok_alice');
+    late.write(last);
+    expect(await late.until('\r\n\r\n')).toContain('401 Unauthorized');
+    expect(at.runtime.effects).toHaveLength(0);
   });
 });
 
@@ -240,6 +261,31 @@ describe('stopping', () => {
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
     end();
     await late.rest;
+    await closed;
+    expect(at.runtime.effects).toHaveLength(1);
+  });
+
+  test('a call whose request is whole only after it began is not run', async () => {
+    const at = await serve();
+    const late = await raw(at.port);
+    const { first, last } = halves(at.port);
+    late.write(first);
+    await until(() => at.server.counts.requests === 1);
+    let end = (): void => undefined;
+    const begun = new Promise<void>((resolve) => {
+      at.runtime.during = () =>
+        new Promise((over) => {
+          end = over;
+          resolve();
+        });
+    });
+    const call = ask(at, modern('tools/call', { name: 'files:read', arguments: {} }));
+    await begun;
+    const closed = at.server.close();
+    late.write(last);
+    expect(await late.until('\r\n\r\n')).toContain('503 Service Unavailable');
+    end();
+    await call;
     await closed;
     expect(at.runtime.effects).toHaveLength(1);
   });

@@ -223,7 +223,7 @@ export class HttpFront {
   }
 
   async #admitted(admitted: Admitted): Promise<void> {
-    const { req, res, headers } = admitted;
+    const { req, res, headers, client } = admitted;
     if (req.method !== 'POST') return this.#sessionRequest(admitted);
     if (!isJson(headers.get('content-type'))) {
       const reason = refusal(415, 'Unsupported Media Type: Content-Type must be application/json');
@@ -237,6 +237,8 @@ export class HttpFront {
       return 'gone' in body ? undefined : refuse(res, body.refusal, this.#writing, body.id ?? null);
     }
     const { message } = body;
+    const late = await this.#refusalSince(client);
+    if (late !== undefined) return refuse(res, late, this.#writing, idOf(message));
     const { kind } = classifyInboundRequest({
       httpMethod: 'POST',
       body: message,
@@ -247,6 +249,14 @@ export class HttpFront {
       return this.#listen(admitted, message);
     }
     return this.#counted(this.#modern(admitted, message));
+  }
+
+  /** A body may be long in coming: what was good at its head need not be so any more. */
+  async #refusalSince({ id }: TokenClient): Promise<Refusal | undefined> {
+    if (this.#isDraining) return DRAINING;
+    const { tokens } = this.#parts;
+    await tokens.refresh();
+    return tokens.holds(id) ? undefined : unauthorized(true);
   }
 
   async #modern({ req, res, headers, client }: Admitted, message: JSONRPCMessage): Promise<void> {
