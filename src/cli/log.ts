@@ -1,6 +1,7 @@
 // Owns the operator's log: pino on standard error. The package is loaded by the first line, after serving has begun.
 import type { Logger } from 'pino';
 import type { Log } from '../runtime/options.ts';
+import { shownJson } from './print.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];
@@ -11,7 +12,15 @@ export function isLevel(text: string): text is Level {
 
 async function openLogger(level: Level): Promise<Logger> {
   const { pino } = await import('pino');
-  return pino({ level, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+  const options = {
+    level,
+    base: { pid: process.pid },
+    // JSON alone would write a thrown error as an object without its message.
+    serializers: { error: pino.stdSerializers.err },
+    // Paths, and what servers say, may hold anything.
+    hooks: { streamWrite: shownJson },
+  };
+  return pino(options, pino.destination({ dest: 2, sync: true }));
 }
 
 /** Lines come out in order; `settled` resolves when all so far have. */

@@ -35,11 +35,15 @@ function escaped(char: string): string {
   return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
 }
 
-/** JSON that parses to the same value and shows nothing hidden to a terminal. */
-export function safeJson(value: unknown, indent?: number): string {
-  const text = JSON.stringify(value, null, indent);
+/** The same JSON, with what is hidden in its texts written as escapes. */
+export function shownJson(text: string): string {
   if (showHidden(text) === text) return text;
   return Array.from(text, (char) => (showHidden(char) === char ? char : escaped(char))).join('');
+}
+
+/** JSON that parses to the same value and shows nothing hidden to a terminal. */
+export function safeJson(value: unknown, indent?: number): string {
+  return shownJson(JSON.stringify(value, null, indent));
 }
 
 /** One line, nothing hidden. */
