@@ -1,18 +1,12 @@
 #!/usr/bin/env node
 // Owns the process of a command: its streams, its environment, its exit code. Waits for nothing heavy itself.
-import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { createPrinter } from './print.ts';
 import type { Printer } from './print.ts';
-
-/** Whoever reads our output may leave early (`| head`); that is no fault of the command. */
-function leaveQuietly(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-}
+import { written } from './written.ts';
 
 async function write(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+  await written(process.stdout, text);
 }
 
 function printer(json: boolean): Printer {
@@ -48,8 +42,8 @@ const argv = process.argv.slice(2);
 // A host waits for its server.
 if (argv[0] === 'serve') readAhead(SERVING);
 const { runCli } = await import('./program.ts');
-// The server watches its own pipes.
-if (argv[0] !== 'serve') process.stdout.on('error', leaveQuietly);
+// Whoever writes hears of it; a reader that left early must not change what the command finds, does or ends with.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 const exit = await runCli(argv, { env: process.env, printer });
 // A client that is gone must not be outlived by a forgotten handle; everything has been closed and flushed by now.
 if (argv[0] === 'serve') process.exit(exit);

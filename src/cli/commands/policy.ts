@@ -71,7 +71,7 @@ export async function decidePolicy(context: Context, options: DecideOptions): Pr
     const answer = await answerTo(decider, line);
     if (answer === undefined) continue;
     totals[answer.decision] = (totals[answer.decision] ?? 0) + 1;
-    await sink.line(print.json ? safeJson(answer) : readable(answer));
+    if (!(await sink.line(print.json ? safeJson(answer) : readable(answer)))) break;
   }
   await sink.flush();
   print.remark(
