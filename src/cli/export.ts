@@ -9,9 +9,10 @@ import { isoTime } from '../base/clock.ts';
 import { RuntimeError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { RuntimeConfig } from '../config/types.ts';
-import { chainRecords, storyOf } from '../inspect/evidence.ts';
+import { chainRecords } from '../inspect/evidence.ts';
 import { exportLine } from '../inspect/export-line.ts';
 import { notFound, visibleRow } from '../inspect/visible.ts';
+import { chainsOf } from '../runtime/made-rows.ts';
 import type { ChainKey, Head, Store } from '../store/contract.ts';
 import type { Context } from './context.ts';
 import { localCaller } from './identity.ts';
@@ -85,7 +86,7 @@ export async function exportStory(
   await mkdir(dirname(target), { recursive: true });
   await mkdir(draft, { mode: 0o700 });
   try {
-    const chains = await storyOf(store, row.tenant, session);
+    const chains = await chainsOf(store, row.tenant, session);
     const written = await writeChains(store, chains, `${draft}/${EVIDENCE}`);
     const manifest: JsonObject = {
       version: 1,

@@ -5,6 +5,7 @@ import type { EpochMs } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import { REMOVED } from '../inspect/effective.ts';
+import { storyOf } from '../inspect/evidence.ts';
 import type { ChainKey, Row, RowKind, RowWrite, Store, StoredRow } from '../store/contract.ts';
 
 const PAGE = 200;
@@ -32,12 +33,19 @@ export async function rowsMadeFrom(store: Store, { aggregate, tenant, id }: Chai
 }
 
 /** The approvals that calls of the session asked for, as their rows tell it: its chain may have been erased. */
-export async function approvalsAskedFor(store: Store, tenant: string, session: string): Promise<ChainKey[]> {
+async function approvalsAskedFor(store: Store, tenant: string, session: string): Promise<ChainKey[]> {
   const ids = new Set<string>();
   for await (const { body } of rowsOf(store, 'request', tenant, session)) {
     if (typeof body.approval_id === 'string') ids.add(body.approval_id);
   }
   return [...ids].map((id) => ({ tenant, aggregate: 'approval', id }));
+}
+
+/** The session's own chain, then those of its approvals. */
+export async function chainsOf(store: Store, tenant: string, session: string): Promise<ChainKey[]> {
+  const told = await storyOf(store, tenant, session);
+  const asked = await approvalsAskedFor(store, tenant, session);
+  return [...new Map([...told, ...asked].map((chain) => [`${chain.aggregate}/${chain.id}`, chain])).values()];
 }
 
 /** Of a row that says whose session it was of, the session stays. */

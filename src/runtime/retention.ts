@@ -7,7 +7,7 @@
 import { RuntimeError } from '../base/errors.ts';
 import type { Clock, EpochMs } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
-import { chainRecords, storyOf } from '../inspect/evidence.ts';
+import { chainRecords } from '../inspect/evidence.ts';
 import { effectiveStatus } from '../inspect/effective.ts';
 import { segmentRecord } from '../inspect/segments.ts';
 import type { SegmentSigner } from '../inspect/segments.ts';
@@ -15,7 +15,7 @@ import { CHAIN_START, checkRecord } from '../store/chain.ts';
 import type { ChainPoint } from '../store/chain.ts';
 import type { ChainKey, Store, StoredRow } from '../store/contract.ts';
 import { goesOn, hasEnded } from './ended-work.ts';
-import { approvalsAskedFor, erasedRow, isOpenApproval, removedRow, rowsMadeFrom } from './made-rows.ts';
+import { chainsOf, erasedRow, isOpenApproval, removedRow, rowsMadeFrom } from './made-rows.ts';
 
 export interface RetentionParts {
   store: Store;
@@ -73,10 +73,8 @@ async function storiesOf(store: Store, row: StoredRow): Promise<Story> {
   const sessions = await sessionsOf(store, row);
   const chains: ChainKey[] = [];
   for (const id of sessions) {
-    const [own, ...told] = await storyOf(store, row.tenant, id);
-    const asked = await approvalsAskedFor(store, row.tenant, id);
-    const approvals = new Map([...asked, ...told].map((chain) => [chain.id, chain]));
-    chains.push(...approvals.values(), ...(own === undefined ? [] : [own]));
+    const [own, ...approvals] = await chainsOf(store, row.tenant, id);
+    chains.push(...approvals, ...(own === undefined ? [] : [own]));
   }
   return { sessions, chains };
 }

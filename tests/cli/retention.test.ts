@@ -177,3 +177,20 @@ verifies(
   },
   LONG,
 );
+
+test(
+  'an erased session is exported whole, its approvals with it',
+  async () => {
+    const at = await ended();
+    const before = join(at.workspace, 'before');
+    const { heads } = await json(at, ['evidence', 'export', '--session', SESSION, '--out', before]);
+    expect(heads).toHaveLength(2);
+    await json(at, ['sessions', 'erase', SESSION, '--yes']);
+    const after = join(at.workspace, 'after');
+    const told = await json(at, ['evidence', 'export', '--session', SESSION, '--out', after]);
+    expect(told).toMatchObject({ chains: 2, erased: told.records, heads });
+    const anchored = ['--file', join(after, 'evidence.jsonl'), '--anchor', join(before, 'manifest.json')];
+    expect(await json(at, ['evidence', 'verify', ...anchored])).toMatchObject({ completeness: 'verified' });
+  },
+  LONG,
+);
