@@ -66,6 +66,11 @@ export interface Story {
   id: string;
 }
 
+function nothingLeft({ kind, id }: Story): RuntimeError {
+  const text = `The records of the ${kind} ${id} were removed; nothing of them is left to export.`;
+  return new RuntimeError('CONFLICT', text, { id });
+}
+
 /**
  * Writes `evidence.jsonl` and `manifest.json` into `out`, which must be new or empty. A run is told with its whole session,
  * because only whole chains can be checked. Throws NOT_FOUND for what the person here may not see.
@@ -88,6 +93,7 @@ export async function exportStory(
   try {
     const chains = await chainsOf(store, row.tenant, session);
     const written = await writeChains(store, chains, `${draft}/${EVIDENCE}`);
+    if (written.records === 0) throw nothingLeft(of);
     const manifest: JsonObject = {
       version: 1,
       product: `agent-runtime-pack ${version()}`,

@@ -92,6 +92,10 @@ verifies(
       }
     }
     expect((await run(at, ['evidence', 'remove', '--session', SESSION, '--yes'])).code).toBe(5);
+    const out = join(at.workspace, 'out');
+    const empty = await run(at, ['evidence', 'export', '--session', SESSION, '--out', out]);
+    expect(empty).toMatchObject({ code: 5, err: expect.stringContaining('were removed') as string });
+    expect(existsSync(out)).toBe(false);
     const elsewhere = { ...at, state: join(at.state, '..', 'other') };
     const unknown = await json(elsewhere, ['evidence', 'verify'], 1);
     expect(JSON.stringify(unknown.bad)).toContain('segment unknown_key');
