@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { isoTime } from '../base/clock.ts';
 import { RuntimeError } from '../base/errors.ts';
@@ -19,6 +19,7 @@ import { localCaller } from './identity.ts';
 import { version } from './version.ts';
 
 const EVIDENCE = 'evidence.jsonl';
+const MANIFEST = 'manifest.json';
 
 interface Written {
   heads: Head[];
@@ -51,13 +52,30 @@ async function writeChains(store: Store, chains: readonly ChainKey[], path: stri
   return { ...written, sha256: hash.digest('hex') };
 }
 
-async function assertFree(out: string): Promise<void> {
+/** Whether the folder is there; then it is empty. */
+async function isThere(out: string): Promise<boolean> {
   const there = await readdir(out).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new RuntimeError('USAGE', `${out} cannot be used as a folder for the export.`, { out });
   });
-  if (there.length > 0) {
+  if (there !== undefined && there.length > 0) {
     throw new RuntimeError('USAGE', `${out} is not empty; nothing there is overwritten.`, { out });
+  }
+  return there !== undefined;
+}
+
+/** A folder that is there stays the one it is: it may be a link, a mount, or where somebody works. */
+async function fill(target: string, draft: string): Promise<void> {
+  const placed: string[] = [];
+  try {
+    // The manifest last: with it the export is whole.
+    for (const name of [EVIDENCE, MANIFEST]) {
+      await rename(join(draft, name), join(target, name));
+      placed.push(join(target, name));
+    }
+  } catch (thrown) {
+    for (const path of placed) await rm(path, { force: true });
+    throw thrown;
   }
 }
 
@@ -86,13 +104,14 @@ export async function exportStory(
   const session = of.kind === 'session' ? row.id : row.ref;
   if (session === undefined) throw notFound(of.kind, of.id);
   const target = resolve(out);
-  await assertFree(target);
-  const draft = `${target}.partial-${Buffer.from(context.ids.bytes(6)).toString('hex')}`;
+  const fills = await isThere(target);
+  const suffix = `.partial-${Buffer.from(context.ids.bytes(6)).toString('hex')}`;
+  const draft = fills ? join(target, suffix) : `${target}${suffix}`;
   await mkdir(dirname(target), { recursive: true });
   await mkdir(draft, { mode: 0o700 });
   try {
     const chains = await chainsOf(store, row.tenant, session);
-    const written = await writeChains(store, chains, `${draft}/${EVIDENCE}`);
+    const written = await writeChains(store, chains, join(draft, EVIDENCE));
     if (written.records === 0) throw nothingLeft(of);
     const manifest: JsonObject = {
       version: 1,
@@ -109,8 +128,8 @@ export async function exportStory(
       heads: written.heads.map(({ chain, seq, hash }) => ({ chain: { ...chain }, seq, hash })),
       files: [{ name: EVIDENCE, bytes: written.bytes, sha256: written.sha256 }],
     };
-    await writeFile(`${draft}/manifest.json`, `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
-    await rename(draft, target);
+    await writeFile(join(draft, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
+    await (fills ? fill(target, draft) : rename(draft, target));
     return manifest;
   } finally {
     await rm(draft, { recursive: true, force: true });

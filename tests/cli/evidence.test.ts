@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { sha256 } from '../../src/base/digest.ts';
@@ -110,6 +110,18 @@ test('an export never writes over anything, and leaves no half of itself', async
   ]);
   expect(unknown.code).toBe(4);
   await expect(stat(join(at.workspace, 'no'))).rejects.toThrow('ENOENT');
+});
+
+test('an empty folder is filled, also through a link, and stays the folder that it was', async () => {
+  const at = await place();
+  await journal(at);
+  const [folder, link] = [join(at.workspace, 'mounted'), join(at.workspace, 'out')];
+  await mkdir(folder);
+  await symlink(folder, link);
+  const { ino } = await stat(folder);
+  await json(at, ['evidence', 'export', '--session', SESSION, '--out', link]);
+  expect((await readdir(folder)).sort()).toEqual(['evidence.jsonl', 'manifest.json']);
+  expect((await stat(folder)).ino).toBe(ino);
 });
 
 test('a changed, swapped, inserted or dropped line is found, and its record named', async () => {
