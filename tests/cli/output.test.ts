@@ -5,7 +5,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { environment, MAIN, place } from './harness.ts';
+import { environment, MAIN, place, run } from './harness.ts';
 import type { Place } from './harness.ts';
 
 /** The exit code of a command whose reader of standard output (and error) has gone. */
@@ -50,4 +50,16 @@ test.runIf(existsSync('/dev/full'))('output that does not fit is a fault, told i
   const [code] = (await once(child, 'close')) as unknown[];
   expect(code).toBe(5);
   expect(err).toMatch(/^error STORE_UNAVAILABLE: The output cannot be written: ENOSPC\.\nwhat to do: /);
+});
+
+test.skipIf(process.platform === 'win32')('a file that does not fit is told as that', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  const limited = `ulimit -f 1; exec "${process.execPath}" "${MAIN}" config schema --write`;
+  const child = spawn('sh', ['-c', limited], { cwd: at.workspace, env: environment(at) });
+  let err = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
+  const [code] = (await once(child, 'close')) as unknown[];
+  expect(code).toBe(5);
+  expect(err).toMatch(/^error STORE_UNAVAILABLE: A file cannot be written \(write\): EFBIG\.\n/);
 });
