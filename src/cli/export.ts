@@ -1,10 +1,9 @@
 // Owns an export on disk: the records of one session's story and a manifest that says what they are, both or neither.
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { finished } from 'node:stream/promises';
+import { pipeline } from 'node:stream/promises';
 import { isoTime } from '../base/clock.ts';
 import { RuntimeError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
@@ -29,26 +28,27 @@ interface Written {
   sha256: string;
 }
 
-/** A whole chain up to the head it has now, line by line; memory stays small. */
+/** Whole chains up to the head that each has now, line by line; memory stays small. */
 async function writeChains(store: Store, chains: readonly ChainKey[], path: string): Promise<Written> {
-  const target = createWriteStream(path, { mode: 0o600, flags: 'wx', flush: true });
   const hash = createHash('sha256');
   const written: Written = { heads: [], records: 0, erased: 0, bytes: 0, sha256: '' };
-  for (const chain of chains) {
-    let head: Head | undefined;
-    for await (const record of chainRecords(store, chain)) {
-      const line = `${exportLine(record)}\n`;
-      hash.update(line);
-      written.records += 1;
-      written.bytes += Buffer.byteLength(line);
-      if (record.evidenceBytes === undefined) written.erased += 1;
-      head = { chain, seq: record.header.seq, hash: record.hash };
-      if (!target.write(line)) await once(target, 'drain');
+  async function* lines(): AsyncGenerator<string, void, undefined> {
+    for (const chain of chains) {
+      let head: Head | undefined;
+      for await (const record of chainRecords(store, chain)) {
+        const line = `${exportLine(record)}\n`;
+        hash.update(line);
+        written.records += 1;
+        written.bytes += Buffer.byteLength(line);
+        if (record.evidenceBytes === undefined) written.erased += 1;
+        head = { chain, seq: record.header.seq, hash: record.hash };
+        yield line;
+      }
+      if (head !== undefined) written.heads.push(head);
     }
-    if (head !== undefined) written.heads.push(head);
   }
-  target.end();
-  await finished(target);
+  // A disk that is full while records are read must not end the process, as an error that nobody listens to would.
+  await pipeline(lines, createWriteStream(path, { mode: 0o600, flags: 'wx', flush: true }));
   return { ...written, sha256: hash.digest('hex') };
 }
 
