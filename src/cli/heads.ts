@@ -1,11 +1,12 @@
 // Owns the file of chain heads: what was true at one time, kept elsewhere, against which a cut journal is found out.
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { isoTime } from '../base/clock.ts';
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { parseWith } from '../base/parse.ts';
 import { parseJson } from '../base/strict-json.ts';
 import type { Head } from '../store/contract.ts';
+import { replaceTextFile } from '../store/documents/text-file.ts';
 
 const LIMITS = { maxDepth: 16, maxBytes: 256 * 1024 * 1024 };
 
@@ -38,7 +39,11 @@ export async function readHeads(path: string): Promise<Head[]> {
   }
 }
 
+/** The heads that were saved there before stay until the new ones are whole: they may be all that shows a cut. */
 export async function saveHeads(path: string, found: readonly Head[], at: number): Promise<void> {
   const text = `${JSON.stringify({ version: 1, saved_at: isoTime(at), heads: found }, null, 2)}\n`;
-  await writeFile(path, text, { mode: 0o600 });
+  const there = await stat(path).catch(() => undefined);
+  // A pipe or a device takes what it is given.
+  if (there !== undefined && !there.isFile()) await writeFile(path, text);
+  else await replaceTextFile(path, text, 0o600);
 }

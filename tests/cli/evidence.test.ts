@@ -1,10 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { sha256 } from '../../src/base/digest.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { SESSION } from '../kernel/rig.ts';
-import { journal, json, place, run, RUN } from './harness.ts';
+import { journal, json, MAIN, place, run, RUN } from './harness.ts';
 import type { Place } from './harness.ts';
 
 /** The lines of an export, and where they lie. */
@@ -58,6 +60,24 @@ test('a saved head finds a journal that was cut', async () => {
     expect.arrayContaining([expect.objectContaining({ chain: `local/session/${SESSION}` })]),
   );
 });
+
+test.skipIf(process.platform === 'win32')(
+  'saved heads outlive new ones for which there is no room',
+  async () => {
+    const at = await place();
+    await journal(at);
+    const { path } = await exported(at);
+    const head = join(at.state, 'head.json');
+    await json(at, ['evidence', 'verify', '--file', path, '--save-head', head]);
+    const before = await readFile(head, 'utf8');
+    const limited = 'ulimit -f 0; exec "$0" "$@"';
+    const words = [MAIN, 'evidence', 'verify', '--file', path, '--save-head', head];
+    const child = spawn('sh', ['-c', limited, process.execPath, ...words], { stdio: 'ignore' });
+    expect((await once(child, 'close'))[0]).not.toBe(0);
+    expect(await readFile(head, 'utf8')).toBe(before);
+    expect((await readdir(at.state)).filter((name) => name.startsWith('head.json'))).toEqual(['head.json']);
+  },
+);
 
 verifies(
   { partial: ['EV-04'] },
