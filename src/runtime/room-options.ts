@@ -1,10 +1,11 @@
 // Owns what the rooms are given of a configuration: tokens of paths, secrets to keep out of records, confinement, pool.
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Ids } from '../base/ids.ts';
 import type { DownstreamOptions } from '../capabilities/downstreams.ts';
 import type { PathTokens } from '../capabilities/pin-file.ts';
-import type { RuntimeConfig } from '../config/types.ts';
+import type { RuntimeConfig, ValueSource } from '../config/types.ts';
 import { createRedactor } from '../kernel/evidence/redact.ts';
 import type { Redactor } from '../kernel/evidence/redact.ts';
 import type { ConfineOptions } from '../kernel/sandbox/launch.ts';
@@ -20,19 +21,23 @@ export function pathTokens(options: RuntimeOptions): PathTokens {
   ];
 }
 
+/** What cannot be read is told by the start of the server that needs it. */
+async function secretOf(source: ValueSource, env: RuntimeOptions['env']): Promise<string> {
+  if ('value' in source) return '';
+  if ('fromEnv' in source) return env[source.fromEnv] ?? '';
+  return (await readFile(source.fromFile, 'utf8').catch(() => '')).replace(/\r?\n$/, '');
+}
+
 /** Values that must never be written: the keys that model profiles name, and what servers are given from outside. */
-export function redactorOf(config: RuntimeConfig, env: RuntimeOptions['env']): Redactor {
-  const names = [
-    ...Object.values(config.models.profiles).map((profile) => profile.apiKeyEnv),
-    ...Object.values(config.servers).flatMap((server) =>
-      [...Object.values(server.env), ...Object.values(server.headers ?? {})].map((source) =>
-        'fromEnv' in source ? source.fromEnv : undefined,
-      ),
-    ),
-  ];
-  const values = names.map((name) => (name === undefined ? '' : (env[name] ?? '')));
+export async function redactorOf(config: RuntimeConfig, env: RuntimeOptions['env']): Promise<Redactor> {
+  const keys = Object.values(config.models.profiles).flatMap(({ apiKeyEnv: name }) =>
+    name === undefined ? [] : [env[name] ?? ''],
+  );
+  const given = Object.values(config.servers).flatMap((server) =>
+    [...Object.values(server.env), ...Object.values(server.headers ?? {})].map((one) => secretOf(one, env)),
+  );
   // A key is sent without the white space around it, such as the line end of the file that it was read from.
-  const secrets = values.flatMap((value) => [value, value.trim()]);
+  const secrets = [...keys, ...(await Promise.all(given))].flatMap((value) => [value, value.trim()]);
   return createRedactor({ secrets, ...config.runtime.redaction });
 }
 

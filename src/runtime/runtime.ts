@@ -212,7 +212,7 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
   const leaseMs = options.instanceLeaseMs ?? INSTANCE_LEASE_MS;
   const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs });
   const tokens = pathTokens(options);
-  const redactor = redactorOf(config, env);
+  const redactor = await redactorOf(config, env);
   const sandbox = createSandbox({ clock, environment: env, confine: confineOptions(options, ids, log) });
   const downstreams = createDownstreams({
     servers: config.servers,

@@ -1,10 +1,12 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { redactorOf } from '../../src/runtime/room-options.ts';
+import { probe } from '../capabilities/fixtures.ts';
 import { PROFILE } from '../pack/rig.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { CALLER, configFor, disguises, filesUnder, IO, OK, open, place, says } from './rig.ts';
-import type { Place } from './rig.ts';
+import type { Bench, Place } from './rig.ts';
 
 const KEY = 'sk-canary/9+f0e1d2c3b4a59687?78&key=é';
 const SECRET = 'tool-secret~canary/55+66?77&value';
@@ -17,6 +19,12 @@ async function found(at: Place, secret: string): Promise<string[]> {
   return files.flatMap(({ name, bytes }) =>
     forms.filter((form) => bytes.includes(form)).map((form) => `${name}: ${form}`),
   );
+}
+
+/** A tool answers with the secret among other words. */
+async function tellsSecret(bench: Bench): Promise<void> {
+  bench.tool.run = () => Promise.resolve({ ...OK, content: [{ type: 'text', text: `it is ${SECRET}!` }] });
+  expect((await bench.run(await bench.ask('note', { n: 1 }))).status).toBe('done');
 }
 
 verifies(
@@ -82,6 +90,17 @@ verifies(
   },
 );
 
+test('what a server is given from a file stands in no record', async () => {
+  const at = await place();
+  const outside = await place();
+  const file = join(outside.workspace, 'token');
+  await writeFile(file, `${SECRET}\n`);
+  const config = { ...configFor(at), servers: { probe: probe({ env: { TOKEN: { fromFile: file } } }) } };
+  const bench = await open(at, { config });
+  await tellsSecret(bench);
+  expect(await found(at, SECRET)).toEqual([]);
+});
+
 verifies(
   { partial: ['HE-03'] },
   'without its key a turn answers MISSING_ENVIRONMENT and all else works',
@@ -126,6 +145,6 @@ test('a key is known by what is sent of it, whatever white space its variable ha
   const config = configFor(await place());
   const demo = { ...PROFILE, apiKeyEnv: 'CANARY_KEY' };
   const models = { default: 'demo', profiles: { demo } };
-  const redactor = redactorOf({ ...config, models }, { CANARY_KEY: ` ${SECRET}\n` });
+  const redactor = await redactorOf({ ...config, models }, { CANARY_KEY: ` ${SECRET}\n` });
   expect(redactor.text(`a ${SECRET} b`)).toBe('a [REDACTED] b');
 });
