@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Ids } from '../base/ids.ts';
 import type { DownstreamOptions } from '../capabilities/downstreams.ts';
 import type { PathTokens } from '../capabilities/pin-file.ts';
+import { SECRET_NAME } from '../config/files/servers.ts';
 import type { RuntimeConfig, ValueSource } from '../config/types.ts';
 import { createRedactor } from '../kernel/evidence/redact.ts';
 import type { Redactor } from '../kernel/evidence/redact.ts';
@@ -36,8 +37,13 @@ export async function redactorOf(config: RuntimeConfig, env: RuntimeOptions['env
   const given = Object.values(config.servers).flatMap((server) =>
     [...Object.values(server.env), ...Object.values(server.headers ?? {})].map((one) => secretOf(one, env)),
   );
+  // Most of what is passed on by name is no secret, as a path or a language, and stands in many a text.
+  const passed = Object.values(config.servers).flatMap(({ envAllow }) =>
+    envAllow.filter((name) => SECRET_NAME.test(name)).map((name) => env[name] ?? ''),
+  );
+  const values = [...keys, ...passed, ...(await Promise.all(given))];
   // A key is sent without the white space around it, such as the line end of the file that it was read from.
-  const secrets = [...keys, ...(await Promise.all(given))].flatMap((value) => [value, value.trim()]);
+  const secrets = values.flatMap((value) => [value, value.trim()]);
   return createRedactor({ secrets, ...config.runtime.redaction });
 }
 

@@ -101,6 +101,16 @@ test('what a server is given from a file stands in no record', async () => {
   expect(await found(at, SECRET)).toEqual([]);
 });
 
+test('a secret that a server is passed by name stands in no record, what else it is passed does', async () => {
+  const at = await place();
+  const config = { ...configFor(at), servers: { probe: probe({ envAllow: ['PROBE_TOKEN', 'LANG'] }) } };
+  const bench = await open(at, { config, env: { PROBE_TOKEN: SECRET, LANG: 'visible-words' } });
+  await tellsSecret(bench);
+  await bench.run(await bench.ask('note', { text: 'visible-words' }));
+  expect(await found(at, SECRET)).toEqual([]);
+  expect((await found(at, 'visible-words')).length).toBeGreaterThan(0);
+});
+
 verifies(
   { partial: ['HE-03'] },
   'without its key a turn answers MISSING_ENVIRONMENT and all else works',

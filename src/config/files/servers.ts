@@ -16,7 +16,8 @@ export type ServerPart = Omit<DownstreamServer, 'sandbox'> & {
 /** By name; tokens such as {package} as written. */
 export type ServersPart = ReadonlyMap<string, ServerPart>;
 
-const SECRET_NAME = /key|token|secret|password/i;
+/** The name of a variable whose value looks like a secret. */
+export const SECRET_NAME: RegExp = /key|token|secret|password/i;
 const SECRET_HEADER = /auth|cookie|key|token|secret|password/i;
 // What the protocol and the connection set; a configured one would only break them.
 const OURS: ReadonlySet<string> = new Set([
