@@ -226,7 +226,7 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
       pinning.onListed(server, tools);
     },
     onStderr: (server, line) => {
-      log('debug', line, { server });
+      log('debug', redactor.text(line), { server });
     },
   });
   const pinning: Pinning = await openPinning({

@@ -111,6 +111,21 @@ test('a secret that a server is passed by name stands in no record, what else it
   expect((await found(at, 'visible-words')).length).toBeGreaterThan(0);
 });
 
+test('a secret that a server prints stands in no line of the log', async () => {
+  const at = await place();
+  const print = `process.stderr.write('my key is ' + process.env.PROBE_TOKEN + ', bye\\n')`;
+  const servers = { probe: { ...probe({ envAllow: ['PROBE_TOKEN'] }), args: ['-e', print] } };
+  const logged: string[] = [];
+  const bench = await open(at, {
+    config: { ...configFor(at), servers },
+    env: { PROBE_TOKEN: SECRET },
+    log: (_level, message) => logged.push(message),
+  });
+  await expect(bench.runtime.pin('probe')).rejects.toThrow('ended with code 0');
+  await expect.poll(() => logged.find((line) => line.startsWith('my key is'))).toMatch(/, bye$/);
+  expect(logged.join('\n')).not.toContain(SECRET);
+});
+
 verifies(
   { partial: ['HE-03'] },
   'without its key a turn answers MISSING_ENVIRONMENT and all else works',
