@@ -18,10 +18,11 @@ export interface ScanFinding {
   message: string;
 }
 
-// Controls; marks that reorder text for a reader (bidirectional) or hide it (tags).
+// Controls; marks that reorder text for a reader (bidirectional) or hide it (tags); what begins a line to some readers
+// only, so that a comment would end there or not.
 const DECEPTIVE =
   // eslint-disable-next-line no-control-regex -- exactly these must not stand in a configuration
-  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|[\u{e0000}-\u{e007f}]/u;
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)|[\u{e0000}-\u{e007f}]/u;
 
 function placeAt(text: string, offset: number): Place {
   const before = text.slice(0, offset);

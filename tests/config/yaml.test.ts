@@ -86,6 +86,16 @@ const refusals: [name: string, text: string, problem: string][] = [
     '2:6 / holds the invisible or control character U+202E; write it as an escape in double quotes',
   ],
   [
+    'a lone carriage return',
+    '# all is said\ra: 1\nb: 2\r\n',
+    '1:14 / holds the invisible or control character U+000D; write it as an escape in double quotes',
+  ],
+  [
+    'a line separator',
+    'b: 2\n# all is said\u2028a: 1\n',
+    '2:14 / holds the invisible or control character U+2028; write it as an escape in double quotes',
+  ],
+  [
     'a null character',
     'a: "\0"\n',
     '1:5 / holds the invisible or control character U+0000; write it as an escape in double quotes',
