@@ -1,6 +1,6 @@
 // Shows `sessions`, `workflows` and `worker` as their person uses them: the built command, from start to end.
 import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { answerAtTerminal, command, effects, eventually, servedPlace } from '../background/served.ts';
@@ -121,6 +121,19 @@ describe('sessions', () => {
 });
 
 describe('workflows', () => {
+  test('a file that is not UTF-8 is refused, and one with a mark at its beginning is read', async () => {
+    const at = await servedPlace();
+    const file = await workflowFile(at, ['nodes:', ...nodeLines('a', 'Grüße.')]);
+    const whole = await readFile(file, 'utf8');
+    await writeFile(file, Buffer.from(whole, 'latin1'));
+    expect(await done(at, 2, 'workflows', 'check', file)).toMatchObject({
+      error: { code: 'INVALID_INPUT', message: `The file ${file} is not UTF-8 text.` },
+    });
+    const input = join(at.workspace, 'turn.json');
+    await writeFile(input, `\uFEFF${JSON.stringify({ messages: [{ role: 'user', content: 'finish.' }] })}`);
+    expect(await done(at, 0, 'sessions', 'start', '--input', input)).toMatchObject({ kind: 'completed' });
+  });
+
   test('check names every problem with its place, and nothing is started', async () => {
     const at = await servedPlace();
     const file = await workflowFile(at, [

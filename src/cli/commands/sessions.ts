@@ -42,11 +42,15 @@ export function invocation({ maxTurns, background }: RunOptions): {
   };
 }
 
+/** Without a mark at its beginning. Throws NOT_FOUND or INVALID_INPUT. */
 export async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch {
+  const bytes = await readFile(path).catch(() => {
     throw new RuntimeError('NOT_FOUND', `The file ${path} cannot be read.`, { path });
+  });
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new RuntimeError('INVALID_INPUT', `The file ${path} is not UTF-8 text.`, { path });
   }
 }
 
