@@ -1,5 +1,6 @@
 // Owns the operator's log: pino on standard error. The package is loaded by the first line, after serving has begun.
 import type { Logger } from 'pino';
+import { RuntimeError } from '../base/errors.ts';
 import type { Log } from '../runtime/options.ts';
 import { shownJson } from './print.ts';
 
@@ -10,13 +11,20 @@ export function isLevel(text: string): text is Level {
   return (LEVELS as readonly string[]).includes(text);
 }
 
+/** A failure that has a name of ours is told without its stack. */
+function told(thrown: unknown): object | undefined {
+  if (!(thrown instanceof RuntimeError) || thrown.code === 'INTERNAL') return undefined;
+  const { code, message, details } = thrown;
+  return { code, message, details };
+}
+
 async function openLogger(level: Level): Promise<Logger> {
   const { pino } = await import('pino');
   const options = {
     level,
     base: { pid: process.pid },
     // JSON alone would write a thrown error as an object without its message.
-    serializers: { error: pino.stdSerializers.err },
+    serializers: { error: (thrown: unknown) => told(thrown) ?? pino.stdSerializers.err(thrown as Error) },
     // Paths, and what servers say, may hold anything.
     hooks: { streamWrite: shownJson },
   };
