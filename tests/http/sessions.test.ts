@@ -118,6 +118,16 @@ describe('a token that is revoked or expires', () => {
     expect((await ask(at, { token: BOB_TOKEN, body: initialize() })).status).toBe(200);
   });
 
+  test('ends its sessions and streams also while the list of tokens cannot be read', async () => {
+    const at = await serve();
+    at.tokens.entries[0] = { ...at.tokens.entries[0]!, expiresAt: at.clock.now() + 500 };
+    const { ends } = await streams(at);
+    at.tokens.refresh = () => Promise.reject(new RuntimeError('STORE_CORRUPT'));
+    at.clock.advance(1000);
+    await Promise.all(ends);
+    expect(at.server.counts).toMatchObject({ sessions: 0, streams: 0 });
+  });
+
   test('cancels what it had in flight', async () => {
     const at = await serve();
     const ended = new Promise<void>((resolve) => {

@@ -128,9 +128,13 @@ export class HttpFront {
   /** Ends what hangs on tokens that are not good any more. */
   async dropDead(): Promise<void> {
     const { tokens } = this.#parts;
-    await tokens.refresh();
-    const dead = [...this.#clients.values()].filter(({ id }) => !tokens.holds(id));
-    await Promise.all(dead.map((client) => this.#drop(client)));
+    try {
+      await tokens.refresh();
+    } finally {
+      // What is known has run out, also while nothing new can be learnt.
+      const dead = [...this.#clients.values()].filter(({ id }) => !tokens.holds(id));
+      await Promise.all(dead.map((client) => this.#drop(client)));
+    }
   }
 
   /** No request is taken any more; resolves when those being served have been answered. */
