@@ -49,6 +49,14 @@ interface Held {
   at: number;
 }
 
+/** A resource that somebody follows, or waits to. */
+interface Watched {
+  users: number;
+  asking: AbortController;
+  /** Resolves once the server has agreed, with the stream where it is one. */
+  asked: Promise<McpSubscription | undefined>;
+}
+
 /** An entry as it came, without what the protocol itself says; undefined for one that is none. */
 function entryOf(raw: unknown, keys: readonly string[]): JsonObject | undefined {
   if (!isObject(raw) || !keys.every((key) => typeof raw[key] === 'string' && raw[key] !== ''))
@@ -72,7 +80,7 @@ export class SessionReads {
   readonly #parts: SessionReadsParts;
   readonly #notices: Notices;
   readonly #held = new Map<ListKind, Held>();
-  readonly #watched = new Map<string, { users: number; stream?: McpSubscription }>();
+  readonly #watched = new Map<string, Watched>();
   readonly #life = new AbortController();
 
   constructor(parts: SessionReadsParts) {
@@ -114,36 +122,52 @@ export class SessionReads {
     return this.#notices.listen(listener);
   }
 
-  /** Asks to be told; each `subscribe` needs its `unsubscribe`. */
+  /** Asks to be told; each `subscribe` needs its `unsubscribe`. One that fails, or whose wait is ended, needs none. */
   async subscribe(uri: string, signal: AbortSignal): Promise<void> {
-    const known = this.#watched.get(uri);
-    if (known !== undefined) {
-      known.users++;
-      return;
-    }
-    const { client } = this.#parts;
-    const watched: { users: number; stream?: McpSubscription } = { users: 1 };
-    this.#watched.set(uri, watched);
-    const options = { signal, timeout: NO_TIMEOUT_MS };
+    const watched = this.#watched.get(uri) ?? this.#watch(uri);
+    watched.users++;
     try {
-      if (client.getProtocolEra() === 'modern') {
-        // The signal ends the asking only: given to the stream, it would end that with the call.
-        watched.stream = await untilAborted(client.listen({ resourceSubscriptions: [uri] }), signal);
-      } else await client.request({ method: 'resources/subscribe', params: { uri } }, unchecked, options);
+      await untilAborted(watched.asked, signal);
     } catch (thrown) {
-      this.#watched.delete(uri);
+      this.#leave(uri, watched);
       throw thrown;
     }
   }
 
   unsubscribe(uri: string): void {
     const known = this.#watched.get(uri);
-    if (known === undefined) return;
-    known.users--;
-    if (known.users > 0) return;
-    this.#watched.delete(uri);
-    // What it still says of the resource goes to nobody.
-    this.#endWatch(uri, known.stream).catch(() => undefined);
+    if (known !== undefined) this.#leave(uri, known);
+  }
+
+  /** The server is asked once, for all who come while it is. */
+  #watch(uri: string): Watched {
+    const asking = new AbortController();
+    const watched: Watched = { users: 0, asking, asked: this.#askFor(uri, asking.signal) };
+    this.#watched.set(uri, watched);
+    watched.asked.catch(() => this.#forget(uri, watched));
+    return watched;
+  }
+
+  async #askFor(uri: string, signal: AbortSignal): Promise<McpSubscription | undefined> {
+    const { client } = this.#parts;
+    // The signal ends the asking only: given to the stream, it would end that with the call.
+    if (client.getProtocolEra() === 'modern') return client.listen({ resourceSubscriptions: [uri] });
+    const options = { signal, timeout: NO_TIMEOUT_MS };
+    await client.request({ method: 'resources/subscribe', params: { uri } }, unchecked, options);
+    return undefined;
+  }
+
+  #forget(uri: string, watched: Watched): void {
+    if (this.#watched.get(uri) === watched) this.#watched.delete(uri);
+  }
+
+  #leave(uri: string, watched: Watched): void {
+    watched.users--;
+    if (watched.users > 0) return;
+    this.#forget(uri, watched);
+    watched.asking.abort();
+    // What it still says of the resource goes to nobody; one that was never asked for needs no end.
+    watched.asked.then((stream) => this.#endWatch(uri, stream)).catch(() => undefined);
   }
 
   end(): void {
