@@ -41,9 +41,7 @@ export function createTold(connection: Connection): Told {
     });
   });
   const subscriptions = {
-    subscribe: async (uri: string) => {
-      if (!subscribed.has(uri)) await subscribed.add(uri);
-    },
+    subscribe: (uri: string) => subscribed.sure(uri),
     unsubscribe: (uri: string) => subscribed.remove(uri),
   };
   return {

@@ -13,7 +13,9 @@ export interface SubscriptionPlaces {
 
 interface Held {
   askers: number;
-  end(): void;
+  /** Resolves once the resource was read as the caller. */
+  read: Promise<void>;
+  end: () => void;
 }
 
 export class Subscribed {
@@ -33,23 +35,43 @@ export class Subscribed {
     this.#notify = notify;
   }
 
-  has(uri: string): boolean {
-    return this.#held.has(uri);
+  /** As `add`, but asked for once however often. */
+  async sure(uri: string): Promise<void> {
+    const known = this.#held.get(uri);
+    await (known === undefined ? this.add(uri) : known.read);
   }
 
   /** Throws what reading the resource throws, or LIMIT_EXCEEDED. */
   async add(uri: string): Promise<void> {
-    const known = this.#held.get(uri);
-    if (known !== undefined) {
-      known.askers += 1;
-      return;
-    }
+    const held = this.#held.get(uri) ?? this.#hold(uri);
+    held.askers += 1;
+    await held.read;
+  }
+
+  remove(uri: string): void {
+    const held = this.#held.get(uri);
+    if (held === undefined) return;
+    held.askers -= 1;
+    if (held.askers === 0) this.#drop(uri, held);
+  }
+
+  close(): void {
+    for (const [uri, held] of [...this.#held]) this.#drop(uri, held);
+  }
+
+  #hold(uri: string): Held {
     const leave = this.#places.enter('subscriptions');
     if (leave === undefined) throw new RuntimeError('LIMIT_EXCEEDED', 'Too many subscriptions are open.');
-    const held: Held = { askers: 1, end: leave };
+    const held: Held = { askers: 0, read: Promise.resolve(), end: leave };
     this.#held.set(uri, held);
+    held.read = this.#begin(uri, held);
+    return held;
+  }
+
+  async #begin(uri: string, held: Held): Promise<void> {
     try {
-      const stop = await this.#watch(uri);
+      const stop = await this.#watch(uri, held);
+      const leave = held.end;
       held.end = () => {
         stop();
         leave();
@@ -57,33 +79,22 @@ export class Subscribed {
       // Taken back while the resource was read.
       if (this.#held.get(uri) !== held) held.end();
     } catch (thrown) {
-      this.#drop(uri);
+      this.#drop(uri, held);
       throw thrown;
     }
   }
 
-  remove(uri: string): void {
-    const held = this.#held.get(uri);
-    if (held === undefined) return;
-    held.askers -= 1;
-    if (held.askers === 0) this.#drop(uri);
-  }
-
-  close(): void {
-    for (const uri of [...this.#held.keys()]) this.#drop(uri);
-  }
-
-  #drop(uri: string): void {
-    const held = this.#held.get(uri);
+  #drop(uri: string, held: Held): void {
+    if (this.#held.get(uri) !== held) return;
     this.#held.delete(uri);
-    held?.end();
+    held.end();
   }
 
-  #watch(uri: string): Promise<() => void> {
+  #watch(uri: string, held: Held): Promise<() => void> {
     return watchResource(this.#connection, this.#updates, {
       uri,
       notify: (changed) => this.#notify(changed),
-      onEnd: () => this.#drop(uri),
+      onEnd: () => this.#drop(uri, held),
     });
   }
 }

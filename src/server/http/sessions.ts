@@ -79,9 +79,7 @@ async function open(
     {
       ...connection,
       subscriptions: {
-        subscribe: async (uri) => {
-          if (!subscribed.has(uri)) await subscribed.add(uri);
-        },
+        subscribe: (uri) => subscribed.sure(uri),
         unsubscribe: (uri) => subscribed.remove(uri),
       },
     },
