@@ -9,6 +9,8 @@ export interface BodyBounds {
   onBreach: (why: string) => void;
   /** Told once when the body breaks off and the server gave no event ids, by which the rest could be had. */
   onCut: () => void;
+  /** Told when nothing more of it is read. */
+  onOver: () => void;
 }
 
 const MAX_EVENTS_PER_SECOND = 5000;
@@ -83,12 +85,14 @@ export function guardedBody(response: Response, bounds: BodyBounds): ReadableStr
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const next = await reader.read().catch((thrown: unknown) => {
+        bounds.onOver();
         if (!meter.isResumable) bounds.onCut();
         controller.error(thrown);
         return undefined;
       });
       if (next === undefined) return;
       if (next.done) {
+        bounds.onOver();
         controller.close();
         return;
       }
@@ -97,11 +101,15 @@ export function guardedBody(response: Response, bounds: BodyBounds): ReadableStr
         controller.enqueue(next.value);
         return;
       }
+      bounds.onOver();
       bounds.onBreach(why);
       controller.error(new Error(why));
       await reader.cancel().catch(() => undefined);
     },
-    cancel: (reason) => reader.cancel(reason),
+    cancel: (reason) => {
+      bounds.onOver();
+      return reader.cancel(reason);
+    },
   });
 }
 

@@ -49,6 +49,18 @@ function isAwaited(init: RequestInit | undefined): boolean {
   return init?.method === 'POST' && !isListening;
 }
 
+/**
+ * One request's own end, told by the signal that all requests of a connection share. The platform's listeners stay on a
+ * signal long after their request: a shared one would collect them.
+ */
+function ownSignal(shared: AbortSignal | null | undefined): { signal: AbortSignal; over: () => void } {
+  const own = new AbortController();
+  const onAbort = (): void => own.abort(shared?.reason);
+  if (shared?.aborted === true) onAbort();
+  shared?.addEventListener('abort', onAbort, { once: true });
+  return { signal: own.signal, over: () => shared?.removeEventListener('abort', onAbort) };
+}
+
 class HttpLink implements Link {
   readonly ended: Promise<RuntimeError>;
   readonly #server: DownstreamServer;
@@ -132,17 +144,17 @@ class HttpLink implements Link {
     if (this.#fault !== undefined) {
       throw new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', this.#fault.message, { [NOT_SENT]: true });
     }
+    const own = ownSignal(init?.signal);
     let response: Response;
     try {
-      response = await fetch(url, { ...init, redirect: 'manual' });
+      response = await fetch(url, { ...init, signal: own.signal, redirect: 'manual' });
     } catch (thrown) {
+      own.over();
       throw this.#unreached(thrown, init);
     }
-    if (response.status >= 300 && response.status < 400) return this.#redirected(response);
-    const hadSession = new Headers(init?.headers).has('mcp-session-id');
-    if (hadSession && (response.status === 404 || response.status === 400)) return this.#refused(response);
-    if (!response.ok) return boundedError(response);
-    if (response.body === null) return response;
+    if (!response.ok || response.body === null) {
+      return this.#withoutBody(response, init).finally(own.over);
+    }
     const end = (fault: RuntimeError): void => {
       this.#fail(fault);
       void this.#transport?.close().catch(() => undefined);
@@ -150,6 +162,7 @@ class HttpLink implements Link {
     const body = guardedBody(response, {
       maxBytes: maxMessageBytes,
       clock: this.#clock,
+      onOver: own.over,
       onBreach: (why) => {
         end(new RuntimeError('SUBPROCESS_PROTOCOL_ERROR', `${name} ${why}`, { server: name }));
       },
@@ -160,6 +173,15 @@ class HttpLink implements Link {
       },
     });
     return new Response(body, response);
+  }
+
+  /** What is told by its head, or by a few words. */
+  async #withoutBody(response: Response, init: RequestInit | undefined): Promise<Response> {
+    const { status, ok } = response;
+    if (status >= 300 && status < 400) return this.#redirected(response);
+    const hadSession = new Headers(init?.headers).has('mcp-session-id');
+    if (hadSession && (status === 404 || status === 400)) return this.#refused(response);
+    return ok ? response : boundedError(response);
   }
 
   /** H4. */
