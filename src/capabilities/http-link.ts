@@ -110,11 +110,13 @@ class HttpLink implements Link {
 
   /** Tells the server that the session is over, for as long as that may take. */
   async close(): Promise<void> {
-    const limit = new Promise<void>((resolve) => {
-      this.#clock.after(1000, resolve);
-    });
     if (this.#fault === undefined) {
+      let cancelLimit = (): void => undefined;
+      const limit = new Promise<void>((resolve) => {
+        cancelLimit = this.#clock.after(1000, resolve);
+      });
       await Promise.race([this.#transport?.terminateSession().catch(() => undefined), limit]);
+      cancelLimit(); // A timer that is left keeps a command from ending.
     }
     await this.destroy();
   }

@@ -2,6 +2,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { openHttpLink } from '../../src/capabilities/http-link.ts';
 import { freshSignal, server, withBench } from './fixtures.ts';
 
 /** A server of the older protocol that answers with plain JSON. */
@@ -59,4 +62,24 @@ test('no signal collects listeners, however many calls go through one connection
       expect(Math.max(...left.values())).toBeLessThan(5);
     },
   );
+});
+
+test('a connection that is closed leaves no timer that would keep a command from ending', async () => {
+  let timers = 0;
+  const clock: Clock = {
+    ...systemClock,
+    after(ms, fire) {
+      timers += 1;
+      const cancel = systemClock.after(ms, fire);
+      return () => {
+        timers -= 1;
+        cancel();
+      };
+    },
+  };
+  const url = await answering();
+  const plain = { ...server('plain', []), transport: 'http' as const, url, headers: {} };
+  const link = await openHttpLink(plain, { clock, environment: {} });
+  await link.close();
+  expect(timers).toBe(0);
 });
