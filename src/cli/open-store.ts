@@ -1,5 +1,5 @@
 // Owns opening the workspace's journal for a command that starts no capability. Looking makes no file.
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { RuntimeError } from '../base/errors.ts';
 import type { ChainSource } from '../inspect/evidence.ts';
@@ -14,6 +14,11 @@ export function storePath(context: Context): string {
   return join(context.workspace, '.agent-runtime', 'runtime.db');
 }
 
+/** A place that may not be looked at is not an empty one: throws what the system says. */
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
 /** The journal for as long as `work` takes; undefined to it when this workspace has none yet. */
 export async function withStoreIfAny<T>(
   context: Context,
@@ -21,7 +26,7 @@ export async function withStoreIfAny<T>(
 ): Promise<T> {
   assertStateOutside(context);
   const path = storePath(context);
-  if (!existsSync(path)) return work(undefined);
+  if (!isThere(path)) return work(undefined);
   const { clock, ids } = context;
   const keys = fileTenantKeys(join(context.stateDirectory, 'keys'));
   const store = await openSqliteStore({ path, keys, clock, ids });
@@ -52,6 +57,6 @@ export async function readJournal<T>(
   work: (chains: ChainSource) => Promise<T>,
 ): Promise<T> {
   const path = storePath(context);
-  if (!existsSync(path)) throw noJournal(context);
+  if (!isThere(path)) throw noJournal(context);
   return readSqliteChains(path, work);
 }

@@ -1,7 +1,7 @@
 // Owns the key that signs closed segments: a pair in the user's own state directory, made at first use. It lies outside the
 // workspace and the database, so that whoever can change those cannot sign.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { RuntimeError } from '../base/errors.ts';
 import type { Ids } from '../base/ids.ts';
@@ -43,5 +43,7 @@ export function signingKey(stateDirectory: string, ids: Ids): SigningKey {
 /** Its public half; undefined while nothing was ever signed here. */
 export function signingPublicKey(stateDirectory: string): string | undefined {
   const path = keyPath(stateDirectory);
-  return existsSync(path) ? readKey(path).publicKey : undefined;
+  // A key that may not be looked at is not none: what it signed would be taken for damage.
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? undefined : readKey(path).publicKey;
 }

@@ -1,5 +1,5 @@
 // Shows what a command says of a place that it cannot use: the place by name, and what to do; never a fault of our own.
-import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { journal, json, place, run } from './harness.ts';
@@ -24,6 +24,28 @@ test('a place that cannot be written is named, with what the system said', async
     expect(err).not.toContain('INTERNAL');
     expect(err).not.toMatch(/\n\s+at /);
   }
+}, 60_000);
+
+test('a journal or a key that cannot be looked at is not taken for none', async () => {
+  const at = await place();
+  const { store } = await journal(at);
+  await store.close();
+  const refused = async (folder: string, commands: string[][]): Promise<void> => {
+    await rename(folder, `${folder}-away`);
+    await symlink(folder, folder); // a link to itself: nobody can look behind it, not even root
+    for (const args of commands) {
+      const { code, err } = await run(at, args);
+      expect({ args, code }).toEqual({ args, code: 5 });
+      expect(err).toMatch(/^error STORE_UNAVAILABLE: .*ELOOP/);
+    }
+    await rm(folder);
+    await rename(`${folder}-away`, folder);
+  };
+  await refused(join(at.workspace, '.agent-runtime'), [
+    ['approvals', 'list'],
+    ['evidence', 'verify'],
+  ]);
+  await refused(join(at.state, 'keys'), [['evidence', 'verify']]);
 }, 60_000);
 
 test('a configuration of the workspace that lacks its first file is refused, not replaced by the example', async () => {
