@@ -48,6 +48,16 @@ test('a journal or a key that cannot be looked at is not taken for none', async 
   await refused(join(at.state, 'keys'), [['evidence', 'verify']]);
 }, 60_000);
 
+test('doctor names the journal that it cannot look at', async () => {
+  const at = await place();
+  const database = join(at.workspace, '.agent-runtime', 'runtime.db');
+  await mkdir(join(at.workspace, '.agent-runtime'));
+  await symlink(database, database);
+  const { checks } = await json(at, ['doctor'], 1);
+  const detail = expect.stringContaining(`${database} cannot be used`) as string;
+  expect(checks).toContainEqual(expect.objectContaining({ check: 'storage', status: 'fail', detail }));
+}, 30_000);
+
 test('a configuration of the workspace that lacks its first file is refused, not replaced by the example', async () => {
   const at = await place();
   await run(at, ['init']);

@@ -17,6 +17,7 @@ import { openSqliteStore } from '../../store/sqlite/open.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
+import { fileFault } from '../file-fault.ts';
 import { localCaller } from '../identity.ts';
 import { createLog } from '../log.ts';
 import { withStoreIfAny } from '../open-store.ts';
@@ -230,7 +231,7 @@ async function guarded(check: string, run: () => Check[] | Promise<Check[]>): Pr
   try {
     return await run();
   } catch (thrown) {
-    const { code, message } = asRuntimeError(thrown);
+    const { code, message } = fileFault(thrown) ?? asRuntimeError(thrown);
     return [problem(check, 'fail', message, ERRORS[code].remedy)];
   }
 }
