@@ -120,6 +120,18 @@ describe('default sessions', () => {
     expect(await idOf(sessions, CALLER)).toBe(after);
   });
 
+  test('one whose time is over has a successor, however often it is used', async () => {
+    const rig = createPackRig();
+    rig.config.policy.loopBudget.maxWallSeconds = 60;
+    const sessions = defaults(rig);
+    const id = await idOf(sessions, CALLER);
+    rig.clock.advance(59_999);
+    expect(await idOf(sessions, CALLER)).toBe(id);
+    rig.clock.advance(1);
+    expect((await sessions.directView(CALLER)).session.id).not.toBe(id);
+    expect(await idOf(sessions, CALLER)).not.toBe(id);
+  });
+
   test('one that was dropped counts from its records: its last use and its length', async () => {
     const rig = createPackRig();
     const sessions = defaults(rig);

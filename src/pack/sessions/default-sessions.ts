@@ -3,7 +3,8 @@
 //
 // D1  Memory holds the most lately used; where each of this process is, its row says, so one that was dropped is found again.
 // D2  What is found again is what its records say: whose it is, when it was last used, how long it has grown.
-import type { Clock, EpochMs } from '../../base/clock.ts';
+// D3  Nobody can end it and begin another, so its budgets are rates: with its time all of them begin anew.
+import type { EpochMs } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import { digestJson } from '../../base/digest.ts';
 import type { JsonObject } from '../../base/json.ts';
@@ -50,9 +51,11 @@ export interface DefaultSessions {
   readonly held: number;
 }
 
-function isSpent(held: Default, clock: Clock): boolean {
+function isSpent({ facts, lastUsed, calls }: Default, { clock, config }: PackDeps): boolean {
   const now = clock.now();
-  return held.calls >= MOST_CALLS || now - held.lastUsed > IDLE_MS || now - held.facts.startedAt > LONGEST_MS;
+  const age = now - facts.startedAt;
+  const { maxWallSeconds = Infinity } = config.policy.loopBudget; // D3
+  return calls >= MOST_CALLS || now - lastUsed > IDLE_MS || age > LONGEST_MS || age >= maxWallSeconds * 1000;
 }
 
 function newFacts(deps: PackDeps, caller: Caller): SessionFacts {
@@ -182,7 +185,7 @@ class HeldDefaults implements DefaultSessions {
     const key = this.#keyOf(caller);
     await this.#coming.get(key)?.catch(() => undefined);
     const known = await this.#known(key, caller);
-    const isUsed = known !== undefined && !isSpent(known, deps.clock);
+    const isUsed = known !== undefined && !isSpent(known, deps);
     return bound(deps, caller, isUsed ? known.facts : newFacts(deps, caller));
   }
 
@@ -200,7 +203,7 @@ class HeldDefaults implements DefaultSessions {
     const coming = this.#coming.get(key);
     if (coming !== undefined) return coming;
     const held = this.#held.get(key);
-    if (held !== undefined && !isSpent(held, this.#deps.clock)) return Promise.resolve(this.#hold(key, held));
+    if (held !== undefined && !isSpent(held, this.#deps)) return Promise.resolve(this.#hold(key, held));
     const found = this.#find(key, caller).finally(() => this.#coming.delete(key));
     this.#coming.set(key, found);
     return found;
@@ -208,7 +211,7 @@ class HeldDefaults implements DefaultSessions {
 
   async #find(key: string, caller: Caller): Promise<Default> {
     const known = await this.#known(key, caller);
-    const isUsed = known !== undefined && !isSpent(known, this.#deps.clock);
+    const isUsed = known !== undefined && !isSpent(known, this.#deps);
     return this.#hold(key, isUsed ? known : await begin(this.#deps, caller, known));
   }
 
