@@ -158,7 +158,7 @@ export interface Commit {
  * milliseconds later, and until then a loss of power can undo it. For what is followed by nothing that cannot be done again.
  *
  * `with_next`: once it is judged and written, in a transaction that takes what this process commits next with it and ends
- * with the first turn of the event loop that brings nothing of the kind; then as `behind`. Until then the end of the process
+ * with the turn of the event loop; then as `behind`. Until then the end of the process
  * undoes it too. For what nothing outside of this process follows.
  */
 export type CommitFlush = 'behind' | 'with_next';

@@ -54,6 +54,15 @@ describe('a job', () => {
   });
 });
 
+test('whoever writes without end lets the event loop go on, also where nothing is flushed', async () => {
+  let hasGoneOn = false;
+  setImmediate(() => (hasGoneOn = true));
+  for (let value = 1; value <= 8; value++) await insert(value, { flush: 'behind' });
+  expect([hasGoneOn, rows()]).toEqual([false, 8]);
+  await insert(9, { flush: 'behind' });
+  expect(hasGoneOn).toBe(true);
+});
+
 describe('a series', () => {
   test('of another caller waits for the turn to end in which one was flushed', async () => {
     await insert(1, { flush: 'with_next', series });
@@ -66,7 +75,7 @@ describe('a series', () => {
     expect([rows(), stranger.how()]).toEqual([3, 'kept']);
   });
 
-  test('goes on at once, and after eight flushes lets the event loop go on first', async () => {
+  test('goes on at once, and after eight times lets the event loop go on first', async () => {
     let hasGoneOn = false;
     setImmediate(() => (hasGoneOn = true));
     for (let value = 1; value <= 8; value++) {

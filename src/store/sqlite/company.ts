@@ -6,8 +6,8 @@ import type { CommitFlush } from '../contract.ts';
 
 // After jobs came in company the next ones are taken to be so too, for as many transactions.
 const STAYS = 32;
-// After so many flushes at once, some ten milliseconds, the event loop goes on first: whoever takes steps without end keeps
-// nobody else from his.
+// After so many that went at once, some ten milliseconds, the event loop goes on first: whoever takes steps without end, or
+// tries again without end, keeps nobody else from his.
 const MOST_AT_ONCE = 8;
 
 /** Of a job, whose it is and when it is flushed. */
@@ -19,24 +19,35 @@ export interface Comer {
 
 const seriesOf = ({ series, after }: Comer): Series | undefined => series ?? after;
 
+/** What has happened since the event loop last went on. */
+interface Turn {
+  wentAtOnce: number;
+  /** By whom the last flush at once was; undefined without one. */
+  flushed: { by: Series | undefined } | undefined;
+}
+
 export class Company {
   #left = 0;
-  #flushed: { by: Series | undefined; times: number } | undefined; // at once, since the event loop last went on
+  #turn: Turn | undefined;
 
   get isThere(): boolean {
     return this.#left > 0;
   }
 
-  /** Whether nothing tells of others that will come in this turn besides what is queued. */
-  isAlone(queue: readonly Comer[]): boolean {
+  /** Whether what is queued is to be run now: nothing tells of others that will come in this turn. Counts as having gone. */
+  goesAtOnce(queue: readonly Comer[]): boolean {
     if (this.isThere) return false;
-    const before = this.#flushed;
-    if (before === undefined) return true;
-    if (before.times >= MOST_AT_ONCE) return false;
+    const turn = this.#thisTurn();
+    if (turn.wentAtOnce >= MOST_AT_ONCE) return false;
+    const before = turn.flushed;
     // What goes with the next keeps nobody from sharing a flush, unless somebody else has just had one to himself.
-    return queue.every(
-      (job) => job.flush === 'with_next' && (before.by === undefined || before.by === seriesOf(job)),
-    );
+    const isAlone =
+      before === undefined ||
+      queue.every(
+        (job) => job.flush === 'with_next' && (before.by === undefined || before.by === seriesOf(job)),
+      );
+    if (isAlone) turn.wentAtOnce++;
+    return isAlone;
   }
 
   /** A job has joined the transaction of those that wait for the next. */
@@ -53,7 +64,14 @@ export class Company {
   }
 
   flushedAtOnce([job]: readonly Comer[]): void {
-    if (this.#flushed === undefined) setImmediate(() => (this.#flushed = undefined));
-    this.#flushed = { by: job && seriesOf(job), times: (this.#flushed?.times ?? 0) + 1 };
+    this.#thisTurn().flushed = { by: job && seriesOf(job) };
+  }
+
+  #thisTurn(): Turn {
+    if (this.#turn === undefined) {
+      this.#turn = { wentAtOnce: 0, flushed: undefined };
+      setImmediate(() => (this.#turn = undefined));
+    }
+    return this.#turn;
   }
 }

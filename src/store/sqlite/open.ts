@@ -47,7 +47,7 @@ interface Room extends SqliteOptions {
   ask: Ask;
   /** The same for what is only decided on: it may be ahead of the disk, because what follows from it is written after it. */
   peek: Ask;
-  /** Brings the tables of rows and counters up to date with what is pending. */
+  /** Brings the tables of what lies in the redo log up to date with it. */
   settle(): Promise<void>;
 }
 

@@ -1,12 +1,12 @@
 // Owns the one path by which anything is written: a queue of jobs, and one transaction for all jobs of one turn of the
-// event loop, so that they share one flush to disk (group commit). Jobs judge and write; the writer owns BEGIN, COMMIT,
+// event loop that are not alone in it (company.ts), so that they share one flush to disk (group commit). Jobs judge and write; the writer owns BEGIN, COMMIT,
 // the flush, waiting for other processes, and what each caller is told.
 //
 // COMMIT only writes to the log. A job that comes alone is run and flushed at once, which is quickest for it; when jobs come
 // in company one flush serves all that have committed meanwhile, and the event loop goes on. A job may ask to be flushed
 // behind: it is told when it is in the log, and its flush comes with the next one, or by itself a moment later. Or to be
 // committed with the next: it is told when it has run, and its transaction stays open for what follows at once, at most
-// while every turn of the event loop brings more of the kind. What follows it alone joins it at once.
+// to the end of the turn of the event loop. What follows it alone joins it at once.
 //
 // W1  A job runs inside BEGIN IMMEDIATE: nobody else writes between what it reads and what it writes (S2).
 // W2  A job's promise settles only after its commit is on disk or the transaction is undone (S1); one flushed behind only
@@ -194,7 +194,7 @@ class SqliteWriter implements Writer {
       this.#draining ??= this.#drain();
       const isNext = this.#queue.length > 0 && this.#open === undefined;
       // Together with what else is queued until then.
-      if (isNext && this.#company.isAlone(this.#queue)) process.nextTick(this.#goOn);
+      if (isNext && this.#company.goesAtOnce(this.#queue)) process.nextTick(this.#goOn);
     });
   }
 
@@ -227,7 +227,8 @@ class SqliteWriter implements Writer {
   /** At once where nobody else waits for the disk, as for a job that comes alone. */
   #settleSeries(): void {
     this.commitOpen();
-    if (!this.#company.isThere && this.#flushing === undefined) this.#flushNow([], []);
+    const isInCompany = this.#company.committed([], false);
+    if (!isInCompany && this.#flushing === undefined) this.#flushNow([], []);
     else this.#hurry();
   }
 
