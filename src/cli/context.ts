@@ -55,19 +55,18 @@ function workspaceOf(options: CommonOptions, env: Env): string {
 // A configuration cannot be without these; where one lies, the folder is meant to be one.
 const NEEDED = ['agent.yaml', 'capabilities.yaml', 'policy.yaml'] as const;
 
-// Real, like the workspace: what no tool may touch is compared with where a path really leads.
 function configOf(
   options: CommonOptions,
   env: Env,
   workspace: string,
 ): Pick<Context, 'configDirectory' | 'configSource'> {
   const flag = given(options.config);
-  if (flag !== undefined) return { configDirectory: realOf(resolve(flag)), configSource: 'flag' };
+  if (flag !== undefined) return { configDirectory: resolve(flag), configSource: 'flag' };
   const named = given(env.AGENT_RUNTIME_CONFIG);
-  if (named !== undefined) return { configDirectory: realOf(resolve(named)), configSource: 'environment' };
+  if (named !== undefined) return { configDirectory: resolve(named), configSource: 'environment' };
   const own = join(workspace, 'configs');
   if (NEEDED.some((name) => existsSync(join(own, name)))) {
-    return { configDirectory: realOf(own), configSource: 'workspace' };
+    return { configDirectory: own, configSource: 'workspace' };
   }
   return { configDirectory: join(packageRoot(), 'configs'), configSource: 'bundled' };
 }

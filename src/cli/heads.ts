@@ -1,12 +1,12 @@
 // Owns the file of chain heads: what was true at one time, kept elsewhere, against which a cut journal is found out.
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { isoTime } from '../base/clock.ts';
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { parseWith } from '../base/parse.ts';
 import { parseJson } from '../base/strict-json.ts';
 import type { Head } from '../store/contract.ts';
-import { replaceTextFile } from '../store/documents/text-file.ts';
 
 const LIMITS = { maxDepth: 16, maxBytes: 256 * 1024 * 1024 };
 
@@ -44,6 +44,16 @@ export async function saveHeads(path: string, found: readonly Head[], at: number
   const text = `${JSON.stringify({ version: 1, saved_at: isoTime(at), heads: found }, null, 2)}\n`;
   const there = await stat(path).catch(() => undefined);
   // A pipe or a device takes what it is given.
-  if (there !== undefined && !there.isFile()) await writeFile(path, text);
-  else await replaceTextFile(path, text, 0o600);
+  if (there !== undefined && !there.isFile()) {
+    await writeFile(path, text);
+    return;
+  }
+  const target = there === undefined ? path : await realpath(path);
+  const draft = `${target}.partial-${randomBytes(6).toString('hex')}`;
+  try {
+    await writeFile(draft, text, { mode: (there?.mode ?? 0o600) & 0o777, flag: 'wx', flush: true });
+    await rename(draft, target);
+  } finally {
+    await rm(draft, { force: true });
+  }
 }

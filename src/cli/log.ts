@@ -1,6 +1,7 @@
 // Owns the operator's log: pino on standard error. The package is loaded by the first line, after serving has begun.
 import type { Logger } from 'pino';
 import { RuntimeError } from '../base/errors.ts';
+import type { Redactor } from '../kernel/evidence/redact.ts';
 import type { Log } from '../runtime/options.ts';
 import { shownJson } from './print.ts';
 
@@ -18,15 +19,27 @@ function told(thrown: unknown): object | undefined {
   return { code, message, details };
 }
 
+/** What a message of others quotes may be a value that they were given: those that look secret by their name. */
+async function openRedactor(): Promise<Redactor> {
+  const [{ createRedactor }, { SECRET_NAME }] = await Promise.all([
+    import('../kernel/evidence/redact.ts'),
+    import('../config/files/servers.ts'),
+  ]);
+  const secrets = Object.entries(process.env).flatMap(([name, value]) =>
+    value !== undefined && SECRET_NAME.test(name) ? [value] : [],
+  );
+  return createRedactor({ secrets, fields: [], patterns: [] });
+}
+
 async function openLogger(level: Level): Promise<Logger> {
-  const { pino } = await import('pino');
+  const [{ pino }, redactor] = await Promise.all([import('pino'), openRedactor()]);
   const options = {
     level,
     base: { pid: process.pid },
     // JSON alone would write a thrown error as an object without its message.
     serializers: { error: (thrown: unknown) => told(thrown) ?? pino.stdSerializers.err(thrown as Error) },
     // Paths, and what servers say, may hold anything.
-    hooks: { streamWrite: shownJson },
+    hooks: { streamWrite: (line: string) => shownJson(redactor.text(line)) },
   };
   return pino(options, pino.destination({ dest: 2, sync: true }));
 }

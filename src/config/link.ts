@@ -31,6 +31,8 @@ import type {
 
 export interface LinkContext {
   directory: string;
+  /** Where it lies when it is reached through a link. */
+  realDirectory?: string;
   workspace: string;
   packageRoot: string;
   env: Readonly<Record<string, string | undefined>>;

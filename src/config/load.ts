@@ -2,6 +2,7 @@
 // L1: a digest covers the effective words of the files, before tokens and environment; so it is equal on every machine,
 //     for every order of keys, with and without comments, and whether a default is written or left out.
 // L2: nothing is loaded while a single problem is known.
+import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { digestJson } from '../base/digest.ts';
 import { RuntimeError } from '../base/errors.ts';
@@ -76,8 +77,10 @@ function policyDigest(found: FoundParts): string {
 /** Loads, and tells where every value came from. Throws CONFIGURATION_ERROR with all problems in its details. */
 export async function loadWithEffective(options: LoadOptions): Promise<LoadedConfig> {
   const directory = resolve(options.directory);
+  const real = await realpath(directory).catch(() => directory);
+  const place = real === directory ? { directory } : { directory, realDirectory: real };
   const context = {
-    directory,
+    ...place,
     workspace: resolve(options.workspace),
     packageRoot: resolve(options.packageRoot),
     env: options.env,
@@ -91,6 +94,7 @@ export async function loadWithEffective(options: LoadOptions): Promise<LoadedCon
   return {
     config: {
       ...config,
+      ...place,
       policy: { ...config.policy, digest: policyDigest(found) },
       digest: await configDigest(found, directory),
     },

@@ -6,6 +6,8 @@ export interface TemplateContext {
   env: Readonly<Record<string, string | undefined>>;
   workspace: string;
   directory: string;
+  /** Where it lies when it is reached through a link. */
+  realDirectory?: string | undefined;
 }
 
 export type SandboxRoot = { root: string; usedEnvironment: boolean } | { problem: string };
@@ -38,7 +40,8 @@ function rootProblem(expanded: string, context: TemplateContext): string | undef
   if (expanded.split(/[\\/]/).includes('..')) return `becomes "${shown}", which holds ".."`;
   const root = resolve(expanded);
   if (root === parse(root).root) return `becomes "${root}", the root of the file system`;
-  if (isBeneath(root, resolve(context.directory))) {
+  const { directory, realDirectory = directory } = context;
+  if ([directory, realDirectory].some((place) => isBeneath(root, resolve(place)))) {
     return `becomes "${showCut(root, 200)}", which lies in the configuration directory; tools may never touch that`;
   }
   if (isBeneath(root, resolve(context.workspace, '.agent-runtime'))) {

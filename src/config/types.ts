@@ -335,6 +335,8 @@ export interface InputBounds {
 export interface RuntimeConfig {
   /** Absolute. */
   directory: string;
+  /** Where it lies when it is reached through a link. */
+  realDirectory?: string;
   /** sha256:… of the whole effective configuration. */
   digest: string;
   agent: AgentIdentity;

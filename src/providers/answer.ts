@@ -24,7 +24,7 @@ function toToolCalls(parts: VendorPart[], names: WireNames): ModelOutput['toolCa
   return parts
     .filter((part) => part.type === 'tool-call')
     .map((part) => ({
-      id: part.toolCallId ?? '',
+      id: (part.toolCallId ?? '').toWellFormed(),
       name: names.fromWire((part.toolName ?? '').toWellFormed()),
       rawInput: part.input ?? '',
     }));

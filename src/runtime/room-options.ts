@@ -1,5 +1,5 @@
 // Owns what the rooms are given of a configuration: tokens of paths, secrets to keep out of records, confinement, pool.
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Ids } from '../base/ids.ts';
@@ -26,7 +26,13 @@ export function pathTokens(options: RuntimeOptions): PathTokens {
 async function secretOf(source: ValueSource, env: RuntimeOptions['env']): Promise<string> {
   if ('value' in source) return '';
   if ('fromEnv' in source) return env[source.fromEnv] ?? '';
-  return (await readFile(source.fromFile, 'utf8').catch(() => '')).replace(/\r?\n$/, '');
+  try {
+    // What is no file gives its value once, to the server.
+    if (!(await stat(source.fromFile)).isFile()) return '';
+    return (await readFile(source.fromFile, 'utf8')).replace(/\r?\n$/, '');
+  } catch {
+    return '';
+  }
 }
 
 /** Values that must never be written: the keys that model profiles name, and what servers are given from outside. */
@@ -51,8 +57,11 @@ export async function redactorOf(config: RuntimeConfig, env: RuntimeOptions['env
 export function confineOptions(options: RuntimeOptions, ids: Ids, log: Log): ConfineOptions {
   const { config, workspace, stateDirectory } = options;
   const state = join(workspace, '.agent-runtime');
+  const { directory, realDirectory = directory } = config;
+  const places = [...new Set([directory, realDirectory])];
+  const configs = places.flatMap((place) => [place, join(dirname(place), '.agent-runtime')]);
   return {
-    masked: [state, config.directory, join(dirname(config.directory), '.agent-runtime'), stateDirectory],
+    masked: [state, ...configs, stateDirectory],
     packageRoot: PACKAGE_ROOT,
     homes: join(state, 'sandboxes'),
     ids,

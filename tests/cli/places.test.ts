@@ -94,6 +94,22 @@ test('a configuration that is named through a link is as far from every tool as 
   await refused({});
 });
 
+test('the name of a link to the configuration is kept from every tool, like the place it leads to', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  const configs = join(at.workspace, 'configs');
+  const elsewhere = `${at.workspace}-elsewhere`;
+  await rename(configs, elsewhere);
+  await symlink(elsewhere, configs);
+  const policy = join(elsewhere, 'policy.yaml');
+  const text = await readFile(policy, 'utf8');
+  for (const root of ['{workspace}/configs/x', elsewhere]) {
+    await writeFile(policy, text.replace("'{workspace}/sandbox'", `'${root}'`));
+    const { code, err } = await run(at, ['config', 'check']);
+    expect([root, code, err.includes('which lies in the configuration directory')]).toEqual([root, 1, true]);
+  }
+});
+
 test('a configuration directory that is not there is named', async () => {
   const at = await place();
   const { err } = await run(at, ['config', 'check', '--config', 'nowhere']);

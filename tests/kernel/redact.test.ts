@@ -104,3 +104,10 @@ describe('an object', () => {
     expect(shown).toEqual({ list: [{ a: 'b' }], plain: 'c' });
   });
 });
+
+test('a secret as long as a file is known too, and long ones stop no record', () => {
+  const secret = Array.from({ length: 4000 }, (_, at) => `line ${at} of it`).join('\n');
+  const redactor = createRedactor({ secrets: [secret], fields: [], patterns: [] });
+  expect(redactor.text(`before ${secret} after`)).toMatch(/^before (?:\[REDACTED\])+ after$/);
+  expect(redactor.text('line 7 of a text that is no secret')).toBe('line 7 of a text that is no secret');
+});

@@ -122,7 +122,8 @@ describe('default sessions', () => {
 
   test('one whose time is over has a successor, however often it is used', async () => {
     const rig = createPackRig();
-    rig.config.policy.loopBudget.maxWallSeconds = 60;
+    rig.config.policy.loopBudget.maxWallSeconds = 30;
+    rig.config.policy.cycle.windowSeconds = 60;
     const sessions = defaults(rig);
     const id = await idOf(sessions, CALLER);
     rig.clock.advance(59_999);

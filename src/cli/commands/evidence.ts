@@ -86,12 +86,22 @@ function reportText(verdict: Verdict): string {
   return lines.join('\n');
 }
 
+/** Whoever brings the key need not be able to look at ours. */
+function ownKey(stateDirectory: string, isGiven: boolean): string | undefined {
+  try {
+    return signingPublicKey(stateDirectory);
+  } catch (thrown) {
+    if (isGiven) return undefined;
+    throw thrown;
+  }
+}
+
 /** Segments count that this state directory signed, or the key that is given. */
 async function publicKeys(
   { stateDirectory }: Context,
   { publicKey: path }: VerifyOptions,
 ): Promise<string[]> {
-  const own = signingPublicKey(stateDirectory);
+  const own = ownKey(stateDirectory, path !== undefined);
   if (path === undefined) return own === undefined ? [] : [own];
   const given = await readFile(path, 'utf8').catch(() => {
     throw new RuntimeError('NOT_FOUND', `There is no public key at ${path}.`, { file: path });

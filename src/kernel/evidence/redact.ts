@@ -77,8 +77,18 @@ function escapeForRegex(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
 }
 
+// A part of a pattern may not be longer than the engine takes, and the longest spelling has three characters for each.
+const LONGEST_PIECE = 4096;
+
+function pieces(secret: string): string[] {
+  const all: string[] = [];
+  for (let at = 0; at < secret.length; at += LONGEST_PIECE) all.push(secret.slice(at, at + LONGEST_PIECE));
+  return all;
+}
+
 function secretPattern(secrets: readonly string[]): RegExp | undefined {
-  const all = new Set(secrets.filter((secret) => secret.length >= SHORTEST_SECRET).flatMap(spellings));
+  const known = secrets.flatMap(pieces).filter((secret) => secret.length >= SHORTEST_SECRET);
+  const all = new Set(known.flatMap(spellings));
   if (all.size === 0) return undefined;
   const longestFirst = [...all].sort((a, b) => b.length - a.length);
   return new RegExp(longestFirst.map(escapeForRegex).join('|'), 'g');

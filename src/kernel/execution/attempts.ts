@@ -198,7 +198,8 @@ export async function attempt(
   }
   const last = attempts.at(-1);
   if (last?.outcome === 'transient_failure') last.outcome = 'exhausted';
-  return { result: between.mayHaveLeft ? afterUnknown(result) : result, attempts };
+  const isUnknown = between.mayHaveLeft && execution.capability.mode === 'write';
+  return { result: isUnknown ? afterUnknown(result) : result, attempts };
 }
 
 type Failed = ExecutionResult & { kind: 'failed' };

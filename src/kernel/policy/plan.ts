@@ -218,7 +218,7 @@ export function compilePlan(config: RuntimeConfig): Plan {
     urls: parseUrlAllowlist(policy.urlAllowlist),
     scopes: compileScopeLayers(config),
     root: pathSegments(policy.sandbox.root),
-    reserved: reservedDirectories(config.directory),
+    reserved: reservedDirectories(config),
     intents: compileIntents(config.intents),
     lanes: new Set(['default', ...Object.keys(policy.lanes)]),
     tasks: new Set(['agent-session', ...Object.keys(policy.tasks)]),

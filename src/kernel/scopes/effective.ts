@@ -50,7 +50,7 @@ interface OwnScope {
 export function compileScopeLayers(config: RuntimeConfig): ScopeLayers {
   const { policy } = config;
   const { root } = policy.sandbox;
-  const reserved = reservedDirectories(config.directory);
+  const reserved = reservedDirectories(config);
   const compile = (scopes: Scope[] | undefined): ScopeSet | undefined =>
     scopes === undefined ? undefined : compileScopes(scopes, root);
   const workspace = compile(policy.workspace.scopes);

@@ -1,5 +1,6 @@
 // Owns what no tool may touch: the state directory and the configuration directory, however they are spelt.
 import { RuntimeError } from '../../base/errors.ts';
+import type { RuntimeConfig } from '../../config/types.ts';
 import { matchesSegment, pathSegments, patternsMeet } from './pattern.ts';
 import type { PathPattern } from './pattern.ts';
 import type { PathScope } from './scope.ts';
@@ -14,15 +15,20 @@ function folded(segment: string): string {
     .replace(/[. ]+$/, '');
 }
 
+/** A directory that is reached through a link is reserved under both of its names. */
+type ConfigPlace = Pick<RuntimeConfig, 'directory' | 'realDirectory'>;
+
 export interface Reserved {
   /** Configuration directory, and the state directories beside and inside it. */
   readonly directories: readonly (readonly string[])[];
   readonly patterns: readonly PathPattern[];
 }
 
-export function reservedDirectories(configDirectory: string): Reserved {
-  const config = pathSegments(configDirectory);
-  const directories = [config, [...config.slice(0, -1), STATE_DIRECTORY]];
+export function reservedDirectories({ directory, realDirectory = directory }: ConfigPlace): Reserved {
+  const directories = [...new Set([directory, realDirectory])].flatMap((place) => {
+    const config = pathSegments(place);
+    return [config, [...config.slice(0, -1), STATE_DIRECTORY]];
+  });
   const patterns = directories.map((segments): PathPattern => {
     return { text: `/${segments.join('/')}/**`, segments: [...segments, '**'] };
   });

@@ -54,8 +54,10 @@ export interface DefaultSessions {
 function isSpent({ facts, lastUsed, calls }: Default, { clock, config }: PackDeps): boolean {
   const now = clock.now();
   const age = now - facts.startedAt;
-  const { maxWallSeconds = Infinity } = config.policy.loopBudget; // D3
-  return calls >= MOST_CALLS || now - lastUsed > IDLE_MS || age > LONGEST_MS || age >= maxWallSeconds * 1000;
+  const { loopBudget, cycle } = config.policy;
+  const { maxWallSeconds = Infinity } = loopBudget; // D3; no sooner than a loop would be noticed
+  const most = Math.max(maxWallSeconds, cycle.windowSeconds) * 1000;
+  return calls >= MOST_CALLS || now - lastUsed > IDLE_MS || age > LONGEST_MS || age >= most;
 }
 
 function newFacts(deps: PackDeps, caller: Caller): SessionFacts {
