@@ -1,5 +1,4 @@
 // Owns the file of chain heads: what was true at one time, kept elsewhere, against which a cut journal is found out.
-import { randomBytes } from 'node:crypto';
 import { readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { isoTime } from '../base/clock.ts';
@@ -7,6 +6,7 @@ import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import { parseWith } from '../base/parse.ts';
 import { parseJson } from '../base/strict-json.ts';
 import type { Head } from '../store/contract.ts';
+import type { Context } from './context.ts';
 
 const LIMITS = { maxDepth: 16, maxBytes: 256 * 1024 * 1024 };
 
@@ -40,7 +40,12 @@ export async function readHeads(path: string): Promise<Head[]> {
 }
 
 /** The heads that were saved there before stay until the new ones are whole: they may be all that shows a cut. */
-export async function saveHeads(path: string, found: readonly Head[], at: number): Promise<void> {
+export async function saveHeads(
+  path: string,
+  found: readonly Head[],
+  { clock, ids }: Pick<Context, 'clock' | 'ids'>,
+): Promise<void> {
+  const at = clock.now();
   const text = `${JSON.stringify({ version: 1, saved_at: isoTime(at), heads: found }, null, 2)}\n`;
   const there = await stat(path).catch(() => undefined);
   // A pipe or a device takes what it is given.
@@ -49,7 +54,7 @@ export async function saveHeads(path: string, found: readonly Head[], at: number
     return;
   }
   const target = there === undefined ? path : await realpath(path);
-  const draft = `${target}.partial-${randomBytes(6).toString('hex')}`;
+  const draft = `${target}.partial-${Buffer.from(ids.bytes(6)).toString('hex')}`;
   try {
     await writeFile(draft, text, { mode: (there?.mode ?? 0o600) & 0o777, flag: 'wx', flush: true });
     await rename(draft, target);

@@ -3,10 +3,12 @@ import type { Logger } from 'pino';
 import { RuntimeError } from '../base/errors.ts';
 import type { Redactor } from '../kernel/evidence/redact.ts';
 import type { Log } from '../runtime/options.ts';
+import type { Context } from './context.ts';
 import { shownJson } from './print.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];
+type Env = Context['env'];
 
 export function isLevel(text: string): text is Level {
   return (LEVELS as readonly string[]).includes(text);
@@ -20,19 +22,19 @@ function told(thrown: unknown): object | undefined {
 }
 
 /** What a message of others quotes may be a value that they were given: those that look secret by their name. */
-async function openRedactor(): Promise<Redactor> {
+async function openRedactor(env: Env): Promise<Redactor> {
   const [{ createRedactor }, { SECRET_NAME }] = await Promise.all([
     import('../kernel/evidence/redact.ts'),
     import('../config/files/servers.ts'),
   ]);
-  const secrets = Object.entries(process.env).flatMap(([name, value]) =>
+  const secrets = Object.entries(env).flatMap(([name, value]) =>
     value !== undefined && SECRET_NAME.test(name) ? [value] : [],
   );
   return createRedactor({ secrets, fields: [], patterns: [] });
 }
 
-async function openLogger(level: Level): Promise<Logger> {
-  const [{ pino }, redactor] = await Promise.all([import('pino'), openRedactor()]);
+async function openLogger(level: Level, env: Env): Promise<Logger> {
+  const [{ pino }, redactor] = await Promise.all([import('pino'), openRedactor(env)]);
   const options = {
     level,
     base: { pid: process.pid },
@@ -45,11 +47,11 @@ async function openLogger(level: Level): Promise<Logger> {
 }
 
 /** Lines come out in order; `settled` resolves when all so far have. */
-export function createLog(least: Level): { log: Log; settled: () => Promise<void> } {
+export function createLog(least: Level, env: Env): { log: Log; settled: () => Promise<void> } {
   let last: Promise<Logger> | undefined;
   const log: Log = (level, message, facts = {}) => {
     if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return;
-    last = (last ?? openLogger(least)).then((logger) => {
+    last = (last ?? openLogger(least, env)).then((logger) => {
       logger[level](facts, message);
       return logger;
     });

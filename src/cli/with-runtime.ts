@@ -21,7 +21,7 @@ export async function withRuntime<T>(
 ): Promise<T> {
   const config = await loadTrusted(context);
   const { createRuntime } = await import('../runtime/runtime.ts');
-  const { log, settled } = createLog('warn');
+  const { log, settled } = createLog('warn', context.env);
   const { workspace, stateDirectory, env, clock, ids } = context;
   const callerOf = callersOf(config);
   const runtime = await createRuntime({

@@ -35,3 +35,13 @@ test('a line of the log is JSON with nothing hidden in it', async () => {
   const lines = err.trimEnd().split('\n');
   expect(lines.map((line) => (JSON.parse(line) as { workspace?: string }).workspace)).toContain(odd);
 });
+
+test('a line of the log has no value that the environment calls a secret', async () => {
+  const at = await place();
+  const secret = 'canary-0123456789';
+  const workspace = join(at.workspace, secret);
+  await mkdir(workspace);
+  const { err } = await run(at, ['serve', '--workspace', workspace], { env: { CANARY_TOKEN: secret } });
+  expect(err).toContain('[REDACTED]');
+  expect(err).not.toContain(secret);
+});

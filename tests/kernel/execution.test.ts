@@ -215,6 +215,16 @@ describe('failures', () => {
     }
   });
 
+  test('a read that lost its connection twice keeps the token by which it is carried on', async () => {
+    const list = capability('list', { mode: 'read', idempotency: { keyRequired: false, idempotent: true } });
+    const registry = { allowed: ['list'], denied: [] };
+    const expiry = { expiredId: 'cap_1', cause: 'lost', resumed: [], retry: ['list'], resumeToken: 'token' };
+    const gone = { ...failed('CAPABILITY_SESSION_EXPIRED', 'not_executed'), expiry } as ExecutionResult;
+    const rig = createRig({ config: sampleConfig({ capabilities: [list], policy: { registry } }) });
+    answers(rig, LOST, gone);
+    expect(await rig.call('list', {})).toMatchObject({ status: 'expired', expiry: { resumeToken: 'token' } });
+  });
+
   test('a call canceled before it began has no effect', async () => {
     const rig = createRig();
     const result = await rig.call('note', {}, {}, { signal: AbortSignal.abort() });

@@ -120,7 +120,7 @@ export async function pinCapabilities(
   }
   const { createRuntime } = await import('../../runtime/runtime.ts');
   const { workspace, stateDirectory, env, clock, ids } = context;
-  const { log } = createLog('warn');
+  const { log } = createLog('warn', env);
   const runtime = await createRuntime({ config, workspace, stateDirectory, env, clock, ids, log });
   try {
     const items: PinResult[] = [];

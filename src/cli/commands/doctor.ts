@@ -153,7 +153,7 @@ function programOf(server: DownstreamServer, context: Context): Check {
 async function startServers(context: Context, config: RuntimeConfig): Promise<Check[]> {
   const { createRuntime } = await import('../../runtime/runtime.ts');
   const { workspace, stateDirectory: state, env, clock, ids } = context;
-  const { log } = createLog('error');
+  const { log } = createLog('error', env);
   const runtime = await createRuntime({ config, workspace, stateDirectory: state, env, clock, ids, log });
   const checks: Check[] = [];
   try {

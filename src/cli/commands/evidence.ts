@@ -131,7 +131,7 @@ export async function verifyEvidence(context: Context, options: VerifyOptions): 
       : await verifyFile(options.file, anchor);
   const { saveHead } = options;
   if (saveHead !== undefined && verdict.ok) {
-    await saveHeads(saveHead, verdict.heads, context.clock.now());
+    await saveHeads(saveHead, verdict.heads, context);
   }
   const told = report(options.file ?? context.workspace, verdict);
   await context.print.result(told, () => reportText(verdict));

@@ -160,7 +160,7 @@ export async function carry(parts: Carried): Promise<Exit> {
 export async function serve(context: Context, given: ServeOptions): Promise<Exit> {
   const { tools, toolNames, logLevel, http } = checked(given);
   takeStdout();
-  const { log, settled } = createLog(isLevel(logLevel) ? logLevel : 'info');
+  const { log, settled } = createLog(isLevel(logLevel) ? logLevel : 'info', context.env);
   // Loaded while the configuration is read; nothing of it is used before the configuration is trusted.
   const rooms = Promise.all([
     import('../../runtime/runtime.ts'),

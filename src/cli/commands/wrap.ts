@@ -219,7 +219,7 @@ export async function wrap(context: Context, options: WrapOptions, command: unkn
   const target = wrapTarget(command as string[], options, context);
   const classes = openClasses(context, target);
   if (options.classify === true) {
-    const { log, settled } = createLog('warn');
+    const { log, settled } = createLog('warn', context.env);
     try {
       return await classify({ context, target, classes, log }, options);
     } finally {
@@ -227,7 +227,7 @@ export async function wrap(context: Context, options: WrapOptions, command: unkn
     }
   }
   takeStdout();
-  const { log, settled } = createLog(options.logLevel);
+  const { log, settled } = createLog(options.logLevel, context.env);
   try {
     return await serveWrapped({ context, target, classes, log }, options);
   } finally {
