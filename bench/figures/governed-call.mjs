@@ -12,7 +12,7 @@ const IN_FLIGHT = 16;
 const isDenied = (answer) =>
   answer.isError === true && JSON.stringify(answer).includes('The bench asked for a denial');
 
-/** The product; the floor with the same two commits, with two plain rows, and without any; each before its own probe. */
+/** The product; the floor with the same two commits, with these shared, with two plain rows, and without any; each before its own probe. */
 async function openVariants(place) {
   const floor = (name, ...flags) =>
     connect([GATEWAY, join(place.root, `${name}.db`), ...flags, '--', process.execPath, PROBE]);
@@ -20,6 +20,7 @@ async function openVariants(place) {
   return {
     ours: await connect([MAIN, 'serve', '--tools', 'all', '--log-level', 'error'], options),
     same: await floor('same'),
+    shared: await floor('shared', '--shared'),
     plain: await floor('plain', '--plain'),
     pass: await floor('pass', '--pass-through'),
   };
@@ -29,7 +30,7 @@ async function openVariants(place) {
 export async function run({ rounds = 15, warmup = 20, calls = 100 } = {}) {
   const place = makePlace();
   await prepare(place);
-  const { ours, same, plain, pass } = await openVariants(place);
+  const { ours, same, shared, plain, pass } = await openVariants(place);
   try {
     const p50 = async (work) => median(await timeEach(calls, work));
     const single = await interleave(rounds, warmup, {
@@ -41,6 +42,7 @@ export async function run({ rounds = 15, warmup = 20, calls = 100 } = {}) {
     const many = await interleave(rounds, Math.min(warmup, 4), {
       ours: () => throughput(calls * 4, IN_FLIGHT, () => call(ours, TOOL)),
       same: () => throughput(calls * 4, IN_FLIGHT, () => call(same, 'echo')),
+      shared: () => throughput(calls * 4, IN_FLIGHT, () => call(shared, 'echo')),
       pass: () => throughput(calls * 4, IN_FLIGHT, () => call(pass, 'echo')),
     });
     return [
@@ -49,9 +51,12 @@ export async function run({ rounds = 15, warmup = 20, calls = 100 } = {}) {
       figure('governed-call-deny', 'ms', single.denied, single.ours),
       figure('governed-call-16', 'calls/s', many.ours, many.pass),
       figure('governed-call-16-journal', 'calls/s', many.ours, many.same),
+      figure('governed-call-16-shared', 'calls/s', many.ours, many.shared),
+      // What the journal alone leaves of the pass-through, with nothing checked.
+      figure('governed-call-16-by-hand', 'calls/s', many.shared, many.pass),
     ];
   } finally {
-    await Promise.all([ours, same, plain, pass].map((client) => client.close()));
+    await Promise.all([ours, same, shared, plain, pass].map((client) => client.close()));
     place.dispose();
   }
 }

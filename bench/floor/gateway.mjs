@@ -1,8 +1,7 @@
 // The floor of a governed call: a gateway written by hand for one principal and one tool. An allow list, an intent committed
-// before the call and its result after it; the two commits hold what the product's hold (ledger.mjs).
-// With `--plain`: two chained rows and nothing else (chain.mjs). With `--pass-through`: nothing but forwarding. With `--http`:
-// served over HTTP, after its port is printed.
-//   node gateway.mjs <journal.db> [--plain | --pass-through] [--http] -- <downstream program and arguments>
+// before the call and its result after it, which hold what the product's hold (ledger.mjs); `--shared`: calls in flight share
+// commits. `--plain`: two chained rows only (chain.mjs). `--pass-through`: nothing but forwarding. `--http`: prints its port.
+//   node gateway.mjs <journal.db> [--shared | --plain | --pass-through] [--http] -- <downstream program and arguments>
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { Client } from '@modelcontextprotocol/client';
@@ -21,7 +20,8 @@ const [command, ...args] = rest.slice(split + 1);
 
 const ALLOWED = new Set(['echo']);
 const chain = plain ? openChain(path) : undefined;
-const ledger = plain || passThrough ? undefined : openLedger(path);
+const shares = { isShared: flags.includes('--shared') };
+const ledger = plain || passThrough ? undefined : openLedger(path, shares);
 
 const downstream = new Client(
   { name: 'gateway', version: '1.0.0' },
@@ -76,7 +76,7 @@ async function recordedCall(params) {
     execution_mode: 'subprocess',
     arguments: params.arguments,
   };
-  ledger.append(
+  await ledger.append(
     'call_started',
     id,
     'in_progress',
@@ -92,7 +92,7 @@ async function recordedCall(params) {
     outcome: 'success',
     duration_ms: performance.now() - begun,
   };
-  ledger.append(
+  await ledger.append(
     'call_finished',
     id,
     'done',

@@ -1,9 +1,10 @@
 // The floor's ledger: what a governed call has to leave behind, written by hand with nothing checked. The tables, indexes
 // and pragmas are the product's; a record has a chained header, salted evidence in canonical order and the exact payload
 // sealed with AES-256-GCM; beside it the row that lists are read from and the counter that a budget needs. One durable
-// commit each. Heads, counts and keys stay in memory.
+// commit each, or, shared, one for all of a turn of the event loop. Heads, counts and keys stay in memory.
 import { createCipheriv, hash, randomBytes } from 'node:crypto';
 import Database from 'libsql';
+import { openGroup } from './group.mjs';
 
 const PRAGMAS = [
   'journal_mode = WAL',
@@ -44,10 +45,17 @@ function seal(place, salt, text) {
   return Buffer.concat([nonce, cipher.update(salt + text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
 }
 
-export function openLedger(path) {
+export function openLedger(path, { isShared = false } = {}) {
   const db = new Database(path);
   for (const pragma of PRAGMAS) db.prepare(`PRAGMA ${pragma}`).all([]);
   db.exec(TABLES);
+  if (isShared) db.exec('PRAGMA synchronous = NORMAL');
+  const alone = (work) => {
+    db.exec('BEGIN IMMEDIATE');
+    work();
+    db.exec('COMMIT');
+  };
+  const commit = isShared ? openGroup(db, path) : alone;
   const session = 'ses_0123456789abcdefghjkmnpqrs';
   db.prepare('INSERT OR REPLACE INTO chains VALUES (1, ?, ?, ?, 0, ?)').run([
     'local',
@@ -70,7 +78,7 @@ export function openLedger(path) {
   let calls = 0;
 
   return {
-    /** One commit of call `id`: its record with `evidence` and sealed `exact`, its row, and at its start its count. */
+    /** One commit of call `id`, to be awaited where it is shared: its record with `evidence` and sealed `exact`, its row, and at its start its count. */
     append(type, id, status, evidence, exact) {
       const at = Date.now();
       const seq = end.seq + 1;
@@ -91,17 +99,18 @@ export function openLedger(path) {
         decision: evidence.decision,
         at,
       });
-      db.exec('BEGIN IMMEDIATE');
-      record.run([seq, type, header, end.hash, salts[0], shown, bytes]);
-      head.run([seq, end.hash]);
-      if (status === 'in_progress') {
-        open.run(['request', 'local', id, 'os:0', status, session, at, body]);
-        count.run([`local|${session}|calls`, ++calls]);
-        count.run([`local|${session}|repeats|${commitments.sealed}`, 1]);
-      } else {
-        move.run([status, at, body, 'request', 'local', id]);
-      }
-      db.exec('COMMIT');
+      const { hash: last } = end;
+      return commit(() => {
+        record.run([seq, type, header, last, salts[0], shown, bytes]);
+        head.run([seq, last]);
+        if (status === 'in_progress') {
+          open.run(['request', 'local', id, 'os:0', status, session, at, body]);
+          count.run([`local|${session}|calls`, ++calls]);
+          count.run([`local|${session}|repeats|${commitments.sealed}`, 1]);
+        } else {
+          move.run([status, at, body, 'request', 'local', id]);
+        }
+      });
     },
   };
 }

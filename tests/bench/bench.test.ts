@@ -24,6 +24,8 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
     'governed-call-deny',
     'governed-call-16',
     'governed-call-16-journal',
+    'governed-call-16-shared',
+    'governed-call-16-by-hand',
   ],
   'durable-run': ['durable-run', 'durable-run-session', 'durable-run-steps'],
   'turn-growth': ['turn-growth', 'turn-growth-bytes'],
