@@ -192,7 +192,7 @@ async function notShownStory(stage: Stage): Promise<void> {
   const host = await connect(stage, () => Promise.resolve({ action: 'decline' }));
   try {
     const story = await tell(host, stage.teller, {
-      ask: 'Refund 700 to customer 4713.',
+      ask: 'Refund 640 to customer 4713.',
       profile: 'ticket',
       whenWaiting: (answer) => answerElsewhere(stage, answer),
     });
