@@ -13,6 +13,7 @@ function entry(exit: ErrorEntry['exit'], retryable: boolean, sentence: string, r
   return { sentence, remedy, retryable, exit };
 }
 
+/** Every code there is; docs/errors.md has the sentence, the remedy and the exit of each. */
 export type ErrorCode =
   | 'INVALID_INPUT'
   | 'INVALID_OUTPUT'

@@ -15,6 +15,7 @@ import type { FoundParts } from './parts.ts';
 import { Problems } from './problems.ts';
 import type { RuntimeConfig } from './types.ts';
 
+/** Where a configuration is loaded from. Paths may be relative to the process's folder. */
 export interface LoadOptions {
   /** Where the YAML files are. */
   directory: string;

@@ -332,6 +332,7 @@ export interface InputBounds {
   maxPerCall: number;
 }
 
+/** A configuration that was loaded and checked whole; from `loadConfig`, and never changed afterwards. */
 export interface RuntimeConfig {
   /** Absolute. */
   directory: string;

@@ -16,6 +16,10 @@ export interface ApprovalResolution {
   reason?: string;
 }
 
+/**
+ * Tells a model how an approval was answered. It is a message and no answer: the kernel goes by its own record, and
+ * `verifyApprovalResolution` says whether the two agree.
+ */
 export function createApprovalResolutionMessage(resolution: ApprovalResolution): TurnMessage {
   const { requestId, approved, approvedBy, toolName = APPROVAL_TOOL, reason } = resolution;
   return {

@@ -4,12 +4,14 @@ import type { JsonObject, JsonValue } from '../base/json.ts';
 import { asData, bounded, toolContent } from './untrusted.ts';
 import type { TurnMessage } from './turn/contract.ts';
 
+/** What a host knows beside the conversation. */
 export interface HostContext {
   taskSummary?: string;
   memorySummary?: string;
   additionalContext?: readonly string[];
 }
 
+/** One message for each text that is not empty, marked as data that gives no instructions and cut at 16,384 characters. */
 export function createHostContextMessages(context: HostContext): TurnMessage[] {
   const parts: [string, string][] = [
     ['Task context:', context.taskSummary ?? ''],

@@ -18,6 +18,7 @@ export interface CatalogEntry {
 /** The runtime's own tools are never offered to the model that runs inside it. */
 const OWN_PREFIX = 'agent:';
 
+/** The tools of a connection that a model may be offered, without the runtime's own, in the order given. */
 export function buildGovernedToolCatalog(tools: readonly CatalogTool[]): CatalogEntry[] {
   return tools
     .filter((tool) => !tool.id.startsWith(OWN_PREFIX))

@@ -27,6 +27,7 @@ import type {
   TurnSnapshot,
 } from '../pack/turn/contract.ts';
 
+/** What a request brings along: who hears of what happens meanwhile, who can be asked, and what ends it. */
 export interface RuntimeIo {
   progress?(progress: Progress): void;
   log?(line: LogLine): void;
@@ -35,12 +36,18 @@ export interface RuntimeIo {
    * to this request and comes back with the next. Either way the call waits, and answers `input_required`.
    */
   ask?(question: Question, withdrawn: AbortSignal): Promise<Reply | 'later' | 'returned'>;
+  /** Of a turn that asked for `stream`: what its answer is so far. */
   snapshot?(snapshot: TurnSnapshot): void;
+  /** Cancels the request; it reaches the provider and the tool. */
   signal: AbortSignal;
   /** An answer may be given before it is on disk: whoever asks settles the series before anybody else hears of it. */
   series?: Series;
 }
 
+/**
+ * How a governed call stands. `tool_error`: the tool ran and says that it failed. `permitted`: the host runs this tool itself.
+ * `unknown`: it was cut off, and whether it took effect cannot be told; it is never repeated by itself.
+ */
 export type CallStatus =
   | 'done'
   | 'tool_error'
@@ -52,10 +59,12 @@ export type CallStatus =
   | 'expired'
   | 'canceled';
 
+/** An open approval: of exactly this call, by its digest, good once. Times are ISO 8601 in UTC. */
 export interface ApprovalTicket {
   approval_id: string;
   action_digest: string;
-  answer_by: string; // ISO time
+  answer_by: string;
+  /** How long a given approval may be used. */
   use_by?: string;
   /** Where a person can answer: `elicitation`, or a command line to type. */
   answer_at: string[];
@@ -81,10 +90,11 @@ export interface ExpiryView {
   must_retry: string[];
 }
 
-/** What every governed call answers. */
+/** What every governed call answers; which of `result`, `approval`, `input` and `error` is there follows from `status`. */
 export interface CallAnswer {
   status: CallStatus;
   decision: DecisionView;
+  /** `replayed`: the recorded outcome of an earlier call with the same id or idempotency key; nothing ran. */
   result?: { content: ContentBlock[]; structured?: JsonObject; replayed: boolean };
   approval?: ApprovalTicket;
   input?: InputTicket;
@@ -112,30 +122,39 @@ export interface ApprovalPrompt {
   askable: boolean;
 }
 
+/** Which requested call is to run. Tool and arguments are not given: they come from the record of the turn. */
 export interface CallToolInput {
   session_id: string;
   tool_call_id: string;
+  /** The approval that the host believes it runs under; another one is NOT_FOUND. */
   approval_id?: string;
+  /** From an earlier answer of this call that lost its connection to the server. */
   resume_token?: string;
 }
 
+/** An exposed tool as this caller may reach it, with its server's schema. */
 export interface GovernedTool extends ToolDefinition {
   approval_required: boolean;
 }
 
+/** A page of a list, newest first. */
 export interface ListQuery {
   filter?: { status?: string; session_id?: string; tool?: string };
   limit?: number; // 1..200, default 50
+  /** `next_cursor` of the page before; any other text is INVALID_INPUT. */
   cursor?: string;
 }
 
+/** One page; without `next_cursor` it is the last. */
 export interface ListPage {
   items: JsonObject[];
   next_cursor?: string;
 }
 
+/** What can be looked at by its id. */
 export type InspectKind = 'request' | 'run' | 'session' | 'approval' | 'capability' | 'capability_session';
 
+/** One thing whole: how it stands, what happened to it in order, what was decided, and the ids around it. */
 export interface Inspection {
   kind: InspectKind;
   id: string;
@@ -146,6 +165,7 @@ export interface Inspection {
   links: JsonObject;
 }
 
+/** One thing that was looked at. */
 export interface HealthCheck {
   check: string;
   status: 'fail' | 'warn' | 'ok';
@@ -156,11 +176,13 @@ export interface HealthCheck {
   inventory?: InventoryDrift;
 }
 
+/** `status` is the worst of the checks. */
 export interface Health {
   status: 'fail' | 'warn' | 'ok';
   checks: HealthCheck[]; // failing first
 }
 
+/** Looking, which runs nothing. A caller sees its own; an operator those of its tenant. */
 export interface Inspect {
   listRequests(caller: Caller, query: ListQuery): Promise<ListPage>;
   listSessions(caller: Caller, query: ListQuery): Promise<ListPage>;
@@ -203,8 +225,13 @@ export interface GovernedReads {
   onListChanged(caller: Caller, listener: (kind: 'resources' | 'prompts') => void): () => void;
 }
 
+/**
+ * The governed runtime. Every method takes the caller as its host has proven it. Policy is an answer (`status: 'denied'`);
+ * what is thrown is a `RuntimeError`, whose codes are those of docs/errors.md.
+ */
 export interface Runtime extends Inspect, ManagedWork<Caller, RuntimeIo> {
   readonly config: RuntimeConfig;
+  /** One governed turn: the model is asked, nothing it asks for is run. Bad input and failures are answers as well. */
   executeTurn(caller: Caller, input: TurnInput, io: RuntimeIo): Promise<TurnOutput | TurnFailure>;
   /** Runs exactly the tool that a turn requested; arguments come from the record. */
   callTool(caller: Caller, input: CallToolInput, io: RuntimeIo): Promise<CallAnswer>;
@@ -230,6 +257,7 @@ export interface Runtime extends Inspect, ManagedWork<Caller, RuntimeIo> {
   readonly managed: ManagedSessions;
   /** Makes the readable copy of a managed session anew from its journal; says where it lies. NOT_FOUND when foreign. */
   rebuildSnapshot(caller: Caller, sessionId: string): Promise<{ file: string }>;
+  /** The decision that this call would get, with all its reasons; has no effect and is not recorded. */
   explainPolicy(
     caller: Caller,
     call: { tool: string; args: unknown; session_id?: string; intent?: string },
@@ -238,5 +266,6 @@ export interface Runtime extends Inspect, ManagedWork<Caller, RuntimeIo> {
   refreshTools(): Promise<void>;
   /** Fires when a pin, the catalog or a freeze changes what tools are listed; returns an unsubscribe function. */
   onToolsChanged(listener: () => void): () => void;
+  /** Lets what runs end, then ends children and the store. */
   close(): Promise<void>;
 }

@@ -23,14 +23,16 @@ interface SessionRun extends Watched {
   maxTurnsPerInvocation?: number;
 }
 
+/** What a session is started with. */
 export interface StartSessionOptions extends SessionRun {
   executeTurnInput: TurnInput;
   /** From `mintSessionId`, recorded before; the same id again does not start a second session. */
   sessionId?: string;
-  /** The session may not go on after this time. */
+  /** The session may not go on after this time, in milliseconds since 1970. */
   expiresAt?: EpochMs;
 }
 
+/** What a session is carried on with. */
 export interface ResumeSessionOptions extends SessionRun {
   sessionId: string;
   /** What is new to the model: user and tool messages. Not taken in while an approval is still pending. */

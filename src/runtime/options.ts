@@ -27,12 +27,14 @@ export interface ConfigSource {
   principal: string;
 }
 
+/** What `createRuntime` is given; all but the first three and the environment have a default. */
 export interface RuntimeOptions {
   config: RuntimeConfig;
   /** The folder that holds `.agent-runtime/`; absolute. */
   workspace: string;
   /** The user's own state directory (keys, trust, grants), outside the workspace; absolute. */
   stateDirectory: string;
+  /** Where keys of models and of servers are looked up; nothing else of the process's environment is read. */
   env: Readonly<Record<string, string | undefined>>;
   clock?: Clock;
   ids?: Ids;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { sessionCopyFiles } from '../store/documents/session-copies.ts';
 import type { SessionCopy } from '../store/documents/session-copies.ts';
 
+/** Readable copies of managed sessions, to be looked at; a session's state is its journal. */
 export interface WorkflowStateStore {
   /** Where the copy of this session is put, whatever its id holds. */
   pathOf(sessionId: string): string;

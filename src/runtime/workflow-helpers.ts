@@ -14,6 +14,7 @@ interface WorkflowRun extends Watched {
   maxTurnsPerInvocation?: number;
 }
 
+/** What a workflow is started with. */
 export interface StartWorkflowOptions extends WorkflowRun {
   /** Checked as a whole before anything is recorded: INVALID_INPUT with every problem in `details.problems`. */
   workflow: WorkflowDefinition;
@@ -21,6 +22,7 @@ export interface StartWorkflowOptions extends WorkflowRun {
   sessionId?: string;
 }
 
+/** What a workflow is carried on with. */
 export interface ResumeWorkflowOptions extends WorkflowRun {
   sessionId: string;
   /** What is new to the model of a node: user and tool messages. */

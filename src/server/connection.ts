@@ -21,6 +21,7 @@ export type ServerLog = (
   details?: Record<string, unknown>,
 ) => void;
 
+/** How a server shows itself. */
 export interface ServeOptions {
   tools: ToolSet;
   toolNames: NameMode;

@@ -18,15 +18,18 @@ const DEFAULT_GRACE_MS = 2000;
 // Not waited for: these end when the connection does.
 const LONG_LIVED = ['tools/call', 'subscriptions/listen'];
 
+/** What is served, and over which two pipes. */
 export interface ServeStdioInput extends ServerParts {
   stdin: Readable;
   stdout: Writable;
   stateKeys: StateKeys;
 }
 
+/** A server with its one client. */
 export interface StdioServer {
   /** Resolves when the client is gone, or `close` was called, and everything in flight has ended or had its grace. */
   done: Promise<void>;
+  /** Takes nothing more in, and ends as if the client had gone. */
   close(): Promise<void>;
 }
 

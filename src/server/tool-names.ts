@@ -4,6 +4,7 @@ import { sha256 } from '../base/digest.ts';
 import { RuntimeError } from '../base/errors.ts';
 import { refusesColon } from './hosts.ts';
 
+/** How tool names are spelled: `canonical` has a colon, `portable` none; `auto` goes by the client's name. */
 export type NameMode = 'auto' | 'canonical' | 'portable';
 
 const LONGEST = 64;

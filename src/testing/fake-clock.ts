@@ -1,6 +1,7 @@
 // Owns a clock that tests move by hand. Time stands still until `advance`; timers fire in order of their due time.
 import type { Clock } from '../base/clock.ts';
 
+/** A clock that stands still until it is moved. */
 export interface FakeClock extends Clock {
   /** Moves time on by `ms` and fires what falls due, in order. */
   advance(ms: number): void;

@@ -95,6 +95,7 @@ interface Answered extends Base {
   note?: string;
 }
 
+/** An approval, by what became of it. Times are milliseconds since 1970. `consumed`: its one call has begun. */
 export type Approval =
   | (Base & { state: 'pending' })
   | (Answered & { state: 'approved'; useBy: EpochMs; bindingDigest: string })

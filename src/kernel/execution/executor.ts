@@ -65,6 +65,7 @@ export interface CallIo {
 /** An MCP content block, kept as the tool gave it. */
 export type ContentBlock = JsonObject & { type: string };
 
+/** One admitted call. */
 export interface Execution {
   capability: Capability;
   args: JsonObject;
@@ -73,6 +74,7 @@ export interface Execution {
   idempotencyKey?: string;
   /** The pin that was decided on; an executor refuses a definition that is another by now. */
   pinDigest?: string;
+  /** The most that a result may have. */
   outputBytes: number;
   /** A person has agreed that a lost connection is built anew for this call. */
   reinitializes?: boolean;
@@ -102,6 +104,7 @@ interface Ran {
   capabilitySessionId?: string;
 }
 
+/** What running came to. A tool that says it failed is a `result` with `isError`. */
 export type ExecutionResult =
   | (Ran & { kind: 'result'; content: ContentBlock[]; structured?: JsonObject; isError: boolean })
   | (Ran & {

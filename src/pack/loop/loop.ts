@@ -33,6 +33,7 @@ export interface LoopProgress {
   history: HistoryEntry[];
 }
 
+/** What a loop came to: an answer, or what it waits for. Counts are those of this invocation. */
 export type LoopResult = LoopProgress &
   (
     | { kind: 'completed'; final_turn: TurnOutput }
@@ -59,6 +60,7 @@ export type LoopResult = LoopProgress &
       }
   );
 
+/** A loop over a runtime in this process, or over any connected MCP client; the results are the same. */
 export type LoopOptions = {
   executeTurnInput: TurnInput;
   /** Turns of this invocation; the session's own limits hold besides. */

@@ -8,6 +8,7 @@ import type { HistoryEntry } from '../loop/loop.ts';
 import type { RequestedTool, TurnInput, TurnMessage, TurnOutput } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 
+/** How a managed session stands; the last four are ends. */
 export type ManagedStatus =
   | 'queued'
   | 'active'
@@ -54,6 +55,7 @@ export interface ManagedProgress {
   tool_call_count: number;
 }
 
+/** What an invocation came to: an end, or what the session waits for. */
 export type ManagedResult = ManagedProgress &
   (
     | { kind: 'completed'; final_turn: TurnOutput }

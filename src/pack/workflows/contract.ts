@@ -13,6 +13,7 @@ import type { RequestedTool, TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import type { KnownNames } from './check-nodes.ts';
 
+/** How a node stands. `ready`: all before it have ended. `scheduled`: a time is waited for. `skipped`: its condition was false. */
 export type NodeStatus =
   | 'pending'
   | 'ready'
@@ -27,6 +28,7 @@ export type NodeStatus =
   | 'compensating'
   | 'compensated';
 
+/** How a workflow stands; the last three are ends, an `error` only where it is `over`. */
 export type WorkflowStatus =
   'active' | 'suspended' | 'waiting_approval' | 'scheduled' | 'completed' | 'error' | 'canceled';
 
@@ -45,6 +47,7 @@ export type WaitingNode = { node_id: string; session_id?: string } & (
   | { needs: 'time'; wake_at: string }
 );
 
+/** Where a workflow stands when nothing of it can move by itself: an end, or what it waits for. */
 export type WorkflowResult = {
   session_id: string;
   /** One for the whole life of the workflow; each node's session has runs of its own. */

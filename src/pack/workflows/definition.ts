@@ -3,6 +3,7 @@ import type { JsonObject } from '../../base/json.ts';
 import type { PathPart } from '../../config/problems.ts';
 import type { TurnInput } from '../turn/contract.ts';
 
+/** One input of a node, taken from what an earlier one gave. */
 export interface InputMapping {
   /** A node that this one depends on, directly or through others. */
   from: string;
@@ -25,6 +26,7 @@ export interface NodeDefinition {
   inputs?: Record<string, InputMapping>;
   /** JSON Schema of the final answer, which is then JSON. */
   output_schema?: JsonObject;
+  /** Attempts in all, and milliseconds between two. */
   retry?: { max_attempts: number; delay_ms?: number };
   /** Runs again, with its last output, until the condition holds. */
   loop?: { until: string; max_iterations: number };
@@ -35,10 +37,12 @@ export interface NodeDefinition {
 
 export type FailurePolicy = 'fail_fast' | 'continue' | 'compensate';
 
+/** A workflow, as it is given: nodes that depend on each other without a circle. docs/workflows.md has the file format. */
 export interface WorkflowDefinition {
   session_id?: string;
   id?: string;
   nodes: NodeDefinition[];
+  /** Nodes that are under way at once; default 4. */
   concurrency?: number;
   failure_policy?: FailurePolicy;
 }

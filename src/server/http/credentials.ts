@@ -12,6 +12,7 @@ export interface Credential {
   expiresAt?: EpochMs;
 }
 
+/** A token as it is kept: by its digest, never itself. */
 export interface TokenEntry extends Credential {
   /** SHA-256 of the token, 64 hexadecimal digits. */
   sha256: string;
@@ -37,6 +38,7 @@ export function bearerToken(header: string | undefined): string | undefined {
   return BEARER.exec(header)?.[1];
 }
 
+/** The tokens that are good now; expired ones are not found. */
 export interface TokenIndex {
   find(token: string): Credential | undefined;
   holds(id: string): boolean;

@@ -14,6 +14,7 @@ import type { GuardRules } from './guard.ts';
 const DEFAULT_GRACE_MS = 5000;
 const LOOK_AT_TOKENS_MS = 1000;
 
+/** What is served, to whom, and where. */
 export interface ServeHttpInput extends Omit<FrontParts, 'settings'> {
   host: string;
   /** 0: any free one. */
@@ -24,6 +25,7 @@ export interface ServeHttpInput extends Omit<FrontParts, 'settings'> {
   settings?: HttpSettings;
 }
 
+/** A server that listens. */
 export interface HttpServer {
   readonly url: string;
   readonly counts: FrontCounts;
