@@ -29,6 +29,8 @@ export interface CallRequest {
   args: unknown;
   /** Unique within the session; a second call with the same id is the same call. */
   toolCallId: string;
+  /** The id was made for this request, so it need not be looked up whether it was used before. */
+  isNew?: boolean;
   /** A resume token was spent for this very call: one that expired may be made once more, decided anew. */
   resumed?: boolean;
   /** Idempotency key from `_meta`, if the caller gave one. */

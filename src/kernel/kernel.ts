@@ -22,7 +22,7 @@ import {
 } from './budgets/counters.ts';
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
 import type { KernelDeps } from './deps.ts';
-import { knownCall } from './known-call.ts';
+import { knownCall, NEW } from './known-call.ts';
 import { answerFor, openApproval } from './open-approval.ts';
 import { again, answer, nothingRan } from './round.ts';
 import type { Round } from './round.ts';
@@ -88,14 +88,21 @@ export function createCall(deps: KernelDeps): CallTool {
 
 async function runRounds(deps: KernelDeps, request: CallRequest, io: CallIo): Promise<CallResult> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const outcome = await oneRound(deps, request, io);
+    // K3 holds for a new id too: one that was used before is refused by its start commit, and then looked up.
+    const isKnownNew = round === 0 && request.isNew === true;
+    const outcome = await oneRound(deps, request, io, isKnownNew);
     if (outcome.kind === 'answer') return outcome.result;
   }
   throw new RuntimeError('CONFLICT', undefined, { tool_call_id: request.toolCallId });
 }
 
-async function oneRound(deps: KernelDeps, request: CallRequest, io: CallIo): Promise<Round> {
-  const known = await knownCall(deps, request, io.series);
+async function oneRound(
+  deps: KernelDeps,
+  request: CallRequest,
+  io: CallIo,
+  isKnownNew: boolean,
+): Promise<Round> {
+  const known = isKnownNew ? NEW : await knownCall(deps, request, io.series);
   if (known.kind === 'answer') return answer(known.result);
   const basis: Basis = { rowVersion: known.rowVersion, after: io.series };
   const args = parseArgs(request.args);

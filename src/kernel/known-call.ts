@@ -18,6 +18,9 @@ export type Known =
   | { kind: 'new'; rowVersion: number | undefined; waitsFor: string | undefined }
   | { kind: 'answer'; result: CallResult };
 
+/** Of an id that nobody has used. */
+export const NEW: Known & { kind: 'new' } = { kind: 'new', rowVersion: undefined, waitsFor: undefined };
+
 // Each round somebody else settled the call first; a store that refuses for ever must not hold the caller for ever.
 const MAX_ROUNDS = 8;
 
@@ -196,7 +199,7 @@ async function readKnown(
   series: Series | undefined,
 ): Promise<Known | 'settled'> {
   const row = await deps.store.row('request', request.context.caller.tenant, request.toolCallId, series);
-  if (row === undefined) return { kind: 'new', rowVersion: undefined, waitsFor: undefined };
+  if (row === undefined) return NEW;
   const body = row.body as unknown as RequestBody;
   if (body.session_id !== request.session.id || body.tool !== request.tool) {
     throw new RuntimeError('NOT_FOUND', undefined, { tool_call_id: request.toolCallId });

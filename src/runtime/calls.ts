@@ -123,6 +123,7 @@ export async function callCapability(
     tool: canonical(parts.config, call.tool),
     args: call.args,
     toolCallId: call.callId ?? parts.ids.next('call'),
+    isNew: call.callId === undefined,
   };
   if (call.idempotencyKey !== undefined) request.idempotencyKey = call.idempotencyKey;
   return parts.lines.run(request, io, (lineIo) => parts.kernel.call(request, lineIo));

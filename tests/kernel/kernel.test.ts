@@ -130,6 +130,40 @@ describe('commits of a call', () => {
 });
 
 describe('one call id', () => {
+  test('that is said to be new and was used before answers from its record, refused and waiting ones too', async () => {
+    const rig = createRig();
+    for (const [tool, status] of [
+      ['note', 'done'],
+      ['forbidden', 'denied'],
+      ['pay', 'waiting_approval'],
+    ] as const) {
+      const same = { toolCallId: `call_${tool}`, isNew: true };
+      expectStatus(await rig.call(tool, {}, same), status);
+      const again = expectStatus(await rig.call(tool, {}, same), status);
+      if (again.status === 'done') expect(again.outcome.replayed).toBe(true);
+      const foreign = { ...same, session: sessionOf(rig.clock, { id: 'ses_other' }) };
+      await expect(rig.call(tool, {}, foreign)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    }
+    expect(rig.effects).toHaveLength(1);
+  });
+
+  test('that is said to be new is not looked up', async () => {
+    const asked: string[] = [];
+    const rig = createRig({
+      wrapStore: (store) => ({
+        ...store,
+        row: (kind, tenant, id, series) => {
+          asked.push(id);
+          return store.row(kind, tenant, id, series);
+        },
+      }),
+    });
+    await rig.call('note', {}, { toolCallId: 'call_new', isNew: true });
+    await rig.call('note', { text: 'b' }, { toolCallId: 'call_old' });
+    expect(asked).toContain('call_old');
+    expect(asked).not.toContain('call_new');
+  });
+
   test('twice at once is one effect and the same answer', async () => {
     const rig = createRig();
     const same = { toolCallId: 'call_same' };
