@@ -15,6 +15,8 @@ export interface ProviderPorts {
   clock: Clock;
   /** In [0, 1); spreads the waits between retries. */
   random: () => number;
+  /** Carries each request in place of the network; the checks of origin, size and redirects stay around it. */
+  fetch?: typeof fetch;
   /** Takes the place of the profile's own base URL where it answers one; the same checks hold for it. */
   baseUrlOf?: (profile: ModelProfile) => string | undefined;
 }
@@ -27,7 +29,8 @@ function placed(profile: ModelProfile, ports: ProviderPorts): ModelProfile {
 /** Throws PROVIDER_UNSUPPORTED for a kind that is none of ours, and nothing else. */
 export function createModelProvider(profile: ModelProfile, ports: ProviderPorts): ModelProvider {
   const { env, clock, random } = ports;
-  const setup = { profile, baseUrl: () => resolveBaseUrl(placed(profile, ports), env), env, clock, random };
+  const baseUrl = (): URL => resolveBaseUrl(placed(profile, ports), env);
+  const setup = { profile, baseUrl, env, clock, random, fetch: ports.fetch ?? fetch };
   switch (profile.provider) {
     case 'openai_compatible':
       return createWireProvider({ ...setup, wire: openaiCompatible });

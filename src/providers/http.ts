@@ -17,6 +17,7 @@ export interface HttpLimits {
   baseUrl: URL;
   maxResponseBytes: number;
   clock: Clock;
+  send: typeof fetch;
 }
 
 // An error body is read for its message only.
@@ -143,7 +144,7 @@ export function createFetch(limits: HttpLimits, exchange: Exchange): typeof fetc
     try {
       const url = new URL(input instanceof Request ? input.url : input);
       assertPinned(url, limits.baseUrl);
-      const response = await fetch(url, { ...init, redirect: 'manual', credentials: 'omit' });
+      const response = await limits.send(url, { ...init, redirect: 'manual', credentials: 'omit' });
       exchange.status = response.status;
       const { body, status, headers } = await checked(response, url, limits);
       if (body === null) return new Response(null, { status, headers });

@@ -24,6 +24,8 @@ export interface WireSetup {
   env: Environment;
   clock: Clock;
   random: () => number;
+  /** Carries one request. */
+  fetch: typeof fetch;
 }
 
 type GenerateOptions = Parameters<ModelProvider['generate']>[1];
@@ -43,8 +45,8 @@ function withoutSlash(url: URL): string {
 }
 
 async function openVendor(call: Call, exchange: Exchange): Promise<VendorModel> {
-  const { wire, profile, clock } = call.setup;
-  const limits = { baseUrl: call.baseUrl, maxResponseBytes: profile.maxResponseBytes, clock };
+  const { wire, profile, clock, fetch: send } = call.setup;
+  const limits = { baseUrl: call.baseUrl, maxResponseBytes: profile.maxResponseBytes, clock, send };
   return wire.open({
     baseUrl: withoutSlash(call.baseUrl),
     model: profile.model,

@@ -23,6 +23,7 @@ function providerOver(
     env: { [KEY_ENV]: KEY },
     clock,
     random: () => 0,
+    fetch,
   });
   return { provider, clock };
 }
