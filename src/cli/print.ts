@@ -193,20 +193,22 @@ function trimEnds(text: string): string {
     .join('\n');
 }
 
-function problemLines(details: Record<string, unknown>): string[] {
+function problemLines({ message, details }: RuntimeError): string[] {
   const { problems } = details;
   if (!Array.isArray(problems)) return [];
-  return problems.filter(isObject).map((one) => {
+  const texts = problems.filter(isObject).map((one) => {
     const place = `${String(one.file)}:${String(one.line)}:${String(one.column)}`;
-    return `  ${cell(`${place} ${String(one.path)}: ${String(one.message)}`, 1000)}`;
+    return `${place} ${String(one.path)}: ${String(one.message)}`;
   });
+  // The sentence of an error with one problem is that problem.
+  return texts.length === 1 && texts[0] === message ? [] : texts.map((text) => `  ${cell(text, 1000)}`);
 }
 
 /** Code, sentence, every problem of a configuration, remedy. Never a stack. */
 function errorText(error: RuntimeError, style: Printer['style']): string {
   const lines = [
     `${style('red', `error ${error.code}`)}: ${showHidden(error.message)}`,
-    ...problemLines(error.details),
+    ...problemLines(error),
   ];
   return [...lines, `${style('bold', 'what to do')}: ${ERRORS[error.code].remedy}`].join('\n');
 }

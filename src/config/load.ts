@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import { digestJson } from '../base/digest.ts';
 import { RuntimeError } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
+import { checkFiles } from './check-files.ts';
 import { effectiveValues } from './effective.ts';
 import type { EffectiveValue } from './effective.ts';
 import { linkParts } from './link.ts';
@@ -24,6 +25,8 @@ export interface LoadOptions {
   env: Readonly<Record<string, string | undefined>>;
   /** Root of this package, for {package} and {module:…}. */
   packageRoot: string;
+  /** Whether the files that it names must be there as well. */
+  filesToo?: boolean;
 }
 
 export interface LoadedConfig {
@@ -89,6 +92,7 @@ export async function loadWithEffective(options: LoadOptions): Promise<LoadedCon
   const problems = new Problems();
   const found = await readParts(directory, problems);
   const linked = linkParts(found.parts, context, problems);
+  if (options.filesToo === true && linked !== undefined) checkFiles(found, linked.config, problems);
   problems.throwIfAny(directory);
   if (linked === undefined) throw new RuntimeError('CONFIGURATION_ERROR', 'The configuration is incomplete.');
   const { config, rootFromEnvironment } = linked;

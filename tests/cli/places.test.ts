@@ -2,7 +2,7 @@
 import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { journal, json, place, run } from './harness.ts';
+import { edit, journal, json, MAIN, place, run } from './harness.ts';
 
 test('a place that cannot be written is named, with what the system said', async () => {
   const at = await place();
@@ -152,4 +152,47 @@ test('days that are no number remove nothing and are refused', async () => {
     expect(err).toContain('--older-than must be a whole number of days');
   }
   expect(await json(at, ['evidence', 'remove', '--older-than', '0'])).toMatchObject({ removed: false });
+});
+
+test('config check names each script and each file of a package that is not there, which a look at the values does not need', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  await edit(at, 'configs/servers.yaml', [
+    '{package}/dist/testing/servers/desk.js',
+    '{package}/dist/desk.js',
+  ]);
+  await edit(at, 'configs/servers.yaml', ['dist/index.js}', 'dist/nowhere.js}']);
+  await edit(at, 'configs/runtime.yaml', ['scripts/support.yaml', 'scripts/suport.yaml']);
+  const { problems } = await json(at, ['config', 'check'], 1);
+  expect(problems).toEqual([
+    expect.objectContaining({
+      ...{ file: 'runtime.yaml', path: '/agent_runtime/models/demo/script' },
+      message: `there is no file ${join(at.workspace, 'configs', 'scripts', 'suport.yaml')}`,
+    }),
+    expect.objectContaining({
+      ...{ file: 'servers.yaml', path: '/servers/desk/args/0' },
+      message: `there is no file ${join(MAIN, '../../desk.js')}`,
+    }),
+    expect.objectContaining({
+      ...{ file: 'servers.yaml', path: '/servers/files/args/0' },
+      message: expect.stringMatching(/^there is no file .*server-filesystem\/dist\/nowhere\.js$/) as string,
+    }),
+  ]);
+  expect((await run(at, ['config', 'print'])).code).toBe(0);
+});
+
+test('an error with one problem tells it once, one with several tells each', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  await edit(at, 'configs/policy.yaml', ['enforcement: strict', 'enforcement: lax']);
+  const one = await run(at, ['config', 'check']);
+  expect(one.err.match(/must be "strict" or "off"/g)).toHaveLength(1);
+  expect(one.err).toMatch(
+    /^error CONFIGURATION_ERROR: policy\.yaml:\d+:\d+ \/policy\/arg_schema_enforcement: /,
+  );
+  await edit(at, 'configs/policy.yaml', ['max_repeats: 3', 'max_repeats: 0']);
+  const { err } = await run(at, ['config', 'check']);
+  expect(err).toMatch(
+    /\(and 1 more\)\n {2}policy\.yaml:.* must be "strict" or "off"\n {2}policy\.yaml:.* must be at least 1\n/,
+  );
 });

@@ -15,9 +15,12 @@ import { cell, facts, table } from '../print.ts';
 import { assertConditions } from '../rule-problems.ts';
 import { loadOptions, openTrustStore } from '../trusted-config.ts';
 
-/** Everything that would refuse this configuration at start, without starting. */
-export async function loadChecked(context: Context): Promise<LoadedConfig & { trust: TrustVerdict }> {
-  const { config, effective } = await loadWithEffective(loadOptions(context));
+/** Everything that would refuse this configuration at start, without starting; the files that it names on demand. */
+export async function loadChecked(
+  context: Context,
+  filesToo: boolean = false,
+): Promise<LoadedConfig & { trust: TrustVerdict }> {
+  const { config, effective } = await loadWithEffective({ ...loadOptions(context), filesToo });
   await assertConditions(config);
   createGate(config);
   registerNames(config);
@@ -41,7 +44,7 @@ export async function tellProblems(context: Context, thrown: unknown): Promise<E
 
 export async function checkConfig(context: Context): Promise<Exit> {
   try {
-    const { config, effective, trust } = await loadChecked(context);
+    const { config, effective, trust } = await loadChecked(context, true);
     const { directory, digest } = config;
     const told = { ok: true, directory, digest, policy_digest: config.policy.digest, trust };
     const values = 'agent-runtime config print shows each, with its layer';
