@@ -12,27 +12,38 @@ function isFile(path: string): boolean {
   return existsSync(path) && statSync(path).isFile();
 }
 
-/** Notes each script of a model, and each file of an installed package that a server is started with, that is not there. */
-export function checkFiles(
-  { parts }: FoundParts,
-  { directory, servers }: Pick<RuntimeConfig, 'directory' | 'servers'>,
-  problems: Problems,
-): void {
+function checkScripts({ parts }: FoundParts, directory: string, problems: Problems): void {
   for (const { name, script } of parts.runtime?.pack?.models.values() ?? []) {
     if (script === undefined || isFile(join(directory, script))) continue;
     const path = ['agent_runtime', 'models', name, 'script'];
     problems.add('runtime.yaml', path, `there is no file ${join(directory, script)}`);
   }
-  for (const { name, command, args } of parts.servers?.values() ?? []) {
-    const expanded = servers[name];
-    const at = ['servers', name];
-    if (FROM_PACKAGE.test(command ?? '') && !isFile(expanded?.command ?? '')) {
-      problems.add('servers.yaml', [...at, 'command'], `there is no file ${expanded?.command ?? ''}`);
-    }
-    for (const [index, written] of args.entries()) {
-      const path = expanded?.args[index] ?? '';
+}
+
+function checkServerFiles(
+  { parts }: FoundParts,
+  servers: RuntimeConfig['servers'],
+  problems: Problems,
+): void {
+  for (const { name, command = '', args } of parts.servers?.values() ?? []) {
+    const { command: program = '', args: expanded = [] } = servers[name] ?? {};
+    const named = [
+      { written: command, path: program, key: ['command'] },
+      ...args.map((written, at) => ({ written, path: expanded[at] ?? '', key: ['args', at] })),
+    ];
+    for (const { written, path, key } of named) {
       if (!FROM_PACKAGE.test(written) || existsSync(path)) continue;
-      problems.add('servers.yaml', [...at, 'args', index], `there is no file ${path}`);
+      problems.add('servers.yaml', ['servers', name, ...key], `there is no file ${path}`);
     }
   }
+}
+
+/** Notes each script of a model, and each file of an installed package that a server is started with, that is not there. */
+export function checkFiles(
+  found: FoundParts,
+  config: Pick<RuntimeConfig, 'directory' | 'servers'>,
+  problems: Problems,
+): void {
+  checkScripts(found, config.directory, problems);
+  checkServerFiles(found, config.servers, problems);
 }

@@ -135,8 +135,7 @@ class Linker {
   }
 
   config(): Linked['config'] {
-    const { agent, capabilities, policy, identity, runtime, servers, memory, approvals, controls } =
-      this.#parts;
+    const { agent, capabilities, policy, identity, runtime, servers, approvals, controls } = this.#parts;
     const pack = runtime.pack;
     return {
       directory: this.#directory,
@@ -155,7 +154,6 @@ class Linker {
       limits: pack?.limits ?? NO_LIMITS,
       runtime: runtime.settings,
       servers: record([...servers.values()].map((one) => [one.name, this.#server(one)] as const)),
-      memory,
       approvals,
       controls: { ...this.#controls(controls), capabilitySessions: bothSessions(controls, runtime) },
     };
@@ -290,7 +288,7 @@ class Linker {
 }
 
 function isComplete(parts: Partial<Parts>): parts is Parts {
-  return Object.keys(parts).length === 9;
+  return Object.keys(parts).length === 8;
 }
 
 /** The joined configuration, or undefined with every reason noted. Parts that are missing were noted before. */

@@ -12,7 +12,6 @@ import { controlsFile } from './files/controls.ts';
 import type { ControlsPart } from './files/controls.ts';
 import type { ConfigFile } from './files/file.ts';
 import { identityFile } from './files/identity.ts';
-import { memoryFile } from './files/memory.ts';
 import { policyFile } from './files/policy.ts';
 import type { PolicyPart } from './files/policy.ts';
 import { runtimeFile } from './files/runtime.ts';
@@ -22,7 +21,7 @@ import type { ServersPart } from './files/servers.ts';
 import type { Problems } from './problems.ts';
 import { MAX_YAML_BYTES } from './scan.ts';
 import { didYouMean } from '../base/suggest.ts';
-import type { ApprovalsConfig, IdentityConfig, MemoryConfig } from './types.ts';
+import type { ApprovalsConfig, IdentityConfig } from './types.ts';
 import { readYaml } from './yaml.ts';
 
 export interface Parts {
@@ -32,7 +31,6 @@ export interface Parts {
   identity: IdentityConfig;
   runtime: RuntimePart;
   servers: ServersPart;
-  memory: MemoryConfig;
   approvals: ApprovalsConfig;
   controls: ControlsPart;
 }
@@ -46,7 +44,6 @@ export const CONFIG_FILES: PartFiles = {
   identity: identityFile,
   runtime: runtimeFile,
   servers: serversFile,
-  memory: memoryFile,
   approvals: approvalsFile,
   controls: controlsFile,
 };
@@ -66,6 +63,7 @@ export interface FoundParts {
 
 // Configuration of the source systems that a person may bring along.
 const LATER_FILES: readonly string[] = [
+  'memory.yaml',
   'controls.yaml',
   'rollout.yaml',
   'change.yaml',

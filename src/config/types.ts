@@ -115,7 +115,6 @@ export interface Policy {
   cycle: { maxRepeats: number; windowSeconds: number };
   retry: { maxRetries: number; backoffBaseMs: number; backoffCapMs: number };
   precheck: { requireTenant: boolean; denyIfPrincipalMissing: boolean };
-  memoryWrite: { allowKinds: string[] };
   execution: { allowNetworkAccess: string[] };
   /** The least attestation that answers an approval of each risk. */
   attestation: Record<Risk, Attestation>;
@@ -272,11 +271,6 @@ export interface ApprovalsConfig {
   useWithinSeconds: number;
 }
 
-/** memory.yaml */
-export interface MemoryConfig {
-  seedRecords: JsonObject[];
-}
-
 /** runtime-controls.yaml; the keys whose effect this version has. */
 export interface RuntimeControls {
   resumeAllowed: boolean;
@@ -349,7 +343,6 @@ export interface RuntimeConfig {
   limits: TurnLimits;
   runtime: RuntimeSettings;
   servers: Record<string, DownstreamServer>;
-  memory: MemoryConfig;
   approvals: ApprovalsConfig;
   controls: RuntimeControls;
 }

@@ -395,19 +395,7 @@ export const CATALOG_FAULTS: Fault[] = [
     ],
     ['{ actor: a, principal: b, scope: c }]', '/identity/delegations/1', 'stands twice'],
   ),
-  // memory.yaml, approvals.yaml, runtime-controls.yaml
-  fault(
-    'a record without content',
-    'memory.yaml',
-    ['      kind: validated_fact\n', ''],
-    ['memory_id:', '/memory/seed_records/0/kind', 'Memory record #1 field is required: kind'],
-  ),
-  fault(
-    'a confidence above one',
-    'memory.yaml',
-    ['confidence: 0.9', 'confidence: 1.5'],
-    ['1.5', '/memory/seed_records/0/confidence', 'must be at most 1'],
-  ),
+  // approvals.yaml, runtime-controls.yaml
   fault(
     'delegation in approvals',
     'approvals.yaml',

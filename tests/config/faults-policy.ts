@@ -186,6 +186,16 @@ export const POLICY_FAULTS: Fault[] = [
     ],
   ),
   fault(
+    'kinds of a memory that nobody keeps',
+    'policy.yaml',
+    ['  execution:\n', '  memory_write: { allow_kinds: [validated_fact] }\n  execution:\n'],
+    [
+      'memory_write:',
+      '/policy/memory_write',
+      'memory_write is not supported yet: nothing keeps a memory that it could hold back',
+    ],
+  ),
+  fault(
     'a sandbox per run',
     'policy.yaml',
     ["'{workspace}/sandbox'", "'${TMPDIR:-/tmp}/runs/<run-id>/sandbox'"],

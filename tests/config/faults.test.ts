@@ -32,13 +32,13 @@ describe('faults together', () => {
       'policy.yaml': (text) =>
         swap('enforcement: strict', 'enforcement: lax')(swap('max_repeats: 3', 'max_repeat: 3')(text)),
       'runtime.yaml': swap('default_model: demo', 'default_model: nothing'),
-      'memory.yaml': '',
+      'approvals.yaml': '',
     });
     expect(error.code).toBe('CONFIGURATION_ERROR');
     expect(problems.map((p) => `${p.file} ${p.path} ${p.message}`)).toEqual([
       'agent.yaml /agent/id is required',
       expect.stringMatching(
-        /^memory\.yaml \/ Config at \/.*memory\.yaml must be a mapping at the top level$/,
+        /^approvals\.yaml \/ Config at \/.*approvals\.yaml must be a mapping at the top level$/,
       ),
       'policy.yaml /policy/arg_schema_enforcement must be "strict" or "off"',
       'policy.yaml /policy/cycle_detection/max_repeat unknown key "max_repeat"; did you mean "max_repeats"?',
@@ -59,7 +59,6 @@ describe('faults together', () => {
         ['runtime.yaml', '    resumable_runs: true'],
         ['servers.yaml', '    era: auto'],
         ['identity.yaml', '    tenant: local'],
-        ['memory.yaml', '      kind: validated_fact'],
         ['approvals.yaml', '  escalation_sla_minutes: 30'],
         ['runtime-controls.yaml', '  on_expiry: cancel_run'],
       ] as const) {

@@ -239,6 +239,7 @@ describe('a directory', () => {
         'approvals.yml': 'a: 1\n',
         'other.yaml': 'a: 1\n',
         'rollout.yaml': 'rollout: {}\n',
+        'memory.yaml': 'memory: {}\n',
         'agent.yaml': (text) => `${text}aproved_capabilities: []\n`,
       });
       expect(problems.map((p) => [p.file, p.path, p.message.replace(/; known files:.*/, '')])).toEqual([
@@ -248,6 +249,7 @@ describe('a directory', () => {
           'unknown key "aproved_capabilities"; did you mean "approved_capabilities"?',
         ],
         ['approvals.yml', '/', 'is not a configuration file; did you mean "approvals.yaml"?'],
+        ['memory.yaml', '/', 'memory.yaml is not supported yet: nothing would read it'],
         ['other.yaml', '/', 'is not a configuration file'],
         ['polcy.yaml', '/', 'is not a configuration file; did you mean "policy.yaml"?'],
         ['rollout.yaml', '/', 'rollout.yaml is not supported yet: nothing would read it'],
@@ -266,11 +268,11 @@ describe('a directory', () => {
     const config = await load({
       'runtime.yaml': undefined,
       'identity.yaml': undefined,
-      'memory.yaml': undefined,
+      'approvals.yaml': undefined,
     });
     expect(config.models).toEqual({ default: '', profiles: {} });
     expect(config.identity.stdio).toEqual({ tenant: 'local', roles: [], scopes: [] });
-    expect(config.memory.seedRecords).toEqual([]);
+    expect(config.approvals.defaultReviewer).toBe('manager');
     expect(config.runtime).toMatchObject({ maxToolHops: 3, elicitationWaitMs: 25000 });
   });
 
@@ -283,7 +285,7 @@ describe('a directory', () => {
     await mkdir(join(directory, 'policy.yaml'));
     const { problems } = await refusalAt(directory);
     expect(problems[0]).toMatchObject({ file: 'policy.yaml', message: 'is not a regular file' });
-    await writeFile(join(directory, 'memory.yaml'), Buffer.from([0x61, 0x3a, 0x20, 0xff, 0xfe]));
+    await writeFile(join(directory, 'approvals.yaml'), Buffer.from([0x61, 0x3a, 0x20, 0xff, 0xfe]));
     const second = await refusalAt(directory);
     expect(second.problems.map((p) => p.message)).toContain('is not UTF-8 text');
   });

@@ -90,18 +90,3 @@ describe('ARCHITECTURE.md', () => {
     }
   });
 });
-
-test('settings that docs/limits.md calls without effect are read by nobody', () => {
-  const line = /without effect yet: ([\s\S]*)/.exec(read('docs/limits.md'))?.[1] ?? '';
-  const camel = (name: string): string =>
-    name.replaceAll(/_(\w)/g, (_all, char: string) => char.toUpperCase());
-  const idle = quoted(line).filter((name) => /^[a-z_]+$/.test(name));
-  const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts') && !/^config[\\/]/.test(file))
-    .map((file) => `src/${file}`);
-  expect(idle).toEqual(['memory_write', 'seed_records']);
-  for (const file of sources) {
-    const text = read(file);
-    for (const name of idle) expect(text, `${file} reads ${name}`).not.toContain(`.${camel(name)}`);
-  }
-});

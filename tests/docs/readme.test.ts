@@ -112,7 +112,7 @@ test('the lines to change are there, and the decision changes as shown', { timeo
   const steps = readme.filter((block) => block.lang === 'console' || block.info.startsWith('file='));
   expect(steps.map((block) => block.lang)).toEqual(['diff', 'console', 'diff']);
   for (const step of steps) await follow(shell, step);
-  expect(await shell.run('agent-runtime config check')).toContain('ok             true');
+  expect(await shell.run('agent-runtime config check')).toContain('ok              true');
 });
 
 test('the picture of a run is what the demo prints, line by line', { timeout: 120_000 }, async () => {

@@ -62,7 +62,6 @@ function policy(root) {
     cycle: { maxRepeats: 3, windowSeconds: 600 },
     retry: { maxRetries: 2, backoffBaseMs: 1, backoffCapMs: 4 },
     precheck: { requireTenant: true, denyIfPrincipalMissing: true },
-    memoryWrite: { allowKinds: [] },
     execution: { allowNetworkAccess: ['none'] },
     attestation: { low: 'client', medium: 'client', high: 'same_user', critical: 'credential' },
     defaultDecision: 'deny',
@@ -100,7 +99,6 @@ export function workerConfig(root) {
       redaction: { fields: [], patterns: [] },
     },
     servers: {},
-    memory: { seedRecords: [] },
     approvals: {
       defaultReviewer: 'manager',
       escalationSlaMinutes: 30,

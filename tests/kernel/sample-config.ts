@@ -56,7 +56,6 @@ function policy(over: Partial<Policy>): Policy {
     cycle: { maxRepeats: 3, windowSeconds: 600 },
     retry: { maxRetries: 2, backoffBaseMs: 1, backoffCapMs: 4 },
     precheck: { requireTenant: true, denyIfPrincipalMissing: true },
-    memoryWrite: { allowKinds: [] },
     execution: { allowNetworkAccess: ['none'] },
     attestation: { low: 'client', medium: 'client', high: 'same_user', critical: 'credential' },
     defaultDecision: 'deny',
@@ -111,7 +110,6 @@ export function sampleConfig(
       redaction: { fields: [], patterns: [] },
     },
     servers: {},
-    memory: { seedRecords: [] },
     approvals: {
       defaultReviewer: 'manager',
       escalationSlaMinutes: 30,

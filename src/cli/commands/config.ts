@@ -46,7 +46,8 @@ export async function checkConfig(context: Context): Promise<Exit> {
   try {
     const { config, effective, trust } = await loadChecked(context, true);
     const { directory, digest } = config;
-    const told = { ok: true, directory, digest, policy_digest: config.policy.digest, trust };
+    const { version, digest: decided } = config.policy;
+    const told = { ok: true, directory, digest, policy_version: version, policy_digest: decided, trust };
     const values = 'agent-runtime config print shows each, with its layer';
     await context.print.result({ ...told, values: effective }, () =>
       facts(Object.entries({ ...told, values })),
@@ -62,12 +63,13 @@ export async function printConfig(context: Context): Promise<Exit> {
   const told = {
     directory: config.directory,
     digest: config.digest,
+    policy_version: config.policy.version,
     policy_digest: config.policy.digest,
     values: effective,
   };
   await context.print.result(told, async () => {
     const rows = effective.map(({ key, value, layer }) => [key, value, layer]);
-    const head = `# ${cell(config.directory, 1000)}\n# digest ${config.digest}`;
+    const head = `# ${cell(config.directory, 1000)}\n# digest ${config.digest}\n# policy ${cell(told.policy_version, 500)}, ${told.policy_digest}`;
     return `${head}\n${await table(['key', 'value', 'from'], rows, 200)}`;
   });
   return EXIT.ok;

@@ -119,7 +119,7 @@ const windowed = closed({
 const attestation = z.enum(['client', 'same_user', 'credential']);
 
 const policy = closed({
-  version: label.describe('Yours; shown beside the digest.'),
+  version: label.describe('Yours; `config check` and `config print` show it beside the digest.'),
   tool_registry: closed({
     allowed: toolNames.describe('A tool that is not here is denied.'),
     denied: toolNames.describe('Denied before anything else is asked.'),
@@ -158,9 +158,7 @@ const policy = closed({
     require_tenant: z.boolean().default(true),
     deny_if_principal_missing: z.boolean().default(true),
   }).prefault({}),
-  memory_write: closed({
-    allow_kinds: z.array(plainId).max(100).default(['validated_fact', 'session_summary']),
-  }).prefault({}),
+  memory_write: refused('memory_write is not supported yet: nothing keeps a memory that it could hold back'),
   execution: closed({
     allow_network_access: z
       .array(z.enum(['restricted', 'brokered', 'full']))
@@ -272,7 +270,6 @@ function build(raw: RawPolicy): PolicyPart {
       requireTenant: raw.run_precheck.require_tenant,
       denyIfPrincipalMissing: raw.run_precheck.deny_if_principal_missing,
     },
-    memoryWrite: { allowKinds: raw.memory_write.allow_kinds },
     execution: { allowNetworkAccess: raw.execution.allow_network_access },
     attestation: raw.attestation,
     defaultDecision: raw.workspace.default_decision,

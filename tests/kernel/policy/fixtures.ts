@@ -108,7 +108,6 @@ export function config({
       cycle: { maxRepeats: 3, windowSeconds: 600 },
       retry: { maxRetries: 3, backoffBaseMs: 100, backoffCapMs: 2000 },
       precheck: { requireTenant: true, denyIfPrincipalMissing: true },
-      memoryWrite: { allowKinds: [] },
       execution: { allowNetworkAccess: ['brokered', 'restricted'] },
       attestation: { low: 'client', medium: 'client', high: 'same_user', critical: 'credential' },
       defaultDecision: 'deny',
