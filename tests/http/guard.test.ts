@@ -80,6 +80,12 @@ describe('the head of a request', () => {
     expect(judge(HOST, { url: 'http://localhost:8931/mcp' })).toBe(404);
     expect(judge(HOST, { method: 'PUT' })).toBe(405);
     expect(judge(HOST, { method: 'OPTIONS' })).toBe(405);
+    const asking = ['Access-Control-Request-Method', 'POST'];
+    expect(judge([...HOST, ...asking], { method: 'OPTIONS' })).toBe(405);
+    const page = [...HOST, ...asking, 'Origin'];
+    expect(judge([...page, 'http://localhost:8931'], { method: 'OPTIONS' })).toBe('ok');
+    expect(judge([...page, 'http://evil.test'], { method: 'OPTIONS' })).toBe(403);
+    expect(judge([...page, 'http://localhost:8931'], { method: 'OPTIONS', url: '/' })).toBe(404);
     const evil = ['Host', 'evil.test'];
     expect([judge(evil, { url: '/' }), judge(evil, { method: 'PUT' })]).toEqual([403, 403]);
   });
@@ -254,4 +260,29 @@ describe('on the wire', () => {
       expect({ body, got, code: answer.error?.code }).toEqual({ body, got: 400, code });
     }
   });
+});
+
+test('a page of an allowed origin passes its preflight, calls with its token, and may read the answers; others get nothing', async () => {
+  const at = await serve({ settings: { allowedOrigins: ['https://app.test'] } });
+  const origin = 'https://app.test';
+  const asks = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' };
+  const preflight = (of: string): ReturnType<typeof ask> =>
+    ask(at, { method: 'OPTIONS', token: '', headers: { origin: of, ...asks } });
+  const told = await preflight(origin);
+  expect([told.status, told.text]).toEqual([204, '']);
+  expect(told.headers).toMatchObject({
+    'access-control-allow-origin': origin,
+    'access-control-allow-methods': 'GET, POST, DELETE',
+    'access-control-allow-headers': 'authorization, *',
+    vary: 'Origin',
+  });
+  const opened = await ask(at, { body: initialize(), headers: { origin } });
+  expect(opened).toMatchObject({ status: 200, headers: { 'access-control-allow-origin': origin } });
+  expect(opened.headers['access-control-expose-headers']).toContain('mcp-session-id');
+  const without = await ask(at, { body: initialize(), token: '', headers: { origin } });
+  expect(without).toMatchObject({ status: 401, headers: { 'access-control-allow-origin': origin } });
+  for (const refused of [await preflight('https://evil.test'), await ask(at, { body: initialize() })]) {
+    expect(refused.headers).not.toHaveProperty('access-control-allow-origin');
+  }
+  expect((await preflight('https://evil.test')).status).toBe(403);
 });

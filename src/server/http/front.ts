@@ -9,7 +9,8 @@ import type { StateKeys } from '../request-state.ts';
 import { readBody } from './body.ts';
 import { bearerToken } from './credentials.ts';
 import type { Credential, TokenVerifier } from './credentials.ts';
-import { isJson, judgeHead, refusal } from './guard.ts';
+import { answerPreflight, tellOrigin } from './cors.ts';
+import { ALLOWED, isJson, isPreflight, judgeHead, refusal } from './guard.ts';
 import type { GuardRules, Headers, Refusal } from './guard.ts';
 import { createPrincipal, principalKey } from './principal.ts';
 import type { Principal } from './principal.ts';
@@ -158,10 +159,15 @@ export class HttpFront {
     const { method = '', url = '', rawHeaders } = req;
     const judged = judgeHead({ method, url, rawHeaders }, rules);
     if (!judged.ok) return this.#refuse(res, judged.refusal, address);
+    const { headers } = judged;
+    tellOrigin(res, headers);
     if (this.#isDraining) return refuse(res, DRAINING, this.#writing);
     const wait = this.#byAddress.take(address);
     if (wait > 0) return refuse(res, tooFast(wait), this.#writing);
-    const { headers } = judged;
+    if (isPreflight(method, headers)) {
+      answerPreflight(res, ALLOWED);
+      return;
+    }
     const credential = await this.#credentialOf(headers);
     if (credential === undefined) {
       return this.#refuse(res, unauthorized(headers.has('authorization')), address);

@@ -55,7 +55,7 @@ const SINGLE: ReadonlySet<string> = new Set([
 ]);
 
 const METHODS: readonly string[] = ['GET', 'POST', 'DELETE'];
-const ALLOWED = METHODS.join(', ');
+export const ALLOWED: string = METHODS.join(', ');
 
 function no(status: Refusal['status'], message: string, headers?: Refusal['headers']): Judged {
   return { ok: false, refusal: refusal(status, message, headers) };
@@ -86,6 +86,11 @@ function judgeFraming(headers: Headers): Judged | undefined {
   return undefined;
 }
 
+/** Whether a browser asks if a page may call, rather than calling. */
+export function isPreflight(method: string, headers: Headers): boolean {
+  return method === 'OPTIONS' && headers.has('origin') && headers.has('access-control-request-method');
+}
+
 export function judgeHead(head: Head, rules: GuardRules): Judged {
   if (head.rawHeaders.length / 2 > rules.maxHeaders)
     return no(431, `Too many headers: at most ${rules.maxHeaders} are taken.`);
@@ -103,7 +108,7 @@ export function judgeHead(head: Head, rules: GuardRules): Judged {
   }
   if (head.url !== rules.path)
     return no(404, `There is nothing at this path; MCP is served at ${rules.path} and nowhere else.`);
-  if (!METHODS.includes(head.method))
+  if (!METHODS.includes(head.method) && !isPreflight(head.method, headers))
     return no(405, `Method not allowed; this path takes ${ALLOWED}.`, { allow: ALLOWED });
   return judgeFraming(headers) ?? { ok: true, headers };
 }
