@@ -8,8 +8,10 @@ import type { ToolDefinition, ToolDirectory } from '../kernel/execution/executor
 import type { Caller } from '../kernel/identity.ts';
 import type { PinState } from '../kernel/policy/decision.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
+import { decodeCursor, encodeCursor } from '../store/cursor.ts';
 import type { InspectionView } from './inspect.ts';
 import type { Listing } from './lists.ts';
+import { checkStatus } from './statuses.ts';
 import { checkedLimit, notFound } from './visible.ts';
 import type { PageQuery } from './visible.ts';
 
@@ -76,18 +78,21 @@ export function capabilityViews(parts: Listed): JsonObject[] {
 export function capabilityPage(parts: Listed, query: PageQuery): Listing {
   const { filter = {}, cursor } = query;
   const limit = checkedLimit(query.limit);
+  checkStatus('capability', filter.status);
   if (filter.session_id !== undefined) {
     throw new RuntimeError('INVALID_INPUT', '/filter/session_id: a capability has no session', {
       field: '/filter/session_id',
     });
   }
+  const after = cursor === undefined ? undefined : decodeCursor(cursor)[1];
   const kept = capabilityViews(parts)
     .filter((one) => filter.status === undefined || one.pin === filter.status)
     .filter((one) => filter.tool === undefined || one.id === filter.tool || one.name === filter.tool)
-    .filter((one) => cursor === undefined || (one.id as string) > cursor);
+    .filter((one) => after === undefined || (one.id as string) > after);
   const items = kept.slice(0, limit);
   const last = items.at(-1)?.id;
-  return { items, ...(kept.length > limit && typeof last === 'string' ? { next_cursor: last } : {}) };
+  if (kept.length <= limit || typeof last !== 'string') return { items };
+  return { items, next_cursor: encodeCursor([0, last]) };
 }
 
 export interface CatalogParts extends Listed {

@@ -10,6 +10,7 @@ import type { Page, RowQuery, Store, StoredRow } from '../store/contract.ts';
 import { encodeCursor } from '../store/cursor.ts';
 import { rowAt, storedStatuses } from './effective.ts';
 import { rowView } from './row-view.ts';
+import { checkStatus } from './statuses.ts';
 import { checkedLimit, mayRead, ownRows } from './visible.ts';
 import type { PageQuery } from './visible.ts';
 
@@ -156,6 +157,7 @@ async function rowPage(source: ListSource, kind: Listed, query: PageQuery): Prom
   const { store, caller, now } = source;
   const { filter = {}, cursor } = query;
   const limit = checkedLimit(query.limit);
+  checkStatus(kind, filter.status);
   if (kind === 'session') {
     if (filter.tool !== undefined) {
       throw new RuntimeError('INVALID_INPUT', '/filter/tool: a session has no tool', {

@@ -121,7 +121,13 @@ test('a status that no approval can have is refused, and `all` is no filter', as
   const { approvalId } = await journal(at);
   const wrong = await run(at, ['approvals', 'list', '--status', 'pendng']);
   expect(wrong.code).toBe(2);
-  expect(wrong.err).toContain('known: pending, approved, rejected, expired, revoked, consumed, all');
+  expect(wrong.err).toContain('--status: no approval has the status pendng; known: pending, approved,');
+  expect(wrong.err).toContain('removed, all');
+  for (const kind of ['requests', 'sessions', 'capability-sessions']) {
+    const other = await run(at, [kind, 'list', '--status', 'pendng']);
+    expect([other.code, other.err]).toEqual([2, expect.stringContaining('known: ') as string]);
+  }
+  expect((await json(at, ['requests', 'list', '--status', 'removed'])).items).toEqual([]);
   expect((await json(at, ['approvals', 'list', '--status', 'all'])).items).toMatchObject([
     { approval_id: approvalId },
   ]);

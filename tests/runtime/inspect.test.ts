@@ -1,7 +1,8 @@
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import { RuntimeError } from '../../src/base/errors.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import { verifyStore } from '../../src/inspect/evidence.ts';
+import type { ListQuery } from '../../src/runtime/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
 import {
   APPROVE,
@@ -419,3 +420,29 @@ verifies(
     expect(unpinned.items).toEqual([]);
   },
 );
+
+test('a filter or a cursor that means nothing is refused by name, in every list', async () => {
+  const { runtime } = await open(await place());
+  const lists: [name: string, list: (query: ListQuery) => Promise<unknown>, word: string][] = [
+    ['request', (query) => runtime.listRequests(CALLER, query), 'waiting_approval'],
+    ['session', (query) => runtime.listSessions(CALLER, query), 'escalated'],
+    ['approval', (query) => runtime.listApprovals(CALLER, query), 'consumed'],
+    ['capability session', (query) => runtime.listCapabilitySessions(CALLER, query), 'resumable'],
+    ['capability', (query) => runtime.listCapabilities(CALLER, query), 'quarantined'],
+  ];
+  for (const [name, list, word] of lists) {
+    const wrong = list({ filter: { status: 'no_such' } });
+    await expect(wrong, name).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringMatching(
+        `^/filter/status: no ${name} has the status no_such; known: .*${word}`,
+      ) as string,
+      details: { field: '/filter/status' },
+    });
+    await expect(list({ filter: { status: word } }), name).resolves.toMatchObject({ items: [] });
+    await expect(list({ cursor: 'garbage' }), name).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      details: { field: '/cursor' },
+    });
+  }
+});

@@ -3,14 +3,12 @@ import { RuntimeError } from '../../base/errors.ts';
 import { isObject } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { isoTime } from '../../base/clock.ts';
-import { STATUSES } from '../../capabilities/sessions/capability-session.ts';
 import { inspectItem } from '../../inspect/inspect.ts';
 import { listPage } from '../../inspect/lists.ts';
 import type { Listed, Listing } from '../../inspect/lists.ts';
+import { statusFault } from '../../inspect/statuses.ts';
 import { checkedLimit } from '../../inspect/visible.ts';
 import type { PageQuery } from '../../inspect/visible.ts';
-import type { ApprovalState } from '../../kernel/approvals/approval.ts';
-import type { RequestStatus } from '../../kernel/evidence/receipts.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
@@ -42,30 +40,12 @@ const COLUMNS: Record<Listed, readonly string[]> = {
   ],
 };
 
-const REQUEST_STATUS: Readonly<Record<RequestStatus, true>> = {
-  ...{ denied: true, waiting_approval: true, in_progress: true, done: true },
-  ...{ tool_error: true, unknown: true, canceled: true, expired: true },
-};
-const APPROVAL_STATUS: Readonly<Record<ApprovalState, true>> = {
-  ...{ pending: true, approved: true, rejected: true, expired: true, revoked: true, consumed: true },
-};
-
-const SESSION_STATUS: Readonly<Record<string, true>> = Object.fromEntries(
-  STATUSES.map((status) => [status, true]),
-);
-
 /** `all` is no filter; a misspelt status must not look like an empty list. */
 function statusOf(kind: Listed, status: string | undefined): string | undefined {
   if (status === undefined || status === 'all') return undefined;
-  if (kind === 'session') return status;
-  const known = { request: REQUEST_STATUS, approval: APPROVAL_STATUS, capability_session: SESSION_STATUS }[
-    kind
-  ];
-  if (Object.hasOwn(known, status)) return status;
-  throw new RuntimeError(
-    'USAGE',
-    `No ${kind} has the status ${cell(status)}; known: ${Object.keys(known).join(', ')}, all`,
-  );
+  const fault = statusFault(kind, status);
+  if (fault === undefined) return status;
+  throw new RuntimeError('USAGE', `--status: ${fault}, all`);
 }
 
 /** A span of time in its largest unit: `45s`, `12m`, `3h`, `9d`. */
