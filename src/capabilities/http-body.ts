@@ -1,6 +1,7 @@
 // Owns the bounds on what a server sends over HTTP: the size of one message and the rate of messages, judged as the bytes
-// come, before anything is parsed.
+// come, before anything is parsed. What a message may hold is judged with them.
 import type { Clock } from '../base/clock.ts';
+import { MessageScan } from './message-text.ts';
 
 export interface BodyBounds {
   maxBytes: number;
@@ -81,6 +82,7 @@ export function guardedBody(response: Response, bounds: BodyBounds): ReadableStr
   if (body === null) return null;
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
   const meter = new Meter(bounds, isStream);
+  const scan = new MessageScan(isStream, bounds.maxBytes);
   const reader = (body as ReadableStream<Uint8Array>).getReader();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -91,17 +93,16 @@ export function guardedBody(response: Response, bounds: BodyBounds): ReadableStr
         return undefined;
       });
       if (next === undefined) return;
-      if (next.done) {
-        bounds.onOver();
-        controller.close();
-        return;
-      }
-      const why = meter.take(next.value);
-      if (why === undefined) {
+      const why = next.done ? scan.end() : (meter.take(next.value) ?? scan.take(next.value));
+      if (why === undefined && !next.done) {
         controller.enqueue(next.value);
         return;
       }
       bounds.onOver();
+      if (why === undefined) {
+        controller.close();
+        return;
+      }
       bounds.onBreach(why);
       controller.error(new Error(why));
       await reader.cancel().catch(() => undefined);

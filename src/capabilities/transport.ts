@@ -5,11 +5,11 @@
 // T2: `fault` says why the connection ended, and is set before `onclose` is called.
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client';
 import type { Clock } from '../base/clock.ts';
-import { asRuntimeError, RuntimeError } from '../base/errors.ts';
+import { RuntimeError } from '../base/errors.ts';
 import { isObject } from '../base/json.ts';
-import { scanJsonText } from '../base/strict-json.ts';
 import type { Confinement } from '../kernel/sandbox/confine.ts';
 import type { Link } from './link.ts';
+import { messageFault } from './message-text.ts';
 import type { Exit, SpawnedProcess } from '../kernel/sandbox/contract.ts';
 
 export interface TransportLimits {
@@ -18,8 +18,6 @@ export interface TransportLimits {
 
 // A banner that a package manager prints is forgiven; a program that does not speak the protocol is not.
 const MAX_GARBAGE_LINES = 20;
-// An envelope and a result around what a tool may nest.
-const MAX_DEPTH = 72;
 // Requests, notifications and replies to nothing in a second; other replies are bounded by our own requests.
 const MAX_UNASKED_PER_SECOND = 5000;
 const WINDOW_MS = 1000;
@@ -206,10 +204,9 @@ export class StdioTransport implements Transport {
       this.#skip();
       return;
     }
-    try {
-      scanJsonText(line, { maxDepth: MAX_DEPTH, maxBytes: this.#limits.maxMessageBytes });
-    } catch (thrown) {
-      this.#fail(`sent a message that is refused: ${asRuntimeError(thrown).message}`);
+    const fault = messageFault(line, this.#limits.maxMessageBytes);
+    if (fault !== undefined) {
+      this.#fail(fault);
       return;
     }
     if (typeof message['method'] === 'string') {

@@ -48,6 +48,8 @@ test.each([
   ['progress-flood', 'SUBPROCESS_PROTOCOL_ERROR', 'messages a second'],
   ['strays', 'SUBPROCESS_PROTOCOL_ERROR', 'messages a second'],
   ['deep', 'SUBPROCESS_PROTOCOL_ERROR', ''],
+  ['doubled-key', 'SUBPROCESS_PROTOCOL_ERROR', 'the key \"content\" stands twice'],
+  ['doubled-key-event', 'SUBPROCESS_PROTOCOL_ERROR', 'the key \"content\" stands twice'],
   ['redirect', 'SUBPROCESS_PROTOCOL_ERROR', 'redirect'],
 ])('a call that is answered by %s fails alone, at once and in bounded memory', async (how, code, why) => {
   await withHostile(how, async ({ call, downstreams }, hostile) => {

@@ -51,6 +51,14 @@ function endlessly(response: ServerResponse, text: (at: number) => string): void
 const done = { content: [{ type: 'text', text: 'done' }] };
 const BLOCK = 'x'.repeat(64 * 1024);
 
+/** Which of the two was meant is for each reader to guess. */
+function doubled(id: Message['id']): [string, string] {
+  return [
+    `{"jsonrpc":"2.0","id":${id ?? 0},"result":{"content":[],`,
+    '"content":[{"type":"text","text":"other"}]}}',
+  ];
+}
+
 /** What is done to a call. */
 export const CALL_ABUSES: Record<string, Abuse> = {
   'garbage-body': (response) => {
@@ -104,6 +112,16 @@ export const CALL_ABUSES: Record<string, Abuse> = {
     response.end(
       `{"jsonrpc":"2.0","id":${id ?? 0},"result":{"content":[],"structuredContent":{"a":${nest}}}}`,
     );
+  },
+  'doubled-key': (response, { id }) => {
+    response.writeHead(200, { 'content-type': 'application/json', ...SESSION });
+    response.end(doubled(id).join(''));
+  },
+  'doubled-key-event': (response, { id }) => {
+    stream(response);
+    const [first = '', second = ''] = doubled(id);
+    response.write(`event: message\r\ndata: ${first}\r`);
+    response.end(`\ndata:${second}\r\n\r\n`);
   },
   'repeated-id': (response, { id }) => {
     stream(response);
