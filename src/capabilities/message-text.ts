@@ -36,16 +36,14 @@ export class MessageScan {
 
   take(chunk: Uint8Array): string | undefined {
     const text = this.#decoder.decode(chunk, { stream: true });
-    return this.#isStream ? this.#lines(text) : this.#hold(text);
+    if (this.#isStream) return this.#lines(text);
+    this.#held += text;
+    return undefined;
   }
 
   /** What is left when nothing more comes. */
   end(): string | undefined {
     return this.#isStream ? undefined : messageFault(this.#held, this.#maxBytes);
-  }
-
-  #hold(text: string): undefined {
-    this.#held += text;
   }
 
   #lines(text: string): string | undefined {

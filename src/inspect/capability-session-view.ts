@@ -25,6 +25,13 @@ function openFacts(session: CapabilitySession): JsonObject {
   };
 }
 
+/** Calls that did not run, and may be asked for again with the token that was told with their answer. */
+function retryFacts(session: CapabilitySession): JsonObject {
+  const { token } = session;
+  if ('endedAt' in session || token === undefined) return { must_retry: [] };
+  return { must_retry: [token.callId], retry_until: isoTime(token.until) };
+}
+
 function endFacts(session: CapabilitySession): JsonObject {
   if (session.status === 'reinitialize_required') {
     return { cause: session.cause, lost_at: isoTime(session.lostAt), lost_inputs: session.lostInputs };
@@ -57,6 +64,7 @@ export function capabilitySessionView(row: StoredRow): JsonObject {
     updated_at: isoTime(row.updatedAt),
     ...(subject.reinitializedFrom === undefined ? {} : { reinitialized_from: subject.reinitializedFrom }),
     ...(subject.sandbox === undefined ? {} : { sandbox: subject.sandbox }),
+    ...retryFacts(session),
     ...endFacts(session),
   };
 }

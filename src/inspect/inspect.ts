@@ -70,6 +70,11 @@ function idsIn(found: readonly StoredRecord[], key: string): string[] {
   return [...new Set(found.map((one) => textOf(valueOf(one, key))).filter((id) => id !== ''))];
 }
 
+/** The same of records whose lines say more than their payloads do at the top. */
+function idsTold(found: readonly StoredRecord[], key: string): string[] {
+  return [...new Set(found.map((one) => textOf(recordView(one)[key])).filter((id) => id !== ''))];
+}
+
 /** Where a record stands: chain and number. */
 function placesOf(found: readonly StoredRecord[]): string[] {
   return found.map(({ header: { chain, seq } }) => `${chain.aggregate}/${chain.id}#${seq}`);
@@ -92,6 +97,7 @@ async function inspectRequest(
     session_id: session,
     run_id: row.body.run_id ?? null,
     approval_ids: idsIn(found, 'approval_id'),
+    capability_session_ids: idsIn(found, 'capability_session_id'),
     records: placesOf(found),
   };
   return inspection({ kind: 'request', id, state: rowView('request', row, now), links }, found);
@@ -134,6 +140,7 @@ async function inspectSession({ store }: InspectParts, caller: Caller, id: strin
     run_ids: runIds(runs.items, requests.items),
     request_ids: requests.items.map((one) => one.id),
     approval_ids: idsIn(found, 'approval_id'),
+    capability_session_ids: idsIn(found, 'capability_session_id'),
     // Of a long session these are the newest; the list of its requests, page by page, has the rest.
     ...(isCut ? { newest_only: true } : {}),
   };
@@ -199,6 +206,7 @@ async function inspectRun(parts: InspectParts, caller: Caller, id: string): Prom
     session_id: session,
     request_ids: idsIn(own, 'call_id'),
     approval_ids: idsIn(own, 'approval_id'),
+    capability_session_ids: idsIn(own, 'capability_session_id'),
   };
   const told = own.map(({ header: { type }, evidence }) => ({
     type,
@@ -221,8 +229,8 @@ async function inspectCapabilitySession(
   const state = capabilitySessionView(row);
   const links: JsonObject = {
     run_id: state.run_id ?? null,
-    run_ids: idsIn(found, 'run_id'),
-    request_ids: idsIn(found, 'call_id'),
+    run_ids: idsTold(found, 'run_id'),
+    request_ids: idsTold(found, 'call_id'),
     reinitialized_from: state.reinitialized_from ?? null,
     reinitialized_as: state.reinitialized_as ?? null,
   };

@@ -3,6 +3,7 @@ import { isoTime } from '../base/clock.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { StoredRecord, StoredRow } from '../store/contract.ts';
 import { approvalEventView } from './approval-view.ts';
+import { capabilityEventView } from './capability-event-view.ts';
 import { executionPath } from './execution-path.ts';
 
 const ENDED_TURNS: ReadonlySet<string> = new Set(['turn_completed', 'turn_failed']);
@@ -37,7 +38,9 @@ export function sessionView(row: StoredRow): JsonObject {
 
 function payloadOf({ header, evidence }: StoredRecord): JsonObject {
   if (evidence.state !== 'present') return { payload: evidence.state };
-  if (header.chain.aggregate === 'approval') return approvalEventView(evidence.value);
+  const { aggregate } = header.chain;
+  if (aggregate === 'approval') return approvalEventView(evidence.value);
+  if (aggregate === 'capability_session') return capabilityEventView(evidence.value);
   const path = ENDED_TURNS.has(header.type) ? executionPath(evidence.value) : undefined;
   return path === undefined ? evidence.value : { ...evidence.value, execution_path: path };
 }

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
 import type { DownstreamServer } from '../../src/config/types.ts';
+import { inspectItem } from '../../src/inspect/inspect.ts';
+import { listPage } from '../../src/inspect/lists.ts';
 import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
 import { verifies } from '../e2e/verifies.ts';
 import {
@@ -70,7 +72,7 @@ describe.each(['legacy', 'auto', 'modern'] as const)('calls over the %s protocol
   });
 });
 
-verifies({ partial: ['CS-04'] }, 'progress is handed on in order and before the answer', async () => {
+test('progress is handed on in order and before the answer', async () => {
   await withBench([probe()], async ({ call }) => {
     const seen: number[] = [];
     const result = await call(
@@ -82,6 +84,35 @@ verifies({ partial: ['CS-04'] }, 'progress is handed on in order and before the 
     expect(result).toMatchObject({ kind: 'result', notes: [] });
   });
 });
+
+verifies(
+  ['CS-04'],
+  'what a call reports is on record in order, and shown to whoever looks while it has no answer',
+  async () => {
+    await withBench([probe()], async ({ call, store }) => {
+      const controller = new AbortController();
+      let isAnswered = false;
+      const running = call('probe:progress', { steps: 3, hang: true }, { signal: controller.signal }).finally(
+        () => (isAnswered = true),
+      );
+      const reader = { tenant: 't', principal: 'p', actor: 'a', roles: [], scopes: [], lane: 'default' };
+      const reported = async (): Promise<unknown[]> => {
+        const { items } = await listPage({ store, caller: reader, now: 0 }, 'capability_session', {});
+        const id = items[0]?.['capability_session_id'];
+        if (typeof id !== 'string') return [];
+        const { timeline } = await inspectItem({ store, now: 0 }, reader, 'capability_session', id);
+        const of = timeline.filter((line) => line['type'] === 'capability_progress_reported');
+        expect(of.every((line) => line['call_id'] === 'call_1')).toBe(true);
+        return of.flatMap((line) => line['items'] as JsonObject[]).map((item) => item['progress']);
+      };
+      await expect.poll(reported).toEqual([1, 2, 3]);
+      expect(isAnswered).toBe(false);
+      controller.abort(new Error('stop'));
+      expect(await running).toMatchObject({ kind: 'failed', code: 'CANCELED' });
+      expect(await reported()).toEqual([1, 2, 3]);
+    });
+  },
+);
 
 verifies({ partial: ['CI-01'] }, 'the time limit is absolute: progress does not extend it', async () => {
   await withBench([probe()], async ({ call, downstreams }) => {

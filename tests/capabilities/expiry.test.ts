@@ -273,7 +273,11 @@ test('a session of a process that is gone is lost, with its open questions', asy
       'capability_session_reinitialized',
     ]);
     expect(events[2]?.evidence).toMatchObject({
-      value: { cause: 'host_gone', lost_inputs: [{ input_id: 'inp_1', tool_call_id: 'c' }] },
+      value: {
+        cause: 'host_gone',
+        lost_inputs: [{ input_id: 'inp_1', tool_call_id: 'c' }],
+        signal_owner: 'capability_runtime',
+      },
     });
     expect(await rows(bench)).toMatchObject([{ status: 'in_progress' }, { cause: 'host_gone' }]);
   } finally {

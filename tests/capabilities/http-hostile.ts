@@ -119,7 +119,7 @@ export const CALL_ABUSES: Record<string, Abuse> = {
   },
   'doubled-key-event': (response, { id }) => {
     stream(response);
-    const [first = '', second = ''] = doubled(id);
+    const [first, second] = doubled(id);
     response.write(`event: message\r\ndata: ${first}\r`);
     response.end(`\ndata:${second}\r\n\r\n`);
   },

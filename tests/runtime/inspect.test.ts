@@ -122,7 +122,7 @@ verifies(['IN-11'], 'request, run, session and approval lead to each other and t
   const approval = await runtime.inspect(CALLER, 'approval', id);
   expect(approval.links).toEqual({ request_id: call, session_id: session, run_id: run });
   const ofRun = await runtime.inspect(CALLER, 'run', run);
-  expect(ofRun.links).toEqual({ session_id: session, request_ids: [call], approval_ids: [id] });
+  expect(ofRun.links).toMatchObject({ session_id: session, request_ids: [call], approval_ids: [id] });
 
   await bench.run(await bench.ask('note', { n: 1 }, { session_id: session }));
   const whole = await runtime.inspect(CALLER, 'session', session);

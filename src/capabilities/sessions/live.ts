@@ -125,12 +125,13 @@ export class LiveSessions {
     const { subject } = held.session;
     if (subject.instance === instance || (await isAlive(subject.instance))) return held;
     const key = { tenant: who.tenant, id: subject.id };
-    await ledger.move(key, {
+    const event: CapabilityEvent = {
       type: 'capability_session_lost',
       cause: 'host_gone',
       then: controls.onExpiry === 'cancel' ? 'cancel' : 'reinitialize',
       at: clock.now(),
-    });
+    };
+    await ledger.move(key, event, { evidence: { signal_owner: controls.expirySignalOwner } });
     return ledger.standing(who.tenant, who.principal, poolKey);
   }
 

@@ -34,6 +34,8 @@ const COLUMNS: Record<Listed, readonly string[]> = {
     'capability_session_id',
     'capability_session_status',
     'server',
+    'cause',
+    'must_retry',
     'age',
     'run_id',
     'principal_id',
