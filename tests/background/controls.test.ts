@@ -1,7 +1,7 @@
 // Shows that the switches for background runs, resuming and canceling are obeyed, for sessions and workflows alike.
 import { expect, test } from 'vitest';
 import { verifies } from '../e2e/verifies.ts';
-import { effects, eventually, saying, serve, servedPlace } from './served.ts';
+import { effects, eventually, reconfigured, saying, serve, servedPlace } from './served.ts';
 
 const ONE = { workflow: { nodes: [{ id: 'one', ...saying('count a.') }] } };
 
@@ -45,6 +45,50 @@ verifies(
       );
     }
   },
+);
+
+verifies(
+  ['QB-07'],
+  'each setting of background runs and of pausing has its effect, or is refused when it is loaded',
+  async () => {
+    const at = await servedPlace({ background: { enabled: false }, controls: { max_wait_seconds: 1 } });
+    const off = await serve(at, 'v2');
+    const offered = { ...saying('count a.'), background: true };
+    await expect(off.call('agent:start-session', offered)).resolves.toMatchObject(
+      denied('runtime.background.enabled'),
+    );
+    await off.close();
+
+    // The same workspace: nobody answers for as long as a run may wait, and that ends it, or it is told and goes on.
+    const ends = [
+      ['cancel_run', 'expired'],
+      ['keep', 'completed'],
+    ] as const;
+    for (const [on_expiry, status] of ends) {
+      const other = await reconfigured(at, on_expiry, { controls: { max_wait_seconds: 1, on_expiry } });
+      const client = await serve(other, 'v2');
+      const { session_id: id } = await client.call('agent:start-session', offered);
+      const now = async (): Promise<Record<string, unknown>> => {
+        const read = await client.read(`agent://sessions/${String(id)}`);
+        return (read as { state: { work: Record<string, unknown> } }).state.work;
+      };
+      const asked = await eventually('it waits', async () => (await now()).pending_request_id);
+      const approval = { kind: 'approval', id: asked };
+      const { state } = (await client.call('agent:inspect', approval)) as { state: Record<string, string> };
+      expect(Date.parse(state.answer_by ?? '') - Date.parse(state.requested_at ?? '')).toBe(1000);
+      await eventually(`it is ${status}`, async () => (await now()).status === status);
+      await client.close();
+    }
+    expect(await effects(at, 'a')).toEqual([]);
+
+    for (const [changes, field] of [
+      [{ background: { resumable_runs: false } }, 'resumable_runs'],
+      [{ controls: { pause_allowed: false } }, 'pause_allowed'],
+    ] as const) {
+      await expect(reconfigured(at, field, changes)).rejects.toThrow(field);
+    }
+  },
+  120_000,
 );
 
 test('a worker keeps the bound of turns, and nothing that is new to the model gets lost in the queue', async () => {

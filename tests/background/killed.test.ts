@@ -88,3 +88,29 @@ describe.each(['v2', 'v1'] as const)('a plain client (%s)', (kind) => {
     120_000,
   );
 });
+
+verifies(
+  ['IN-09'],
+  'a run is begun, waits, is approved and ends although each process that carries it dies: nobody does more than answer',
+  async () => {
+    const at = await servedPlace();
+    const first = await serve(at, 'v2');
+    const queued = await first.call('agent:start-session', { ...saying('count a.'), background: true });
+    const id = String(queued.session_id);
+    await first.kill(); // with the run in the queue, or taken, or under way
+
+    const second = await serve(at, 'v2');
+    const asked = await reached(second, id, 'approval_required');
+    await second.kill();
+    await answerAtTerminal(at, String(asked.pending_request_id), 'approve');
+
+    const third = await serve(at, 'v2');
+    const done = await reached(third, id, 'completed');
+    expect(done).toMatchObject({ status: 'completed', final_turn: { assistant_message: 'It is counted.' } });
+    expect(await effects(at, 'a')).toHaveLength(1);
+    const { checks } = await third.call('agent:get-health');
+    const ofRuns = (checks as Doc[]).filter(({ check }) => check === 'effects');
+    expect(ofRuns).toMatchObject([{ status: 'ok' }]);
+  },
+  120_000,
+);
