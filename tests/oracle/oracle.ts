@@ -223,7 +223,9 @@ function capabilityRules(config: OConfig, input: OInput, tool: OTool | undefined
   );
   // One approval cannot be answered by two roles; the layer that names the second one is blamed.
   const roles = new Set<string>();
-  for (const [layer, rules] of Object.entries({ workspace, lane, task })) {
+  const approval = tool?.approval ?? 'none';
+  const kernel = approval === 'none' ? [] : [{ decision: 'approval_required' as const, ...approval }];
+  for (const [layer, rules] of Object.entries({ kernel, workspace, lane, task })) {
     const before = roles.size;
     for (const { decision, approver } of rules) {
       if (decision === 'approval_required' && approver?.startsWith('role:') === true) roles.add(approver);

@@ -56,8 +56,8 @@ export function checkRules(context: RuleContext, tool: ToolPlan): Verdicted {
   const allowed = matching.allow ?? tool.byDefault;
   applyRules(tool.lanes.get(input.session.lane) ?? NO_RULES, matching);
   applyRules(tool.tasks.get(input.session.task) ?? NO_RULES, matching);
-  if (found.length - before > 1) {
-    const conflict = approverConflict(found.slice(before));
+  if (found.length - before + tool.demands.length > 1) {
+    const conflict = approverConflict([...tool.demands, ...found.slice(before)]);
     if (conflict !== undefined) found.push(conflict);
   }
   checkProvenance(context, tool);

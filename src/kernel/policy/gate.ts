@@ -24,7 +24,7 @@ import { checkDelegation } from './delegation.ts';
 import { checkBudget, checkCycle } from './limit-rules.ts';
 import { compilePlan } from './plan.ts';
 import type { Plan, ToolPlan } from './plan.ts';
-import { combine, deny, verdict } from './verdict.ts';
+import { approverConflict, combine, deny, verdict } from './verdict.ts';
 import { stringLeaves } from './walk.ts';
 import type { Leaf } from './walk.ts';
 
@@ -201,7 +201,9 @@ function unconditional(tool: ToolPlan, session: DecisionInput['session']): Verdi
   const layers = [tool.workspace, tool.lanes.get(session.lane) ?? [], tool.tasks.get(session.task) ?? []];
   const always = layers.flat().filter((rule) => rule.when === undefined && rule.says.verdict !== 'allow');
   const byDefault = tool.workspace.length === 0 && tool.byDefault.verdict !== 'allow' ? [tool.byDefault] : [];
-  return [...always.map((rule) => rule.says), ...byDefault, ...tool.demands];
+  const found = [...tool.demands, ...always.map((rule) => rule.says), ...byDefault];
+  const conflict = approverConflict(found);
+  return conflict === undefined ? found : [...found, conflict];
 }
 
 function precheckOf(plan: Plan, who: { caller: Caller; agentId: string }): Verdicted {

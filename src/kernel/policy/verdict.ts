@@ -51,7 +51,7 @@ function approvalOf(demands: readonly Verdicted[]): { approver: string; remember
   return { approver, rememberable };
 }
 
-/** Two configured rules that ask two different roles: one approval cannot meet both, and neither may be dropped. */
+/** Rules and catalog that ask two different roles: one approval cannot meet both, and neither may be dropped. */
 export function approverConflict(demands: readonly Verdicted[]): Verdicted | undefined {
   let first: Verdicted | undefined;
   for (const demand of demands) {
@@ -59,7 +59,7 @@ export function approverConflict(demands: readonly Verdicted[]): Verdicted | und
     if (first === undefined) first = demand;
     else if (first.approver !== demand.approver) {
       const roles = `${first.approver ?? ''} and ${demand.approver}`;
-      return deny('capability_rule', `rules ask for two approvers, ${roles}; one approval cannot meet both`, {
+      return deny('capability_rule', `two approvers are asked for, ${roles}; one approval cannot meet both`, {
         layer: demand.layer,
         aliases: ['approver_conflict', ...first.aliases.slice(0, 1), ...demand.aliases.slice(0, 1)],
         attributes: { 'policy.approvers': [first.approver ?? '', demand.approver] },

@@ -4,7 +4,7 @@ import type { PolicyRule, Verdict } from '../../../src/config/types.ts';
 import type { Decision } from '../../../src/kernel/policy/decision.ts';
 import { createGate } from '../../../src/kernel/policy/gate.ts';
 import { verifies } from '../../e2e/verifies.ts';
-import { capability, codes, config, decide, layer, rule, withRules } from './fixtures.ts';
+import { capability, codes, config, decide, input, layer, rule, withRules } from './fixtures.ts';
 import type { ConfigParts } from './fixtures.ts';
 
 describe('configured rules', () => {
@@ -156,6 +156,22 @@ describe('configured rules', () => {
         ruleId: 'capability_rule',
         attributes: { 'policy.approvers': ['role:x', 'role:y'] },
       });
+      const capabilities = [capability({ approval: { approver: 'y' } })];
+      const beside = async (approver: string): Promise<Decision> =>
+        decide({ ...withRules(ask('a', approver)), capabilities });
+      expect(await beside('role:x')).toMatchObject({
+        verdict: 'deny',
+        layer: 'workspace',
+        attributes: { 'policy.approvers': ['role:y', 'role:x'] },
+      });
+      const { caller, agentId, session, pin } = input();
+      const reach = (approver: string): boolean =>
+        createGate(config({ ...withRules(ask('a', approver)), capabilities })).reach({
+          ...{ tool: 'desk:create_ticket', caller, agentId, session, pin },
+        }).reachable;
+      expect([reach('role:x'), reach('role:y')]).toEqual([false, true]);
+      expect((await beside('role:y')).approval).toEqual({ approver: 'role:y', rememberable: false });
+      expect((await beside('other')).approval).toEqual({ approver: 'role:y', rememberable: false });
     },
   );
 
