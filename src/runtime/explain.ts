@@ -1,6 +1,7 @@
 // Owns the question what would be decided for a call, in a session of the caller or in the one that a direct call would
 // have, and for operators the one value that would flip it. Asking leaves no record, no session and no effect.
 import type { JsonObject } from '../base/json.ts';
+import type { RuntimeConfig } from '../config/types.ts';
 import { visibleRow } from '../inspect/visible.ts';
 import type { CallRequest } from '../kernel/call.ts';
 import { isOperator, NO_DELEGATION } from '../kernel/identity.ts';
@@ -36,15 +37,34 @@ function limitsOf({ body }: StoredRow): Pick<CallRequest['session'], 'limits'> {
   };
 }
 
+const NOBODY = { roles: [], scopes: [] };
+
+/** Whose session it is: what an operator asks is judged with its owner's roles and budgets, as its calls would be. */
+function ownerOf({ identity }: RuntimeConfig, caller: Caller, row: StoredRow): Caller {
+  if (row.principal === caller.principal) return caller;
+  const { tenant } = caller;
+  const actor = textOf(row, 'actor_id') ?? '';
+  const known = identity.principals.find((one) => one.id === row.principal && one.tenant === tenant);
+  const { roles, scopes } = known ?? (actor.startsWith('stdio:') ? identity.stdio : NOBODY);
+  return { tenant, principal: row.principal, actor, roles, scopes, lane: textOf(row, 'lane') ?? 'default' };
+}
+
 /** The session as its row tells it: what it is bound to, and since when its budgets run. */
-async function boundTo(store: Store, caller: Caller, direct: DirectCall, id: string): Promise<DirectCall> {
-  const row = await visibleRow(store, caller, 'session', id);
+async function boundTo(
+  { store, config }: { store: Store; config: RuntimeConfig },
+  asking: Caller,
+  direct: DirectCall,
+  id: string,
+): Promise<DirectCall> {
+  const row = await visibleRow(store, asking, 'session', id);
+  const caller = ownerOf(config, asking, row);
   const intent = textOf(row, 'intent');
   const startedAt = textOf(row, 'started_at');
   const mode = textOf(row, 'authorization_mode') as AuthorizationMode | undefined;
   return {
     context: {
       ...direct.context,
+      caller,
       sessionId: id,
       agentId: textOf(row, 'agent_id') ?? direct.context.agentId,
       delegation:
@@ -76,7 +96,7 @@ export async function explainPolicy(
 ): Promise<JsonObject> {
   const direct = await parts.pack.directView(caller);
   const { context, session } =
-    call.session_id === undefined ? direct : await boundTo(parts.store, caller, direct, call.session_id);
+    call.session_id === undefined ? direct : await boundTo(parts, caller, direct, call.session_id);
   const request: CallRequest = {
     context,
     session: { ...session, ...(call.intent === undefined ? {} : { intent: call.intent }) },

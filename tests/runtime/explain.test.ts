@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Caller } from '../../src/kernel/identity.ts';
 import type { Store } from '../../src/store/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { CALLER, configFor, IO, open, OTHER, place } from './rig.ts';
@@ -90,4 +91,29 @@ test('the limits that a session was begun with count, as they do for its calls',
     rule_id: 'loop_budget',
     attributes: { 'policy.limit_kind': 'calls', 'policy.max_calls': 1 },
   });
+});
+
+test("an operator who asks about somebody else's session is told what its owner would be told", async () => {
+  const at = await place();
+  const config = configFor(at);
+  const [all] = config.policy.workspace.rules;
+  const ops = { ...all!, id: 'ops', tools: ['note'], decision: 'deny' as const };
+  const loopBudget = { perPrincipal: { maxCalls: 1, windowSeconds: 3600 } };
+  const when = '"operator" in identity.roles';
+  const workspace = { ...config.policy.workspace, rules: [all!, { ...ops, when }] };
+  const bench = await open(at, {
+    config: { ...config, policy: { ...config.policy, loopBudget, workspace } },
+  });
+  const asked = await bench.ask('look', { n: 1 });
+  const question = { args: { n: 2 }, session_id: asked.session_id };
+  const boss = { ...OTHER, tenant: CALLER.tenant, principal: 'boss', roles: ['operator'] };
+  const told = async (who: Caller, tool: string): Promise<unknown> => {
+    const { decision, rule_id } = await bench.runtime.explainPolicy(who, { ...question, tool });
+    return [decision, rule_id];
+  };
+  expect(await told(boss, 'note')).toEqual(['allow', 'capability_rule']);
+  await bench.run(asked);
+  expect(await told(boss, 'look')).toEqual(['deny', 'loop_budget']);
+  for (const tool of ['look', 'note'])
+    expect(await told(boss, tool)).toEqual(await told({ ...boss, ...CALLER }, tool));
 });
