@@ -70,7 +70,7 @@ export function createKernel(deps: KernelDeps): Kernel {
       const prepared = await prepareCall(deps, request, parseArgs(request.args));
       if (!prepared.ok) return { decision: prepared.decision, input: undefined };
       const { input } = prepared.call;
-      return { decision: deps.gate.decide(input), input };
+      return { decision: withoutSecrets(deps.redactor, deps.gate.decide(input)), input };
     },
     tools: createReachable(deps),
     admitModel: (request, commit) => admitModel(deps, request, commit),

@@ -206,13 +206,14 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
   const ids = options.ids ?? randomIds;
   const log: Log = options.log ?? (() => undefined);
   assertPackIsPinned(VERSION);
-  const gate: Gate = createGate(config); // before anything is opened: a policy that does not compile starts nothing
+  const redactor = await redactorOf(config, env);
+  // Before anything is opened: a policy that does not compile starts nothing.
+  const gate: Gate = createGate(config, { redact: (text) => redactor.text(text) });
   mkdirSync(config.policy.sandbox.root, { recursive: true, mode: 0o700 });
   const store = before?.store ?? options.store ?? (await openStore(options, clock, ids));
   const leaseMs = options.instanceLeaseMs ?? INSTANCE_LEASE_MS;
   const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs });
   const tokens = pathTokens(options);
-  const redactor = await redactorOf(config, env);
   const sandbox = createSandbox({ clock, environment: env, confine: confineOptions(options, ids, log) });
   const downstreams = createDownstreams({
     servers: config.servers,

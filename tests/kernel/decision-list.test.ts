@@ -1,5 +1,5 @@
 // Owns the proof that a call's record says every rule that spoke about it, what decided first.
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
 import type { PolicyRule } from '../../src/config/types.ts';
 import { recordView, split } from '../../src/inspect/views.ts';
@@ -160,3 +160,39 @@ verifies(
     expect(turn.decision).not.toHaveProperty('decisions');
   },
 );
+
+test('what a decision quotes is redacted before it is cut: no piece of a secret stays at the cut', async () => {
+  const web = capability('web', { urlArguments: ['/at'] });
+  const strict = {
+    type: 'object',
+    properties: { path: {}, at: {} },
+    additionalProperties: false,
+  };
+  const config = sampleConfig({
+    capabilities: [
+      { ...read, inputSchema: strict },
+      { ...web, inputSchema: strict },
+    ],
+  });
+  config.policy.registry.allowed = ['read', 'web'];
+  const rig = createRig({ config });
+  const half = CANARY.slice(0, CANARY.length / 2);
+  const upTo = (most: number, before: string): string =>
+    before.padEnd(most - half.length, 'x') + CANARY + 'y'.repeat(50);
+  await rig.call('read', { path: upTo(200, '../') });
+  await rig.call('web', { at: upTo(200, 'https://evil.test/') });
+  await rig.call('web', { [upTo(198, '')]: 1 });
+  await rig.call(upTo(120, 'made-up'), {});
+  const denied = (await rig.records()).filter((one) => one.header.type === 'call_denied').map(recordView);
+  const quoted = denied.map(({ rule_id, reasons, aliases, attributes }) => ({
+    ...{ rule_id, reasons, aliases, attributes },
+  }));
+  expect(quoted.map((one) => one.rule_id)).toEqual([
+    'sandbox_path',
+    'url_allowlist',
+    'arg_schema',
+    'tool_registry',
+  ]);
+  expect(JSON.stringify(quoted)).toContain('(cut, ');
+  expect(JSON.stringify(quoted)).not.toContain(half.slice(0, 6));
+});

@@ -138,7 +138,9 @@ export function createRig(options: RigOptions = {}): Rig {
   const store = options.store ?? createMemoryStore({ keys: memoryTenantKeys(), ids: createFixedIds('salt') });
   const given = options.wrapStore?.(store) ?? store;
   const approvals = createApprovals(given);
-  const gate = createGate(config);
+  const redactor =
+    options.redactor ?? createRedactor({ secrets: options.secrets ?? [CANARY], fields: [], patterns: [] });
+  const gate = createGate(config, { redact: (text) => redactor.text(text) });
   const effects: Execution[] = [];
   const pins = new Map<string, PinState>();
   const tool: Rig['tool'] = { run: () => Promise.resolve(OK) };
@@ -157,8 +159,7 @@ export function createRig(options: RigOptions = {}): Rig {
     approvals: options.wrapApprovals?.(approvals, given) ?? approvals,
     directory: { definition: (id) => known.get(id)?.(), all: () => [...known.values()].map((one) => one()) },
     executors: [executor],
-    redactor:
-      options.redactor ?? createRedactor({ secrets: options.secrets ?? [CANARY], fields: [], patterns: [] }),
+    redactor,
     clock,
     ids,
     instance: options.instance ?? 'inst_rig',

@@ -1,6 +1,6 @@
 // Owns the rules that ask who calls and which tool: run_precheck, tool_registry, inventory, tool_pin, scope_boundary,
 // intent. None of them looks at the arguments.
-import { showCut } from '../../base/text.ts';
+import type { JsonObject } from '../../base/json.ts';
 import { isOperator } from '../identity.ts';
 import type { EffectiveScope } from '../scopes/effective.ts';
 import type { DecisionInput, Verdicted } from './decision.ts';
@@ -19,7 +19,8 @@ export interface RuleContext {
   readonly without: string | undefined;
 }
 
-const shown = (text: string): string => showCut(text, 120);
+// A name is short; a longer one was made up.
+const shown = ({ quote }: Plan, name: string): string => quote(name, 120);
 
 export function checkPrecheck({ plan, input, found }: RuleContext): void {
   const { precheck } = plan.config.policy;
@@ -36,11 +37,11 @@ export function checkPrecheck({ plan, input, found }: RuleContext): void {
     const reason =
       agentId === ''
         ? 'agent_identity_missing: no agent is named'
-        : `agent_identity_missing: ${shown(agentId)} is not the configured agent`;
+        : `agent_identity_missing: ${shown(plan, agentId)} is not the configured agent`;
     found.push(
       deny('run_precheck', reason, {
         aliases: ['run_003'],
-        attributes: { 'policy.agent_id': shown(agentId) },
+        attributes: { 'policy.agent_id': shown(plan, agentId) },
       }),
     );
   }
@@ -48,12 +49,13 @@ export function checkPrecheck({ plan, input, found }: RuleContext): void {
 
 export function checkRegistry({ plan, input, found }: RuleContext): void {
   const refuse = (match: 'denied' | 'not_in_allowlist', reason: string): void => {
-    const attributes = { 'policy.requested_tool': shown(input.tool), 'policy.registry_match': match };
+    const attributes = { 'policy.requested_tool': shown(plan, input.tool), 'policy.registry_match': match };
     found.push(deny('tool_registry', reason, { aliases: ['PG4', `registry:${match}`], attributes }));
   };
-  if (plan.denied.has(input.tool)) refuse('denied', `${shown(input.tool)} is on the registry's denied list`);
+  if (plan.denied.has(input.tool))
+    refuse('denied', `${shown(plan, input.tool)} is on the registry's denied list`);
   if (!plan.allowed.has(input.tool)) {
-    refuse('not_in_allowlist', `${shown(input.tool)} is not on the registry's allowed list`);
+    refuse('not_in_allowlist', `${shown(plan, input.tool)} is not on the registry's allowed list`);
   }
 }
 
@@ -74,12 +76,12 @@ function checkNetwork({ plan, found }: RuleContext, { capability }: ToolPlan): v
 export function checkInventory(context: RuleContext): void {
   const { plan, input, tool, found } = context;
   const refuse = (alias: string, reason: string): void => {
-    const attributes = { 'policy.tool': shown(input.tool) };
+    const attributes = { 'policy.tool': shown(plan, input.tool) };
     found.push(deny('inventory', reason, { aliases: [alias], attributes }));
   };
-  if (tool === undefined) refuse('cap_404', `${shown(input.tool)} is not in the catalog`);
+  if (tool === undefined) refuse('cap_404', `${shown(plan, input.tool)} is not in the catalog`);
   if (!plan.approved.has(input.tool)) {
-    refuse('cap_403', `${shown(input.tool)} is not among the agent's approved capabilities`);
+    refuse('cap_403', `${shown(plan, input.tool)} is not among the agent's approved capabilities`);
   }
   if (input.capability !== undefined && input.capability.id !== input.tool) {
     refuse('capability_mismatch', 'the capability given is of another tool');
@@ -89,7 +91,8 @@ export function checkInventory(context: RuleContext): void {
   const { capability } = tool;
   // Configuration is typed, but a value that is neither must not pass as a read.
   const mode: string = capability.mode;
-  if (mode !== 'read' && mode !== 'write') refuse('cap_999', `the mode ${shown(mode)} is not supported`);
+  if (mode !== 'read' && mode !== 'write')
+    refuse('cap_999', `the mode ${shown(plan, mode)} is not supported`);
   if (capability.permission === 'admin' && !isOperator(input.caller)) {
     refuse('permission_admin', `${capability.id} needs an operator or admin role`);
   }
@@ -98,18 +101,18 @@ export function checkInventory(context: RuleContext): void {
   }
 }
 
-export function checkPin({ input, tool, found }: RuleContext): void {
+export function checkPin({ plan, input, tool, found }: RuleContext): void {
   const { pin } = input;
   const isOwn = tool?.capability.transport === 'in_process' || tool?.capability.transport === 'host';
   if (pin.state === 'pinned' || (pin.state === 'declared' && (isOwn || tool === undefined))) return;
   const why =
     pin.state === 'quarantined'
-      ? `is quarantined: ${shown(pin.reason)}`
+      ? `is quarantined: ${shown(plan, pin.reason)}`
       : 'has no pinned definition; a person has to look at it first';
   found.push(
-    deny('tool_pin', `${shown(input.tool)} ${why}`, {
+    deny('tool_pin', `${shown(plan, input.tool)} ${why}`, {
       aliases: ['denied:tool_pin'],
-      attributes: { 'policy.tool': shown(input.tool), 'policy.pin': pin.state },
+      attributes: { 'policy.tool': shown(plan, input.tool), 'policy.pin': pin.state },
     }),
   );
 }
@@ -118,11 +121,11 @@ export function checkScopes({ plan, input, tool, scope, found }: RuleContext): v
   if (tool === undefined) return;
   const { lane, task } = input.session;
   if (!plan.lanes.has(lane)) {
-    const reason = `the lane ${shown(lane)} is not declared`;
+    const reason = `the lane ${shown(plan, lane)} is not declared`;
     found.push(deny('scope_boundary', reason, { layer: 'lane', aliases: ['lane_unknown'] }));
   }
   if (!plan.tasks.has(task)) {
-    const reason = `the task ${shown(task)} is not declared`;
+    const reason = `the task ${shown(plan, task)} is not declared`;
     found.push(deny('scope_boundary', reason, { layer: 'task', aliases: ['task_unknown'] }));
   }
   if (scope !== undefined && scope.missing.length === 0) return;
@@ -143,10 +146,13 @@ export function checkScopes({ plan, input, tool, scope, found }: RuleContext): v
 export function checkIntent({ plan, input, found }: RuleContext): void {
   if (plan.intents === undefined) return;
   const named = input.session.intent;
-  const attributes = { 'policy.intent': shown(named ?? ''), 'policy.tool': shown(input.tool) };
+  const attributes = (): JsonObject => ({
+    'policy.intent': shown(plan, named ?? ''),
+    'policy.tool': shown(plan, input.tool),
+  });
   const refuse = (reason: string): void => {
     const aliases = ['agent-runtime.policy.intent-deny'];
-    found.push(deny('intent', reason, { layer: 'intent', aliases, attributes }));
+    found.push(deny('intent', reason, { layer: 'intent', aliases, attributes: attributes() }));
   };
   if (named === undefined || named === '') {
     refuse('the session has no intent, and intents are configured');
@@ -154,20 +160,20 @@ export function checkIntent({ plan, input, found }: RuleContext): void {
   }
   const intent = plan.intents.get(named);
   if (intent === undefined) {
-    refuse(`the intent ${shown(named)} is not configured`);
+    refuse(`the intent ${shown(plan, named)} is not configured`);
   } else if (intent.approval.has(input.tool)) {
     const made = verdict(
       'approval_required',
       'intent',
-      `the intent ${shown(named)} asks for approval of this tool`,
+      `the intent ${shown(plan, named)} asks for approval of this tool`,
       {
         layer: 'intent',
         aliases: ['agent-runtime.policy.intent-approval'],
-        attributes,
+        attributes: attributes(),
       },
     );
     found.push({ ...made, rememberable: false });
   } else if (!intent.allow.has(input.tool)) {
-    refuse(`the intent ${shown(named)} does not list this tool`);
+    refuse(`the intent ${shown(plan, named)} does not list this tool`);
   }
 }

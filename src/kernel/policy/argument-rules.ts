@@ -1,5 +1,4 @@
 // Owns the rules that look at the arguments: url_allowlist, sandbox_path, arg_schema.
-import { showCut } from '../../base/text.ts';
 import { containsHost } from '../scopes/network.ts';
 import type { RuleContext } from './access-rules.ts';
 import { checkArgs } from './arg-schema.ts';
@@ -19,10 +18,15 @@ export function checkUrls({ plan, input, tool, scope, found }: RuleContext, leav
   const offences = urlOffences(leaves, plan.urls, tool?.urls ?? UNKNOWN_TOOL, inForce);
   if (offences.length === 0) return;
   for (const { pointer, why, url, host } of offences.slice(0, MOST_LISTED)) {
+    const place = plan.quote(pointer);
     found.push(
-      deny('url_allowlist', `the URL at ${showCut(pointer, 200)} ${why}`, {
-        aliases: ['PG1', `url:${showCut(pointer, 200)}`],
-        attributes: { 'policy.tool': showCut(input.tool, 120), 'policy.url': url, 'policy.host': host },
+      deny('url_allowlist', `the URL at ${place} ${why}`, {
+        aliases: ['PG1', `url:${place}`],
+        attributes: {
+          'policy.tool': plan.quote(input.tool, 120),
+          'policy.url': plan.quote(url),
+          'policy.host': plan.quote(host),
+        },
       }),
     );
   }
@@ -34,14 +38,15 @@ export function checkPaths({ plan, input, tool, scope, found }: RuleContext, lea
   if (expected.length === 0 && input.paths.length === 0) return;
   const confinement = { root: plan.root, reserved: plan.reserved, scope: scope?.scope };
   const offences = pathOffences(expected, input.paths, confinement);
-  for (const { why, given, resolved } of offences.slice(0, MOST_LISTED)) {
+  for (const { why, ...path } of offences.slice(0, MOST_LISTED)) {
+    const given = plan.quote(path.given);
     found.push(
       deny('sandbox_path', `the path ${JSON.stringify(given)} ${why}`, {
         aliases: ['PG2', `path:${given}`],
         attributes: {
           'policy.tool': tool.capability.id,
           'policy.target_path': given,
-          'policy.resolved_path': resolved,
+          'policy.resolved_path': plan.quote(path.resolved),
           'policy.sandbox_root': plan.config.policy.sandbox.root,
         },
       }),
@@ -72,13 +77,13 @@ export function checkSchema(context: RuleContext, schemas: SchemaCache): void {
   }
   const fault = schemaFault(context, schemas);
   if (fault === undefined) return;
-  const path = showCut(fault.path, 200);
-  const error = showCut(fault.error, 300);
+  const path = plan.quote(fault.path);
+  const error = plan.quote(fault.error, 300);
   found.push(
     deny('arg_schema', `the argument at ${path} does not fit: ${error}`, {
       aliases: ['PG5', 'F3'],
       attributes: {
-        'policy.tool': showCut(input.tool, 120),
+        'policy.tool': plan.quote(input.tool, 120),
         'policy.schema_error': error,
         'policy.failed_path': path,
       },

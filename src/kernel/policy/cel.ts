@@ -248,7 +248,7 @@ export function compileCel(ruleId: string, expression: string): CompiledCel {
       return typeof given === 'boolean' ? given : { problem: 'it gave no bool' };
     } catch (error) {
       const { summary } = error as { summary?: unknown };
-      if (typeof summary === 'string') return { problem: summary.slice(0, 200) };
+      if (typeof summary === 'string') return { problem: summary };
       return { problem: error instanceof RuntimeError ? error.message : 'it could not be evaluated' };
     }
   };

@@ -10,7 +10,8 @@ import { approverConflict, deny } from './verdict.ts';
 
 const NO_RULES: readonly CompiledRule[] = [];
 
-function brokenRule(rule: CompiledRule, problem: string): Verdicted {
+function brokenRule({ plan }: RuleContext, rule: CompiledRule, why: string): Verdicted {
+  const problem = plan.quote(why);
   return deny('capability_rule', `rule ${rule.id} could not be evaluated: ${problem}`, {
     layer: rule.says.layer,
     aliases: [rule.id, 'cap_410'],
@@ -39,7 +40,7 @@ function applyRules(rules: readonly CompiledRule[], matching: Matching): void {
     const answer = rule.when === undefined ? true : rule.when(variables);
     if (answer === false) continue;
     matching.matched = true;
-    if (answer !== true) context.found.push(brokenRule(rule, answer.problem));
+    if (answer !== true) context.found.push(brokenRule(context, rule, answer.problem));
     else if (rule.says.verdict === 'allow') matching.allow ??= rule.says;
     else context.found.push(rule.says);
   }

@@ -164,16 +164,16 @@ function decideCall(plan: Plan, schemas: SchemaCache, input: DecisionInput, with
     policyDigest: plan.config.policy.digest,
     scopes: scope === undefined ? NOTHING : { requested: scope.requested, allowed: scope.allowed },
   };
-  if (without === undefined) return combine(context.found, allowed ?? noRule(input), frame);
+  if (without === undefined) return combine(context.found, allowed ?? noRule(plan, input), frame);
   const left = context.found.filter((entry) => !isSame(entry, without));
   const isDefault = allowed !== undefined && isSame(allowed, without);
   const supposed = isDefault ? verdict('allow', 'capability_rule', 'supposed', {}) : allowed;
-  return combine(left, supposed ?? noRule(input), frame);
+  return combine(left, supposed ?? noRule(plan, input), frame);
 }
 
 /** Reached only beside a denial; were it ever alone, it denies too. */
-function noRule(input: DecisionInput): Verdicted {
-  return deny('kernel_error', `nothing allows ${showCut(input.tool, 120)}`, {
+function noRule(plan: Plan, input: DecisionInput): Verdicted {
+  return deny('kernel_error', `nothing allows ${plan.quote(input.tool, 120)}`, {
     aliases: ['kernel.policy.runtime-fallback', 'kernel_error'],
   });
 }
@@ -218,9 +218,16 @@ function precheckOf(plan: Plan, who: { caller: Caller; agentId: string }): Verdi
   }
 }
 
+export interface GateParts {
+  schemas?: SchemaCache;
+  /** Takes secrets out of what a decision quotes. Absent: nothing that is decided is written anywhere. */
+  redact?: (text: string) => string;
+}
+
 /** Throws CONFIGURATION_ERROR for a configuration that cannot be right; afterwards nothing here throws. */
-export function createGate(config: RuntimeConfig, schemas: SchemaCache = new SchemaCache()): Gate {
-  const plan = compilePlan(config);
+export function createGate(config: RuntimeConfig, parts: GateParts = {}): Gate {
+  const { schemas = new SchemaCache(), redact = (text: string): string => text } = parts;
+  const plan = compilePlan(config, redact);
   return {
     policyDigest: config.policy.digest,
     looksBack: (tool) => plan.tools.get(tool)?.looksBack === true,

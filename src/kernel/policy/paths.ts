@@ -1,7 +1,6 @@
 // Owns which arguments are paths, and whether a path as the file system resolves it may be touched. No I/O here:
 // resolve-paths.ts asks the file system beforehand.
 import type { JsonObject } from '../../base/json.ts';
-import { showCut } from '../../base/text.ts';
 import type { Capability } from '../../config/types.ts';
 import { isReserved } from '../scopes/reserved.ts';
 import type { Reserved } from '../scopes/reserved.ts';
@@ -80,6 +79,7 @@ export function pathArgumentsOf(args: JsonObject, capability: Capability): PathA
   return hasNone(rules) ? [] : pathArguments(stringLeaves(args), rules);
 }
 
+/** Uncut: whoever tells of it quotes it. */
 export interface PathOffence {
   why: string;
   given: string;
@@ -124,14 +124,14 @@ export function pathOffences(
     if (isKnown(argument)) continue;
     found.push({
       why: 'was not resolved before deciding',
-      given: showCut(argument.given, 200),
+      given: argument.given,
       resolved: '',
     });
   }
   for (const path of resolved) {
     const why = judge(path, confinement);
     if (why === undefined) continue;
-    found.push({ why, given: showCut(path.given, 200), resolved: showCut(path.resolved ?? '', 200) });
+    found.push({ why, given: path.given, resolved: path.resolved ?? '' });
   }
   return found;
 }

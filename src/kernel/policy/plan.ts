@@ -1,6 +1,7 @@
 // Owns what is compiled once from the configuration: rules indexed by tool with their CEL, allow-lists, scopes, and
 // everything about a tool that no call can change.
 import { RuntimeError } from '../../base/errors.ts';
+import { showCut } from '../../base/text.ts';
 import type { Capability, Intent, PolicyLayer, PolicyRule, RuntimeConfig } from '../../config/types.ts';
 import { namesItsPlace } from '../catalog/reads.ts';
 import { compileScopeLayers } from '../scopes/effective.ts';
@@ -67,6 +68,8 @@ export interface Plan {
   readonly intents: ReadonlyMap<string, CompiledIntent> | undefined;
   readonly lanes: ReadonlySet<string>;
   readonly tasks: ReadonlySet<string>;
+  /** What a caller sent, as a reason or an attribute may say it: redacted and then cut, since a cut secret is not known. */
+  readonly quote: (text: string, most?: number) => string;
 }
 
 const CONFIGURED = { allow: 'cap_110', approval_required: 'cap_210', deny: 'cap_410' } as const;
@@ -197,8 +200,10 @@ function compileAllCel(config: RuntimeConfig): Compile {
   return (rule) => compiled.get(rule);
 }
 
+const QUOTED = 200;
+
 /** Throws CONFIGURATION_ERROR naming what is wrong. */
-export function compilePlan(config: RuntimeConfig): Plan {
+export function compilePlan(config: RuntimeConfig, redact: (text: string) => string): Plan {
   const { policy, agent, capabilities } = config;
   const compile = compileAllCel(config);
   const tools = new Map<string, ToolPlan>();
@@ -222,5 +227,6 @@ export function compilePlan(config: RuntimeConfig): Plan {
     intents: compileIntents(config.intents),
     lanes: new Set(['default', ...Object.keys(policy.lanes)]),
     tasks: new Set(['agent-session', ...Object.keys(policy.tasks)]),
+    quote: (text, most = QUOTED) => showCut(redact(text), most),
   };
 }

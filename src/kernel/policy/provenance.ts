@@ -3,12 +3,11 @@
 //
 // P1: a tool without roles costs nothing here.
 // P2: without a past to rely on, a tool with such roles is denied.
-import { showCut } from '../../base/text.ts';
 import type { RuleContext } from './access-rules.ts';
 import type { Verdicted } from './decision.ts';
 import { isPast, LEAST_CHARACTERS } from './past.ts';
 import type { Labels, Past, Source } from './past.ts';
-import type { ArgumentRole, ToolPlan } from './plan.ts';
+import type { ArgumentRole, Plan, ToolPlan } from './plan.ts';
 import { deny, verdict } from './verdict.ts';
 import { isBeneath, pointerOf, stringLeaves } from './walk.ts';
 import type { Leaf } from './walk.ts';
@@ -70,8 +69,8 @@ function sourceText({ record, tool }: Source): string {
   return tool === undefined ? record : `the result of ${tool} (${record})`;
 }
 
-function demand({ pointer, part, role, source }: Finding, tool: ToolPlan): Verdicted {
-  const shown = JSON.stringify(showCut(part, 120));
+function demand(plan: Plan, { pointer, part, role, source }: Finding, tool: ToolPlan): Verdicted {
+  const shown = JSON.stringify(plan.quote(part, 120));
   const reason = `the ${role} ${pointer} holds ${shown}, which stands in ${sourceText(source)} and in nothing that the user said`;
   const made = verdict('approval_required', 'capability_rule', reason, {
     aliases: ['untrusted_argument', 'kernel.policy.approval-required'],
@@ -86,7 +85,7 @@ function demand({ pointer, part, role, source }: Finding, tool: ToolPlan): Verdi
 }
 
 /** Adds a demand for each argument that steers the effect and is not the user's. */
-export function checkProvenance({ input, found }: RuleContext, tool: ToolPlan): void {
+export function checkProvenance({ plan, input, found }: RuleContext, tool: ToolPlan): void {
   const roles = tool.roles.filter(({ role }) => role !== 'content');
   if (roles.length === 0) return;
   const { past } = input;
@@ -100,6 +99,6 @@ export function checkProvenance({ input, found }: RuleContext, tool: ToolPlan): 
     const own = roles.find(({ tokens }) => isBeneath(leaf.trail, tokens));
     if (own === undefined) continue;
     const finding = findingIn(leaf, own.role, past, tool.capability.server);
-    if (finding !== undefined) found.push(demand(finding, tool));
+    if (finding !== undefined) found.push(demand(plan, finding, tool));
   }
 }

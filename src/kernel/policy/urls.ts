@@ -168,8 +168,8 @@ function offence(leaf: Leaf, why: string, url?: URL): UrlOffence {
   return {
     pointer: pointerOf(leaf.trail),
     why,
-    url: showCut(leaf.text, 200),
-    host: showCut(url?.host ?? '', 200),
+    url: leaf.text,
+    host: url?.host ?? '',
   };
 }
 

@@ -143,7 +143,7 @@ const shared = new SchemaCache();
 
 /** A gate in which the fixture's schema is prepared. */
 export async function gateOf(parts: ConfigParts = {}): Promise<Gate> {
-  const gate = createGate(config(parts), shared);
+  const gate = createGate(config(parts), { schemas: shared });
   await gate.prepare({ inputSchema: SCHEMA });
   return gate;
 }
