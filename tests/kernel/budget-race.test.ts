@@ -6,7 +6,7 @@ import { sampleConfig } from './sample-config.ts';
 
 describe('the last of a budget', () => {
   verifies(
-    { partial: ['PO-10'] },
+    ['PO-10'],
     'is given once, and the loser of a race is told the same kind, use and limit as a late caller',
     async () => {
       const rig = createRig({ config: sampleConfig({ policy: { loopBudget: { maxCalls: 2 } } }) });

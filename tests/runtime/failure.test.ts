@@ -119,7 +119,7 @@ const wants = (made: Bench, name: string, rawInput = '{"key":"k"}'): void =>
   });
 
 verifies(
-  { partial: ['RF-06', 'RF-18', 'PO-10'] },
+  { partial: ['RF-06', 'RF-18'] },
   'a run that a rule, a budget or a fault ended says so, and one that was stopped says no reason',
   async () => {
     const denied = await bench('end_run');

@@ -1,16 +1,19 @@
 // Owns the record of a turn that was refused before a provider was asked: one commit, on the session's chain where the
 // caller has one, else on the caller's own.
+import type { EpochMs } from '../../base/clock.ts';
 import type { RuntimeError } from '../../base/errors.ts';
+import { isObject } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
-import type { ChainKey, Commit } from '../../store/contract.ts';
+import type { ChainKey, Commit, RowWrite } from '../../store/contract.ts';
 import type { PackDeps } from '../deps.ts';
 import { TASK_TYPE } from '../records.ts';
 import type { HeldSession } from '../sessions/sessions.ts';
 import type { TurnFailure } from './contract.ts';
 import { plain } from './outcome-commit.ts';
+import { runRow, sessionRow } from './rows.ts';
 
 /** Stands in for a name that nobody gave; no identity can have it, because of the brackets. */
 const NOBODY = '[none]';
@@ -32,6 +35,12 @@ function refusedContext(deps: PackDeps, caller: Caller, held: HeldSession | unde
   };
 }
 
+/** Whether a budget of policy is used up: with that a run ends. A limit of one input or of one answer is none. */
+function isSpent({ details }: RuntimeError): boolean {
+  const { decision } = details;
+  return isObject(decision) && decision.rule_id === 'loop_budget';
+}
+
 function refusalCommit(
   deps: PackDeps,
   context: RunContext,
@@ -47,10 +56,6 @@ function refusalCommit(
   const status = view.code === 'POLICY_DENIED' || view.code === 'SCOPE_DENIED' ? 'denied' : 'failed';
   const facts: JsonObject = contextFacts(context);
   const evidence = { ...facts, status, code: view.code, retryable: view.retryable, provider_call_count: 0 };
-  const { runId } = context;
-  const body = { ...facts, code: view.code, last_turn_status: 'refused' };
-  // A refusal inside a run that goes on leaves that run's row alone.
-  const isOwnRun = held?.state.run === undefined;
   return {
     appends: [
       {
@@ -61,23 +66,38 @@ function refusalCommit(
         evidence: { ...evidence, ...shown.value },
       },
     ],
-    rows: isOwnRun
-      ? [
-          {
-            row: {
-              kind: 'run',
-              tenant,
-              id: runId,
-              principal,
-              status,
-              updatedAt: at,
-              body,
-              ...(held === undefined ? {} : { ref: held.state.facts.id }),
-            },
-          },
-        ]
-      : [],
+    rows: refusedRows(held, context, { tenant, principal, status, at, error }),
   };
+}
+
+interface How {
+  tenant: string;
+  principal: string;
+  status: 'denied' | 'failed';
+  at: EpochMs;
+  error: RuntimeError;
+}
+
+/** A refusal inside a run that goes on leaves that run's row alone. */
+function refusedRows(
+  held: HeldSession | undefined,
+  context: RunContext,
+  { tenant, principal, status, at, error }: How,
+): RowWrite[] {
+  const state = held?.state;
+  const more = { code: error.code, last_turn_status: 'refused' };
+  if (state?.run === undefined) {
+    const body = { ...contextFacts(context), ...more };
+    const ref = state === undefined ? {} : { ref: state.facts.id };
+    const run = { kind: 'run' as const, tenant, id: context.runId, principal, status, updatedAt: at };
+    return [{ row: { ...run, body, ...ref } }];
+  }
+  // A managed session tells the end of its runs by itself.
+  if (state.managed !== undefined || !isSpent(error)) return [];
+  const turn = { facts: state.facts, context, held };
+  const { status: session, turnCount } = state;
+  const progress = { status: session, turnCount, lastStatus: 'refused', runStatus: status };
+  return [sessionRow(turn, progress, at), runRow(turn, status, { turn_index: turnCount, ...more }, at)];
 }
 
 /** Records the refusal and gives it back as the turn's answer. */

@@ -29,7 +29,7 @@ describe('limits', () => {
   );
 
   verifies(
-    { partial: ['PO-10'] },
+    ['PO-10'],
     'each kind of budget of session, principal and tenant denies with measure and limit',
     async () => {
       const budget = {
@@ -97,29 +97,25 @@ describe('limits', () => {
     },
   );
 
-  verifies(
-    { partial: ['PO-10'] },
-    'session limits only tighten, and one that is no number denies',
-    async () => {
-      const at = async (limits: DecisionInput['limits']): Promise<string> =>
-        (
-          await decide(
-            {},
-            {
-              ...(limits === undefined ? {} : { limits }),
-              history: { repeats: 0, session: { ...USED, iterations: 4 } },
-            },
-          )
-        ).verdict;
-      expect(await at({ maxIterations: 4 })).toBe('deny');
-      expect(await at({ maxIterations: 5 })).toBe('allow');
-      for (const bad of [NaN, Infinity, -1, null as unknown as number])
-        expect(await at({ maxCalls: bad }), String(bad)).toBe('deny');
-      const loose = await decide(
-        {},
-        { limits: { maxIterations: 1000 }, history: { repeats: 0, session: { ...USED, iterations: 10 } } },
-      );
-      expect(loose.verdict).toBe('deny');
-    },
-  );
+  verifies(['PO-10'], 'session limits only tighten, and one that is no number denies', async () => {
+    const at = async (limits: DecisionInput['limits']): Promise<string> =>
+      (
+        await decide(
+          {},
+          {
+            ...(limits === undefined ? {} : { limits }),
+            history: { repeats: 0, session: { ...USED, iterations: 4 } },
+          },
+        )
+      ).verdict;
+    expect(await at({ maxIterations: 4 })).toBe('deny');
+    expect(await at({ maxIterations: 5 })).toBe('allow');
+    for (const bad of [NaN, Infinity, -1, null as unknown as number])
+      expect(await at({ maxCalls: bad }), String(bad)).toBe('deny');
+    const loose = await decide(
+      {},
+      { limits: { maxIterations: 1000 }, history: { repeats: 0, session: { ...USED, iterations: 10 } } },
+    );
+    expect(loose.verdict).toBe('deny');
+  });
 });
