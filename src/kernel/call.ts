@@ -20,9 +20,19 @@ export interface SessionBinding {
   limits?: Budget;
 }
 
+/** Where in its session, and in which node of a workflow, a turn asked for the call. */
+export interface AskedAt {
+  turnIndex: number;
+  /** Calls that the session had made before. */
+  callCount: number;
+  node?: { workflowId: string; nodeId: string };
+}
+
 export interface CallRequest {
   context: RunContext;
   session: SessionBinding;
+  /** Absent: no turn asked for it. */
+  asked?: AskedAt;
   /** Canonical tool id. */
   tool: string;
   /** Untrusted; parsed once by the kernel. */

@@ -274,7 +274,7 @@ describe('sessions', () => {
   });
 
   verifies(
-    { partial: ['WF-03'] },
+    ['WF-03'],
     'call ids are unique across sessions, and each call knows its turn and intent',
     async () => {
       const rig = createPackRig();

@@ -43,6 +43,20 @@ export interface Receipt {
   at: EpochMs;
 }
 
+/** Why it was called: for what purpose, and where a turn asked for it. */
+function askedFacts({ session, asked }: CallRequest): JsonObject {
+  const facts: JsonObject = {};
+  if (session.intent !== undefined) facts.intent = session.intent;
+  if (asked === undefined) return facts;
+  facts.turn_index = asked.turnIndex;
+  facts.tool_call_count = asked.callCount;
+  if (asked.node !== undefined) {
+    facts.workflow_id = asked.node.workflowId;
+    facts.node_id = asked.node.nodeId;
+  }
+  return facts;
+}
+
 export function record(of: Receipt, type: string, evidence: JsonObject, sealed?: JsonValue): Append {
   const { request, at } = of;
   return {
@@ -54,6 +68,7 @@ export function record(of: Receipt, type: string, evidence: JsonObject, sealed?:
       call_id: request.toolCallId,
       tool_call_id: request.toolCallId,
       tool: request.tool,
+      ...askedFacts(request),
       ...evidence,
     },
     ...(sealed === undefined ? {} : { sealed }),

@@ -2,10 +2,11 @@
 // record, never from whoever asks for it to run.
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
-import type { CallRequest, SessionBinding } from '../../kernel/call.ts';
+import type { AskedAt, CallRequest, SessionBinding } from '../../kernel/call.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Series } from '../../base/series.ts';
+import type { ManagedState } from '../managed/state.ts';
 import { objectAt, objectsAt, textAt } from '../records.ts';
 import { TASK_TYPE } from '../records.ts';
 import type { DecisionView } from '../turn/contract.ts';
@@ -143,6 +144,11 @@ export async function requestedCall(
   return callOf(at.store, caller, held, handle.tool_call_id);
 }
 
+function nodeOf(managed: ManagedState | undefined): Pick<AskedAt, 'node'> {
+  const parent = managed?.facts.parent;
+  return parent === undefined ? {} : { node: { workflowId: parent.workflow_id, nodeId: parent.node_id } };
+}
+
 /** The same in a session that has just been loaded for this caller. */
 export async function callOf(
   store: Store,
@@ -150,7 +156,7 @@ export async function callOf(
   held: HeldSession,
   toolCallId: string,
 ): Promise<Requested> {
-  const { facts, calls } = held.state;
+  const { facts, calls, callCount, managed } = held.state;
   const call = calls.find((one) => one.id === toolCallId);
   if (call === undefined) return longAgo(store, caller, facts, toolCallId);
   const context = contextOf(caller, facts, call);
@@ -160,6 +166,7 @@ export async function callOf(
     request: {
       context,
       session: bindingOf(facts, call.intent ?? facts.intent),
+      asked: { turnIndex: call.turnIndex, callCount, ...nodeOf(managed) },
       tool: call.tool,
       args: await exactArguments(store, held, call),
       toolCallId: call.id,
