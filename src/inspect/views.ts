@@ -3,6 +3,7 @@ import { isoTime } from '../base/clock.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { StoredRecord, StoredRow } from '../store/contract.ts';
 import { approvalEventView } from './approval-view.ts';
+import { attemptsView } from './attempts.ts';
 import { capabilityEventView } from './capability-event-view.ts';
 import { executionPath } from './execution-path.ts';
 
@@ -41,6 +42,10 @@ function payloadOf({ header, evidence }: StoredRecord): JsonObject {
   const { aggregate } = header.chain;
   if (aggregate === 'approval') return approvalEventView(evidence.value);
   if (aggregate === 'capability_session') return capabilityEventView(evidence.value);
+  if (header.type === 'call_finished') {
+    const attempts = attemptsView(evidence.value, header.at);
+    return attempts === undefined ? evidence.value : { ...evidence.value, attempts };
+  }
   const path = ENDED_TURNS.has(header.type) ? executionPath(evidence.value) : undefined;
   return path === undefined ? evidence.value : { ...evidence.value, execution_path: path };
 }

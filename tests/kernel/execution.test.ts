@@ -40,7 +40,7 @@ describe('retries', () => {
     expect(await attemptsOf(rig)).toMatchObject([...waits, 0].map((backoff_ms) => ({ backoff_ms })));
   });
 
-  verifies({ partial: ['RF-02', 'RF-04', 'RF-05'] }, 'leave a record of each attempt', async () => {
+  verifies({ partial: ['RF-05'] }, 'leave a record of each attempt', async () => {
     const rig = createRig();
     answers(rig, AWAY, OK);
     expect((await rig.call('note', { n: 1 })).status).toBe('done');

@@ -105,18 +105,108 @@ verifies({ partial: ['RF-08'] }, 'what an executor threw is named in the record 
   });
 });
 
+/** How the outcome of one call of `note` is told, each try answering in turn. */
+async function finished(
+  made: Bench,
+  n: number,
+  ...results: (() => Promise<ExecutionResult>)[]
+): Promise<{ line: JsonObject | undefined; run: JsonObject }> {
+  answers(made, ...results);
+  const asked = await made.ask('note', { n });
+  await made.run(asked);
+  const { timeline } = await made.runtime.inspect(CALLER, 'request', asked.tool_call_id);
+  const { state } = await made.runtime.inspect(CALLER, 'run', asked.run_id);
+  return { line: timeline.find(({ type }) => type === 'call_finished'), run: state };
+}
+
+verifies(
+  ['RF-02'],
+  'every try of a call is told with its outcome, its wait, its error and its times, a first that succeeds too',
+  async () => {
+    const made = await bench();
+    const takes =
+      (ms: number, result: ExecutionResult): (() => Promise<ExecutionResult>) =>
+      async () => {
+        made.clock.advance(ms);
+        return result;
+      };
+    const iso = (ms: number): string => new Date(ms).toISOString();
+    const begun = made.clock.now();
+    const once = await finished(made, 1, takes(200, OK));
+    expect(once.line?.attempts).toEqual([
+      {
+        ...{ attempt: 1, outcome: 'success', backoff_ms: 0 },
+        ...{ started_at: iso(begun), ended_at: iso(begun + 200) },
+      },
+    ]);
+    const error = { error_class: 'DOWNSTREAM_UNAVAILABLE', error_message: 'gone' };
+    const twice = await finished(made, 2, takes(300, AWAY), takes(400, OK));
+    expect(twice.line?.attempts).toEqual([
+      {
+        ...{ attempt: 1, outcome: 'transient_failure', backoff_ms: expect.any(Number) as number, ...error },
+        ...{ started_at: iso(begun + 200), ended_at: iso(begun + 500) },
+      },
+      {
+        ...{ attempt: 2, outcome: 'success', backoff_ms: 0 },
+        ...{ started_at: iso(begun + 500), ended_at: iso(begun + 900) },
+      },
+    ]);
+    const away = (): Promise<ExecutionResult> => Promise.resolve(AWAY);
+    const never = await finished(made, 3, away, away, away);
+    expect(never.line?.attempts).toMatchObject([
+      { attempt: 1, outcome: 'transient_failure', ...error },
+      { attempt: 2, outcome: 'transient_failure', ...error },
+      { attempt: 3, outcome: 'exhausted', backoff_ms: 0, ...error },
+    ]);
+    const thrown = await finished(made, 4, () => Promise.reject(new TypeError('broken')));
+    expect(thrown.line?.attempts).toMatchObject([
+      { attempt: 1, outcome: 'failed', error_class: 'TOOL_EXECUTION_FAILED', exception_class: 'TypeError' },
+    ]);
+    const denied = await made.ask('ticket', { key: 'k' });
+    await made.run(denied);
+    const { timeline } = await made.runtime.inspect(CALLER, 'request', denied.tool_call_id);
+    expect(timeline.every((line) => line.attempts === undefined)).toBe(true); // nothing was tried
+  },
+);
+
 async function managed(made: Bench): Promise<JsonObject> {
   const executeTurnInput = { messages: [{ role: 'user' as const, content: 'go' }] };
   const { run_id } = await made.runtime.managed.start(CALLER, { executeTurnInput }, {}, IO);
   return (await made.runtime.inspect(CALLER, 'run', run_id)).state;
 }
 
-const wants = (made: Bench, name: string, rawInput = '{"key":"k"}'): void =>
+const wantsAll = (made: Bench, ...calls: [name: string, rawInput: string][]): void =>
   made.model.next({
     text: '',
-    toolCalls: [{ id: 'native', name, rawInput }],
+    toolCalls: calls.map(([name, rawInput], index) => ({ id: `native_${index}`, name, rawInput })),
     finishReason: 'tool_calls',
   });
+
+const wants = (made: Bench, name: string, rawInput = '{"key":"k"}'): void => wantsAll(made, [name, rawInput]);
+
+verifies(
+  ['RF-04'],
+  'a call that failed and then succeeded is told as that, beside others of its step, and the run goes on to its answer',
+  async () => {
+    const made = await bench();
+    answers(made, () => Promise.resolve(AWAY));
+    wantsAll(made, ['note', '{"n":1}'], ['note', '{"n":2}'], ['look', '{}']);
+    const run = await managed(made);
+    expect(run).toMatchObject({
+      ...{ status: 'success', failure_mode: 'F1', failure_name: 'tool_call_failure' },
+      terminal_reason: 'final_answer',
+    });
+    const { timeline } = await made.runtime.inspect(CALLER, 'run', run.run_id as string);
+    const ended = timeline.filter(({ type }) => type === 'call_finished');
+    expect(ended.map(({ attempts }) => (attempts as JsonObject[]).map(({ outcome }) => outcome))).toEqual([
+      ['transient_failure', 'success'],
+      ['success'],
+      ['success'],
+    ]);
+    expect(ended.map(({ outcome }) => outcome)).toEqual(['success', 'success', 'success']);
+    expect(made.effects).toHaveLength(4);
+  },
+);
 
 verifies(
   { partial: ['RF-06', 'RF-18'] },
