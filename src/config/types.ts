@@ -66,6 +66,27 @@ export interface Capability {
   sandboxed: boolean;
 }
 
+/** What a denial or a failure does to its run. */
+export type Consequence = 'tell_model' | 'end_run';
+
+/** The rules of the kernel. Those that policy.yaml configures say themselves what a denial by them does. */
+export type KernelRule =
+  | 'run_precheck'
+  | 'tool_registry'
+  | 'inventory'
+  | 'tool_pin'
+  | 'scope_boundary'
+  | 'url_allowlist'
+  | 'sandbox_path'
+  | 'arg_schema'
+  | 'intent'
+  | 'cycle_detection'
+  | 'loop_budget'
+  | 'kernel_error';
+
+/** How a call fails for good: at every try that it was allowed, or in a way that is not tried again. */
+export type CallFailure = 'retry_exhaustion' | 'catalogued_unhandled';
+
 export interface PolicyRule {
   id: string;
   /** Canonical ids, or '*' for every tool of the catalog. */
@@ -74,7 +95,7 @@ export interface PolicyRule {
   when?: string;
   decision: Verdict;
   reason: string;
-  onDeny: 'tell_model' | 'end_run';
+  onDeny: Consequence;
   /** `principal`, `other` (anyone but the principal), or `role:<name>`. */
   approver?: string;
   rememberable: boolean;
@@ -114,6 +135,9 @@ export interface Policy {
   };
   cycle: { maxRepeats: number; windowSeconds: number };
   retry: { maxRetries: number; backoffBaseMs: number; backoffCapMs: number };
+  /** What is not named is told to the model. */
+  onDeny?: Partial<Record<KernelRule, Consequence>>;
+  onFailure?: Partial<Record<CallFailure, Consequence>>;
   precheck: { requireTenant: boolean; denyIfPrincipalMissing: boolean };
   execution: { allowNetworkAccess: string[] };
   /** The least attestation that answers an approval of each risk. */

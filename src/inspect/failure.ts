@@ -48,17 +48,19 @@ function cameTo(attempts: readonly JsonValue[]): Came {
   return outcome === 'exhausted' ? 'exhausted' : 'failed';
 }
 
-/** What a turn asked for and was refused has no record of its own. */
-function refusedBy({ requested_tools: asked }: JsonObject): RuleId[] {
-  const all: JsonObject[] = Array.isArray(asked) ? asked.filter((one) => isObject(one)) : [];
-  return all.filter(({ refused }) => refused !== undefined).map(({ rule_id: rule }) => rule as RuleId);
+/** The denials that a record tells of. What a turn asked for and was refused has no record of its own. */
+function denialsIn({ type, evidence = {} }: Told): JsonObject[] {
+  if (type === 'call_denied') return [evidence];
+  const { requested_tools: asked } = evidence;
+  if (type !== 'turn_completed' || !Array.isArray(asked)) return [];
+  return asked.filter((one) => isObject(one)).filter(({ refused }) => refused !== undefined);
 }
 
 function see(told: readonly Told[]): Seen {
   const seen: Seen = { denials: new Set(), calls: new Set() };
-  for (const { type, evidence = {} } of told) {
-    if (type === 'call_denied') seen.denials.add(evidence.rule_id as RuleId);
-    if (type === 'turn_completed') for (const rule of refusedBy(evidence)) seen.denials.add(rule);
+  for (const one of told) {
+    const { type, evidence = {} } = one;
+    for (const { rule_id: rule } of denialsIn(one)) seen.denials.add(rule as RuleId);
     if (evidence.code === 'LIMIT_EXCEEDED') seen.denials.add('loop_budget');
     const { attempts } = evidence;
     if (type !== 'call_finished' || !Array.isArray(attempts)) continue;
@@ -78,13 +80,27 @@ function modeOf({ denials, calls }: Seen): FailureMode {
   return denials.size > 0 ? 'denied' : 'none';
 }
 
+/** A mode that a rule finds is a failure of the call, not a refusal of what it would do. */
+const BY_RULE: Partial<Record<RuleId, TerminalReason>> = {
+  arg_schema: 'failure_mode_terminal',
+  loop_budget: 'loop_budget',
+};
+
+/** By what ended it: the denial that ends runs. A run that is one direct call has no turn, and ends with its denial. */
+function reasonOfDenial(told: readonly Told[]): TerminalReason {
+  const denials = told.flatMap(denialsIn);
+  const isOneCall = !told.some(({ type }) => type.startsWith('turn_'));
+  const last = isOneCall ? denials.at(-1) : denials.findLast(({ on_deny: then }) => then === 'end_run');
+  return BY_RULE[last?.rule_id as RuleId] ?? 'policy_denial_terminal';
+}
+
 /** N1; undefined: it has not ended, or somebody ended it. */
 function reasonOf(status: string, told: readonly Told[]): TerminalReason | undefined {
   switch (status) {
     case 'success':
       return 'final_answer';
     case 'denied':
-      return 'policy_denial_terminal';
+      return reasonOfDenial(told);
     case 'failed': {
       const last = told.findLast(({ evidence }) => typeof evidence?.code === 'string');
       return last?.evidence?.code === 'LIMIT_EXCEEDED' ? 'loop_budget' : 'failure_mode_terminal';

@@ -52,6 +52,8 @@ export interface CallFacts {
   decision: Decision;
   receiptIds: string[];
   sideEffect: SideEffect;
+  /** It failed in a way that ends the run instead of being told to the model. */
+  endsRun?: true;
   capabilitySessionId?: string;
   /** The connection was lost; only told to the caller whose call met it. */
   expiry?: Expiry;

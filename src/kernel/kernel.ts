@@ -12,17 +12,11 @@ import { toldTo } from '../store/contract.ts';
 import type { Commit, CommitResult, CounterMove, Guard } from '../store/contract.ts';
 import type { Series } from '../base/series.ts';
 import type { Held } from './approvals/approvals.ts';
-import {
-  controlsKey,
-  describeRefused,
-  isSameWindow,
-  moves,
-  repeatMove,
-  repeatsIn,
-} from './budgets/counters.ts';
+import { controlsKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import { knownCall, NEW } from './known-call.ts';
+import { repeatedByOthers, unreachable, usedUp } from './late-denial.ts';
 import { answerFor, openApproval } from './open-approval.ts';
 import { again, answer, nothingRan } from './round.ts';
 import type { Round } from './round.ts';
@@ -32,14 +26,13 @@ import type { CallIo, ExecutionResult, Executor } from './execution/executor.ts'
 import { reservationRow } from './execution/idempotency.ts';
 import { checkReservation } from './reservation.ts';
 import type { FreeKey } from './reservation.ts';
-import { judgeResult } from './execution/judge-result.ts';
+import { endOf, judgeResult } from './execution/judge-result.ts';
 import type { Judged } from './execution/judge-result.ts';
 import { storedResult } from './evidence/large-result.ts';
 import { denial, finish, start } from './evidence/receipts.ts';
 import type { Receipt, Start } from './evidence/receipts.ts';
 import { asApproved } from './policy/configured-rules.ts';
 import type { Decision } from './policy/decision.ts';
-import { cycleFacts, limitFacts } from './policy/limit-facts.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import type { PreparedCall } from './prepare.ts';
 import { withdrawApproval } from './withdrawn.ts';
@@ -132,7 +125,7 @@ async function oneRound(
     one.transports.includes(call.capability?.transport ?? 'host'),
   );
   if (executor === undefined || call.capability === undefined) {
-    return refuse(deps, call, unreachable(decision), basis);
+    return refuse(deps, call, unreachable(deps.config, decision), basis);
   }
   const allowed = held === undefined ? decision : asApproved(decision, call.capability);
   const admitted: Admitted = { call, decision: allowed, executor, held, reserved, ...basis };
@@ -152,16 +145,6 @@ async function orAskToReinitialize(
   if (!(await deps.asksToReinitialize(request.context, server))) return decision;
   const why = `the connection to ${server} was lost, and a person has to agree before it is built anew`;
   return { ...decision, verdict: 'approval_required', reasons: [why, ...decision.reasons] };
-}
-
-function unreachable(decision: Decision): Decision {
-  return {
-    ...decision,
-    verdict: 'deny',
-    ruleId: 'inventory',
-    layer: 'kernel',
-    reasons: ['no executor of this process serves the transport of this capability', ...decision.reasons],
-  };
 }
 
 async function refuse(
@@ -318,11 +301,11 @@ async function commitStart(
   }
   if (done.refused !== 'counter') return again(); // K5
   const { decision, call } = admitted;
-  if (done.key !== call.repeated.key) return refuse(deps, call, usedUp(decision, done), admitted);
+  if (done.key !== call.repeated.key)
+    return refuse(deps, call, usedUp(deps.config, decision, done), admitted);
   if (!isSameWindow(done.value, call.repeated.value)) return again();
-  const { maxRepeats, windowSeconds } = deps.config.policy.cycle;
-  const repeats = repeatsIn(done.value, at, windowSeconds);
-  return refuse(deps, call, repeatedByOthers(decision, repeats, maxRepeats), admitted);
+  const repeats = repeatsIn(done.value, at, deps.config.policy.cycle.windowSeconds);
+  return refuse(deps, call, repeatedByOthers(deps.config, decision, repeats), admitted);
 }
 
 function executionMode(call: PreparedCall): 'in-process' | 'subprocess' | 'remote' | 'host' {
@@ -339,22 +322,6 @@ function executionMode(call: PreparedCall): 'in-process' | 'subprocess' | 'remot
   }
 }
 
-/** Others used up the budget between deciding and committing: the same denial that deciding would have given. */
-function usedUp(decision: Decision, refused: { key: string; value: number; max: number }): Decision {
-  const limit = describeRefused(refused);
-  const { layer, kind, used, max } = limit;
-  const reasons = [`${kind} of this ${layer} are used up (${used} of ${max})`];
-  const facts = limitFacts(layer, kind, limit);
-  return { ...decision, verdict: 'deny', ruleId: 'loop_budget', layer, reasons, ...facts };
-}
-
-/** Others repeated the same call in between. */
-function repeatedByOthers(decision: Decision, repeats: number, maxRepeats: number): Decision {
-  const reasons = [`repeats of this session are used up (${repeats} of ${maxRepeats})`];
-  const facts = cycleFacts(repeats, maxRepeats);
-  return { ...decision, verdict: 'deny', ruleId: 'cycle_detection', layer: 'session', reasons, ...facts };
-}
-
 async function commitOutcome(
   deps: KernelDeps,
   admitted: Admitted,
@@ -366,6 +333,7 @@ async function commitOutcome(
     mode: call.capability?.mode ?? 'write',
     idempotent: call.capability?.idempotency.idempotent ?? false,
   });
+  const ends = endOf(deps.config.policy, judged, tried.attempts);
   const now = deps.clock.now();
   const receiptId = deps.ids.next('rcp');
   const done = finish({ request: call.request, at: now }, deps.redactor, {
@@ -391,6 +359,7 @@ async function commitOutcome(
         ? undefined
         : storedResult(call.request.context.caller.tenant, judged.result, deps.ids),
     ...(judged.error === undefined ? {} : { error: judged.error }),
+    ...ends,
     ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
     ...throughFacts(tried.result),
   });
@@ -410,6 +379,7 @@ async function commitOutcome(
     decision,
     receiptIds: [started.receiptId, receiptId],
     sideEffect: judged.sideEffect,
+    ...ends,
     ...throughFacts(tried.result),
     ...expiryFacts(tried.result),
   });

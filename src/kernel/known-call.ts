@@ -47,6 +47,7 @@ async function findFinish(
 interface RecordedEnd {
   outcome?: ToolOutcome;
   error?: { code: ErrorCode; message: string };
+  endsRun?: true;
 }
 
 /** How a call ended by its own record; without an outcome when that is erased or not there. */
@@ -58,10 +59,11 @@ async function recordedEnd(
 ): Promise<RecordedEnd> {
   const finished = await findFinish(store, chain, from, callId);
   if (finished === undefined) return {};
-  const shown = finished.evidence.state === 'present' ? finished.evidence.value.error : undefined;
-  const error = shown as unknown as RecordedEnd['error'];
+  const shown = finished.evidence.state === 'present' ? finished.evidence.value : {};
+  const error = shown.error as unknown as RecordedEnd['error'];
   const sealed = await readResult(store, chain, finished.header.seq);
-  const ended = error === undefined ? {} : { error };
+  const ended: RecordedEnd = error === undefined ? {} : { error };
+  if (shown.on_failure === 'end_run') ended.endsRun = true;
   if (sealed.state !== 'present') return ended;
   const { content, structured } = sealed.value as { content: ContentBlock[]; structured?: JsonObject };
   return {
@@ -118,7 +120,7 @@ async function finishedResult(deps: KernelDeps, request: CallRequest, row: Store
   const status = row.status as 'done' | 'tool_error';
   const of = body.replay_of ?? { session_id: request.session.id, seq: body.start_seq, call_id: row.id };
   const chain = { ...sessionChain(request), id: of.session_id };
-  const { outcome, error } = await recordedEnd(deps.store, chain, of.seq, of.call_id);
+  const { outcome, error, endsRun } = await recordedEnd(deps.store, chain, of.seq, of.call_id);
   const gone: ToolOutcome = {
     content: [{ type: 'text', text: 'The stored result of this call has been erased.' }],
     replayed: true,
@@ -130,6 +132,7 @@ async function finishedResult(deps: KernelDeps, request: CallRequest, row: Store
     sideEffect: (body.side_effect_status as SideEffect | undefined) ?? 'not_executed',
     status,
     outcome: outcome ?? gone,
+    ...(endsRun === undefined ? {} : { endsRun }),
     ...(status === 'tool_error' && error !== undefined ? { error } : {}),
   };
 }

@@ -12,6 +12,7 @@ import type { CallRequest } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import { sessionChain } from './evidence/receipts.ts';
 import type { ToolDefinition } from './execution/executor.ts';
+import { consequenceOf } from './policy/decision.ts';
 import type { Decision, DecisionInput, PinState } from './policy/decision.ts';
 import { grantedAuthority, isOwn, OWN } from './policy/authority.ts';
 import { resolvePaths } from './policy/resolve-paths.ts';
@@ -62,7 +63,7 @@ function kernelError(deps: KernelDeps, thrown: unknown): Decision {
     layer: 'kernel',
     reasons: [showCut(reason, 240)],
     aliases: ['kernel_error'],
-    onDeny: 'tell_model',
+    onDeny: consequenceOf(deps.config.policy, 'kernel_error'),
     policyDigest: deps.config.policy.digest,
     attributes: {},
     scopes: { requested: [], allowed: [] },

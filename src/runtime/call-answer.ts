@@ -87,6 +87,7 @@ export function callAnswer(
         result: resultOf(result.outcome),
         ...common,
         ...(result.error === undefined ? {} : { error: errorView(result.error) }),
+        ...(result.endsRun === undefined ? {} : { on_failure: 'end_run' }),
       };
     case 'denied':
       return { status: 'denied', ...common };

@@ -103,6 +103,8 @@ export interface CallAnswer {
   /** Good once, for this call. */
   resume_token?: string;
   error?: ErrorView;
+  /** Present only where the failure ends the run instead of being told to the model. */
+  on_failure?: 'end_run';
   receipt_ids: string[];
   side_effect_status: SideEffect;
   tool: string;

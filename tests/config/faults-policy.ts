@@ -33,6 +33,18 @@ export const POLICY_FAULTS: Fault[] = [
     ],
   ),
   fault(
+    'a consequence of a rule that says its own',
+    'policy.yaml',
+    ['  run_precheck:\n', '  on_deny: { capability_rule: end_run }\n  run_precheck:\n'],
+    ['capability_rule: end_run', '/policy/on_deny/capability_rule', 'unknown key "capability_rule"'],
+  ),
+  fault(
+    'a consequence that there is not',
+    'policy.yaml',
+    ['  run_precheck:\n', '  on_failure: { retry_exhaustion: stop }\n  run_precheck:\n'],
+    ['stop', '/policy/on_failure/retry_exhaustion', 'must be "tell_model" or "end_run"'],
+  ),
+  fault(
     'an unknown tool in the registry',
     'policy.yaml',
     ['denied: []', 'denied: [run_shell]'],

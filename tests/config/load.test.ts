@@ -73,6 +73,18 @@ describe('digests', () => {
   });
 });
 
+test('what a denial or a failure does to its run is read as written, and changes the digest of the policy', async () => {
+  const base = await load();
+  expect([base.policy.onDeny, base.policy.onFailure]).toEqual([undefined, undefined]);
+  const more = `  on_deny: { arg_schema: end_run, intent: tell_model }
+  on_failure: { retry_exhaustion: end_run }
+  run_precheck:`;
+  const { policy } = await load({ 'policy.yaml': swap('  run_precheck:', more) });
+  expect(policy.onDeny).toEqual({ arg_schema: 'end_run', intent: 'tell_model' });
+  expect(policy.onFailure).toEqual({ retry_exhaustion: 'end_run' });
+  expect(policy.digest).not.toBe(base.policy.digest);
+});
+
 describe('the effective view', () => {
   verifies({ partial: ['CV-08'] }, 'names every value and the layer it came from', async () => {
     const { effective, config } = await loadAll(

@@ -40,7 +40,7 @@ describe('retries', () => {
     expect(await attemptsOf(rig)).toMatchObject([...waits, 0].map((backoff_ms) => ({ backoff_ms })));
   });
 
-  verifies({ partial: ['RF-05'] }, 'leave a record of each attempt', async () => {
+  test('leave a record of each attempt', async () => {
     const rig = createRig();
     answers(rig, AWAY, OK);
     expect((await rig.call('note', { n: 1 })).status).toBe('done');
@@ -158,6 +158,17 @@ describe('failures', () => {
     const result = expectStatus(await rig.call('note', {}), 'unknown');
     expect(result.error.code).toBe('TOOL_TIMEOUT');
     expect((await rig.records()).at(-1)?.header.type).toBe('call_finished');
+  });
+
+  test('what an executor throws when its time is over is told as that, not as a fault of its own', async () => {
+    const rig = createRig();
+    rig.tool.run = (_, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new DOMException('late', 'AbortError')));
+        queueMicrotask(() => rig.clock.advance(10_000));
+      });
+    expect(expectStatus(await rig.call('note', {}), 'unknown').error.code).toBe('TOOL_TIMEOUT');
+    expect(expectStatus(await rig.call('look', {}), 'tool_error').error?.code).toBe('TOOL_TIMEOUT');
   });
 
   test('a cancel while the tool runs is heard by it; between tries it ends the wait', async () => {

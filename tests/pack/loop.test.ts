@@ -179,6 +179,36 @@ describe('the governed loop', () => {
     expect(results).toMatchObject([goesOn, goesOn, ends, ends]);
   });
 
+  test('a call that fails for good is told to the model, unless the policy ends the run with it', async () => {
+    const config = (onFailure: RuntimeConfig['policy']['onFailure']): RuntimeConfig => {
+      const base = rigConfig();
+      return { ...base, policy: { ...base.policy, ...(onFailure === undefined ? {} : { onFailure }) } };
+    };
+    const ends = config({ catalogued_unhandled: 'end_run' });
+    const results: LoopResult[] = [];
+    for (const [over, isWire] of [
+      [config(undefined), false],
+      [ends, false],
+      [ends, true],
+    ] as const) {
+      const rig = createPackRig({ config: over });
+      rig.tool.run = () => Promise.reject(new TypeError('broken'));
+      rig.model.next(asks('look'));
+      results.push(
+        await (isWire
+          ? runGovernedAgentLoop({ client: wireClient(rig), executeTurnInput: INPUT })
+          : inProcess(rig)),
+      );
+    }
+    const [goesOn, ended, overWire] = results;
+    expect(goesOn).toMatchObject({ kind: 'completed', turn_count: 2 });
+    expect(ended).toMatchObject({
+      ...{ kind: 'error', stage: 'call_tool', error: { code: 'TOOL_EXECUTION_FAILED' }, turn_count: 1 },
+      history: [{ tool_output: { status: 'tool_error', on_failure: 'end_run' } }],
+    });
+    expect(overWire).toEqual(ended);
+  });
+
   test('an intent to which a session was narrowed holds for every turn of the loop', async () => {
     const intent = (id: string, ...allowTools: string[]): RuntimeConfig['intents'][string] => {
       return { id, description: id, allowTools, approvalRequiredTools: [] };

@@ -170,8 +170,13 @@ function toAnswer(result: CallResult): LoopCallAnswer {
         approval: { approval_id: result.approval.subject.approvalId },
       };
     case 'done':
+      return { status: 'done', decision, result: { content: result.outcome.content } };
     case 'tool_error':
-      return { status: result.status, decision, result: { content: result.outcome.content } };
+      return {
+        ...{ status: 'tool_error', decision, result: { content: result.outcome.content } },
+        ...(result.error === undefined ? {} : { error: result.error }),
+        ...(result.endsRun === undefined ? {} : { on_failure: 'end_run' }),
+      };
     case 'denied':
       return { status: 'denied', decision };
     case 'expired':

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
+import type { Policy } from '../../src/config/types.ts';
 import { FAILURE_MODES, TERMINAL_REASONS } from '../../src/inspect/failure.ts';
 import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
 import { verifies } from '../e2e/verifies.ts';
@@ -15,13 +16,17 @@ const AWAY: ExecutionResult = {
 
 const SCHEMA: JsonObject = { type: 'object', properties: { n: { type: 'number' } } };
 
-async function bench(onDeny: 'tell_model' | 'end_run' = 'tell_model', maxIterations = 100): Promise<Bench> {
+async function bench(
+  onDeny: 'tell_model' | 'end_run' = 'tell_model',
+  maxIterations = 100,
+  more: Pick<Policy, 'onDeny' | 'onFailure'> = {},
+): Promise<Bench> {
   const at = await place();
   const base = configFor(at);
   const [all] = base.policy.workspace.rules;
   const no = { ...all!, id: 'no', tools: ['ticket'], decision: 'deny' as const, onDeny };
   const workspace = { ...base.policy.workspace, rules: [all!, no] };
-  const policy = { ...base.policy, workspace, loopBudget: { maxIterations } };
+  const policy = { ...base.policy, workspace, loopBudget: { maxIterations }, ...more };
   const note = { ...base.capabilities.note!, inputSchema: SCHEMA };
   const config = { ...base, policy, capabilities: { ...base.capabilities, note } };
   const limits = { ...base.limits, maxTurnsPerSession: 100, maxToolCallsPerSession: 100 };
@@ -94,7 +99,7 @@ verifies(
   },
 );
 
-verifies({ partial: ['RF-08'] }, 'what an executor threw is named in the record of its call', async () => {
+test('what an executor threw is named in the record of its call', async () => {
   const made = await bench();
   answers(made, () => Promise.reject(new TypeError('broken')));
   const asked = await made.ask('note', { n: 1 });
@@ -209,7 +214,7 @@ verifies(
 );
 
 verifies(
-  { partial: ['RF-06', 'RF-18'] },
+  { partial: ['RF-18'] },
   'a run that a rule, a budget or a fault ended says so, and one that was stopped says no reason',
   async () => {
     const denied = await bench('end_run');
@@ -244,6 +249,137 @@ verifies(
     await waiting.runtime.managed.cancel(CALLER, open.session_id as string, 'x');
     const { state } = await waiting.runtime.inspect(CALLER, 'run', open.run_id as string);
     expect(state).toMatchObject({ status: 'canceled', terminal_reason: null });
+  },
+);
+
+const ENDS = 'end_run';
+
+/** A managed run whose model asks for these at once, and what a resume of it comes to. */
+async function ended(
+  made: Bench,
+  ...calls: [name: string, rawInput: string][]
+): Promise<{ run: JsonObject; asked: number }> {
+  wantsAll(made, ...calls);
+  const run = await managed(made);
+  const again = await made.runtime.managed.run(CALLER, run.session_id as string, {}, IO);
+  expect(again).toMatchObject({ kind: 'error', stage: 'call_tool' });
+  return { run, asked: made.model.inputs.length };
+}
+
+verifies(
+  ['RF-06'],
+  'arguments that break their schema are denied without an attempt, and end the run where its policy says so',
+  async () => {
+    const made = await bench('tell_model', 100, { onDeny: { arg_schema: ENDS } });
+    const { run, asked } = await ended(made, ['look', '{}'], ['note', '{"n":"text"}']);
+    expect(run).toMatchObject({
+      ...{ status: 'denied', failure_mode: 'F3', failure_name: 'schema_mismatch' },
+      terminal_reason: 'failure_mode_terminal',
+    });
+    expect(asked).toBe(1);
+    expect(made.effects.map(({ capability }) => capability.id)).toEqual(['look']);
+    const { timeline } = await made.runtime.inspect(CALLER, 'run', run.run_id as string);
+    const ofNote = timeline.filter(({ tool }) => tool === 'note');
+    expect(ofNote.map(({ type, rule_id, on_deny }) => [type, rule_id, on_deny])).toEqual([
+      ['call_denied', 'arg_schema', ENDS],
+    ]);
+
+    const alone = await bench();
+    const args = { n: 'text' };
+    const direct = await alone.runtime.callCapability(CALLER, { tool: 'note', args }, IO);
+    const { state } = await alone.runtime.inspect(CALLER, 'run', direct.run_id);
+    expect(state).toMatchObject({
+      ...{ status: 'denied', failure_mode: 'F3', terminal_reason: 'failure_mode_terminal' },
+    });
+    expect(alone.effects).toEqual([]);
+  },
+);
+
+verifies(
+  ['RF-07'],
+  'the same call once more than it may is denied by the cycle rule, and ends the run where its policy says so',
+  async () => {
+    const made = await bench('tell_model', 100, { onDeny: { cycle_detection: ENDS } });
+    for (let n = 0; n < 3; n++) wants(made, 'look', '{"same":true}');
+    const { run, asked } = await ended(made, ['look', '{"same":true}']);
+    expect(run).toMatchObject({
+      ...{ status: 'denied', failure_mode: 'F4', failure_name: 'cycle_detection' },
+      terminal_reason: 'policy_denial_terminal',
+    });
+    expect(asked).toBe(4);
+    expect(made.effects).toHaveLength(3);
+  },
+);
+
+verifies(
+  ['RF-05'],
+  'a call that failed at every try that it was allowed ends a run that is that call, and any other where its policy says so',
+  async () => {
+    const made = await bench('tell_model', 100, { onFailure: { retry_exhaustion: ENDS } });
+    made.tool.run = () => Promise.resolve(AWAY);
+    const { run, asked } = await ended(made, ['note', '{"n":1}']);
+    const failed = {
+      ...{ status: 'failed', failure_mode: 'F2', failure_name: 'retry_exhaustion' },
+      terminal_reason: 'failure_mode_terminal',
+    };
+    expect(run).toMatchObject(failed);
+    expect(asked).toBe(1);
+    const { timeline } = await made.runtime.inspect(CALLER, 'run', run.run_id as string);
+    expect(timeline.find(({ type }) => type === 'call_finished')).toMatchObject({
+      ...{ on_failure: ENDS, attempts: [{}, {}, { outcome: 'exhausted' }] },
+    });
+
+    const hosted = await made.ask('note', { n: 2 });
+    const first = await made.run(hosted);
+    expect(first).toMatchObject({ status: 'tool_error', on_failure: ENDS });
+    expect(await made.run(hosted)).toMatchObject({ status: 'tool_error', on_failure: ENDS });
+
+    const told = await bench('tell_model', 100, { onFailure: { catalogued_unhandled: ENDS } });
+    told.tool.run = () => Promise.resolve(AWAY);
+    wants(told, 'note', '{"n":1}');
+    expect(await managed(told)).toMatchObject({ failure_mode: 'F2', terminal_reason: 'final_answer' });
+    const direct = await told.runtime.callCapability(CALLER, { tool: 'note', args: { n: 2 } }, IO);
+    expect((await told.runtime.inspect(CALLER, 'run', direct.run_id)).state).toMatchObject(failed);
+  },
+);
+
+verifies(
+  ['RF-08'],
+  'what an executor threw is recorded with its class and ends the run where its policy says so; an interrupt is none',
+  async () => {
+    const made = await bench('tell_model', 100, { onFailure: { catalogued_unhandled: ENDS } });
+    answers(made, () => Promise.reject(new TypeError('broken')));
+    const { run, asked } = await ended(made, ['look', '{}']);
+    expect(run).toMatchObject({
+      ...{ status: 'failed', failure_mode: 'F5', failure_name: 'catalogued_unhandled' },
+      terminal_reason: 'failure_mode_terminal',
+    });
+    expect(asked).toBe(1);
+    const { timeline } = await made.runtime.inspect(CALLER, 'run', run.run_id as string);
+    expect(timeline.find(({ type }) => type === 'call_finished')).toMatchObject({
+      attempts: [{ outcome: 'failed', exception_class: 'TypeError' }],
+    });
+
+    // Of a write nobody knows how far it came: that holds the run up, whatever the policy says of failures.
+    answers(made, () => Promise.reject(new TypeError('broken')));
+    wants(made, 'note', '{"n":1}');
+    expect(await managed(made)).toMatchObject({ status: 'blocked_on_reconciliation', terminal_reason: null });
+
+    const stop = new AbortController();
+    made.tool.run = (_, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new DOMException('stop', 'AbortError')));
+        stop.abort();
+      });
+    wants(made, 'look');
+    const executeTurnInput = { messages: [{ role: 'user' as const, content: 'go' }] };
+    const io = { signal: stop.signal };
+    const stopped = await made.runtime.managed.start(CALLER, { executeTurnInput }, {}, io);
+    expect(stopped.kind).toBe('suspended');
+    const { timeline: lines } = await made.runtime.inspect(CALLER, 'run', stopped.run_id);
+    expect(lines.find(({ type }) => type === 'call_finished')).toMatchObject({
+      ...{ status: 'canceled', error: { code: 'CANCELED' } },
+    });
   },
 );
 

@@ -14,7 +14,16 @@ import {
   toolNames,
   whole,
 } from '../shape.ts';
-import type { Budget, Policy, PolicyLayer, PolicyRule, Verdict } from '../types.ts';
+import type {
+  Budget,
+  CallFailure,
+  Consequence,
+  KernelRule,
+  Policy,
+  PolicyLayer,
+  PolicyRule,
+  Verdict,
+} from '../types.ts';
 import { defineFile } from './file.ts';
 import type { ConfigFile } from './file.ts';
 import { scope } from './scope.ts';
@@ -22,7 +31,7 @@ import { scope } from './scope.ts';
 export interface CapabilityDecision {
   decision: Verdict;
   approver?: string;
-  onDeny: 'tell_model' | 'end_run';
+  onDeny: Consequence;
 }
 
 /** A policy with tools as written, before the sandbox root and the digest are known. */
@@ -37,8 +46,8 @@ const tightening = z.enum(['deny', 'approval_required'], {
   error: (issue) =>
     issue.input === 'allow' ? 'allow has no effect in a lane or task: lower layers only tighten' : undefined,
 });
-const onDeny = z
-  .enum(['tell_model', 'end_run'])
+const consequence = z.enum(['tell_model', 'end_run']);
+const onDeny = consequence
   .default('tell_model')
   .describe('tell_model: the model reads the refusal and goes on. end_run: the run is over.');
 
@@ -116,6 +125,23 @@ const windowed = closed({
   window_seconds: whole(1, 31_536_000).default(3600),
 });
 
+const told = consequence.optional();
+const onKernelDeny: Record<KernelRule, typeof told> = {
+  run_precheck: told,
+  tool_registry: told,
+  inventory: told,
+  tool_pin: told,
+  scope_boundary: told,
+  url_allowlist: told,
+  sandbox_path: told,
+  arg_schema: told,
+  intent: told,
+  cycle_detection: told,
+  loop_budget: told,
+  kernel_error: told,
+};
+const onFailure: Record<CallFailure, typeof told> = { retry_exhaustion: told, catalogued_unhandled: told };
+
 const attestation = z.enum(['client', 'same_user', 'credential']);
 
 const policy = closed({
@@ -154,6 +180,12 @@ const policy = closed({
     backoff_base_ms: whole(1, 60_000).default(100),
     backoff_cap_ms: whole(1, 600_000).default(2000),
   }),
+  on_deny: closed(onKernelDeny)
+    .optional()
+    .describe('What a denial by a rule of the kernel does to its run; tell_model where it is not named.'),
+  on_failure: closed(onFailure)
+    .optional()
+    .describe('What a call that failed for good does to its run; tell_model where it is not named.'),
   run_precheck: closed({
     require_tenant: z.boolean().default(true),
     deny_if_principal_missing: z.boolean().default(true),
@@ -239,6 +271,13 @@ function buildLayers(
   return record([[always, buildLayer(level, always, undefined)], ...layers]);
 }
 
+function consequences({ on_deny, on_failure }: RawPolicy): Pick<Policy, 'onDeny' | 'onFailure'> {
+  return present({
+    onDeny: on_deny === undefined ? undefined : present(on_deny),
+    onFailure: on_failure === undefined ? undefined : present(on_failure),
+  });
+}
+
 function build(raw: RawPolicy): PolicyPart {
   const decisions = Object.entries(raw.capabilities).map(([name, one]) => {
     const asked = one.approver === undefined ? undefined : approverOf(one.approver);
@@ -266,6 +305,7 @@ function build(raw: RawPolicy): PolicyPart {
       backoffBaseMs: raw.retry.backoff_base_ms,
       backoffCapMs: raw.retry.backoff_cap_ms,
     },
+    ...consequences(raw),
     precheck: {
       requireTenant: raw.run_precheck.require_tenant,
       denyIfPrincipalMissing: raw.run_precheck.deny_if_principal_missing,

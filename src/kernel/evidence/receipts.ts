@@ -243,6 +243,7 @@ export interface Finish {
   result: ToolOutcome | undefined;
   stored: StoredResult | undefined;
   error?: { code: string; message: string };
+  endsRun?: true;
   approvalId?: string;
   capabilitySessionId?: string;
 }
@@ -267,6 +268,7 @@ export function finish(of: Receipt, redactor: Redactor, facts: Finish): Commit {
           ...(facts.error === undefined
             ? {}
             : { error: { code: facts.error.code, message: redactor.text(facts.error.message) } }),
+          ...(facts.endsRun === true ? { on_failure: 'end_run' } : {}),
           ...(shown === undefined ? {} : { result: shown.value }),
           ...(shown === undefined || shown.fields.length === 0 ? {} : { redacted_fields: shown.fields }),
         },

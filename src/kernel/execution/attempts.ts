@@ -5,6 +5,7 @@ import type { Deadline } from '../../base/abort.ts';
 import type { Clock } from '../../base/clock.ts';
 import { sha256 } from '../../base/digest.ts';
 import { ERRORS } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import type { Policy } from '../../config/types.ts';
 import type { Attempt } from '../evidence/records.ts';
 import type { CallIo, Execution, ExecutionResult, Executor } from './executor.ts';
@@ -86,11 +87,12 @@ async function runOnce(
     }
     return result;
   } catch (thrown) {
-    // An executor must not throw; if one does, nobody knows how far it came.
+    // An executor must not throw; if one does, nobody knows how far it came. What it throws when it is told to end is no fault.
+    const code = interruptOf(deadline, caller) ?? 'TOOL_EXECUTION_FAILED';
     return {
       kind: 'failed',
-      code: 'TOOL_EXECUTION_FAILED',
-      message: ERRORS.TOOL_EXECUTION_FAILED.sentence,
+      code,
+      message: ERRORS[code].sentence,
       sideEffect: 'side_effect_unknown',
       notes: ['executor threw'],
       exceptionClass: classOf(thrown),
@@ -99,6 +101,11 @@ async function runOnce(
     deadline.done();
     stopWaiting();
   }
+}
+
+function interruptOf(deadline: Deadline, caller: { readonly aborted: boolean }): ErrorCode | undefined {
+  if (deadline.timedOut()) return 'TOOL_TIMEOUT';
+  return caller.aborted ? 'CANCELED' : undefined;
 }
 
 /** A name that can hold nothing but a name. */

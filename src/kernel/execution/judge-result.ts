@@ -1,7 +1,8 @@
 // Owns what an execution means: the call's status, its side effect, and how its idempotency key is settled. Pure.
 import type { ErrorCode } from '../../base/errors.ts';
 import type { ToolOutcome } from '../call.ts';
-import type { Outcome } from '../evidence/records.ts';
+import type { Policy } from '../../config/types.ts';
+import type { Attempt, Outcome } from '../evidence/records.ts';
 import type { Attempted } from './attempts.ts';
 import type { SideEffect } from './executor.ts';
 import type { ReservationState } from './idempotency.ts';
@@ -81,4 +82,16 @@ export function judgeResult(
     result: { content: [{ type: 'text', text: result.message }], replayed: false },
     error,
   };
+}
+
+/** Whether a call that certainly failed for good ends its run. One of unknown effect holds it up instead. */
+export function endOf(
+  { onFailure }: Pick<Policy, 'onFailure'>,
+  { status }: Judged,
+  attempts: readonly Attempt[],
+): { endsRun?: true } {
+  if (onFailure === undefined || status !== 'tool_error') return {};
+  const isExhausted = attempts.at(-1)?.outcome === 'exhausted';
+  const consequence = onFailure[isExhausted ? 'retry_exhaustion' : 'catalogued_unhandled'];
+  return consequence === 'end_run' ? { endsRun: true } : {};
 }

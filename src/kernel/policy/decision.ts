@@ -1,6 +1,15 @@
 // Owns the words of a decision: what policy looks at, what it answers, and the order in which answers beat each other.
 import type { JsonObject } from '../../base/json.ts';
-import type { DelegationGrant, Budget, Capability, Scope, Verdict } from '../../config/types.ts';
+import type {
+  Budget,
+  Capability,
+  Consequence,
+  DelegationGrant,
+  KernelRule,
+  Policy,
+  Scope,
+  Verdict,
+} from '../../config/types.ts';
 import type { Caller, Delegation } from '../identity.ts';
 import type { NoPast, Past } from './past.ts';
 
@@ -22,6 +31,11 @@ export const RULE_ORDER = [
 ] as const;
 export type RuleId = (typeof RULE_ORDER)[number];
 
+/** What a denial by this rule of the kernel does to its run. */
+export function consequenceOf({ onDeny }: Pick<Policy, 'onDeny'>, rule: KernelRule): Consequence {
+  return onDeny?.[rule] ?? 'tell_model';
+}
+
 export type Layer = 'kernel' | 'workspace' | 'lane' | 'task' | 'intent' | 'session' | 'principal' | 'tenant';
 
 /** One rule's answer. `attributes` are the policy.* facts of the evidence and the span. */
@@ -32,7 +46,7 @@ export interface Verdicted {
   reason: string;
   /** Ids of the same rule in the source systems, and the configured rule's own id. */
   aliases: string[];
-  onDeny: 'tell_model' | 'end_run';
+  onDeny: Consequence;
   attributes: JsonObject;
   approver?: string;
   rememberable?: boolean;
@@ -45,7 +59,7 @@ export interface Decision {
   /** The deciding reason first, then every other denial or approval demand in rule order. */
   reasons: string[];
   aliases: string[];
-  onDeny: 'tell_model' | 'end_run';
+  onDeny: Consequence;
   policyDigest: string;
   attributes: JsonObject;
   /** Set iff verdict is approval_required. */

@@ -161,7 +161,7 @@ function decideCall(plan: Plan, schemas: SchemaCache, input: DecisionInput, with
   run(LIMITS, context);
   const { scope } = context;
   const frame = {
-    policyDigest: plan.config.policy.digest,
+    policy: plan.config.policy,
     scopes: scope === undefined ? NOTHING : { requested: scope.requested, allowed: scope.allowed },
   };
   if (without === undefined) return combine(context.found, allowed ?? noRule(plan, input), frame);
@@ -180,7 +180,7 @@ function noRule(plan: Plan, input: DecisionInput): Verdicted {
 
 function failed(plan: Plan, error: unknown): Decision {
   const made = broken('kernel_error', error);
-  return combine([made], made, { policyDigest: plan.config.policy.digest, scopes: NOTHING });
+  return combine([made], made, { policy: plan.config.policy, scopes: NOTHING });
 }
 
 /** Without CEL, arguments and limits: only what holds for every call of the tool. */

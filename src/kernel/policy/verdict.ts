@@ -1,14 +1,14 @@
 // Owns the making of verdicts, and how verdicts become one decision: deny > approval_required > allow.
 import type { JsonObject } from '../../base/json.ts';
-import type { Scope, Verdict } from '../../config/types.ts';
-import { RULE_ORDER } from './decision.ts';
+import type { Consequence, Policy, Scope, Verdict } from '../../config/types.ts';
+import { consequenceOf, RULE_ORDER } from './decision.ts';
 import type { Decision, Layer, RuleId, Verdicted } from './decision.ts';
 
 interface Details {
   layer?: Layer;
   aliases?: string[];
   attributes?: JsonObject;
-  onDeny?: 'tell_model' | 'end_run';
+  onDeny?: Consequence;
 }
 
 const NO_ATTRIBUTES: JsonObject = Object.freeze({});
@@ -70,7 +70,7 @@ export function approverConflict(demands: readonly Verdicted[]): Verdicted | und
 }
 
 export interface Frame {
-  policyDigest: string;
+  policy: Policy;
   scopes: { requested: Scope[]; allowed: Scope[] };
 }
 
@@ -81,13 +81,16 @@ function inOrder(a: Verdicted, b: Verdicted): number {
 }
 
 function decisionFrom(lead: Verdicted, others: Verdicted[], frame: Frame): Decision {
-  const { verdict: kind, ruleId, layer, reason, onDeny } = lead;
+  const { verdict: kind, ruleId, layer, reason } = lead;
   // Verdicts of configured rules are shared between decisions and therefore frozen, attributes too.
   const aliases = [...lead.aliases];
   const { attributes } = lead;
   const reasons = [reason];
   for (const other of others) if (other !== lead) reasons.push(other.reason);
-  const { policyDigest, scopes } = frame;
+  const { policy, scopes } = frame;
+  const { digest: policyDigest } = policy;
+  const isOwn = ruleId === 'capability_rule' || kind !== 'deny';
+  const onDeny = isOwn ? lead.onDeny : consequenceOf(policy, ruleId);
   return { verdict: kind, ruleId, layer, reasons, aliases, onDeny, policyDigest, attributes, scopes, others };
 }
 

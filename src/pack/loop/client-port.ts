@@ -40,6 +40,7 @@ export interface LoopCallAnswer {
   approval?: { approval_id: string };
   result?: { content: JsonObject[]; structured?: JsonObject };
   error?: { code: string; message: string };
+  on_failure?: 'end_run';
 }
 
 /** The face of a runtime that the adapter needs. */
@@ -83,11 +84,17 @@ const callAnswer: z.ZodType<LoopCallAnswer> = z.object({
   approval: z.exactOptional(z.object({ approval_id: z.string().min(1) })),
   result: z.exactOptional(z.object({ content: z.array(json), structured: z.exactOptional(json) })),
   error: z.exactOptional(z.looseObject({ code: z.string(), message: z.string() })),
+  on_failure: z.exactOptional(z.literal('end_run')),
 });
 
 export interface LoopError {
   code: ErrorCode;
   message: string;
+}
+
+/** Why a run ends with a call that failed. */
+export function failureThatEnds(callId: string, tool: string): string {
+  return `The call ${callId} of ${tool} failed for good, and policy.on_failure ends the run with it.`;
 }
 
 export type Answered<T> = { ok: true; value: T } | { ok: false; error: LoopError };
@@ -165,7 +172,8 @@ export function stepsOverClient(client: LoopClient): LoopSteps {
 }
 
 /** What the loop reads of an answer: the same, whichever way it came. */
-function readOf({ status, decision: decided, approval, result, error }: LoopCallAnswer): LoopCallAnswer {
+function readOf(answer: LoopCallAnswer): LoopCallAnswer {
+  const { status, decision: decided, approval, result, error, on_failure } = answer;
   const { decision, rule_id, layer, reasons, policy_digest, on_deny } = decided;
   const read: LoopCallAnswer = {
     status,
@@ -184,6 +192,7 @@ function readOf({ status, decision: decided, approval, result, error }: LoopCall
     read.result = value === undefined ? { content } : { content, structured: value };
   }
   if (error !== undefined) read.error = error;
+  if (on_failure !== undefined) read.on_failure = on_failure;
   return read;
 }
 

@@ -1,12 +1,13 @@
 // Owns the governed loop of a host: turn, the calls it asked for, the next turn, until the model has spoken, a person is
 // needed, or a bound is reached. It decides nothing about tools: every call goes through the kernel's door behind the
 // port, and the server holds the history, so a next turn sends only the session's handle.
+import type { ErrorCode } from '../../base/errors.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import { Series } from '../../base/series.ts';
 import { createToolResultMessage } from '../host-messages.ts';
 import type { RequestedTool, TurnInput, TurnMessage, TurnOutput } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
-import { stepsOverClient, stepsOverRuntime, thrownError } from './client-port.ts';
+import { failureThatEnds, stepsOverClient, stepsOverRuntime, thrownError } from './client-port.ts';
 import type {
   Answered,
   LoopCallAnswer,
@@ -86,12 +87,20 @@ function endedStop(status: 'unknown' | 'canceled', message = `The call ended ${s
   return { kind: 'error', stage: 'call_tool', error: { code, message } };
 }
 
+/** What the failure itself is called stands in the history. */
+function failedStop({ name, tool_call_id: id }: RequestedTool, error: LoopCallAnswer['error']): Stop {
+  const code = (error?.code ?? 'TOOL_EXECUTION_FAILED') as ErrorCode;
+  const message = failureThatEnds(id, name);
+  return { kind: 'error', stage: 'call_tool', error: { code, message } };
+}
+
 function stopOf(tool: RequestedTool, answer: LoopCallAnswer): Stop | undefined {
   switch (answer.status) {
     case 'done':
-    case 'tool_error':
     case 'expired':
       return undefined;
+    case 'tool_error':
+      return answer.on_failure === 'end_run' ? failedStop(tool, answer.error) : undefined;
     case 'denied':
       return answer.decision.on_deny === 'end_run' ? { kind: 'denied', requested_tool: tool } : undefined;
     case 'approval_required':

@@ -7,6 +7,7 @@
 import type { EpochMs } from '../../base/clock.ts';
 import { owed } from '../sessions/session.ts';
 import type { LiveState, RequestedCall } from '../sessions/session.ts';
+import { failureThatEnds } from '../loop/client-port.ts';
 import type { LoopError } from '../loop/client-port.ts';
 import type { Ending, ManagedState } from './state.ts';
 
@@ -62,24 +63,23 @@ export function isUnknown(call: RequestedCall, accepted: readonly string[]): boo
 }
 
 function endsRun({ state, told }: RequestedCall): boolean {
-  const isDenied = state.at === 'denied' || state.at === 'refused';
-  return isDenied && state.endsRun === true && told !== 'outcome';
+  return 'endsRun' in state && told !== 'outcome';
 }
 
-function denied(call: RequestedCall): NextStep {
-  const message = `A rule that ends the run denied the call ${call.id} of ${call.tool}.`;
-  return {
-    do: 'end',
-    ending: { as: 'error', stage: 'call_tool', error: { code: 'POLICY_DENIED', message } },
-  };
+function ended({ id, tool, state }: RequestedCall): NextStep {
+  const error: LoopError =
+    state.at === 'finished'
+      ? { code: 'TOOL_EXECUTION_FAILED', message: failureThatEnds(id, tool) }
+      : { code: 'POLICY_DENIED', message: `A rule that ends the run denied the call ${id} of ${tool}.` };
+  return { do: 'end', ending: { as: 'error', stage: 'call_tool', error } };
 }
 
 /** What of the last answer's calls keeps the model from speaking; undefined: nothing does. */
 function heldUp(view: View): NextStep | undefined {
   const { calls } = view.session;
-  // New messages begin a new run of the session, so a rule that ended the last one has had its effect.
+  // New messages begin a new run of the session, so what ended the last one has had its effect.
   const ender = view.managed.untaken.length === 0 ? calls.find(endsRun) : undefined;
-  if (ender !== undefined) return denied(ender);
+  if (ender !== undefined) return ended(ender);
   for (const call of calls) {
     const tried = view.tried.get(call.id);
     if (tried?.at === 'busy') return suspend('busy', call.id);

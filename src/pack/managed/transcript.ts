@@ -156,7 +156,8 @@ async function finished(record: Read, evidence: JsonObject, decision: DecisionVi
     'content' in sealed
       ? { result: { content: objectsAt(sealed, 'content').map(asRead), ...structured } }
       : {};
-  return { status, decision, ...result, ...(error === undefined ? {} : { error }) };
+  const ends = evidence.on_failure === 'end_run' ? { on_failure: 'end_run' as const } : {};
+  return { status, decision, ...result, ...(error === undefined ? {} : { error }), ...ends };
 }
 
 /** The store, and the chain that is read. */

@@ -158,7 +158,10 @@ function callEvent(type: string, evidence: JsonObject, place: Place): SessionEve
     case 'call_started':
     case 'call_replayed':
       return { type, callId, ...place };
-    case 'call_finished':
+    case 'call_finished': {
+      const ends = evidence.on_failure === 'end_run' ? { endsRun: true as const } : {};
+      return { type, callId, ...place, ...(isUnknown(evidence) ? { unknown: true } : {}), ...ends };
+    }
     case 'call_settled':
       return { type, callId, ...place, ...(isUnknown(evidence) ? { unknown: true } : {}) };
     case 'call_denied':

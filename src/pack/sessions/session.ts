@@ -33,10 +33,10 @@ export type CallState =
   | { at: 'refused'; code?: ErrorCode; endsRun?: true }
   | { at: 'running'; seq: number }
   | { at: 'waiting'; seq: number; approvalId: string }
-  /** endsRun: the rule that denied it ends the run instead of telling the model. */
+  /** endsRun: what denied it, or how it failed, ends the run instead of being told to the model. */
   | { at: 'denied'; seq: number; endsRun?: true }
   /** unknown: whether it took effect is not known. */
-  | { at: 'finished'; seq: number; unknown?: true }
+  | { at: 'finished'; seq: number; unknown?: true; endsRun?: true }
   | { at: 'replayed'; seq: number }
   /** It can never run: its approval lapsed, or the kernel refused it without a record of its own. */
   | { at: 'settled'; seq: number; unknown?: true }
@@ -122,7 +122,7 @@ export type SessionEvent = At &
     | { type: 'session_closed'; finalStatus: string }
     | { type: 'item_opened'; itemId: string }
     | { type: 'call_started'; callId: string }
-    | { type: 'call_finished'; callId: string; unknown?: true }
+    | { type: 'call_finished'; callId: string; unknown?: true; endsRun?: true }
     | { type: 'call_replayed'; callId: string }
     | { type: 'call_denied'; callId: string; endsRun?: true }
     | { type: 'call_waiting'; callId: string; approvalId: string }
@@ -232,11 +232,11 @@ function callStateOf(event: CallEvent): CallState {
     case 'call_started':
       return { at: 'running', seq: event.seq };
     case 'call_finished':
-      return { at: 'finished', seq: event.seq, ...unknownMark(event) };
+      return { at: 'finished', seq: event.seq, ...unknownMark(event), ...endMark(event) };
     case 'call_replayed':
       return { at: 'replayed', seq: event.seq };
     case 'call_denied':
-      return { at: 'denied', seq: event.seq, ...(event.endsRun === true ? { endsRun: true } : {}) };
+      return { at: 'denied', seq: event.seq, ...endMark(event) };
     case 'call_waiting':
       return { at: 'waiting', seq: event.seq, approvalId: event.approvalId };
     case 'call_settled':
@@ -246,6 +246,10 @@ function callStateOf(event: CallEvent): CallState {
 
 function unknownMark(event: { unknown?: true }): { unknown?: true } {
   return event.unknown === true ? { unknown: true } : {};
+}
+
+function endMark(event: { endsRun?: true }): { endsRun?: true } {
+  return event.endsRun === true ? { endsRun: true } : {};
 }
 
 function close(state: LiveState, event: Extract<SessionEvent, { type: 'session_closed' }>): LiveState {

@@ -3,9 +3,10 @@
 import { asRuntimeError } from '../../base/errors.ts';
 import { showCut } from '../../base/text.ts';
 import type { JsonObject } from '../../base/json.ts';
-import type { RuntimeConfig } from '../../config/types.ts';
+import type { KernelRule, RuntimeConfig } from '../../config/types.ts';
 import type { SessionBinding } from '../../kernel/call.ts';
 import { decisionsOf } from '../../kernel/evidence/records.ts';
+import { consequenceOf } from '../../kernel/policy/decision.ts';
 import type { PackDeps } from '../deps.ts';
 import { decisionView } from '../records.ts';
 import type { DecisionView, RequestedTool } from './contract.ts';
@@ -28,13 +29,14 @@ function canonicalName(config: RuntimeConfig, name: string): string {
   return named.length === 1 ? (named[0]?.id ?? name) : name;
 }
 
-function denial(ruleId: string, reason: string, policyDigest: string): DecisionView {
+function denial({ config: { policy } }: PackDeps, ruleId: KernelRule, reason: string): DecisionView {
   return {
     decision: 'deny',
     rule_id: ruleId,
     layer: 'session',
     reasons: [reason],
-    policy_digest: policyDigest,
+    policy_digest: policy.digest,
+    ...(consequenceOf(policy, ruleId) === 'end_run' ? { on_deny: 'end_run' } : {}),
   };
 }
 
@@ -57,7 +59,7 @@ async function kernelDecision(
   } catch (thrown) {
     const error = asRuntimeError(thrown);
     if (error.code === 'STORE_UNAVAILABLE') throw error;
-    return { decision: denial('kernel_error', `${error.code}: ${error.message}`, deps.config.policy.digest) };
+    return { decision: denial(deps, 'kernel_error', `${error.code}: ${error.message}`) };
   }
 }
 
@@ -76,20 +78,19 @@ async function decideOne(
   const name = canonicalName(config, asked.name);
   const id = ids.next('call');
   const tool = { name, input: asked.input, tool_call_id: id };
-  const { digest } = config.policy;
   if (turn.exhausted !== undefined) {
-    return { decision: denial('loop_budget', turn.exhausted, digest), refused: 'LIMIT_EXCEEDED', ...tool };
+    return { decision: denial(deps, 'loop_budget', turn.exhausted), refused: 'LIMIT_EXCEEDED', ...tool };
   }
   const isOffered = turn.tools.some(({ definition }) => definition.id === name);
   if (!isOffered && !Object.hasOwn(config.capabilities, name)) {
     const reason = `TOOL_NOT_FOUND: ${showCut(name, 120)} is not in the governed catalog`;
-    return { decision: denial('inventory', reason, digest), refused: 'TOOL_NOT_FOUND', ...tool };
+    return { decision: denial(deps, 'inventory', reason), refused: 'TOOL_NOT_FOUND', ...tool };
   }
   const judged = await kernelDecision(deps, turn, binding, { id, ...tool });
   if (isOffered) return { ...judged, ...tool };
   if (judged.decision.decision === 'deny') return { ...judged, refused: 'POLICY_DENIED', ...tool };
   const reason = `TOOL_NOT_FOUND: ${showCut(name, 120)} was not offered in this turn`;
-  return { decision: denial('inventory', reason, digest), refused: 'TOOL_NOT_FOUND', ...tool };
+  return { decision: denial(deps, 'inventory', reason), refused: 'TOOL_NOT_FOUND', ...tool };
 }
 
 /** Every requested tool with its id and decision, in the model's order. */

@@ -59,6 +59,7 @@ const output = closed(
     ),
     resume_token: TEXT,
     error: ERROR_VIEW,
+    on_failure: oneOf('end_run'),
     receipt_ids: list(TEXT),
     side_effect_status: oneOf('not_executed', 'applied', 'side_effect_unknown', 'partial_side_effect'),
     tool: TEXT,
@@ -67,7 +68,7 @@ const output = closed(
     run_id: TEXT,
     trace_id: TEXT,
   },
-  ['result', 'approval', 'input', 'capability_session_id', 'expiry', 'resume_token', 'error'],
+  ['result', 'approval', 'input', 'capability_session_id', 'expiry', 'resume_token', 'error', 'on_failure'],
 );
 
 export const callTool: AgentTool = agentTool({

@@ -5,7 +5,7 @@ import { capability, decide, USED } from './fixtures.ts';
 
 describe('limits', () => {
   verifies(
-    { partial: ['PO-14', 'RF-07'] },
+    { partial: ['PO-14'] },
     'with three repeats allowed the fourth identical call is denied',
     async () => {
       for (const [repeats, verdict] of [
