@@ -184,7 +184,8 @@ class Linker {
   #capability(one: Capability): Capability {
     const longest = this.#parts.servers.get(one.server ?? '')?.callTimeoutSeconds ?? Infinity;
     const timeoutSeconds = Math.min(one.timeoutSeconds, longest);
-    return { ...one, timeoutSeconds, scopes: this.#scopes(one.scopes) };
+    const pack = one.pack === '' ? this.#parts.agent.id : one.pack;
+    return { ...one, pack, timeoutSeconds, scopes: this.#scopes(one.scopes) };
   }
 
   /**

@@ -57,6 +57,12 @@ export const jsonPointer: z.ZodString = text(
 );
 export const names: z.ZodArray<z.ZodString> = z.array(plainId).max(100);
 
+/** A semantic version, without build metadata: two builds of one version are no two contracts. */
+export const semver: z.ZodString = text(
+  /^(?:0|[1-9]\d{0,8})(?:\.(?:0|[1-9]\d{0,8})){2}(?:-[0-9A-Za-z.-]{1,64})?$/,
+  'a semantic version such as 1.2.0',
+);
+
 /** A list of tools as people name them. */
 export const toolNames: z.ZodArray<z.ZodString> = z.array(toolName).max(2000);
 

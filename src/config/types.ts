@@ -34,6 +34,10 @@ export interface Capability {
   mode: 'read' | 'write';
   /** read | write | admin; admin tools need an operator role. */
   permission: 'read' | 'write' | 'admin';
+  /** Of its contract as the catalog states it; `0.0.0`: not stated. */
+  version: string;
+  /** What it came with: a pack, or else its server, or the agent itself. */
+  pack: string;
   transport: Transport;
   server?: string;
   tool: string;

@@ -38,8 +38,15 @@ function unavailable(
   return failure === undefined ? undefined : `the server ${server ?? ''} is down: ${failure}`;
 }
 
+/** In the words of the catalog, else of its server, else by its name. */
+function describedAs({ description, tool }: Capability, definition: ToolDefinition | undefined): string {
+  const said = description ?? definition?.description ?? '';
+  return said.trim() === '' ? tool : said;
+}
+
 function view({ config, directory, standing }: Listed, capability: Capability): JsonObject {
-  const pin: PinState = directory.definition(capability.id)?.pin ?? { state: 'unpinned' };
+  const definition = directory.definition(capability.id);
+  const pin: PinState = definition?.pin ?? { state: 'unpinned' };
   const why = unavailable(capability, pin, standing);
   return {
     name: capability.name,
@@ -47,6 +54,9 @@ function view({ config, directory, standing }: Listed, capability: Capability): 
     owner: capability.owner,
     mode: capability.mode,
     permission: capability.permission,
+    version: capability.version,
+    pack: capability.pack,
+    description: describedAs(capability, definition),
     transport: capability.transport,
     server: capability.server ?? null,
     risk_tier: capability.risk,

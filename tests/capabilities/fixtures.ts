@@ -65,6 +65,8 @@ export function capability(serverName: string, tool: string, over: Partial<Capab
     owner: 'tests',
     mode: 'write',
     permission: 'write',
+    version: '1.0.0',
+    pack: 'kit',
     transport: 'mcp_stdio',
     server: serverName,
     tool,

@@ -64,6 +64,8 @@ describe('the bundled example', () => {
         owner: 'knowledge_platform',
         mode: 'read',
         permission: 'read',
+        version: '1.0.0',
+        pack: 'desk',
         transport: 'mcp_stdio',
         server: 'desk',
         tool: 'search_docs',

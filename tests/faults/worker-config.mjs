@@ -7,6 +7,8 @@ function capability(id, over) {
     owner: 'faults',
     mode: 'write',
     permission: 'write',
+    version: '1.0.0',
+    pack: 'kit',
     transport: 'in_process',
     tool: id,
     timeoutSeconds: 60,

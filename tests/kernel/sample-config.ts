@@ -9,6 +9,8 @@ export function capability(id: string, over: Partial<Capability> = {}): Capabili
     owner: 'team',
     mode: 'read',
     permission: 'read',
+    version: '1.0.0',
+    pack: 'kit',
     transport: 'in_process',
     tool: id,
     timeoutSeconds: 10,

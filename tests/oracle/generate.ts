@@ -145,6 +145,8 @@ const PLAIN: Omit<OTool, 'name' | 'id' | 'tool'> = {
   owner: 'team',
   mode: 'read',
   permission: 'read',
+  version: '1.0.0',
+  pack: 'kit',
   transport: 'in_process',
   timeoutSeconds: 10,
   outputBytes: 65_536,

@@ -17,6 +17,8 @@ export interface OTool {
   owner: string;
   mode: Access;
   permission: 'read' | 'write' | 'admin';
+  version: string;
+  pack: string;
   transport: 'mcp_stdio' | 'mcp_http' | 'in_process' | 'host';
   server?: string;
   tool: string;

@@ -11,6 +11,7 @@ import {
   present,
   prose,
   refused,
+  semver,
   serverName,
   serverTool,
   whole,
@@ -31,6 +32,10 @@ const capability = closed({
     .enum(['read', 'write', 'admin'])
     .optional()
     .describe('Default: the mode. admin needs an operator role.'),
+  version: semver
+    .default('0.0.0')
+    .describe('Of the contract that this entry states; rules and receipts have it.'),
+  pack: plainId.optional().describe("What it came with. Default: its server, else the agent's id."),
   transport: z.enum(['mcp_stdio', 'mcp_http', 'in_process', 'host']).describe('How the tool is reached.'),
   server: serverName.optional().describe('A name of servers.yaml; for mcp_stdio and mcp_http.'),
   tool: serverTool.optional().describe("The server's own name of the tool. Default: the capability's name."),
@@ -111,6 +116,8 @@ function build(name: string, raw: z.output<typeof capability>): Capability {
     owner: raw.owner,
     mode: raw.mode,
     permission: raw.permission ?? raw.mode,
+    version: raw.version,
+    pack: raw.pack ?? raw.server ?? '', // an empty one becomes the agent's id when the files are joined
     transport: raw.transport,
     server: raw.server,
     tool,

@@ -200,6 +200,9 @@ export function start(of: Receipt, call: PreparedCall, facts: Start, when: RowWr
             call.input.pin.state === 'pinned' || call.input.pin.state === 'declared'
               ? call.input.pin.digest
               : '',
+          ...(call.capability === undefined
+            ? {}
+            : { pack: call.capability.pack, capability_version: call.capability.version }),
           tool_principal: facts.toolPrincipal,
           runtime_principal: facts.runtimePrincipal,
           execution_mode: facts.executionMode,

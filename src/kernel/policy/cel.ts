@@ -49,12 +49,18 @@ class CelTool {
   readonly name: string;
   readonly server: string;
   readonly mode: string;
+  readonly permission: string;
+  readonly version: string;
+  readonly pack: string;
   readonly risk: string;
   constructor(capability: Capability) {
     this.id = capability.id;
     this.name = capability.name;
     this.server = capability.server ?? '';
     this.mode = capability.mode;
+    this.permission = capability.permission;
+    this.version = capability.version;
+    this.pack = capability.pack;
     this.risk = capability.risk;
   }
 }
@@ -155,7 +161,10 @@ function createEnvironment(): Environment {
       fields: { ...identity, roles: 'list<string>', scopes: 'list<string>' },
     })
     .registerType('Session', { ctor: CelSession, fields: text('id', 'intent', 'lane', 'task') })
-    .registerType('Tool', { ctor: CelTool, fields: text('id', 'name', 'server', 'mode', 'risk') })
+    .registerType('Tool', {
+      ctor: CelTool,
+      fields: text('id', 'name', 'server', 'mode', 'permission', 'version', 'pack', 'risk'),
+    })
     .registerType('History', {
       ctor: CelHistory,
       fields: { ...ints, cost_usd: 'double', wall_seconds: 'double' },

@@ -54,7 +54,7 @@ describe('who calls what', () => {
   });
 
   verifies(
-    { partial: ['CI-01', 'CI-02', 'CI-08', 'CI-09', 'PO-18'] },
+    { partial: ['CI-01', 'CI-02', 'CI-09', 'PO-18'] },
     'inventory, permission, class and network class gate every call',
     async () => {
       const of = async (

@@ -28,6 +28,8 @@ export function capability(over: Partial<Capability> = {}): Capability {
     owner: 'support_platform',
     mode: 'write',
     permission: 'write',
+    version: '1.0.0',
+    pack: 'kit',
     transport: 'mcp_stdio',
     server: 'desk',
     tool: 'create_ticket',
