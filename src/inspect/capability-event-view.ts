@@ -14,7 +14,7 @@ function timeOf(value: unknown): string | undefined {
 }
 
 function partOf(value: JsonValue | undefined): JsonObject {
-  return isObject(value) ? (value) : {};
+  return isObject(value) ? value : {};
 }
 
 /** What it was opened as; whose it is says the row. */

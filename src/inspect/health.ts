@@ -1,42 +1,14 @@
 // Owns health: each check looks at one thing, says what it saw, and what to do. Failing checks come first.
-import type { Clock } from '../base/clock.ts';
 import { variablesOf } from '../config/profile-env.ts';
-import type { RuntimeConfig } from '../config/types.ts';
-import type { InventoryDrift } from '../kernel/catalog/drift.ts';
-import type { ToolDirectory } from '../kernel/execution/executor.ts';
-import type { Caller } from '../kernel/identity.ts';
-import type { RowKind, Store, StoredRow } from '../store/contract.ts';
 import type { ApprovalSubject } from '../kernel/approvals/approval.ts';
+import type { Caller } from '../kernel/identity.ts';
+import type { StoredRow } from '../store/contract.ts';
 import { effectiveStatus } from './effective.ts';
+import { counted, DAY_MS, minutes, named, ok, rowsWith } from './health-check.ts';
+import type { Check, HealthDeps } from './health-check.ts';
+import { connections, locks, queue, scheduler, sessions } from './health-work.ts';
 import { inventoryCheck } from './inventory.ts';
 import { ownRows } from './visible.ts';
-
-export interface Check {
-  check: string;
-  status: 'fail' | 'warn' | 'ok';
-  detail: string;
-  action?: string;
-  /** Of the check `inventory`: where inventory, catalog and pins differ. */
-  inventory?: InventoryDrift;
-}
-
-export interface HealthDeps {
-  config: RuntimeConfig;
-  store: Store;
-  directory: ToolDirectory;
-  clock: Clock;
-  /** Whether a variable is set; never its value. */
-  hasEnv: (name: string) => boolean;
-  /** Whether the process that holds a call still gives signs of life. */
-  isAlive: (instance: string) => Promise<boolean>;
-  drift: () => Promise<'same' | 'changed' | 'unreadable'>;
-  /** Why a server cannot be used, as this process found; absent where it starts none. */
-  failureOf?: (server: string) => string | undefined;
-}
-
-function ok(check: string, detail: string): Check {
-  return { check, status: 'ok', detail };
-}
 
 async function storage({ store }: HealthDeps): Promise<Check[]> {
   const report = await store.report();
@@ -88,31 +60,6 @@ async function configuration({ drift }: HealthDeps): Promise<Check[]> {
   }
 }
 
-// More than this many are not counted: the number says enough, and health stays cheap.
-const MOST_COUNTED = 1000;
-
-function counted(rows: readonly StoredRow[]): string {
-  return rows.length >= MOST_COUNTED ? `${MOST_COUNTED} or more` : String(rows.length);
-}
-
-async function rowsWith(
-  store: Store,
-  query: { kind: RowKind; tenant: string; principal?: string; status: string },
-): Promise<StoredRow[]> {
-  const rows: StoredRow[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await store.list({ ...query, limit: 200, ...(cursor === undefined ? {} : { cursor }) });
-    rows.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor !== undefined && rows.length < MOST_COUNTED);
-  return rows;
-}
-
-const MOST_NAMED = 5;
-
-const DAY_MS = 24 * 60 * 60_000;
-
 function subjectOf(row: StoredRow): ApprovalSubject {
   return (row.body as unknown as { subject: ApprovalSubject }).subject;
 }
@@ -148,14 +95,14 @@ async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
     ];
   }
   const oldest = Math.min(...pending.map((row) => subjectOf(row).requestedAt));
-  const minutes = Math.floor((now - oldest) / 60_000);
+  const waited = minutes(now - oldest);
   const limit = config.approvals.escalationSlaMinutes;
   return [
     {
       check: 'approvals',
       // The longest wait may end before the limit: what ran out has waited as long as anything can.
-      status: minutes >= limit || out > 0 ? 'fail' : 'warn',
-      detail: `${counted(pending)} pending, the oldest for ${minutes} min (limit ${limit})${lost}`,
+      status: waited >= limit || out > 0 ? 'fail' : 'warn',
+      detail: `${counted(pending)} pending, the oldest for ${waited} min (limit ${limit})${lost}`,
       action:
         'Run `agent-runtime approvals list --status pending`, then `agent-runtime approvals resolve ID`.',
     },
@@ -166,12 +113,12 @@ async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
 async function escalations({ store }: HealthDeps, caller: Caller): Promise<Check[]> {
   const open = await rowsWith(store, { kind: 'item', ...ownRows(caller), status: 'open' });
   if (open.length === 0) return [ok('escalations', 'no session was handed over to a person')];
-  const some = open.slice(0, MOST_NAMED).map(({ ref }) => ref ?? '');
+  const some = named(open.map(({ ref }) => ref ?? ''));
   return [
     {
       check: 'escalations',
       status: 'warn',
-      detail: `${counted(open)} handed over to a person: ${some.join(', ')}${open.length > some.length ? ' and more' : ''}`,
+      detail: `${counted(open)} handed over to a person: ${some}`,
       action:
         'Read each with `agent-runtime sessions show ID`; a message to the session takes it on, a cancel ends it.',
     },
@@ -286,6 +233,11 @@ export async function health(
     ['approvals', () => approvals(deps, caller)],
     ['escalations', () => escalations(deps, caller)],
     ['effects', () => effects(deps, caller)],
+    ['sessions', () => sessions(deps, caller)],
+    ['connections', () => connections(deps, caller)],
+    ['queue', () => queue(deps, caller)],
+    ['locks', () => locks(deps, caller)],
+    ['scheduler', () => scheduler(deps, caller)],
     ['tools', () => pins(deps)],
     ['inventory', () => [inventoryCheck(deps.config, deps.directory)]],
     ['servers', () => servers(deps)],

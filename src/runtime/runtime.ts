@@ -18,7 +18,7 @@ import { configDrift } from '../config/load.ts';
 import { capabilityPage, inspectCapability } from '../inspect/capabilities.ts';
 import type { CatalogParts } from '../inspect/capabilities.ts';
 import { health } from '../inspect/health.ts';
-import type { HealthDeps } from '../inspect/health.ts';
+import type { HealthDeps } from '../inspect/health-check.ts';
 import { inspectItem } from '../inspect/inspect.ts';
 import { listPage } from '../inspect/lists.ts';
 import type { Listed } from '../inspect/lists.ts';

@@ -274,6 +274,8 @@ export interface Store {
   release(lease: Lease): Promise<void>;
   /** Takes timers due at `now`, each for `ms`; a taken timer is given again only after that. */
   claimTimers(owner: string, now: EpochMs, ms: number, limit: number): Promise<Timer[]>;
+  /** Since when the longest waiting of a tenant's timers could have been taken by `now`; undefined: none waits. */
+  oldestDue(tenant: string, now: EpochMs): Promise<EpochMs | undefined>;
   blob(tenant: string, key: string): Promise<Uint8Array | undefined>;
   report(): Promise<StoreReport>;
   /** A consistent copy into `path`, which must not exist. */

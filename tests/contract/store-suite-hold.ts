@@ -124,6 +124,18 @@ export function holdSuite(bench: Bench): void {
       ]);
     });
 
+    test('the longest waiting timer of a tenant is told, as long as nobody has taken it', async () => {
+      const store = await bench.open();
+      const other = { ...timer('other', AT), tenant: 'globex' };
+      await store.commit({ timers: [timer('b', AT + 2), timer('a', AT + 1), other] });
+      expect(await store.oldestDue('acme', AT)).toBeUndefined();
+      expect(await store.oldestDue('acme', AT + 5)).toBe(AT + 1);
+      expect(await store.oldestDue('nobody', AT + 5)).toBeUndefined();
+      await store.claimTimers('w', AT + 5, 10, 5);
+      expect(await store.oldestDue('acme', AT + 14)).toBeUndefined();
+      expect(await store.oldestDue('acme', AT + 20)).toBe(AT + 15);
+    });
+
     test('a cancelled timer never comes, a timer set again comes at its new time', async () => {
       const store = await bench.open();
       await store.commit({ timers: [timer('a', AT), timer('b', AT)] });

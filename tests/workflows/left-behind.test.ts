@@ -32,6 +32,10 @@ async function swept({ store, clock, workflows }: Rig): Promise<string[]> {
   return sweep.look();
 }
 
+/** What lists and health read of it. */
+const reasonIn = async (rig: Rig): Promise<unknown> =>
+  (await rig.store.row('session', 'local', 'wf'))?.body.reason;
+
 const statusIn = async (rig: Rig): Promise<string | undefined> =>
   (await rig.store.row('session', 'local', 'wf'))?.status;
 
@@ -43,6 +47,7 @@ verifies(
     expect(await statusIn(rig)).toBe('active');
     await swept(rig);
     expect(await statusIn(rig)).toBe('suspended');
+    expect(await reasonIn(rig)).toContain('has gone');
     const told = await rig.workflows.inspect(CALLER, 'wf');
     expect(told).toMatchObject({ kind: 'suspended', status: 'suspended', over: false, node_id: 'a' });
     expect(told).toMatchObject({ reason: expect.stringContaining('has gone') as string });
@@ -59,6 +64,7 @@ verifies(
     expect(done).toMatchObject({ kind: 'completed', completed_node_ids: ['a', 'b', 'c', 'd'] });
     expect(seen).toEqual(['active', 'active', 'active', 'active']);
     expect(await statusIn(rig)).toBe('completed');
+    expect(await reasonIn(rig)).toBeUndefined();
   },
 );
 

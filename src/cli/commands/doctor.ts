@@ -8,7 +8,7 @@ import { configDrift } from '../../config/load.ts';
 import { judgeTrust } from '../../config/trust.ts';
 import type { DownstreamServer, RuntimeConfig } from '../../config/types.ts';
 import { beforeFirstUse, health } from '../../inspect/health.ts';
-import type { Check } from '../../inspect/health.ts';
+import type { Check } from '../../inspect/health-check.ts';
 import { isInstanceAlive } from '../../kernel/instance.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
 import { findProgram, lookForMeans } from '../../kernel/sandbox/means.ts';

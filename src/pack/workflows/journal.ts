@@ -169,6 +169,7 @@ export function workflowRow(
     node_count: state.nodes.size,
     nodes_by_status: counts,
     started_at: isoTime(facts.startedAt),
+    ...(state.interrupted === undefined ? {} : { reason: state.interrupted }),
   };
   const status = statusOf(state);
   return { row: { kind: 'session', tenant, id: facts.id, principal, status, updatedAt: at, body } };

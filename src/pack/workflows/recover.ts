@@ -1,12 +1,11 @@
 // Owns what is recorded of a workflow whose process has gone, so that lists tell the truth before anybody resumes it. None
 // of its nodes moves: each is judged by the run that carries it on.
 import { RuntimeError } from '../../base/errors.ts';
+import { REASONS } from '../managed/next-step.ts';
 import type { WorkflowDeps, WorkflowHold } from './contract.ts';
 import { catchUp, commitStep } from './journal.ts';
 import type { HeldWorkflow } from './journal.ts';
 import { statusOf } from './result.ts';
-
-const GONE = 'The process that ran it has gone; what it had recorded stands. Resume it.';
 
 async function takeLeft(deps: WorkflowDeps, { chain }: HeldWorkflow): Promise<WorkflowHold | undefined> {
   try {
@@ -25,7 +24,7 @@ export async function recoverWorkflow(deps: WorkflowDeps, held: HeldWorkflow): P
   try {
     held.state = await catchUp(deps.store, held.chain, held.state);
     if (statusOf(held.state) !== 'active') return false;
-    const drafts = [{ event: { type: 'workflow_interrupted', reason: GONE } }] as const;
+    const drafts = [{ event: { type: 'workflow_interrupted', reason: REASONS.interrupted } }] as const;
     await commitStep(deps, { held, drafts, when: { epoch: hold.epoch }, at: deps.clock.now() });
     return true;
   } finally {

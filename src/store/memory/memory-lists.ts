@@ -73,3 +73,8 @@ export function takeTimers(state: MemoryState, claim: { now: number; ms: number;
     return { tenant, id, dueAt, epoch, payload: JSON.parse(timer.payload) as JsonObject };
   });
 }
+
+export function oldestDue(state: MemoryState, tenant: string, now: number): number | undefined {
+  const due = [...state.timers.values()].filter((timer) => timer.tenant === tenant && timer.readyAt <= now);
+  return due.length === 0 ? undefined : Math.min(...due.map((timer) => timer.readyAt));
+}

@@ -18,7 +18,7 @@ import type { Retirement } from '../segment.ts';
 import { readHeader, readRecord, readSealed } from '../stored-record.ts';
 import { createWaiters } from '../waiters.ts';
 import type { Waiters } from '../waiters.ts';
-import { listChains, listRows, scanRecords, takeTimers, toRow } from './memory-lists.ts';
+import { listChains, listRows, oldestDue, scanRecords, takeTimers, toRow } from './memory-lists.ts';
 import { chainOf, createMemoryState, keyOf, rowOf, viewOf, writePlan } from './memory-state.ts';
 import type { MemoryState } from './memory-state.ts';
 
@@ -150,6 +150,7 @@ function readingFace(room: Room): Omit<Store, keyof WritingFace | 'close'> {
         return row && toRow(row);
       }),
     list: (query) => ask(() => listRows(state, query)),
+    oldestDue: (tenant, now) => ask(() => oldestDue(state, tenant, now)),
     counter: (key) => ask(() => state.counters.get(key) ?? 0),
     counters: (keys) => ask(() => keys.map((key) => state.counters.get(key) ?? 0)),
     snapshot: (chain) =>

@@ -253,6 +253,7 @@ function readingFace(room: Room): ReadingFace {
         if (tables.redo.isPending()) await room.settle();
         return tables.rows.list(query);
       }),
+    oldestDue: (tenant, now) => ask('timers', () => tables.timers.oldestDue(tenant, now)),
     counter: (key) => peek('counter', () => remembered.counters([key])[0] ?? 0),
     counters: (keys) => peek('counters', () => remembered.counters(keys)),
     snapshot: (chain) => askChains('snapshot', () => tables.snapshots.find(chain)),

@@ -15,6 +15,7 @@ export interface Timers {
   set(timer: TimerWrite): void;
   cancel(tenant: string, id: string): void;
   claim(claim: TimerClaim): Timer[];
+  oldestDue(tenant: string, now: EpochMs): EpochMs | undefined;
 }
 
 interface TimerColumns {
@@ -46,6 +47,7 @@ export function createTimers(db: Connection): Timers {
     `SELECT rowid, tenant, id, due_at, epoch, payload FROM timers
      WHERE ready_at <= ? ORDER BY ready_at, tenant, id LIMIT ?`,
   );
+  const oldest = db.prepare('SELECT MIN(ready_at) AS at FROM timers WHERE tenant = ? AND ready_at <= ?');
   const take = db.prepare('UPDATE timers SET owner = ?, ready_at = ?, epoch = epoch + 1 WHERE rowid = ?');
 
   return {
@@ -62,6 +64,10 @@ export function createTimers(db: Connection): Timers {
         taken.push({ tenant, id, dueAt, payload, epoch: epoch + 1 });
       }
       return taken;
+    },
+    oldestDue(tenant, now) {
+      const { at } = oldest.get([tenant, now]) as { at: number | null };
+      return at ?? undefined;
     },
   };
 }

@@ -1,0 +1,68 @@
+// Owns what a check of health is: what it is made from, what it says, and how rows are counted for it.
+import type { Clock } from '../base/clock.ts';
+import type { RuntimeConfig } from '../config/types.ts';
+import type { InventoryDrift } from '../kernel/catalog/drift.ts';
+import type { ToolDirectory } from '../kernel/execution/executor.ts';
+import type { RowKind, Store, StoredRow } from '../store/contract.ts';
+
+export interface Check {
+  check: string;
+  status: 'fail' | 'warn' | 'ok';
+  detail: string;
+  action?: string;
+  /** Of the check `inventory`: where inventory, catalog and pins differ. */
+  inventory?: InventoryDrift;
+}
+
+export interface HealthDeps {
+  config: RuntimeConfig;
+  store: Store;
+  directory: ToolDirectory;
+  clock: Clock;
+  /** Whether a variable is set; never its value. */
+  hasEnv: (name: string) => boolean;
+  /** Whether the process that holds a call still gives signs of life. */
+  isAlive: (instance: string) => Promise<boolean>;
+  drift: () => Promise<'same' | 'changed' | 'unreadable'>;
+  /** Why a server cannot be used, as this process found; absent where it starts none. */
+  failureOf?: (server: string) => string | undefined;
+}
+
+export function ok(check: string, detail: string): Check {
+  return { check, status: 'ok', detail };
+}
+
+// More than this many are not counted: the number says enough, and health stays cheap.
+const MOST_COUNTED = 1000;
+
+export function counted(rows: readonly StoredRow[]): string {
+  return rows.length >= MOST_COUNTED ? `${MOST_COUNTED} or more` : String(rows.length);
+}
+
+export async function rowsWith(
+  store: Store,
+  query: { kind: RowKind; tenant: string; principal?: string; status: string },
+): Promise<StoredRow[]> {
+  const rows: StoredRow[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await store.list({ ...query, limit: 200, ...(cursor === undefined ? {} : { cursor }) });
+    rows.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined && rows.length < MOST_COUNTED);
+  return rows;
+}
+
+const MOST_NAMED = 5;
+
+/** The first few ids, and whether there are more. */
+export function named(ids: readonly string[]): string {
+  const some = ids.slice(0, MOST_NAMED);
+  return `${some.join(', ')}${ids.length > some.length ? ' and more' : ''}`;
+}
+
+export const DAY_MS: number = 24 * 60 * 60_000;
+
+export function minutes(ms: number): number {
+  return Math.floor(Math.max(0, ms) / 60_000);
+}

@@ -1,0 +1,131 @@
+// Owns the checks of work that is under way or should be: what is stuck, what ran out of time, what nobody holds any more,
+// and what waits for a process to take it.
+import type { EpochMs } from '../base/clock.ts';
+import type { Caller } from '../kernel/identity.ts';
+import { entryFromJson } from '../pack/background/entry.ts';
+import { REASONS } from '../pack/managed/next-step.ts';
+import type { StoredRow } from '../store/contract.ts';
+import { counted, DAY_MS, minutes, named, ok, rowsWith } from './health-check.ts';
+import type { Check, HealthDeps } from './health-check.ts';
+import { ownRows } from './visible.ts';
+
+/** Under way for so long without a record, a run is stuck: longer than any one call may take by default. */
+const STALLED_MS = 30 * 60_000;
+/** A run that waits longer in the queue, or a time that has come and is not seen to, has nobody who takes it. */
+const LATE_MS = 60_000;
+const LOST_MS = 10 * 60_000;
+
+type Seen = readonly [rows: readonly StoredRow[], words: string, action: string];
+
+function warnings(check: string, seen: readonly Seen[]): Check[] {
+  return seen.flatMap(([rows, words, action]): Check[] => {
+    if (rows.length === 0) return [];
+    const detail = `${counted(rows)} ${words}: ${named(rows.map(({ id }) => id))}`;
+    return [{ check, status: 'warn', detail, action }];
+  });
+}
+
+function sessionsWith({ store }: HealthDeps, caller: Caller, status: string): Promise<StoredRow[]> {
+  return rowsWith(store, { kind: 'session', ...ownRows(caller), status });
+}
+
+/** Whether its time has passed, recorded as such or not. */
+function isPast({ body }: StoredRow, now: EpochMs): boolean {
+  return typeof body.expires_at === 'string' && Date.parse(body.expires_at) <= now;
+}
+
+const SHOW = '`agent-runtime sessions show ID` tells how far each came';
+
+/** Runs that are stuck, that were left by their process, and that ran out of time. */
+export async function sessions(deps: HealthDeps, caller: Caller): Promise<Check[]> {
+  const now = deps.clock.now();
+  const [active, suspended, waiting, expired] = await Promise.all(
+    ['active', 'suspended', 'waiting_approval', 'expired'].map((status) =>
+      sessionsWith(deps, caller, status),
+    ),
+  );
+  const held = [active, suspended, waiting].flatMap((rows) => rows ?? []);
+  const late = held.filter((row) => isPast(row, now));
+  const ended = (expired ?? []).filter((row) => row.updatedAt > now - DAY_MS);
+  const stalled = (active ?? []).filter((row) => !late.includes(row) && row.updatedAt <= now - STALLED_MS);
+  const left = (suspended ?? []).filter(
+    (row) => !late.includes(row) && row.body.reason === REASONS.interrupted,
+  );
+  const found = warnings('sessions', [
+    [stalled, `under way without a record for ${minutes(STALLED_MS)} min`, `${SHOW}; resume or cancel it.`],
+    [left, 'left by a process that is gone', `${SHOW}; \`agent-runtime sessions resume ID\` goes on there.`],
+    [[...late, ...ended], 'ran out of time', `${SHOW}; what is still wanted is started anew.`],
+  ]);
+  return found.length > 0 ? found : [ok('sessions', 'no run is stuck, left behind or out of time')];
+}
+
+/** Calls that did not run because their connection was lost, and that wait to be asked for again. */
+export async function connections({ store }: HealthDeps, caller: Caller): Promise<Check[]> {
+  const own = { kind: 'capability_session', ...ownRows(caller) } as const;
+  const [resumable, lost] = await Promise.all([
+    rowsWith(store, { ...own, status: 'resumable' }),
+    rowsWith(store, { ...own, status: 'reinitialize_required' }),
+  ]);
+  const offered = [...resumable, ...lost].filter(({ body }) => body.token !== undefined);
+  const found = warnings('connections', [
+    [
+      offered,
+      'lost with a call that did not run',
+      'Repeat the call with its resume_token; `agent-runtime capability-sessions show ID` names it under must_retry.',
+    ],
+  ]);
+  return found.length > 0 ? found : [ok('connections', 'no call waits for a lost connection')];
+}
+
+/** How many background runs wait, and since when. */
+export async function queue({ config, store, clock }: HealthDeps, caller: Caller): Promise<Check[]> {
+  const queued = await rowsWith(store, { kind: 'queue', ...ownRows(caller), status: 'queued' });
+  const { maxQueued } = config.runtime.background;
+  if (queued.length === 0) return [ok('queue', `nothing waits (room for ${maxQueued})`)];
+  const waited = clock.now() - Math.min(...queued.map((row) => row.updatedAt));
+  const detail = `${counted(queued)} of ${maxQueued} queued, the oldest for ${minutes(waited)} min`;
+  if (waited < LATE_MS && queued.length < maxQueued) return [ok('queue', detail)];
+  const action = 'Start `agent-runtime worker`, or raise background.max_running in runtime.yaml.';
+  return [{ check: 'queue', status: queued.length < maxQueued ? 'warn' : 'fail', detail, action }];
+}
+
+/** Who holds a call or a background run, since when, and whether that process still lives. */
+export async function locks({ store, clock, isAlive }: HealthDeps, caller: Caller): Promise<Check[]> {
+  const own = { ...ownRows(caller), status: 'in_progress' };
+  const [calls, runs] = await Promise.all([
+    rowsWith(store, { kind: 'request', ...own }),
+    rowsWith(store, { kind: 'queue', ...own }),
+  ]);
+  const held = [
+    ...calls.map((row) => ({ row, by: row.body.instance as string })),
+    ...runs.flatMap((row) => {
+      const { state } = entryFromJson(row, row.body);
+      return state.at === 'running' ? [{ row, by: state.instance }] : [];
+    }),
+  ];
+  if (held.length === 0) return [ok('locks', 'no process holds a call or a run')];
+  const alive = new Map<string, boolean>();
+  for (const { by } of held) if (!alive.has(by)) alive.set(by, await isAlive(by));
+  const gone = held.filter(({ by }) => alive.get(by) === false).map(({ row }) => row);
+  const oldest = minutes(clock.now() - Math.min(...held.map(({ row }) => row.updatedAt)));
+  if (gone.length === 0) return [ok('locks', `${held.length} held, the oldest for ${oldest} min`)];
+  const words = `held by a process that is gone (the oldest of ${held.length} for ${oldest} min)`;
+  const action =
+    'A worker takes such a run again by itself; a call is settled as unknown when it is repeated with its id.';
+  return warnings('locks', [[gone, words, action]]);
+}
+
+/** What should have been seen to by now: wake times, ends of waits, runs of the queue. */
+export async function scheduler({ store, clock }: HealthDeps, { tenant }: Caller): Promise<Check[]> {
+  const now = clock.now();
+  const due = await store.oldestDue(tenant, now);
+  if (due === undefined || now - due < LATE_MS) return [ok('scheduler', 'nothing that is due is left lying')];
+  return [
+    {
+      check: 'scheduler',
+      status: now - due < LOST_MS ? 'warn' : 'fail',
+      detail: `something has been due for ${minutes(now - due)} min, and no process takes it`,
+      action: 'Start `agent-runtime worker` or `agent-runtime serve`: only they see to what is due.',
+    },
+  ];
+}
