@@ -289,7 +289,7 @@ class Linker {
 }
 
 function isComplete(parts: Partial<Parts>): parts is Parts {
-  return Object.keys(parts).length === 8;
+  return Object.keys(parts).length === 9;
 }
 
 /** The joined configuration, or undefined with every reason noted. Parts that are missing were noted before. */

@@ -12,6 +12,8 @@ import { controlsFile } from './files/controls.ts';
 import type { ControlsPart } from './files/controls.ts';
 import type { ConfigFile } from './files/file.ts';
 import { identityFile } from './files/identity.ts';
+import { memoryFile } from './files/memory.ts';
+import type { MemoryPart } from './files/memory.ts';
 import { policyFile } from './files/policy.ts';
 import type { PolicyPart } from './files/policy.ts';
 import { runtimeFile } from './files/runtime.ts';
@@ -31,6 +33,7 @@ export interface Parts {
   identity: IdentityConfig;
   runtime: RuntimePart;
   servers: ServersPart;
+  memory: MemoryPart;
   approvals: ApprovalsConfig;
   controls: ControlsPart;
 }
@@ -44,6 +47,7 @@ export const CONFIG_FILES: PartFiles = {
   identity: identityFile,
   runtime: runtimeFile,
   servers: serversFile,
+  memory: memoryFile,
   approvals: approvalsFile,
   controls: controlsFile,
 };
@@ -63,7 +67,6 @@ export interface FoundParts {
 
 // Configuration of the source systems that a person may bring along.
 const LATER_FILES: readonly string[] = [
-  'memory.yaml',
   'controls.yaml',
   'rollout.yaml',
   'change.yaml',

@@ -187,6 +187,14 @@ function sentence(issue: z.core.$ZodRawIssue): string {
   }
 }
 
+/** What is said of a missing key; the rows of the source system's memory have a sentence of their own. */
+function missingSentence(path: readonly PathPart[]): string {
+  const [root, list, row, key] = path;
+  return root === 'memory' && list === 'seed_records' && typeof row === 'number' && typeof key === 'string'
+    ? `Memory record #${row + 1} field is required: ${key}`
+    : MISSING;
+}
+
 function noteIssue(file: string, issue: z.core.$ZodIssue, problems: Problems): void {
   const path = issue.path as PathPart[];
   if (issue.code === 'unrecognized_keys') {
@@ -199,7 +207,7 @@ function noteIssue(file: string, issue: z.core.$ZodIssue, problems: Problems): v
   } else if (issue.code === 'invalid_type' && issue.expected === 'never') {
     problems.add(file, path, issue.message, 'key');
   } else {
-    problems.add(file, path, issue.message);
+    problems.add(file, path, issue.message === MISSING ? missingSentence(path) : issue.message);
   }
 }
 

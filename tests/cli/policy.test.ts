@@ -271,19 +271,19 @@ test('config check names every condition that does not compile, with line and co
   const { problems } = await json(at, ['config', 'check'], 1);
   expect(problems).toMatchObject([
     {
-      ...{ file: 'policy.yaml', line: 92, column: 15, path: '/policy/workspace/rules/0/when' },
+      ...{ file: 'policy.yaml', line: 96, column: 15, path: '/policy/workspace/rules/0/when' },
       message: 'rule no-env-files, character 1 of when: Unknown variable: nowhere',
     },
     {
-      ...{ file: 'policy.yaml', line: 95, column: 59, path: '/policy/workspace/rules/1/when' },
+      ...{ file: 'policy.yaml', line: 99, column: 59, path: '/policy/workspace/rules/1/when' },
       message: 'rule both, character 1 of when: Unknown variable: nowhere',
     },
     {
-      ...{ file: 'policy.yaml', line: 98, column: 15, path: '/policy/workspace/rules/2/when' },
+      ...{ file: 'policy.yaml', line: 102, column: 15, path: '/policy/workspace/rules/2/when' },
       message: 'rule third, character 1 of when: gives int, not a bool',
     },
   ]);
   expect(problems).toHaveLength(3);
   const { err } = await run(at, ['config', 'check']);
-  expect(err).toContain('  policy.yaml:92:15 /policy/workspace/rules/0/when: ');
+  expect(err).toContain('  policy.yaml:96:15 /policy/workspace/rules/0/when: ');
 });

@@ -2,6 +2,16 @@
 import { fault } from './fault.ts';
 import type { Fault } from './fault.ts';
 
+/** A record of memory.yaml, as JSON on one line. */
+function record(over: Record<string, unknown>): string {
+  const whole = {
+    ...{ memory_id: 'mem-001', tenant_id: 'local', memory_class: 'long_term', kind: 'validated_fact' },
+    ...{ content: 'Resets take five minutes.', source: 'handbook', confidence: 0.9, provenance: 'seed' },
+    revision: 1,
+  };
+  return JSON.stringify({ ...whole, ...over });
+}
+
 export const CATALOG_FAULTS: Fault[] = [
   // agent.yaml
   fault(
@@ -395,7 +405,29 @@ export const CATALOG_FAULTS: Fault[] = [
     ],
     ['{ actor: a, principal: b, scope: c }]', '/identity/delegations/1', 'stands twice'],
   ),
-  // approvals.yaml, runtime-controls.yaml
+  // memory.yaml, approvals.yaml, runtime-controls.yaml
+  fault(
+    'a record without its kind',
+    'memory.yaml',
+    ['seed_records: []', `seed_records:\n    - ${record({ kind: undefined })}`],
+    ['{"memory_id"', '/memory/seed_records/0/kind', 'Memory record #1 field is required: kind'],
+  ),
+  fault(
+    'a confidence above one',
+    'memory.yaml',
+    ['seed_records: []', `seed_records:\n    - ${record({ confidence: 1.5 })}`],
+    ['1.5', '/memory/seed_records/0/confidence', 'must be at most 1'],
+  ),
+  fault(
+    'a record that nothing would keep',
+    'memory.yaml',
+    ['seed_records: []', `seed_records:\n    - ${record({})}`],
+    [
+      'seed_records:',
+      '/memory/seed_records',
+      'seed_records are not supported yet: nothing keeps a memory that would begin with them',
+    ],
+  ),
   fault(
     'delegation in approvals',
     'approvals.yaml',

@@ -59,6 +59,7 @@ describe('faults together', () => {
         ['runtime.yaml', '    resumable_runs: true'],
         ['servers.yaml', '    era: auto'],
         ['identity.yaml', '    tenant: local'],
+        ['memory.yaml', '  seed_records: []'],
         ['approvals.yaml', '  escalation_sla_minutes: 30'],
         ['runtime-controls.yaml', '  on_expiry: cancel_run'],
       ] as const) {

@@ -239,7 +239,6 @@ describe('a directory', () => {
         'approvals.yml': 'a: 1\n',
         'other.yaml': 'a: 1\n',
         'rollout.yaml': 'rollout: {}\n',
-        'memory.yaml': 'memory: {}\n',
         'agent.yaml': (text) => `${text}aproved_capabilities: []\n`,
       });
       expect(problems.map((p) => [p.file, p.path, p.message.replace(/; known files:.*/, '')])).toEqual([
@@ -249,7 +248,6 @@ describe('a directory', () => {
           'unknown key "aproved_capabilities"; did you mean "approved_capabilities"?',
         ],
         ['approvals.yml', '/', 'is not a configuration file; did you mean "approvals.yaml"?'],
-        ['memory.yaml', '/', 'memory.yaml is not supported yet: nothing would read it'],
         ['other.yaml', '/', 'is not a configuration file'],
         ['polcy.yaml', '/', 'is not a configuration file; did you mean "policy.yaml"?'],
         ['rollout.yaml', '/', 'rollout.yaml is not supported yet: nothing would read it'],
