@@ -29,6 +29,7 @@ import type { FreeKey } from './reservation.ts';
 import { endOf, judgeResult } from './execution/judge-result.ts';
 import type { Judged } from './execution/judge-result.ts';
 import { storedResult } from './evidence/large-result.ts';
+import type { StoredResult } from './evidence/large-result.ts';
 import { denial, finish, start } from './evidence/receipts.ts';
 import type { Receipt, Start } from './evidence/receipts.ts';
 import { asApproved } from './policy/configured-rules.ts';
@@ -322,6 +323,14 @@ function executionMode(call: PreparedCall): 'in-process' | 'subprocess' | 'remot
   }
 }
 
+function storedOf(
+  { ids }: KernelDeps,
+  { request }: PreparedCall,
+  { result }: Judged,
+): StoredResult | undefined {
+  return result === undefined ? undefined : storedResult(request.context.caller.tenant, result, ids);
+}
+
 async function commitOutcome(
   deps: KernelDeps,
   admitted: Admitted,
@@ -354,10 +363,7 @@ async function commitOutcome(
       ...(tried.result.confinement === undefined ? {} : { confinement: tried.result.confinement }),
     },
     result: judged.result,
-    stored:
-      judged.result === undefined
-        ? undefined
-        : storedResult(call.request.context.caller.tenant, judged.result, deps.ids),
+    stored: storedOf(deps, call, judged),
     ...(judged.error === undefined ? {} : { error: judged.error }),
     ...ends,
     ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),

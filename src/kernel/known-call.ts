@@ -151,7 +151,7 @@ async function settleUnknown(deps: KernelDeps, request: CallRequest, row: Stored
         run_id: body.run_id,
         trace_id: body.trace_id,
         status: 'unknown',
-        outcome: 'side_effect_unknown',
+        outcome: isRead ? 'retryable_failure' : 'side_effect_unknown',
         side_effect_status: sideEffect,
         notes: ['the process that ran it ended without an outcome; settled by kernel.reconciliation'],
       }),

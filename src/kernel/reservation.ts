@@ -7,7 +7,10 @@ import type { KernelDeps } from './deps.ts';
 import { earlierUse, reservationOf } from './execution/idempotency.ts';
 import type { Reservation } from './execution/idempotency.ts';
 import { contextFacts, decidedFacts, decisionFacts } from './evidence/records.ts';
+import type { Outcome } from './evidence/records.ts';
 import { record, requestRow, sessionChain } from './evidence/receipts.ts';
+import type { RequestStatus } from './evidence/receipts.ts';
+import type { SideEffect } from './execution/executor.ts';
 import { recordedOutcome } from './known-call.ts';
 import type { Decision } from './policy/decision.ts';
 import type { PreparedCall } from './prepare.ts';
@@ -29,15 +32,34 @@ interface Answering {
   after: Series | undefined;
 }
 
-/** How a key answers a call without running it, and whether asking again can change that. */
-const KEY_ANSWERS = {
-  IDEMPOTENCY_CONFLICT: { status: 'tool_error', row: 'tool_error', effect: 'not_executed' },
-  // The other call may end: this one is decided anew when it is repeated.
-  CONFLICT: { status: 'tool_error', row: 'denied', effect: 'not_executed' },
-  SIDE_EFFECT_UNKNOWN: { status: 'unknown', row: 'unknown', effect: 'side_effect_unknown' },
-} as const;
+type KeyCode = 'IDEMPOTENCY_CONFLICT' | 'CONFLICT' | 'SIDE_EFFECT_UNKNOWN';
 
-function keyResult(facts: CallFacts, code: keyof typeof KEY_ANSWERS): CallResult {
+/** How a key answers a call without running it, and whether asking again can change that. */
+interface KeyAnswer {
+  status: 'tool_error' | 'unknown';
+  row: RequestStatus;
+  effect: SideEffect;
+  outcome: Outcome;
+}
+
+const KEY_ANSWERS: Readonly<Record<KeyCode, KeyAnswer>> = {
+  IDEMPOTENCY_CONFLICT: {
+    status: 'tool_error',
+    row: 'tool_error',
+    effect: 'not_executed',
+    outcome: 'validation_failure',
+  },
+  // The other call may end: this one is decided anew when it is repeated.
+  CONFLICT: { status: 'tool_error', row: 'denied', effect: 'not_executed', outcome: 'retryable_failure' },
+  SIDE_EFFECT_UNKNOWN: {
+    status: 'unknown',
+    row: 'unknown',
+    effect: 'side_effect_unknown',
+    outcome: 'side_effect_unknown',
+  },
+};
+
+function keyResult(facts: CallFacts, code: KeyCode): CallResult {
   const message = ERRORS[code].sentence;
   const error = { code, message };
   const { status, effect: sideEffect } = KEY_ANSWERS[code];
@@ -50,11 +72,11 @@ function keyResult(facts: CallFacts, code: keyof typeof KEY_ANSWERS): CallResult
 async function answerByKey(
   deps: KernelDeps,
   { call, decision, rowVersion, after }: Answering,
-  code: keyof typeof KEY_ANSWERS,
+  code: KeyCode,
 ): Promise<Round> {
   const { request } = call;
   const of = { request, at: deps.clock.now() };
-  const { status, row, effect } = KEY_ANSWERS[code];
+  const { status, row, effect, outcome } = KEY_ANSWERS[code];
   const message = ERRORS[code].sentence;
   const receiptId = deps.ids.next('rcp');
   const head = await deps.store.head(sessionChain(request));
@@ -68,7 +90,7 @@ async function answerByKey(
           ...contextFacts(request.context),
           ...decidedFacts(decision),
           status,
-          outcome: status === 'unknown' ? 'side_effect_unknown' : 'validation_failure',
+          outcome,
           side_effect_status: effect,
           error: { code, message },
         },
@@ -114,6 +136,7 @@ async function replay(
         ...decidedFacts(decision),
         original_call_id: earlier.callId,
         original_session_id: earlier.session,
+        outcome: 'success',
         side_effect_status: 'not_executed',
       }),
     ],

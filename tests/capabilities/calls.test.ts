@@ -149,25 +149,21 @@ test('a progress listener that throws does not break the call', async () => {
   });
 });
 
-verifies(
-  { partial: ['RF-13'] },
-  'a crash in mid-call is side_effect_unknown, and the server is started again',
-  async () => {
-    await withBench([probe()], async ({ call, directory, downstreams }) => {
-      const file = join(directory, 'effects');
-      const result = await call('probe:crash', { file });
-      expect(result).toMatchObject({
-        kind: 'failed',
-        code: 'SUBPROCESS_EXIT_NONZERO',
-        sideEffect: 'side_effect_unknown',
-      });
-      expect((result as { message: string }).message).toContain('code 7');
-      expect(lines(file)).toEqual(['before the crash']);
-      expect(downstreams.connection('probe')!.state()).toMatchObject({ state: 'failed', failures: 1 });
-      expect(await call('probe:echo', { text: 'again' })).toMatchObject({ kind: 'result' });
+test('a crash in mid-call is side_effect_unknown, and the server is started again', async () => {
+  await withBench([probe()], async ({ call, directory, downstreams }) => {
+    const file = join(directory, 'effects');
+    const result = await call('probe:crash', { file });
+    expect(result).toMatchObject({
+      kind: 'failed',
+      code: 'SUBPROCESS_EXIT_NONZERO',
+      sideEffect: 'side_effect_unknown',
     });
-  },
-);
+    expect((result as { message: string }).message).toContain('code 7');
+    expect(lines(file)).toEqual(['before the crash']);
+    expect(downstreams.connection('probe')!.state()).toMatchObject({ state: 'failed', failures: 1 });
+    expect(await call('probe:echo', { text: 'again' })).toMatchObject({ kind: 'result' });
+  });
+});
 
 test('a tool that says it failed is a result with isError', async () => {
   await withBench([probe()], async ({ call }) => {

@@ -95,24 +95,20 @@ describe('retries', () => {
 });
 
 describe('failures', () => {
-  verifies(
-    { partial: ['RF-12', 'RF-13'] },
-    'of a write that may have left are unknown for ever; of a read they are an error',
-    async () => {
-      await checks.unknownIsNeverRepeated(createRig);
-      const rig = createRig();
-      answers(rig, LOST);
-      expect(await rig.call('look', {})).toMatchObject({ status: 'tool_error', sideEffect: 'not_executed' });
-      answers(rig, { kind: 'result', content: [], isError: true, notes: [] });
-      expect(await rig.call('note', {})).toMatchObject({
-        status: 'tool_error',
-        sideEffect: 'partial_side_effect',
-      });
-      answers(rig, OK);
-      expect(await rig.call('note', { n: 1 })).toMatchObject({ status: 'done', sideEffect: 'applied' });
-      expect(await rig.call('look', { n: 1 })).toMatchObject({ status: 'done', sideEffect: 'not_executed' });
-    },
-  );
+  test('of a write that may have left are unknown for ever; of a read they are an error', async () => {
+    await checks.unknownIsNeverRepeated(createRig);
+    const rig = createRig();
+    answers(rig, LOST);
+    expect(await rig.call('look', {})).toMatchObject({ status: 'tool_error', sideEffect: 'not_executed' });
+    answers(rig, { kind: 'result', content: [], isError: true, notes: [] });
+    expect(await rig.call('note', {})).toMatchObject({
+      status: 'tool_error',
+      sideEffect: 'partial_side_effect',
+    });
+    answers(rig, OK);
+    expect(await rig.call('note', { n: 1 })).toMatchObject({ status: 'done', sideEffect: 'applied' });
+    expect(await rig.call('look', { n: 1 })).toMatchObject({ status: 'done', sideEffect: 'not_executed' });
+  });
 
   test('an executor that throws, at once or later, leaves a write unknown and is never tried again', async () => {
     for (const run of [

@@ -1,4 +1,7 @@
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
+import type { ErrorCode } from '../../src/base/errors.ts';
+import type { JsonObject } from '../../src/base/json.ts';
+import { OUTCOMES } from '../../src/kernel/evidence/records.ts';
 import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
 import type { HealthCheck } from '../../src/runtime/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
@@ -9,75 +12,161 @@ async function check(bench: Bench, name: string): Promise<HealthCheck | undefine
   return (await bench.runtime.getHealth(CALLER)).checks.find((one) => one.check === name);
 }
 
+test('an unknown effect stays unknown: it is shown, told to the model, and never run again', async () => {
+  const at = await place();
+  const bench = await open(at);
+  const asked = await bench.ask('note', { n: 1 });
+  bench.tool.run = () =>
+    Promise.resolve({
+      kind: 'failed',
+      code: 'TOOL_TIMEOUT',
+      message: 'no answer',
+      sideEffect: 'side_effect_unknown',
+      notes: [],
+    });
+  const first = await bench.run(asked);
+  expect(first).toMatchObject({ status: 'unknown', side_effect_status: 'side_effect_unknown' });
+  expect(await bench.run(asked)).toMatchObject({
+    status: 'unknown',
+    error: { code: 'SIDE_EFFECT_UNKNOWN' },
+  });
+  expect(bench.effects).toHaveLength(1);
+  expect(await check(bench, 'effects')).toMatchObject({ status: 'warn' });
+  expect((await check(bench, 'effects'))?.detail).toContain(asked.tool_call_id);
+  await bench.runtime.close();
+
+  const later = await open(at, { fakeClock: bench.clock });
+  expect((await later.run(asked)).status).toBe('unknown');
+  later.model.next(says('I cannot tell'));
+  await later.turn({ session_id: asked.session_id });
+  expect(JSON.stringify(later.model.inputs.at(-1)?.messages)).toContain('side_effect_unknown');
+  expect(later.effects).toEqual([]);
+});
+
 verifies(
-  { partial: ['RF-13'] },
-  'an unknown effect stays unknown: it is shown, told to the model, and never run again',
+  ['RF-12'],
+  'each way in which a call can end has one of seven outcomes in its record, whatever the tool answers',
   async () => {
     const at = await place();
-    const bench = await open(at);
-    const asked = await bench.ask('note', { n: 1 });
-    bench.tool.run = () =>
-      Promise.resolve({
-        kind: 'failed',
-        code: 'TOOL_TIMEOUT',
-        message: 'no answer',
-        sideEffect: 'side_effect_unknown',
-        notes: [],
-      });
-    const first = await bench.run(asked);
-    expect(first).toMatchObject({ status: 'unknown', side_effect_status: 'side_effect_unknown' });
-    expect(await bench.run(asked)).toMatchObject({
-      status: 'unknown',
-      error: { code: 'SIDE_EFFECT_UNKNOWN' },
-    });
-    expect(bench.effects).toHaveLength(1);
-    expect(await check(bench, 'effects')).toMatchObject({ status: 'warn' });
-    expect((await check(bench, 'effects'))?.detail).toContain(asked.tool_call_id);
-    await bench.runtime.close();
-
-    const later = await open(at, { fakeClock: bench.clock });
-    expect((await later.run(asked)).status).toBe('unknown');
-    later.model.next(says('I cannot tell'));
-    await later.turn({ session_id: asked.session_id });
-    expect(JSON.stringify(later.model.inputs.at(-1)?.messages)).toContain('side_effect_unknown');
-    expect(later.effects).toEqual([]);
+    const base = configFor(at);
+    const inputSchema = { type: 'object', properties: { n: { type: 'number' } } };
+    const capabilities = { ...base.capabilities, note: { ...base.capabilities.note!, inputSchema } };
+    const policy = { ...base.policy, cycle: { maxRepeats: 100, windowSeconds: 600 } };
+    const bench = await open(at, { config: { ...base, capabilities, policy } });
+    const ended = async (
+      tool: string,
+      args: JsonObject,
+      result: ExecutionResult = OK,
+    ): Promise<unknown[]> => {
+      bench.tool.run = () => Promise.resolve(result);
+      const {
+        tool_call_id: id,
+        status,
+        side_effect_status,
+      } = await bench.runtime.callCapability(CALLER, { tool, args }, IO);
+      const { timeline } = await bench.runtime.inspect(CALLER, 'request', id);
+      return [timeline.at(-1)?.outcome, status, side_effect_status];
+    };
+    const failed = (
+      code: ErrorCode,
+      sideEffect: 'not_executed' | 'side_effect_unknown' = 'not_executed',
+    ): ExecutionResult => ({ kind: 'failed', code, message: 'gone', sideEffect, notes: [] });
+    const isError: ExecutionResult = { kind: 'result', content: [], isError: true, notes: [] };
+    const seen = [
+      await ended('note', { n: 1 }),
+      await ended('note', { n: 2 }, isError),
+      await ended('look', { n: 2 }, isError),
+      await ended('note', { n: 3 }, failed('DOWNSTREAM_UNAVAILABLE')),
+      await ended('note', { n: 4 }, failed('DOWNSTREAM_UNAVAILABLE', 'side_effect_unknown')),
+      await ended('look', { n: 4 }, failed('DOWNSTREAM_UNAVAILABLE', 'side_effect_unknown')),
+      await ended('note', { n: 5 }, failed('CANCELED')),
+      await ended('note', { n: 6 }, failed('CAPABILITY_SESSION_EXPIRED')),
+      await ended('note', { n: 7 }, failed('INVALID_INPUT')),
+      await ended('note', { n: 8 }, failed('SPEC_TAMPERED')),
+      await ended('note', { n: 'text' }),
+      await ended('nowhere', {}),
+      await ended('pay', { amount: 1 }),
+      await ended('ticket', { key: 'k', title: 'a' }),
+      await ended('ticket', { key: 'k', title: 'a' }),
+      await ended('ticket', { key: 'k', title: 'b' }),
+    ];
+    expect(seen).toEqual([
+      ['success', 'done', 'applied'],
+      ['partial_side_effect', 'tool_error', 'partial_side_effect'],
+      ['retryable_failure', 'tool_error', 'not_executed'],
+      ['retryable_failure', 'tool_error', 'not_executed'],
+      ['side_effect_unknown', 'unknown', 'side_effect_unknown'],
+      ['retryable_failure', 'tool_error', 'not_executed'],
+      ['retryable_failure', 'canceled', 'not_executed'],
+      ['retryable_failure', 'expired', 'not_executed'],
+      ['validation_failure', 'tool_error', 'not_executed'],
+      ['permission_denied', 'tool_error', 'not_executed'],
+      ['validation_failure', 'denied', 'not_executed'],
+      ['permission_denied', 'denied', 'not_executed'],
+      ['approval_required', 'approval_required', 'not_executed'],
+      ['success', 'done', 'applied'],
+      ['success', 'done', 'not_executed'], // answered from the record of the one before
+      ['validation_failure', 'tool_error', 'not_executed'],
+    ]);
+    expect(new Set(seen.map(([outcome]) => outcome))).toEqual(new Set(OUTCOMES));
   },
 );
 
+const LOST: ExecutionResult = {
+  ...{ kind: 'failed', code: 'DOWNSTREAM_UNAVAILABLE', message: 'gone' },
+  ...{ sideEffect: 'side_effect_unknown', notes: [] },
+};
+
 verifies(
-  { partial: ['RF-12'] },
-  'each way in which a call can end has its own outcome in the record',
+  ['RF-13'],
+  'an effect is one of four, and one that nobody knows of stops its run in every process until it is taken note of',
   async () => {
     const at = await place();
     const bench = await open(at);
-    const outcomeOf = async (result: ExecutionResult): Promise<unknown[]> => {
+    const effectOf = async (tool: string, n: number, result: ExecutionResult): Promise<unknown> => {
       bench.tool.run = () => Promise.resolve(result);
-      const asked = await bench.ask('note', { n: 1 });
-      const { side_effect_status } = await bench.run(asked);
-      const { timeline } = await bench.runtime.inspect(CALLER, 'request', asked.tool_call_id);
-      return [timeline.at(-1)?.outcome, side_effect_status];
+      const args = { n };
+      return (await bench.runtime.callCapability(CALLER, { tool, args }, IO)).side_effect_status;
     };
-    const failed = (sideEffect: 'not_executed' | 'side_effect_unknown'): ExecutionResult => ({
-      kind: 'failed',
-      code: 'DOWNSTREAM_UNAVAILABLE',
-      message: 'gone',
-      sideEffect,
-      notes: [],
-    });
-    const seen = [
-      await outcomeOf(OK),
-      await outcomeOf({ kind: 'result', content: [], isError: true, notes: [] }),
-      await outcomeOf(failed('not_executed')),
-      await outcomeOf(failed('side_effect_unknown')),
-    ];
-    expect(seen).toEqual([
-      ['success', 'applied'],
-      ['tool_error', 'partial_side_effect'],
-      ['retryable_failure', 'not_executed'],
-      ['side_effect_unknown', 'side_effect_unknown'],
-    ]);
-    const waiting = await bench.run(await bench.ask('pay', { amount: 1 }));
-    expect(waiting.status).toBe('approval_required');
+    expect(await effectOf('look', 1, OK)).toBe('not_executed');
+    expect(await effectOf('note', 1, OK)).toBe('applied');
+    const half: ExecutionResult = { kind: 'result', content: [], isError: true, notes: [] };
+    expect(await effectOf('note', 2, half)).toBe('partial_side_effect');
+    expect(await effectOf('note', 3, LOST)).toBe('side_effect_unknown');
+    const direct = (await bench.runtime.listRequests(CALLER, { filter: { status: 'unknown' } })).items[0];
+    const alone = await bench.runtime.inspect(CALLER, 'run', String(direct?.run_id));
+    expect(alone.state).toMatchObject({ status: 'blocked_on_reconciliation', terminal_reason: null });
+
+    const asked = { name: 'note', rawInput: '{"n":4}', id: 'native' };
+    bench.model.next({ text: '', toolCalls: [asked], finishReason: 'tool_calls' });
+    const executeTurnInput = { messages: [{ role: 'user' as const, content: 'go' }] };
+    const { session_id: id, run_id } = await bench.runtime.managed.start(
+      CALLER,
+      { executeTurnInput },
+      {},
+      IO,
+    );
+    const runs = bench.effects.length;
+    const stands = async ({ runtime }: Bench): Promise<unknown> =>
+      (await runtime.inspect(CALLER, 'run', run_id)).state.status;
+    expect(await stands(bench)).toBe('blocked_on_reconciliation');
+    await bench.runtime.close();
+
+    const later = await open(at, { fakeClock: bench.clock });
+    const continuationMessages = [{ role: 'user' as const, content: 'try it again' }];
+    const blocked = await later.runtime.managed.run(CALLER, id, { continuationMessages }, IO);
+    expect(blocked.kind).toBe('suspended');
+    expect(await stands(later)).toBe('blocked_on_reconciliation');
+    expect([later.effects, later.model.inputs]).toEqual([[], []]);
+    expect(runs).toBe(5);
+
+    const [unknown] = (await later.runtime.listRequests(CALLER, { filter: { session_id: id } })).items;
+    const acceptUnknown = [String(unknown?.request_id)];
+    later.model.next(says('I cannot tell'));
+    expect((await later.runtime.managed.run(CALLER, id, { acceptUnknown }, IO)).kind).toBe('completed');
+    expect(await stands(later)).toBe('success');
+    expect(later.effects).toEqual([]);
+    expect(JSON.stringify(later.model.inputs.at(-1)?.messages)).toContain('side_effect_unknown');
   },
 );
 

@@ -9,7 +9,7 @@ import type { ToolOutcome } from '../call.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { PreparedCall } from '../prepare.ts';
 import type { StoredResult } from './large-result.ts';
-import { contextFacts, decisionFacts, decisionsOf, outcomeFacts } from './records.ts';
+import { contextFacts, decisionFacts, decisionsOf, denialOutcome, outcomeFacts } from './records.ts';
 import type { OutcomeFacts } from './records.ts';
 import type { Redacted, Redactor } from './redact.ts';
 
@@ -112,6 +112,7 @@ export function denial(of: Receipt, decision: Decision, args: JsonObject, when: 
   return {
     appends: [
       record(of, 'call_denied', {
+        outcome: denialOutcome(decision),
         side_effect_status: 'not_executed',
         arguments: args,
         ...contextFacts(of.request.context),
@@ -142,6 +143,7 @@ export function waiting(of: Receipt, decision: Decision, approvalId: string, whe
   return {
     appends: [
       record(of, 'call_waiting', {
+        outcome: 'approval_required',
         approval_id: approvalId,
         ...contextFacts(of.request.context),
         ...decided,

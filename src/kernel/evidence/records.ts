@@ -24,15 +24,22 @@ export const KERNEL_RECORDS = [
   'payload_erased',
 ] as const;
 
-export type Outcome =
-  | 'success'
-  | 'tool_error'
-  | 'permission_denied'
-  | 'validation_failure'
-  | 'retryable_failure'
-  | 'side_effect_unknown'
-  | 'partial_side_effect'
-  | 'canceled';
+/** What a call came to, in one of seven words; its status says besides how it was answered. */
+export const OUTCOMES = [
+  'success',
+  'approval_required',
+  'permission_denied',
+  'validation_failure',
+  'retryable_failure',
+  'side_effect_unknown',
+  'partial_side_effect',
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** Of a call that was denied: its arguments do not fit, or it may not be. */
+export function denialOutcome({ ruleId }: Pick<Decision, 'ruleId'>): Outcome {
+  return ruleId === 'arg_schema' ? 'validation_failure' : 'permission_denied';
+}
 
 /** One try of a call; a call that was never retried has one. */
 export interface Attempt {

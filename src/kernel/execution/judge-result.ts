@@ -23,6 +23,17 @@ export type Judged =
   | (Common & { status: 'tool_error'; result: ToolOutcome; error?: Failure })
   | (Common & { status: 'unknown' | 'canceled' | 'expired'; result?: undefined; error: Failure });
 
+/** What failed without an effect may be tried again, but for these. */
+const BY_CODE: Partial<Record<ErrorCode, Outcome>> = {
+  INVALID_INPUT: 'validation_failure',
+  SPEC_TAMPERED: 'permission_denied',
+  SUBPROCESS_SANDBOX_UNAVAILABLE: 'permission_denied',
+};
+
+function outcomeOf(code: ErrorCode): Outcome {
+  return BY_CODE[code] ?? 'retryable_failure';
+}
+
 /** A read has no side effect to be unsure of; a write that may have left is `unknown` (never success, never repeated). */
 export function judgeResult(
   tried: Attempted,
@@ -39,7 +50,7 @@ export function judgeResult(
     return result.isError
       ? {
           status: 'tool_error',
-          outcome: 'tool_error',
+          outcome: mode === 'write' ? 'partial_side_effect' : 'retryable_failure',
           // The tool says that it failed; whether it had begun to act it does not say.
           sideEffect: mode === 'write' ? 'partial_side_effect' : 'not_executed',
           // A key that is given free would run the half that was done a second time.
@@ -65,10 +76,9 @@ export function judgeResult(
     };
   }
   if (result.code === 'CANCELED' || result.code === 'CAPABILITY_SESSION_EXPIRED') {
-    const isCanceled = result.code === 'CANCELED';
     return {
-      status: isCanceled ? 'canceled' : 'expired',
-      outcome: isCanceled ? 'canceled' : 'retryable_failure',
+      status: result.code === 'CANCELED' ? 'canceled' : 'expired',
+      outcome: 'retryable_failure',
       sideEffect: 'not_executed',
       reservation: 'retryable_failure',
       error,
@@ -76,7 +86,7 @@ export function judgeResult(
   }
   return {
     status: 'tool_error',
-    outcome: 'retryable_failure',
+    outcome: outcomeOf(result.code),
     sideEffect: 'not_executed',
     reservation: 'retryable_failure',
     result: { content: [{ type: 'text', text: result.message }], replayed: false },

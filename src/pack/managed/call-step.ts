@@ -10,6 +10,7 @@ import type { Approval } from '../../kernel/approvals/approval.ts';
 import type { CallIo } from '../../kernel/execution/executor.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
+import type { Outcome } from '../../kernel/evidence/records.ts';
 import { callOf } from '../sessions/requested-call.ts';
 import type { RequestedCall } from '../sessions/session.ts';
 import { closedCallRow } from '../turn/rows.ts';
@@ -30,6 +31,12 @@ interface Settlement {
   code: string;
   message: string;
   isUnknown?: true;
+}
+
+/** Nothing ran: it may be asked for anew, unless its arguments are what kept it from running. */
+function outcomeOf({ code, isUnknown }: Settlement): Outcome {
+  if (isUnknown === true) return 'side_effect_unknown';
+  return code === 'INVALID_INPUT' ? 'validation_failure' : 'retryable_failure';
 }
 
 /** What a waiting call waits for now. `again`: the door must look. */
@@ -98,6 +105,7 @@ async function settle(
           tool: call.tool,
           ...contextFacts(context),
           status: as.isUnknown === true ? 'unknown' : 'not_executed',
+          outcome: outcomeOf(as),
           side_effect_status: sideEffect,
           ...shown,
         },
