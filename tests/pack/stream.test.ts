@@ -63,16 +63,20 @@ describe('live output', () => {
     expect(seen.length).toBeGreaterThan(5);
     expect(seen.length).toBeLessThanOrEqual(21);
     stream.onText('x');
-    const count = stream.close();
+    const { count, partials, text: shown } = stream.close();
     clock.advance(1000);
     stream.onText('too late');
     stream.finish(ANSWER);
     clock.advance(1000);
-    expect([count, stream.close()]).toEqual([seen.length, seen.length]);
+    expect([count, stream.close().count]).toEqual([seen.length, seen.length]);
     expect(seen.map((one) => one.sequence)).toEqual(seen.map((_, index) => index));
     expect(seen.filter((one) => one.state === 'final')).toEqual([seen.at(-1)]);
     const deltas = seen.slice(0, -1).map((one) => one.data.assistant_message_delta as string);
     expect(text.startsWith(deltas.join(''))).toBe(true);
+    expect(shown).toBe(deltas.join(''));
+    expect(partials.map(({ characters }) => shown.slice(0, characters))).toEqual(
+      deltas.map((_, at) => deltas.slice(0, at + 1).join('')),
+    );
     expect(clock.pending).toBe(0);
   });
 
@@ -81,15 +85,15 @@ describe('live output', () => {
       throw new TypeError('listener');
     });
     stream.onText('a');
-    expect(stream.close()).toBe(1);
+    expect(stream.close().count).toBe(1);
     expect(() => {
       stream.finish(ANSWER);
     }).not.toThrow();
-    expect(stream.close()).toBe(1);
+    expect(stream.close().count).toBe(1);
   });
 
   verifies(
-    { partial: ['TC-11', 'TC-09'] },
+    { partial: ['TC-09'] },
     'a streaming turn equals a plain one and ends in that output',
     async () => {
       const rig = createPackRig();
@@ -120,7 +124,7 @@ describe('live output', () => {
   );
 
   verifies(
-    { partial: ['TC-11'] },
+    ['TC-11'],
     'how many snapshots a turn showed is on its record, whether it was completed or failed, and only if it streamed',
     async () => {
       const rig = createPackRig();
@@ -159,6 +163,56 @@ describe('live output', () => {
         ['turn_failed', 4],
         ['turn_completed', undefined],
       ]);
+    },
+  );
+
+  verifies(
+    ['TC-11'],
+    'each snapshot is on the record of its turn, with when it was shown and how far; what broke off is kept sealed',
+    async () => {
+      const rig = createPackRig();
+      const parts = ['Wait', ' for', ' it.'];
+      const live = (_: unknown, onText: (delta: string) => void): { text: string } => {
+        for (const part of parts) {
+          onText(part);
+          rig.clock.advance(200);
+        }
+        return { text: parts.join('') };
+      };
+      rig.model.next(live, (...call) => {
+        live(...call);
+        throw new RuntimeError('PROVIDER_TIMEOUT', undefined, { attempts: 1 });
+      });
+      const said = { messages: [user('hi')], stream: true };
+      const output = await rig.ok(said);
+      const { session_id } = output;
+      const first = rig.snapshots.splice(0);
+      await rig.fails({ ...said, session_id });
+      const ended = (await rig.records(session_id)).filter((one) =>
+        ['turn_completed', 'turn_failed'].includes(one.header.type),
+      );
+      const told = [
+        { after_ms: 0, characters: 4 },
+        { after_ms: 200, characters: 8 },
+        { after_ms: 400, characters: 12 },
+      ];
+      for (const record of ended) {
+        expect(evidenceOf(record)).toMatchObject({ stream_snapshot_count: 4, stream_partials: told });
+      }
+      // What was shown follows from the record alone.
+      const text = output.assistant_message;
+      expect(first.map(({ sequence, data }) => [sequence, data.assistant_message_delta])).toEqual([
+        ...told.map(({ characters }, at) => [at, text.slice(told[at - 1]?.characters ?? 0, characters)]),
+        [3, undefined],
+      ]);
+      expect(first.at(-1)).toMatchObject({
+        state: 'final',
+        data: JSON.parse(JSON.stringify(output)) as object,
+      });
+      const chain = { tenant: 'local', aggregate: 'session', id: session_id } as const;
+      const broken = await rig.store.unseal(chain, ended.at(-1)!.header.seq);
+      expect(broken).toMatchObject({ state: 'present', value: { shown: 'Wait for it.' } });
+      expect(JSON.stringify(ended.at(-1)?.evidence)).not.toContain('Wait for');
     },
   );
 });

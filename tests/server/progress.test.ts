@@ -99,7 +99,7 @@ describe.each(CLIENT_KINDS)('%s', (kind) => {
   });
 
   verifies(
-    { partial: ['TC-11'] },
+    ['TC-11'],
     'snapshots of a turn arrive live, numbered, none lost, the final one before the answer',
     async () => {
       const { client, runtime, clock } = await connect(kind);

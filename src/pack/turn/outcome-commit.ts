@@ -7,6 +7,7 @@ import { contextFacts } from '../../kernel/evidence/records.ts';
 import type { ModelCallFacts, ModelOutput, ModelUsage } from '../../providers/contract.ts';
 import type { Append, Commit, CounterMove, RowWrite } from '../../store/contract.ts';
 import type { PackDeps } from '../deps.ts';
+import type { Streamed } from './stream.ts';
 import type { TurnOutput } from './contract.ts';
 import { openedItem } from './escalation.ts';
 import type { PreparedTurn } from './prepare.ts';
@@ -34,14 +35,14 @@ interface Completed {
   tools: DecidedTool[];
   facts: ModelCallFacts;
   /** Of live output, the final one among them; undefined: the turn was not streamed. */
-  snapshots: number | undefined;
+  streamed: Streamed | undefined;
 }
 
 /** What is known of a turn that gave none. */
 export interface Failed {
   error: RuntimeError;
   generated: Generated | undefined;
-  snapshots: number | undefined;
+  streamed: Streamed | undefined;
 }
 
 export type OutcomeCommit = Commit & { appends: Append[]; rows: RowWrite[] };
@@ -57,13 +58,16 @@ export function callFacts({ requestUrl, attempts, responseStatus }: ModelCallFac
 function turnFacts(
   deps: PackDeps,
   { turn, startedAt }: Admitted,
-  { called, snapshots }: { called: ModelCallFacts | undefined; snapshots: number | undefined },
+  { called, streamed }: { called: ModelCallFacts | undefined; streamed: Streamed | undefined },
 ): JsonObject {
   const facts = contextFacts(turn.context);
   facts.turn_index = turn.turnIndex;
   facts.provider = { kind: turn.provider.kind, model: turn.provider.model };
   facts.duration_ms = Math.round((deps.clock.monotonic() - startedAt) * 1000) / 1000;
-  if (snapshots !== undefined) facts.stream_snapshot_count = snapshots;
+  if (streamed !== undefined) {
+    facts.stream_snapshot_count = streamed.count;
+    facts.stream_partials = streamed.partials;
+  }
   return called === undefined ? facts : Object.assign(facts, callFacts(called));
 }
 
@@ -88,9 +92,9 @@ function shownRequests(deps: PackDeps, tools: readonly DecidedTool[]): JsonObjec
 }
 
 function completedEvidence(deps: PackDeps, admitted: Admitted, done: Completed): JsonObject {
-  const { output, tools, facts: called, snapshots } = done;
+  const { output, tools, facts: called, streamed } = done;
   const shown = deps.kernel.redact({ assistant_message: { content: output.assistant_message } });
-  const evidence = turnFacts(deps, admitted, { called, snapshots });
+  const evidence = turnFacts(deps, admitted, { called, streamed });
   evidence.status = output.status;
   evidence.intent = output.intent;
   // The intent under which this turn's calls are decided; absent where none was pinned.
@@ -164,7 +168,7 @@ function refusedRows(deps: PackDeps, turn: PreparedTurn, tools: readonly Decided
 }
 
 export function completedCommit(deps: PackDeps, admitted: Admitted, done: Completed): OutcomeCommit {
-  const { output, tools } = done;
+  const { output, tools, streamed } = done;
   const { turn } = admitted;
   const ids = contextFacts(turn.context);
   const itemId = output.status === 'escalate' ? deps.ids.next('esc') : undefined;
@@ -177,6 +181,7 @@ export function completedCommit(deps: PackDeps, admitted: Admitted, done: Comple
         evidence: completedEvidence(deps, admitted, done),
         sealed: {
           message: output.assistant_message,
+          ...shownBeyond(streamed, output.assistant_message),
           calls: tools.map(({ tool_call_id: id, name, input }) => ({ id, name, input })),
         },
       },
@@ -221,7 +226,7 @@ const NOTHING_USED: ModelUsage = { input_tokens: 0, output_tokens: 0, total_toke
 export function failedCommit(
   deps: PackDeps,
   admitted: Admitted,
-  { error, generated, snapshots }: Failed,
+  { error, generated, streamed }: Failed,
 ): OutcomeCommit {
   const { turn } = admitted;
   const view = error.view();
@@ -233,13 +238,13 @@ export function failedCommit(
       {
         type: 'turn_failed',
         evidence: {
-          ...turnFacts(deps, admitted, { called: generated?.facts, snapshots }),
+          ...turnFacts(deps, admitted, { called: generated?.facts, streamed }),
           ...(said === undefined ? {} : { finish_reason: said.finishReason }),
           code: view.code,
           retryable: view.retryable,
           ...shown.value,
         },
-        ...(said === undefined ? {} : { sealed: { text: said.text, tool_calls: plainCalls(said) } }),
+        ...sealedFailure(said, streamed),
       },
     ],
     progress: { status: 'open', turnCount: turn.turnIndex + 1, lastStatus: 'failed', runStatus },
@@ -247,6 +252,21 @@ export function failedCommit(
     run: { last_turn_status: 'failed', code: view.code },
     usage: error.details['provider_call_count'] === 0 ? NOTHING_USED : said?.usage,
   });
+}
+
+/** What the model said, and what was shown of it where that is not its beginning: an answer that broke off has no text. */
+function sealedFailure(
+  said: ModelOutput | undefined,
+  streamed: Streamed | undefined,
+): { sealed?: JsonObject } {
+  const shown = shownBeyond(streamed, said?.text ?? '');
+  if (said !== undefined) return { sealed: { text: said.text, tool_calls: plainCalls(said), ...shown } };
+  return 'shown' in shown ? { sealed: shown } : {};
+}
+
+/** What partials showed, unless the text that is kept begins with it. */
+function shownBeyond(streamed: Streamed | undefined, kept: string): JsonObject {
+  return streamed === undefined || kept.startsWith(streamed.text) ? {} : { shown: streamed.text };
 }
 
 function plainCalls(said: ModelOutput): JsonObject[] {

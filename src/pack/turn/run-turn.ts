@@ -169,14 +169,14 @@ async function carryOut(
     const tools = await decideRequested(room.deps, admitted.turn, normal);
     const output = checkOutput(outputOf(admitted.turn, normal, tools, generated));
     const { facts } = generated;
-    const ended = completedCommit(room.deps, admitted, { output, tools, facts, snapshots: stream?.close() });
+    const ended = completedCommit(room.deps, admitted, { output, tools, facts, streamed: stream?.close() });
     const commit = stream === undefined ? toldTo(series, ended) : ended; // what it shows leaves this process
     const shown = { runId: admitted.turn.context.runId, runStatus: runStatusOf(output) };
     await record(room, admitted.turn, held, { commit, said: [saidByModel(output, tools)], shown });
     return output;
   } catch (thrown) {
     const error = asRuntimeError(thrown);
-    return failed(room, admitted, held, { error, generated, snapshots: stream?.close() });
+    return failed(room, admitted, held, { error, generated, streamed: stream?.close() });
   }
 }
 
@@ -270,13 +270,13 @@ async function failed(
   room: TurnRoom,
   admitted: Admitted,
   held: HeldSession | undefined,
-  { error, generated, snapshots }: Failed,
+  { error, generated, streamed }: Failed,
 ): Promise<TurnFailure> {
   const { turn } = admitted;
   const details = {
     provider_call_count: Number(error.details['attempts'] ?? 0) > 0 ? 1 : 0,
     provider_kind: turn.provider.kind,
-    ...(snapshots === undefined ? {} : { stream_snapshot_count: snapshots }),
+    ...(streamed === undefined ? {} : { stream_snapshot_count: streamed.count }),
     ...(generated === undefined ? {} : callFacts(generated.facts)),
     ...error.details,
   };
@@ -284,7 +284,7 @@ async function failed(
   const where = { session_id: turn.facts.id, run_id: turn.context.runId, trace_id: turn.context.traceId };
   try {
     await record(room, turn, held, {
-      commit: failedCommit(room.deps, admitted, { error: full, generated, snapshots }),
+      commit: failedCommit(room.deps, admitted, { error: full, generated, streamed }),
       said: [],
       shown: undefined,
     });

@@ -82,18 +82,30 @@ export function visibleMessage(text: string): string {
   return fenced === null ? text : messageIn(bare.slice(fenced[0].length - 1));
 }
 
+/** What was shown of a turn while its answer grew. */
+export interface Streamed {
+  /** Of all snapshots, the final one among them, which is sent once the turn is on record. */
+  count: number;
+  /** For each partial, by its sequence number: when, counted from the beginning, and how far into the text. */
+  partials: { after_ms: number; characters: number }[];
+  /** All partials together. */
+  text: string;
+}
+
 export interface TurnStream {
   onText(delta: string): void;
-  /** No partial comes after this. Returns how many snapshots there will have been, the final one among them. */
-  close(): number;
+  /** No partial comes after this. */
+  close(): Streamed;
   /** Sends the final snapshot. */
   finish(answer: TurnOutput | TurnFailure): void;
 }
 
 /** Sends snapshots to `send`; a listener that throws ends the stream and nothing else. */
 export function createTurnStream(clock: Clock, send: (snapshot: TurnSnapshot) => void): TurnStream {
+  const begunAt = clock.monotonic();
+  const partials: Streamed['partials'] = [];
   let raw = '';
-  let shown = 0;
+  let text = '';
   let sequence = 0;
   let lastAt = -Infinity;
   let state: 'open' | 'closed' | 'over' = 'open';
@@ -111,17 +123,18 @@ export function createTurnStream(clock: Clock, send: (snapshot: TurnSnapshot) =>
     if (state !== 'open') return;
     const visible = visibleMessage(raw);
     const upTo = visible.isWellFormed() ? visible.length : visible.length - 1; // half a character waits for its rest
-    if (upTo <= shown) return;
+    if (upTo <= text.length) return;
     lastAt = clock.monotonic();
-    const delta = visible.slice(shown, upTo);
-    shown = upTo;
+    const delta = visible.slice(text.length, upTo);
+    text = visible.slice(0, upTo);
+    partials.push({ after_ms: Math.round(lastAt - begunAt), characters: upTo });
     emit('partial', { assistant_message_delta: delta });
   };
 
-  const close = (): number => {
+  const close = (): Streamed => {
     cancelTimer?.();
     if (state === 'open') state = 'closed';
-    return state === 'closed' ? sequence + 1 : sequence;
+    return { count: state === 'closed' ? sequence + 1 : sequence, partials, text };
   };
 
   return {
@@ -134,7 +147,7 @@ export function createTurnStream(clock: Clock, send: (snapshot: TurnSnapshot) =>
     },
     close,
     finish(answer) {
-      if (close() > sequence) emit('final', JSON.parse(JSON.stringify(answer)) as JsonObject);
+      if (close().count > sequence) emit('final', JSON.parse(JSON.stringify(answer)) as JsonObject);
       state = 'over';
     },
   };
