@@ -51,7 +51,12 @@ export interface DownstreamExecutorOptions {
   held?: (server: string) => string | undefined;
 }
 
-type ExecutorParts = DownstreamExecutorOptions & { schemas: SchemaCache; relay: RelayParts };
+type ExecutorParts = DownstreamExecutorOptions & {
+  schemas: SchemaCache;
+  relay: RelayParts;
+  /** Sessions that a call has gone through. */
+  called: WeakSet<Session>;
+};
 type Failure = Extract<ExecutionResult, { kind: 'failed' }>;
 
 const IDEMPOTENCY_META = 'agent-runtime/idempotency-key';
@@ -346,9 +351,20 @@ async function throughLease(execution: Execution, lease: Lease, around: Around):
   // The last moment at which an end costs nothing.
   const ended = ownEnd(deadline);
   if (ended !== undefined) return failed(ended, ERRORS[ended].sentence, 'not_executed');
+  const confinement = accountOf(opened.session, parts.called);
   const result = await callTool(execution, lease, opened, around);
-  const { confinement } = opened.session;
   return confinement === undefined ? result : { confinement, ...result };
+}
+
+/** What the process says it is held to; to every call after its first one it is a live one. */
+function accountOf(
+  session: Opened['session'],
+  called: ExecutorParts['called'],
+): Opened['session']['confinement'] {
+  const { confinement } = session;
+  const isLive = called.has(session);
+  called.add(session);
+  return isLive && confinement?.['start'] !== undefined ? { ...confinement, start: 'live' } : confinement;
 }
 
 async function run(execution: Execution, around: Around): Promise<ExecutionResult> {
@@ -382,6 +398,7 @@ export function createDownstreamExecutor(options: DownstreamExecutorOptions): Ex
   const parts: ExecutorParts = {
     ...options,
     schemas,
+    called: new WeakSet(),
     relay: { ledger, controls, schemas, clock, ids, redactor, maxWaitMs },
   };
   return {

@@ -198,7 +198,7 @@ export interface SandboxProfile {
   shell: 'restricted' | 'full';
   network: 'denied' | 'full';
   secrets: 'none' | 'declared';
-  resume: 'allowed' | 'denied';
+  resume: 'allowed' | 'denied' | 'snapshot';
   snapshot: 'none' | 'required_on_completion';
   persist: boolean;
   limits: {

@@ -36,6 +36,7 @@ import { asApproved } from './policy/configured-rules.ts';
 import type { Decision } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import type { PreparedCall } from './prepare.ts';
+import { confinementElsewhere } from './sandbox/elsewhere.ts';
 import { withdrawApproval } from './withdrawn.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
@@ -360,7 +361,7 @@ async function commitOutcome(
       durationMs: deps.clock.monotonic() - started.monotonic,
       attempts: tried.attempts,
       notes: tried.result.notes,
-      ...(tried.result.confinement === undefined ? {} : { confinement: tried.result.confinement }),
+      confinement: tried.result.confinement ?? confinementElsewhere(call.capability?.transport),
     },
     result: judged.result,
     stored: storedOf(deps, call, judged),

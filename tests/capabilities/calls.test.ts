@@ -262,7 +262,10 @@ test('protocol metadata of the server does not travel further, its own does', as
       content: [{ type: 'text', text: 'ok', _meta: { 'vendor/kept': 1 } }],
       isError: false,
       notes: [],
-      confinement: { sandbox: 'none', reason: 'no sandbox_profile' },
+      confinement: {
+        ...{ sandbox: 'none', reason: 'no sandbox_profile' },
+        reads: expect.stringMatching(/^not confined: /) as string,
+      },
       capabilitySessionId: expect.stringMatching(/^cap_/) as string,
     });
   });

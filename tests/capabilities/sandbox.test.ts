@@ -28,6 +28,7 @@ import { createBench, freshSignal, script, server } from './fixtures.ts';
 import type { Bench } from './fixtures.ts';
 
 const SECRET = 'canary-7f3a91';
+const NOT_CONFINED = expect.stringMatching(/^not confined: /) as string;
 const FILESYSTEM = createRequire(import.meta.url).resolve(
   '@modelcontextprotocol/server-filesystem/dist/index.js',
 );
@@ -225,7 +226,7 @@ when('a confined server', () => {
     else expect(confinement).toMatchObject({ not_enforced: [`processes: ${processesExempt}`] });
   });
 
-  verifies({ partial: ['SB-05', 'SB-10'] }, 'tells in its receipt what it was held to', async () => {
+  verifies({ partial: ['SB-05', 'SB-10'] }, 'tells what it was held to', async () => {
     const at = place();
     const held = profile({ entries: [{ source: 'local_dir', path: at.inside, readOnly: false }] });
     const args = [script('intruder')];
@@ -238,11 +239,12 @@ when('a confined server', () => {
       sandbox_permissions_profile: 'restricted-shell-network-denied',
       network_secrets_posture: 'network:denied,secrets:none',
       workspace_manifest_ref: expect.stringMatching(/^sha256:/) as string,
+      reads: 'confined to its entries, its own files and those of the system',
       start: 'fresh',
       limits: { memory_mb: 512, cpu_seconds: 60, scratch_mb: 6 },
     });
     const free = await call('free:list', { path: '/' });
-    expect(free.confinement).toEqual({ sandbox: 'none', reason: 'no sandbox_profile' });
+    expect(free.confinement).toEqual({ sandbox: 'none', reason: 'no sandbox_profile', reads: NOT_CONFINED });
   });
 
   test('finds state and configuration empty, and cannot plant them', async () => {
@@ -339,6 +341,8 @@ when('a confined server', () => {
         'note',
       );
       expect(readFileSync(copy, 'utf8')).toBe('x');
+      const live = await call('kept:read', note);
+      expect(live.confinement).toEqual({ ...again.confinement, start: 'live' });
       for (const name of ['afresh', 'lost']) {
         const anew = await call(`${name}:read`, note);
         expect([text(anew), anew.confinement?.['start']]).toEqual(['ENOENT', 'fresh']);
@@ -390,7 +394,7 @@ describe('a machine that cannot confine', () => {
     const why = isLinux
       ? 'bubblewrap (bwrap) is not installed'
       : (expect.stringContaining('no bubblewrap') as string);
-    expect(result.confinement).toEqual({ sandbox: 'none', reason: why });
+    expect(result.confinement).toEqual({ sandbox: 'none', reason: why, reads: NOT_CONFINED });
     expect(at.warned).toHaveLength(1);
   });
 });

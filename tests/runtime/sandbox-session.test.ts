@@ -5,9 +5,10 @@ import { describe, expect } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { SandboxProfile } from '../../src/config/types.ts';
+import { confinementElsewhere } from '../../src/kernel/sandbox/elsewhere.ts';
 import { createRuntime } from '../../src/runtime/runtime.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { CALLER, IO, place } from './rig.ts';
+import { CALLER, IO, OK, open, place } from './rig.ts';
 import type { Place } from './rig.ts';
 
 const PACKAGE = fileURLToPath(new URL('../../', import.meta.url));
@@ -95,3 +96,40 @@ when('the sandbox of a call', () => {
     },
   );
 });
+
+verifies(
+  ['SB-10'],
+  'each receipt says whether reading was confined: by the sandbox that a process had, or by nothing, with the reason',
+  async () => {
+    const free = expect.stringMatching(/^not confined: /) as string;
+    if (process.platform === 'linux') {
+      const held = await receiptOf(await place(), {});
+      expect(held).toMatchObject({
+        sandbox: 'bubblewrap',
+        reads: expect.stringMatching(/^confined to /) as string,
+      });
+    }
+    const bench = await open(await place());
+    const told: unknown[] = [];
+    for (const run of [
+      () => Promise.resolve(OK),
+      () => Promise.resolve({ ...OK, isError: true }),
+      () => Promise.reject(new TypeError('it threw')),
+    ]) {
+      bench.tool.run = run;
+      const { receipt_ids } = await bench.run(await bench.ask('note', { n: told.length }));
+      const records = await bench.runtime.store.scan({ tenant: CALLER.tenant, limit: 200 });
+      const evidence = records.map(({ evidence: one }) => (one.state === 'present' ? one.value : {}));
+      told.push(evidence.find((one) => one['receipt_id'] === receipt_ids[1])?.['confinement']);
+    }
+    const own = {
+      sandbox: 'none',
+      reason: 'in_process: a function of the process that runs the runtime',
+      reads: free,
+    };
+    expect(told).toEqual([own, own, own]);
+    for (const transport of ['mcp_stdio', 'mcp_http', 'host'] as const) {
+      expect(confinementElsewhere(transport)).toMatchObject({ sandbox: 'none', reads: free });
+    }
+  },
+);

@@ -83,9 +83,9 @@ export const sandboxProfile: z.ZodType<WrittenProfile> = closed({
   }).prefault({}),
   state: closed({
     resume: z
-      .enum(['allowed', 'denied'])
+      .enum(['allowed', 'denied', 'snapshot'])
       .default('allowed')
-      .describe('denied: every start finds an empty home directory.'),
+      .describe('denied: every start finds an empty home directory; snapshot: what the last copy holds.'),
     snapshot: z
       .enum(['none', 'required_on_completion'])
       .default('none')
@@ -94,6 +94,10 @@ export const sandboxProfile: z.ZodType<WrittenProfile> = closed({
   }).prefault({}),
   limits: limits.prefault({}),
 }).superRefine(({ state }, context) => {
+  if (state.resume === 'snapshot' && state.snapshot === 'none') {
+    const message = 'snapshot needs snapshot: required_on_completion; there is nothing else to begin from';
+    context.addIssue({ code: 'custom', path: ['state', 'resume'], message });
+  }
   if (state.persist_session_state || state.snapshot === 'none') return;
   const message = 'needs persist_session_state: true; there is nothing else to copy';
   context.addIssue({ code: 'custom', path: ['state', 'snapshot'], message });

@@ -128,7 +128,7 @@ export interface OutcomeFacts {
   durationMs: number;
   attempts: Attempt[];
   notes: string[];
-  confinement?: JsonObject;
+  confinement: JsonObject;
 }
 
 function attemptFacts(made: Attempt, redactor: Redactor): JsonObject {
@@ -148,7 +148,7 @@ export function outcomeFacts(facts: OutcomeFacts, redactor: Redactor): JsonObjec
     ...(facts.attempts.length > 1 || facts.attempts.some((made) => made.outcome !== 'success')
       ? { attempts: facts.attempts.map((made) => attemptFacts(made, redactor)) }
       : {}),
-    ...(facts.confinement === undefined ? {} : { confinement: facts.confinement }),
+    confinement: facts.confinement,
     ...(facts.notes.length > 0 ? { notes: facts.notes.map((note) => redactor.text(note)) } : {}),
   };
 }

@@ -98,7 +98,7 @@ export interface Expiry {
 
 interface Ran {
   notes: string[];
-  /** What the process that ran it was held to; absent: it ran in none of ours. */
+  /** What the process that ran it was held to; absent: it ran in none of ours, and the receipt says so. */
   confinement?: JsonObject;
   /** The connection that the call went through, where there is a stateful one. */
   capabilitySessionId?: string;

@@ -82,9 +82,15 @@ export function confinedCommand(request: ConfineRequest): ConfinedCommand {
   };
 }
 
+const READS_HELD = 'confined to its entries, its own files and those of the system';
+const READS_FREE = 'not confined: paths in arguments are judged, what is opened beyond them is not';
+
 export function unconfined(reason: string): Confinement {
-  return { sandbox: 'none', reason };
+  return { sandbox: 'none', reason, reads: READS_FREE };
 }
+
+/** How a process found its home: empty, as the last one left it, or as the last copy has it. */
+export type Start = 'fresh' | 'resumed' | 'snapshot';
 
 /** What becomes of the home directory after this process: kept for the next start, copied, or made anew. */
 function stateFlags({ persist, resume, snapshot }: SandboxProfile): JsonObject {
@@ -96,7 +102,7 @@ function stateFlags({ persist, resume, snapshot }: SandboxProfile): JsonObject {
 export function confinement(
   profile: SandboxProfile,
   means: Means,
-  session: { id: string; start: 'fresh' | 'resumed' },
+  session: { id: string; start: Start },
 ): Confinement {
   const hasLimits = 'path' in means.prlimit;
   const { limits } = profile;
@@ -117,6 +123,7 @@ export function confinement(
     sandbox_manifest_version: profile.manifestVersion,
     sandbox_permissions_profile: `${profile.shell}-shell-network-${profile.network}`,
     network_secrets_posture: `network:${profile.network},secrets:${profile.secrets}`,
+    reads: READS_HELD,
     workspace_manifest_ref: manifestRef(profile),
     start: session.start,
     ...stateFlags(profile),

@@ -17,10 +17,11 @@ import {
 import { join } from 'node:path';
 import { RuntimeError } from '../../base/errors.ts';
 import type { SandboxProfile } from '../../config/types.ts';
+import type { Start } from './confine.ts';
 
 export interface Home {
   path: string;
-  start: 'fresh' | 'resumed';
+  start: Start;
   /** The last copy that was made of it, if one was. */
   snapshotId?: string;
   /** Makes the copy that the profile asks for. */
@@ -74,16 +75,30 @@ function snapshot(home: string, place: string): string | undefined {
   return id;
 }
 
-/** Throws STORE_UNAVAILABLE when it cannot be made. */
+/** Leaves the directory as the profile wants it found; `copy` is the last snapshot, if there is one. */
+function prepare(path: string, { resume }: SandboxProfile, copy: string | undefined): Start {
+  if (resume !== 'allowed') rmSync(path, { recursive: true, force: true });
+  const isKept = existsSync(path);
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (resume === 'snapshot' && copy !== undefined && existsSync(copy)) {
+    cpSync(copy, path, { recursive: true });
+    return 'snapshot';
+  }
+  return isKept ? 'resumed' : 'fresh';
+}
+
+/** Throws SUBPROCESS_TRANSPORT_FAILED when it cannot be made. */
 export function openHome(homes: string, label: string, profile: SandboxProfile): Home {
   const place = join(homes, label);
   const path = join(place, 'home');
   try {
-    if (profile.resume === 'denied') rmSync(path, { recursive: true, force: true });
-    const start = existsSync(path) ? 'resumed' : 'fresh';
-    mkdirSync(path, { recursive: true, mode: 0o700 });
     const last = join(place, LAST);
     const snapshotId = existsSync(last) ? readFileSync(last, 'utf8').trim() : undefined;
+    const start = prepare(
+      path,
+      profile,
+      snapshotId === undefined ? undefined : join(place, 'snapshots', snapshotId),
+    );
     return {
       path,
       start,
