@@ -129,6 +129,7 @@ export function record<T>(entries: Iterable<readonly [string, T]>): Record<strin
 }
 
 const MISSING = 'is required';
+const UNFIT = 'does not fit';
 const KINDS: Readonly<Record<string, string>> = {
   string: 'text',
   number: 'a number',
@@ -176,14 +177,12 @@ function sentence(issue: z.core.$ZodRawIssue): string {
       return sizeSentence(issue as z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig);
     case 'invalid_union': {
       const { options } = issue as { options?: unknown[] };
-      return options === undefined
-        ? 'does not fit'
-        : `must be ${options.map((o) => JSON.stringify(o)).join(' or ')}`;
+      return options === undefined ? UNFIT : `must be ${options.map((o) => JSON.stringify(o)).join(' or ')}`;
     }
     case 'invalid_format':
       return `is not a well-formed ${issue.format}`;
     default:
-      return 'does not fit';
+      return UNFIT;
   }
 }
 
@@ -195,9 +194,22 @@ function missingSentence(path: readonly PathPart[]): string {
     : MISSING;
 }
 
+/** What is wrong inside of the one option of a union that the value has the kind of; undefined: there is no such one. */
+function insideUnion(issue: z.core.$ZodIssue): z.core.$ZodIssue[] | undefined {
+  if (issue.code !== 'invalid_union' || issue.message !== UNFIT) return undefined;
+  const isOfAnotherKind = ({ path, code }: z.core.$ZodIssue): boolean =>
+    path.length === 0 && (code === 'invalid_type' || code === 'invalid_value');
+  const [inside, ...others] = issue.errors.filter((found) => !found.some(isOfAnotherKind));
+  if (inside === undefined || others.length > 0) return undefined;
+  return inside.map((one) => ({ ...one, path: [...issue.path, ...one.path] }));
+}
+
 function noteIssue(file: string, issue: z.core.$ZodIssue, problems: Problems): void {
   const path = issue.path as PathPart[];
-  if (issue.code === 'unrecognized_keys') {
+  const inside = insideUnion(issue);
+  if (inside !== undefined) {
+    for (const one of inside) noteIssue(file, one, problems);
+  } else if (issue.code === 'unrecognized_keys') {
     const known = issue.message.startsWith(KNOWN) ? issue.message.slice(KNOWN.length).split(', ') : [];
     for (const key of issue.keys) {
       problems.add(file, [...path, key], `unknown key "${showCut(key, 80)}"${didYouMean(key, known)}`, 'key');

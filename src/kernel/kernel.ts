@@ -36,7 +36,7 @@ import { asApproved } from './policy/configured-rules.ts';
 import type { Decision } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import type { PreparedCall } from './prepare.ts';
-import { confinementElsewhere } from './sandbox/elsewhere.ts';
+import { confinementOf } from './sandbox/elsewhere.ts';
 import { withdrawApproval } from './withdrawn.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
@@ -361,7 +361,7 @@ async function commitOutcome(
       durationMs: deps.clock.monotonic() - started.monotonic,
       attempts: tried.attempts,
       notes: tried.result.notes,
-      confinement: tried.result.confinement ?? confinementElsewhere(call.capability?.transport),
+      confinement: confinementOf(tried.result, call.capability?.transport),
     },
     result: judged.result,
     stored: storedOf(deps, call, judged),

@@ -5,7 +5,7 @@ import { describe, expect } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { SandboxProfile } from '../../src/config/types.ts';
-import { confinementElsewhere } from '../../src/kernel/sandbox/elsewhere.ts';
+import { confinementOf } from '../../src/kernel/sandbox/elsewhere.ts';
 import { createRuntime } from '../../src/runtime/runtime.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { CALLER, IO, OK, open, place } from './rig.ts';
@@ -129,7 +129,7 @@ verifies(
     };
     expect(told).toEqual([own, own, own]);
     for (const transport of ['mcp_stdio', 'mcp_http', 'host'] as const) {
-      expect(confinementElsewhere(transport)).toMatchObject({ sandbox: 'none', reads: free });
+      expect(confinementOf({}, transport)).toMatchObject({ sandbox: 'none', reads: free });
     }
   },
 );

@@ -1,5 +1,7 @@
 // Owns what a receipt says of the confinement of a call that no process of ours carried out: that there was none.
+import type { JsonObject } from '../../base/json.ts';
 import type { Transport } from '../../config/types.ts';
+import type { ExecutionResult } from '../execution/executor.ts';
 import { unconfined } from './confine.ts';
 import type { Confinement } from './confine.ts';
 
@@ -10,6 +12,10 @@ const ELSEWHERE: Readonly<Record<Transport, Confinement>> = {
   host: unconfined('host: carried out by the host'),
 };
 
-export function confinementElsewhere(transport: Transport | undefined): Confinement {
-  return ELSEWHERE[transport ?? 'host'];
+/** The account of the process that ran the call, or that there was none. */
+export function confinementOf(
+  { confinement }: Pick<ExecutionResult, 'confinement'>,
+  transport: Transport | undefined,
+): JsonObject {
+  return confinement ?? ELSEWHERE[transport ?? 'host'];
 }
