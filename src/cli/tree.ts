@@ -200,6 +200,17 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
       },
     ],
   },
+  runs: {
+    summary: 'what one piece of work came to',
+    leaves: [
+      {
+        name: 'show <id>',
+        summary: 'one run explained: what was asked, decided, done and answered, why it ended, and the proof',
+        example: 'runs show run_0123456789',
+        load: showing('run'),
+      },
+    ],
+  },
   'capability-sessions': {
     summary: 'stateful connections to servers',
     leaves: [
@@ -400,7 +411,7 @@ function listing(kind: 'request' | 'session' | 'approval' | 'capability_session'
   };
 }
 
-function showing(kind: 'request' | 'session' | 'approval' | 'capability_session'): Leaf['load'] {
+function showing(kind: 'request' | 'run' | 'session' | 'approval' | 'capability_session'): Leaf['load'] {
   return async () => {
     const { showItem } = await import('./commands/lists.ts');
     return (context, _options, id = '') => showItem(context, kind, id);

@@ -6,6 +6,7 @@ import type { ChainKey, Page, Store, StoredRecord, StoredRow } from '../store/co
 import { capabilitySessionView } from './capability-session-view.ts';
 import { rowAt } from './effective.ts';
 import { failureView } from './failure.ts';
+import { runRecord } from './run-record.ts';
 import { recordView, sessionView, split } from './views.ts';
 import { rowView } from './row-view.ts';
 import { newestRows } from './lists.ts';
@@ -138,6 +139,7 @@ async function inspectSession({ store }: InspectParts, caller: Caller, id: strin
   const isCut = runs.nextCursor !== undefined || requests.nextCursor !== undefined;
   const links: JsonObject = {
     run_ids: runIds(runs.items, requests.items),
+    trace_ids: idsIn(found, 'trace_id'),
     request_ids: requests.items.map((one) => one.id),
     approval_ids: idsIn(found, 'approval_id'),
     capability_session_ids: idsIn(found, 'capability_session_id'),
@@ -212,11 +214,15 @@ async function inspectRun(parts: InspectParts, caller: Caller, id: string): Prom
     type,
     evidence: evidence.state === 'present' ? evidence.value : undefined,
   }));
-  const failure = failureView(textOf(state.status), told);
-  return inspection(
-    { kind: 'run', id, state: { run_id: id, session_id: session, ...state, ...failure }, links },
-    found,
-  );
+  const record = runRecord(state.status, own.map(recordView));
+  const through = textOf(record.capability_session_id);
+  const connection = through === '' ? undefined : await store.row('capability_session', tenant, through);
+  const whole: JsonObject = {
+    ...{ run_id: id, session_id: session, ...state, ...record },
+    capability_session_status: connection?.status ?? null,
+    ...failureView(textOf(state.status), told),
+  };
+  return inspection({ kind: 'run', id, state: whole, links }, found);
 }
 
 async function inspectCapabilitySession(

@@ -79,28 +79,45 @@ function decisionList({ decisions, aliases, rule_id, layer, decision, reasons }:
   ];
 }
 
-/** The lines that carry a decision, and the lines that are receipts. */
+function decisionView(line: JsonObject): JsonObject {
+  return {
+    seq: line.seq ?? null,
+    call_id: line.call_id ?? null,
+    tool: line.tool ?? null,
+    decision: line.decision ?? null,
+    rule_id: line.rule_id ?? null,
+    layer: line.layer ?? null,
+    reasons: line.reasons ?? [],
+    policy_digest: line.policy_digest ?? null,
+    decisions: decisionList(line),
+  };
+}
+
+function receiptView(line: JsonObject): JsonObject {
+  return {
+    receipt_id: line.receipt_id ?? null,
+    type: line.type ?? null,
+    at: line.at ?? null,
+    tool: line.tool ?? null,
+    side_effect_status: line.side_effect_status ?? null,
+  };
+}
+
+/** Each once, where it stands first. */
+function once(views: readonly JsonObject[], keys: readonly string[]): JsonObject[] {
+  const seen = new Set<string>();
+  return views.filter((view) => {
+    const key = JSON.stringify(keys.map((name) => view[name] ?? null));
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
+// A call that waited for a person is decided again when it starts: the same decision stands in two records.
+const ONE_DECISION = ['call_id', 'tool', 'decision', 'rule_id', 'layer', 'policy_digest', 'reasons'];
+
+/** The decisions and the receipts that the lines carry. */
 export function split(timeline: JsonObject[]): { decisions: JsonObject[]; receipts: JsonObject[] } {
-  const decisions = timeline
-    .filter((line) => typeof line.decision === 'string')
-    .map((line): JsonObject => ({
-      seq: line.seq ?? null,
-      tool: line.tool ?? null,
-      decision: line.decision ?? null,
-      rule_id: line.rule_id ?? null,
-      layer: line.layer ?? null,
-      reasons: line.reasons ?? [],
-      policy_digest: line.policy_digest ?? null,
-      decisions: decisionList(line),
-    }));
-  const receipts = timeline
-    .filter((line) => typeof line.receipt_id === 'string')
-    .map((line): JsonObject => ({
-      receipt_id: line.receipt_id ?? null,
-      type: line.type ?? null,
-      at: line.at ?? null,
-      tool: line.tool ?? null,
-      side_effect_status: line.side_effect_status ?? null,
-    }));
-  return { decisions, receipts };
+  const decided = timeline.filter((line) => typeof line.decision === 'string').map(decisionView);
+  const receipts = timeline.filter((line) => typeof line.receipt_id === 'string').map(receiptView);
+  return { decisions: once(decided, ONE_DECISION), receipts: once(receipts, ['receipt_id', 'type']) };
 }

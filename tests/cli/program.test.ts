@@ -10,6 +10,7 @@ const GROUPS: Record<string, readonly string[]> = {
   policy: ['decide', 'explain'],
   approvals: ['list', 'show', 'resolve'],
   requests: ['list', 'show'],
+  runs: ['show'],
   sessions: ['list', 'show', 'start', 'resume', 'cancel', 'snapshot', 'erase'],
   workflows: ['check', 'run', 'show', 'resume', 'cancel', 'graph'],
   capabilities: ['list', 'show', 'agent', 'pin'],

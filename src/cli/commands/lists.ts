@@ -1,4 +1,5 @@
-// Owns looking: `requests`, `sessions`, `approvals` and `capability-sessions` `list` and `show`, straight from the journal.
+// Owns looking: `requests`, `sessions`, `approvals` and `capability-sessions` `list` and `show`, and `runs show`, straight
+// from the journal.
 import { RuntimeError } from '../../base/errors.ts';
 import { isObject } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
@@ -116,7 +117,7 @@ export async function listItems(context: Context, kind: Listed, options: ListOpt
 const LONGEST_TOLD = 300;
 const TOLD = [
   ...['tool', 'decision', 'rule_id', 'status', 'outcome', 'side_effect_status', 'error_code'],
-  ...['channel', 'kind', 'answer', 'why', 'resolution_note', 'call_id'],
+  ...['channel', 'kind', 'answer', 'why', 'resolution_note', 'call_id', 'receipt_id', 'reasons'],
 ];
 
 function timelineRow(line: JsonObject): unknown[] {
@@ -126,7 +127,7 @@ function timelineRow(line: JsonObject): unknown[] {
   return [seq, at, type, [...shown, ...who].join(' ')];
 }
 
-export async function showItem(context: Context, kind: Listed, id: string): Promise<Exit> {
+export async function showItem(context: Context, kind: Listed | 'run', id: string): Promise<Exit> {
   const config = await loadAny(context);
   const caller = localCaller(config.identity);
   await withStore(context, async (store) => {
