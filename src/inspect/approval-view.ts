@@ -57,6 +57,7 @@ function subjectView(subject: ApprovalSubject): JsonObject {
     shown_digest: subject.shownDigest,
     requested_at: timeOf(subject.requestedAt),
     answer_by: timeOf(subject.answerBy),
+    overdue_at: timeOf(subject.overdueAt),
   });
 }
 
@@ -111,6 +112,7 @@ export function approvalView(row: StoredRow, now: EpochMs): JsonObject {
     approval_id: row.id,
     status,
     ...subjectView(body.subject),
+    overdue: status === 'pending' && now >= (body.subject.overdueAt ?? Infinity) ? true : undefined,
     use_by: timeOf(body.use_by),
     answered_by: body.by === undefined ? undefined : answererView(body.by),
     resolution_note: body.note,

@@ -123,6 +123,7 @@ function subjectOf(deps: KernelDeps, asked: Asked, at: number): Omit<ApprovalSub
     rememberable: decision.approval?.rememberable ?? false,
     requestedAt: at,
     answerBy: at + answerWithinMs,
+    overdueAt: at + approvals.escalationSlaMinutes * 60_000,
     useWithinMs: approvals.useWithinSeconds * 1000,
     arguments: deps.redactor.object(call.args).value,
   };

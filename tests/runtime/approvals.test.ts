@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Delivery } from '../../src/kernel/approvals/approval.ts';
+import type { Answerer, Delivery } from '../../src/kernel/approvals/approval.ts';
 import type { CallAnswer } from '../../src/runtime/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
 import {
@@ -16,6 +16,7 @@ import {
   ticket,
   types,
 } from './rig.ts';
+import type { Bench } from './rig.ts';
 
 verifies(
   ['AP-03'],
@@ -355,5 +356,63 @@ verifies(
     expect(rejected?.timeline.find((line) => line.type === 'approval_rejected')).toMatchObject({
       resolution_note: notes[1],
     });
+  },
+);
+
+verifies(
+  ['AP-09'],
+  'only whom the rule names may answer, never the agent, and in time: what is late is overdue, then expired, and never runs',
+  async () => {
+    const at = await place();
+    const base = configFor(at);
+    const approvals = { ...base.approvals, escalationSlaMinutes: 10, answerWithinSeconds: 1800 };
+    const asking = async (approver: string): Promise<Bench> => {
+      const pay = { ...base.capabilities.pay!, approval: { approver } };
+      const capabilities = { ...base.capabilities, pay };
+      return open(at, { config: { ...base, approvals, capabilities } });
+    };
+    const MANAGER = { ...PERSON, principal: 'os:2', roles: ['manager'] };
+    const SELF: Answerer = { ...PERSON, roles: ['approver', 'admin', 'operator'] };
+    const mayNot = { moved: false, state: 'pending' };
+
+    const byRole = await asking('role:manager');
+    const asked = await byRole.ask('pay', { amount: 1 });
+    const id = ticket(await byRole.run(asked));
+    expect(await byRole.runtime.deliverApproval(SELF, id, APPROVE)).toMatchObject({
+      ...{ ...mayNot, why: 'only somebody with the role manager may answer' },
+    });
+    expect(ticket(await byRole.run(asked))).toBe(id);
+    expect(byRole.effects).toEqual([]);
+    expect(await byRole.runtime.deliverApproval(MANAGER, id, APPROVE)).toMatchObject({ moved: true });
+    expect((await byRole.run(asked)).status).toBe('done');
+    await byRole.runtime.close();
+
+    const byOther = await asking('other');
+    const call = await byOther.ask('pay', { amount: 2 });
+    const own = ticket(await byOther.run(call));
+    expect(await byOther.runtime.deliverApproval(SELF, own, APPROVE)).toMatchObject({
+      ...{ ...mayNot, why: 'somebody other than the principal must answer' },
+    });
+    // Nor may whoever speaks through the agent's own client, whatever it says it is.
+    const client: Answerer = { ...SELF, attestation: 'client', channel: 'elicitation' };
+    expect(await byOther.runtime.deliverApproval(client, own, APPROVE)).toMatchObject(mayNot);
+    expect((await byOther.runtime.approvalPrompt(CALLER, own)).askable).toBe(false);
+
+    const listed = async (): Promise<unknown[]> => {
+      const { items } = await byOther.runtime.listApprovals(CALLER, {});
+      const one = items.find(({ approval_id }) => approval_id === own);
+      const { checks } = await byOther.runtime.getHealth(CALLER);
+      return [one?.status, one?.overdue, checks.find(({ check }) => check === 'approvals')?.status];
+    };
+    byOther.clock.advance(10 * 60_000 - 1);
+    expect(await listed()).toEqual(['pending', undefined, 'warn']);
+    byOther.clock.advance(1);
+    expect(await listed()).toEqual(['pending', true, 'fail']);
+    byOther.clock.advance(20 * 60_000);
+    expect((await listed()).slice(0, 2)).toEqual(['expired', undefined]);
+    const STRANGER = { ...PERSON, principal: 'os:2' };
+    expect(await byOther.runtime.deliverApproval(STRANGER, own, APPROVE)).toMatchObject({ moved: false });
+    expect(byOther.effects).toEqual([]);
+    expect(ticket(await byOther.run(call))).not.toBe(own);
   },
 );

@@ -134,7 +134,7 @@ verifies(
     expect(await effectOf('note', 2, half)).toBe('partial_side_effect');
     expect(await effectOf('note', 3, LOST)).toBe('side_effect_unknown');
     const direct = (await bench.runtime.listRequests(CALLER, { filter: { status: 'unknown' } })).items[0];
-    const alone = await bench.runtime.inspect(CALLER, 'run', String(direct?.run_id));
+    const alone = await bench.runtime.inspect(CALLER, 'run', direct?.run_id as string);
     expect(alone.state).toMatchObject({ status: 'blocked_on_reconciliation', terminal_reason: null });
 
     const asked = { name: 'note', rawInput: '{"n":4}', id: 'native' };
@@ -161,7 +161,7 @@ verifies(
     expect(runs).toBe(5);
 
     const [unknown] = (await later.runtime.listRequests(CALLER, { filter: { session_id: id } })).items;
-    const acceptUnknown = [String(unknown?.request_id)];
+    const acceptUnknown = [unknown?.request_id as string];
     later.model.next(says('I cannot tell'));
     expect((await later.runtime.managed.run(CALLER, id, { acceptUnknown }, IO)).kind).toBe('completed');
     expect(await stands(later)).toBe('success');

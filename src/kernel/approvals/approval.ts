@@ -76,6 +76,8 @@ export interface ApprovalSubject {
   rememberable: boolean;
   requestedAt: EpochMs;
   answerBy: EpochMs;
+  /** Unanswered for longer, it is overdue. Records of older versions lack it. */
+  overdueAt?: EpochMs;
   /** How long an approval may wait for its use, milliseconds. */
   useWithinMs: number;
   /** Redacted, for lists and evidence; the exact ones are sealed. */
