@@ -23,6 +23,8 @@ export interface LiveList {
   /** In the order of their names. */
   tools: LiveTool[];
   refused: { name: string; why: string }[];
+  /** Of the server, as it says itself; absent where it says none. */
+  version?: string;
 }
 
 const NAME = /^[A-Za-z0-9._/-]{1,128}$/;

@@ -37,6 +37,7 @@ const identitySchema = z.union([
 
 const serverPinSchema = z.strictObject({
   identity: identitySchema,
+  version: z.string().optional(),
   /** Set when anything of this server was found changed: none of its tools runs until a person pins it again. */
   quarantine: quarantineSchema.optional(),
   tools: z.record(
@@ -65,6 +66,8 @@ export interface Quarantine {
 
 export interface ServerPin {
   identity: ServerIdentity;
+  /** What the server said of itself; absent where it said none, or was pinned before that was kept. */
+  version?: string;
   quarantine?: Quarantine;
   tools: Record<string, ToolPin>;
 }

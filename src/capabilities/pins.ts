@@ -23,6 +23,8 @@ export interface PinReport {
   changed: { tool: string; diff: string[] }[];
   /** The command, arguments, directory or address is another. */
   identityChanged: boolean;
+  /** The server says another version of itself than when it was pinned. */
+  versionChanged?: { was: string; now: string };
   /** Offered, but not fit to be pinned. */
   refused: { name: string; why: string }[];
   /** Of what is offered and of the pin that it was compared with: whoever agrees, agrees to exactly this. */
@@ -64,13 +66,30 @@ export function comparePins(
     removed: [...pinned.keys()].filter((tool) => !offered.has(tool)).sort(),
     changed,
     identityChanged: pin !== undefined && !sameIdentity(pin.identity, identity),
+    ...versionChange(pin, live),
     refused: live.refused,
     digest: digestJson({
       // A quarantine is left out: it is what a person who pins looks past, knowingly.
-      pinned: pin === undefined ? null : { identity: pin.identity, tools: digests(pin.tools) },
-      offered: { identity, tools: digests(toolPins(identity, live.tools)), refused: live.refused },
+      pinned:
+        pin === undefined
+          ? null
+          : { identity: pin.identity, version: pin.version ?? null, tools: digests(pin.tools) },
+      offered: {
+        identity,
+        version: live.version ?? null,
+        tools: digests(toolPins(identity, live.tools)),
+        refused: live.refused,
+      },
     }),
   };
+}
+
+function versionChange(
+  pin: ServerPin | undefined,
+  { version: now = 'none' }: LiveList,
+): Pick<PinReport, 'versionChanged'> {
+  const was = pin?.version;
+  return was === undefined || was === now ? {} : { versionChanged: { was, now } };
 }
 
 function digests(tools: Record<string, ToolPin>): Record<string, string> {
@@ -79,10 +98,17 @@ function digests(tools: Record<string, ToolPin>): Record<string, string> {
 
 const SAYS_CHARS = 500;
 
+function versionText({ was, now }: { was: string; now: string }): string {
+  return `it says version ${showCut(now, 80)}, and was pinned as ${showCut(was, 80)}`;
+}
+
 /** The report as lines for a person. */
 export function reportLines(report: PinReport): string[] {
   return [
     ...(report.identityChanged ? [`${report.server}: another program or address than was pinned`] : []),
+    ...(report.versionChanged === undefined
+      ? []
+      : [`~ ${report.server}: ${versionText(report.versionChanged)}`]),
     ...report.added.map(
       (tool) => `+ ${report.server}:${tool}  ${showCut(report.says[tool] ?? '', SAYS_CHARS)}`,
     ),
@@ -141,7 +167,8 @@ export async function pinServer(
   await pins.update((file) => {
     report = comparePins(name, identity, pinOf(file, name), live);
     if (report.digest !== expected) throw notWhatWasShown(report);
-    const next = withServer(file, name, { identity, tools: toolPins(identity, live.tools) });
+    const version = live.version === undefined ? {} : { version: live.version };
+    const next = withServer(file, name, { identity, ...version, tools: toolPins(identity, live.tools) });
     assertNoShadow(next);
     return next;
   });
@@ -176,7 +203,11 @@ export function quarantineFor(report: PinReport): Quarantine | undefined {
       diff: reportLines(report),
     };
   }
-  if (tools.length === 0) return undefined;
+  if (tools.length === 0) {
+    if (report.versionChanged === undefined) return undefined;
+    const reason = `the server ${report.server} changed after it was pinned: ${versionText(report.versionChanged)}`;
+    return { reason, diff: reportLines(report) };
+  }
   const named = tools.slice(0, 5).join(', ');
   const rest = tools.length > 5 ? ` and ${tools.length - 5} more` : '';
   return {

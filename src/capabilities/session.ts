@@ -7,6 +7,7 @@ import type { Clock } from '../base/clock.ts';
 import { RuntimeError } from '../base/errors.ts';
 import { isObject } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
+import { cutTo } from '../base/text.ts';
 import type { DownstreamServer } from '../config/types.ts';
 import type { Progress } from '../kernel/execution/executor.ts';
 import type { Confinement } from '../kernel/sandbox/confine.ts';
@@ -181,10 +182,19 @@ async function call(
   throw new RuntimeError('SUBPROCESS_PROTOCOL_ERROR', 'the server does not stop asking');
 }
 
+const VERSION_CHARS = 200;
+
+/** With what the server says that it is. */
+function versioned(client: Client, list: LiveList): LiveList {
+  const said: unknown = client.getServerVersion()?.version;
+  if (typeof said !== 'string' || said === '') return list;
+  return { ...list, version: cutTo(said.toWellFormed(), VERSION_CHARS) };
+}
+
 /** All pages, within the caps on pages and tools. */
 async function listTools(client: Client, server: DownstreamServer, signal: AbortSignal): Promise<LiveList> {
   const offers = client.getServerCapabilities() ?? {};
-  if (!hasTools(offers)) return withReads({ tools: [], refused: [] }, offers);
+  if (!hasTools(offers)) return versioned(client, withReads({ tools: [], refused: [] }, offers));
   const entries: unknown[] = [];
   let cursor: string | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
@@ -208,7 +218,7 @@ async function listTools(client: Client, server: DownstreamServer, signal: Abort
       );
     }
     const next = result['nextCursor'];
-    if (typeof next !== 'string') return withReads(parseToolList(entries), offers);
+    if (typeof next !== 'string') return versioned(client, withReads(parseToolList(entries), offers));
     cursor = next;
   }
   throw new RuntimeError(

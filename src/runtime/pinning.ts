@@ -73,8 +73,9 @@ function releaseOutdated(downstreams: Downstreams, before: PinFile, now: PinFile
     const [pin, live] = [now.servers[name], connection.listed()];
     if (pin === undefined || pin.quarantine !== undefined || live === undefined) continue;
     if (entryDigest(before, name) === entryDigest(now, name)) continue;
-    const { changed, removed } = comparePins(name, connection.identity, pin, live);
-    if (changed.length + removed.length > 0) void connection.release('closed');
+    const { changed, removed, versionChanged } = comparePins(name, connection.identity, pin, live);
+    if (changed.length + removed.length > 0 || versionChanged !== undefined)
+      void connection.release('closed');
   }
 }
 

@@ -88,7 +88,7 @@ function listedBench(tools: unknown[]): {
 }
 
 describe('a change of what was pinned', () => {
-  verifies({ partial: ['CI-05'] }, 'is found in every field, shown, and quarantines the server', async () => {
+  verifies(['CI-05'], 'is found in every field, shown, and quarantines the server', async () => {
     const { bench, offer, restart } = listedBench([TOOL]);
     const pins = memoryPins();
     const first = await restart();
@@ -249,29 +249,25 @@ describe('the tool directory', () => {
     capabilities: Object.fromEntries(capabilities.map((one) => [one.id, one])),
   });
 
-  verifies(
-    { partial: ['CI-05'] },
-    'answers from the pin file alone and knows pinned from everything else',
-    () => {
-      const directory = createToolDirectory(config([entry]), pinFile());
-      expect(directory.definition('probe:run')).toEqual({
-        id: 'probe:run',
-        server: 'probe',
-        ...TOOL,
-        pin: { state: 'pinned', digest: pinFile().servers['probe']!.tools['run']!.digest },
-      });
-      expect(directory.definition('probe:other')).toBeUndefined();
-      expect(directory.all().map(({ id }) => id)).toEqual(['probe:run']);
-      const stateOf = (file: PinFile, one: DownstreamServer = entry): string =>
-        createToolDirectory(config([one]), file).definition('probe:run')?.pin.state ?? 'none';
-      expect(stateOf(pinFile({ quarantine: { reason: 'changed', diff: [] } }))).toBe('quarantined');
-      expect(stateOf(pinFile(), { ...entry, args: ['other.js'] })).toBe('quarantined');
-      const edited = { run: { digest: `sha256:${'0'.repeat(64)}`, definition: TOOL } };
-      expect(stateOf(pinFile({ tools: edited }))).toBe('quarantined');
-      directory.load(pinFile({ quarantine: { reason: 'changed', diff: [] } }));
-      expect(directory.definition('probe:run')!.pin).toEqual({ state: 'quarantined', reason: 'changed' });
-    },
-  );
+  verifies(['CI-05'], 'answers from the pin file alone and knows pinned from everything else', () => {
+    const directory = createToolDirectory(config([entry]), pinFile());
+    expect(directory.definition('probe:run')).toEqual({
+      id: 'probe:run',
+      server: 'probe',
+      ...TOOL,
+      pin: { state: 'pinned', digest: pinFile().servers['probe']!.tools['run']!.digest },
+    });
+    expect(directory.definition('probe:other')).toBeUndefined();
+    expect(directory.all().map(({ id }) => id)).toEqual(['probe:run']);
+    const stateOf = (file: PinFile, one: DownstreamServer = entry): string =>
+      createToolDirectory(config([one]), file).definition('probe:run')?.pin.state ?? 'none';
+    expect(stateOf(pinFile({ quarantine: { reason: 'changed', diff: [] } }))).toBe('quarantined');
+    expect(stateOf(pinFile(), { ...entry, args: ['other.js'] })).toBe('quarantined');
+    const edited = { run: { digest: `sha256:${'0'.repeat(64)}`, definition: TOOL } };
+    expect(stateOf(pinFile({ tools: edited }))).toBe('quarantined');
+    directory.load(pinFile({ quarantine: { reason: 'changed', diff: [] } }));
+    expect(directory.definition('probe:run')!.pin).toEqual({ state: 'quarantined', reason: 'changed' });
+  });
 
   test('a pin of a server that is not configured is nobody', () => {
     expect(createToolDirectory(config([]), pinFile()).all()).toEqual([]);

@@ -114,7 +114,7 @@ async function inventoryOf(runtime: RuntimeHandle): Promise<HealthCheck | undefi
 }
 
 verifies(
-  { partial: ['CI-05'] },
+  ['CI-05'],
   'health shows where inventory, catalog and pins differ, and fails where a tool is not what was agreed to',
   async () => {
     const rig = await pinRig();

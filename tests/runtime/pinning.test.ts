@@ -9,9 +9,11 @@ import { createFakeClock } from '../../src/testing/fake-clock.ts';
 import { until } from '../capabilities/fixtures.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { agree, call, names, OTHER_TOOL, pinRig, RUN } from './pins-rig.ts';
+import type { PinRig } from './pins-rig.ts';
+import { CALLER } from './rig.ts';
 
 verifies(
-  { partial: ['CI-05'] },
+  ['CI-05'],
   'a pin made by another process counts at the next list and the next call, and is announced',
   async () => {
     const rig = await pinRig();
@@ -71,7 +73,7 @@ test('a change is announced also when nobody asks', async () => {
   expect(clock.pending).toBe(0);
 });
 
-verifies({ partial: ['CI-05'] }, 'what a person was shown is what is pinned, or nothing is', async () => {
+verifies(['CI-05'], 'what a person was shown is what is pinned, or nothing is', async () => {
   const rig = await pinRig();
   const asking = await rig.process();
   const shown = await asking.pin('hostile');
@@ -135,7 +137,7 @@ async function quarantines(runtime: RuntimeHandle): Promise<unknown[]> {
 }
 
 verifies(
-  { partial: ['CI-05'] },
+  ['CI-05'],
   'one changed tool stops the whole server at its first list, for every process, and is on record',
   async () => {
     const rig = await pinRig();
@@ -161,6 +163,53 @@ verifies(
     expect(await call(other)).toMatchObject({ status: 'denied' });
     expect((await agree(other)).diff).toEqual([`hostile: quarantined (${reason}); pinning releases it`]);
     expect(await call(other)).toMatchObject({ status: 'done' });
+  },
+);
+
+verifies(
+  ['CI-05'],
+  'another version or another schema than was agreed to is drift: told with both, and nothing of the server runs',
+  async () => {
+    const drifts: Record<string, [(rig: PinRig) => void, string[]]> = {
+      version: [
+        (rig) => {
+          rig.version('2.0.0');
+        },
+        ['says version 2.0.0', 'pinned as 0'],
+      ],
+      schema: [
+        (rig) => {
+          rig.offer([{ ...RUN, inputSchema: { type: 'object', required: ['to'] } }, OTHER_TOOL]);
+        },
+        ['/inputSchema'],
+      ],
+    };
+    for (const [, [drift, told]] of Object.entries(drifts)) {
+      const rig = await pinRig();
+      rig.offer([RUN, OTHER_TOOL]);
+      const first = await rig.process();
+      await agree(first);
+      await first.close();
+      expect(readFileSync(rig.lock, 'utf8')).toContain('"version": "0"');
+      drift(rig);
+      const serving = await rig.process();
+      expect(await call(serving)).toMatchObject({
+        ...{ status: 'tool_error', error: { code: 'SPEC_TAMPERED' }, side_effect_status: 'not_executed' },
+      });
+      await until(() => readFileSync(rig.lock, 'utf8').includes('quarantine'));
+      expect(await call(serving)).toMatchObject({ status: 'denied', decision: { rule_id: 'tool_pin' } });
+      const { checks } = await serving.getHealth(CALLER);
+      expect(checks.find(({ check }) => check === 'inventory')).toMatchObject({
+        status: 'fail',
+        inventory: { has_drift: true, changed: [{ tool: 'hostile:other' }, { tool: 'hostile:run' }] },
+      });
+      const [quarantine] = await quarantines(serving);
+      for (const text of told) expect(JSON.stringify(quarantine)).toContain(text);
+      // A person who looks at it and agrees lifts it.
+      expect(JSON.stringify((await agree(serving)).diff)).toContain(told[0]);
+      expect(await call(serving)).not.toMatchObject({ status: 'denied', decision: { rule_id: 'tool_pin' } });
+      await serving.close();
+    }
   },
 );
 

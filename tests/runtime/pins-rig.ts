@@ -18,6 +18,8 @@ export interface PinRig {
   config: RuntimeConfig;
   /** What the server lists from its next list on. */
   offer(tools: unknown[]): void;
+  /** What it says of itself from its next start on. */
+  version(said: string): void;
   process(options?: OpenOptions): Promise<RuntimeHandle>;
 }
 
@@ -58,6 +60,7 @@ export async function pinRig(how: 'listed' | 'announces' = 'listed', ...flags: s
     lock: join(at.workspace, '.agent-runtime', 'tools.lock.json'),
     config,
     offer,
+    version: (said) => writeFileSync(`${file}.version`, said),
     process: async (options = {}) => (await open(at, { config, clock: systemClock, ...options })).runtime,
   };
 }

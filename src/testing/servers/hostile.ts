@@ -17,7 +17,7 @@
 //   same-id         asks two questions in a call under one id           explodes        asks with a form that takes ages to check
 //   bad-result      answers a call with something that is no result    relist          says in every list that the list changed
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 const [how = 'silent', extra = ''] = process.argv.slice(2);
@@ -60,6 +60,12 @@ function writeWithoutEnd(): void {
   };
   process.stdout.write('{"jsonrpc":"2.0","result":"');
   more();
+}
+
+/** Another one where a file beside that of the tools holds it. */
+function versionSaid(): string {
+  const file = `${extra}.version`;
+  return existsSync(file) ? readFileSync(file, 'utf8') : '0';
 }
 
 function list({ id = 0, params }: Message): void {
@@ -190,7 +196,7 @@ function answer(message: Message): void {
       result: {
         protocolVersion: message.params?.protocolVersion ?? '2025-11-25',
         capabilities: { tools: { listChanged: true } },
-        serverInfo: { name: 'hostile', version: '0' },
+        serverInfo: { name: 'hostile', version: versionSaid() },
       },
     });
   } else if (method === 'tools/list') list(message);

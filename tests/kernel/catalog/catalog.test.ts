@@ -52,7 +52,7 @@ verifies({ partial: ['CI-07'] }, 'a name that stands twice, clashes or is ours i
   );
 });
 
-verifies({ partial: ['CI-05'] }, 'drift names what is missing on either side and what changed', () => {
+verifies(['CI-05'], 'drift names what is missing on either side and what changed', () => {
   expect(inventoryDrift(config(), [definition()])).toEqual({
     has_drift: false,
     missing_from_catalog: [],
