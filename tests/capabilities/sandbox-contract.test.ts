@@ -75,7 +75,7 @@ async function attempt(
   const answers: Answer[] = [];
   for (const [tool, args] of calls) {
     const result = await bench.call(`held:${tool}`, args);
-    const said = result.kind === 'result' ? String(result.content[0]?.['text']) : result.code;
+    const said = result.kind === 'result' ? (result.content[0]?.['text'] as string) : result.code;
     answers.push({ said, confinement: result.confinement });
   }
   await bench.end();
