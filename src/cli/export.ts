@@ -10,9 +10,11 @@ import type { JsonObject } from '../base/json.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import { chainRecords } from '../inspect/evidence.ts';
 import { exportLine } from '../inspect/export-line.ts';
+import { sealManifest } from '../inspect/manifest-seal.ts';
 import { notFound, visibleRow } from '../inspect/visible.ts';
 import { chainsOf } from '../runtime/made-rows.ts';
 import type { ChainKey, Head, Store } from '../store/contract.ts';
+import { signingKey } from '../store/signing-key.ts';
 import type { Context } from './context.ts';
 import { localCaller } from './identity.ts';
 import { version } from './version.ts';
@@ -113,7 +115,7 @@ export async function exportStory(
     const chains = await chainsOf(store, row.tenant, session);
     const written = await writeChains(store, chains, join(draft, EVIDENCE));
     if (written.records === 0) throw nothingLeft(of);
-    const manifest: JsonObject = {
+    const told: JsonObject = {
       version: 1,
       product: `agent-runtime-pack ${version()}`,
       exported_at: isoTime(context.clock.now()),
@@ -128,6 +130,7 @@ export async function exportStory(
       heads: written.heads.map(({ chain, seq, hash }) => ({ chain: { ...chain }, seq, hash })),
       files: [{ name: EVIDENCE, bytes: written.bytes, sha256: written.sha256 }],
     };
+    const manifest = sealManifest(told, signingKey(context.stateDirectory, context.ids));
     await writeFile(join(draft, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
     await (fills ? fill(target, draft) : rename(draft, target));
     return manifest;

@@ -10,7 +10,8 @@ import type { Context } from './context.ts';
 
 const LIMITS = { maxDepth: 16, maxBytes: 256 * 1024 * 1024 };
 
-const heads: z.ZodType<Head[]> = z.array(
+/** As a saved file and a manifest list them. */
+export const heads: z.ZodType<Head[]> = z.array(
   z.strictObject({
     chain: z.strictObject({
       tenant: z.string().min(1),

@@ -12,7 +12,11 @@ export const EVIDENCE_LEAVES: readonly Leaf[] = [
       option('--anchor <file>', 'heads saved before (or the manifest of an export)'),
       option('--save-head <file>', 'save the heads of what verified'),
       option('--file <export>', 'verify this evidence.jsonl instead of the journal'),
-      option('--public-key <file>', 'a key, as PEM, whose segments count besides those signed here'),
+      option(
+        '--manifest <file>',
+        'verify an export whole: signature of its manifest, its files, its records',
+      ),
+      option('--public-key <file>', 'a key, as PEM, that counts besides the one that signs here'),
     ],
     load: async () => (await import('./commands/evidence.ts')).verifyEvidence,
   },

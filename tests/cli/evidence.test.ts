@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { sha256 } from '../../src/base/digest.ts';
@@ -103,6 +103,54 @@ verifies(
     const run = await json(at, ['evidence', 'export', '--run', RUN, '--out', join(at.workspace, 'run')]);
     expect(run).toMatchObject({ run_id: RUN, session_id: SESSION, records: told.records });
   },
+);
+
+verifies(
+  ['EV-10'],
+  'an export is checked whole: its signature, its files and its records, and each fault has a code',
+  async () => {
+    const at = await place();
+    await journal(at);
+    const { path, lines, manifest } = await exported(at);
+    const codes = async (code: number, ...more: string[]): Promise<string[]> => {
+      const said = await json(at, ['evidence', 'verify', '--manifest', manifest, ...more], code);
+      const found = [...(said.faults as { code: string }[]), ...(said.bad as { code: string }[])];
+      expect(said.ok).toBe(code === 0);
+      return found.map((one) => one.code);
+    };
+    expect(await codes(0)).toEqual([]);
+    const text = await readFile(manifest, 'utf8');
+    const told = JSON.parse(text) as Record<string, unknown> & { files: object[] };
+    const change = (over: object): Promise<void> => writeFile(manifest, JSON.stringify({ ...told, ...over }));
+
+    await change({ records: 1 });
+    expect(await codes(1)).toEqual(['manifest_signature']);
+    await change({ signature: undefined });
+    expect(await codes(1)).toEqual(['manifest_unsigned']);
+    const [file] = told.files;
+    await change({ files: [{ ...file, name: '../out/evidence.jsonl' }] });
+    expect(await codes(1)).toEqual([
+      ...['manifest_signature', 'artifact_outside_root', 'missing_required_artifact'],
+    ]);
+    await writeFile(manifest, text);
+    await writeFile(path, lines.with(1, lines[1]!.replace('"type":"', '"type":"x')).join('\n'));
+    expect(await codes(1)).toEqual(['sha256_mismatch', 'hash']);
+    await writeFile(path, lines.with(1, 'x').join('\n'));
+    expect(await codes(1)).toEqual(['sha256_mismatch', 'unreadable_line']);
+    await rm(path);
+    expect(await codes(1)).toEqual(['missing_required_artifact']);
+    await writeFile(path, lines.join('\n'));
+    expect(await codes(0)).toEqual([]);
+
+    const elsewhere = { ...at, state: join(at.state, '..', 'other') };
+    const unknown = await json(elsewhere, ['evidence', 'verify', '--manifest', manifest], 1);
+    expect(unknown.faults).toMatchObject([{ code: 'manifest_unknown_key' }]);
+    const key = join(at.workspace, 'key.pem');
+    await writeFile(key, (await run(at, ['evidence', 'key'])).out);
+    await json(elsewhere, ['evidence', 'verify', '--manifest', manifest, '--public-key', key]);
+    expect((await run(at, ['evidence', 'verify', '--manifest', manifest, '--file', path])).code).toBe(2);
+  },
+  60_000,
 );
 
 test('an export never writes over anything, and leaves no half of itself', async () => {

@@ -13,6 +13,8 @@ import { readLines } from '../calls/lines.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
+import { checkExport } from '../export-check.ts';
+import type { ExportFault } from '../export-check.ts';
 import { exportStory } from '../export.ts';
 import { readHeads, saveHeads } from '../heads.ts';
 import { readJournal, withStore } from '../open-store.ts';
@@ -25,6 +27,7 @@ export interface VerifyOptions extends CommonOptions {
   saveHead?: string;
   file?: string;
   publicKey?: string;
+  manifest?: string;
 }
 
 // One record with its evidence; a larger line is none of ours.
@@ -53,16 +56,27 @@ async function verifyFile(path: string, anchor: readonly Head[] | undefined): Pr
   return verifier.verdict();
 }
 
-function report(source: string, verdict: Verdict): JsonObject {
+/** A fault of one word is its own code. */
+function codeOf(fault: string): string {
+  return fault.startsWith('line ') ? 'unreadable_line' : fault.replaceAll(' ', '_');
+}
+
+function report(source: string, verdict: Verdict, faults: readonly ExportFault[]): JsonObject {
   return {
-    ok: verdict.ok,
+    ok: verdict.ok && faults.length === 0,
+    faults: faults.map(({ code, file }) => ({ code, file })),
     source,
     chains: verdict.chains,
     records: verdict.records,
     erased: verdict.erased,
     removed: verdict.removed,
     completeness: verdict.completeness,
-    bad: verdict.bad.map(({ chain, seq, fault }) => ({ chain: chainName(chain), seq, fault })),
+    bad: verdict.bad.map(({ chain, seq, fault }) => ({
+      chain: chainName(chain),
+      seq,
+      code: codeOf(fault),
+      fault,
+    })),
     missing: verdict.missing.map(({ chain, have, anchored }) => ({
       chain: chainName(chain),
       have,
@@ -71,8 +85,9 @@ function report(source: string, verdict: Verdict): JsonObject {
   };
 }
 
-function reportText(verdict: Verdict): string {
+function reportText(verdict: Verdict, faults: readonly ExportFault[]): string {
   const lines = [
+    ...faults.map(({ code, file }) => `BAD      ${code}: ${cell(file, 400)}`),
     ...verdict.bad.map(
       ({ chain, seq, fault }) => `BAD      ${cell(chainName(chain), 400)} record ${seq}: ${cell(fault, 300)}`,
     ),
@@ -80,7 +95,7 @@ function reportText(verdict: Verdict): string {
       ({ chain, have, anchored }) =>
         `MISSING  ${cell(chainName(chain), 400)}: ends at ${have}, the saved head is ${anchored}`,
     ),
-    `${verdict.ok ? 'ok' : 'NOT ok'}: ${verdict.records} records in ${verdict.chains} chains, ${verdict.erased} erased, ${verdict.removed} more removed under signed segments`,
+    `${verdict.ok && faults.length === 0 ? 'ok' : 'NOT ok'}: ${verdict.records} records in ${verdict.chains} chains, ${verdict.erased} erased, ${verdict.removed} more removed under signed segments`,
     `completeness: ${verdict.completeness}${verdict.completeness === 'unknown' ? ' (give --anchor with a saved head to see whether the end is missing)' : ''}`,
   ];
   return lines.join('\n');
@@ -123,24 +138,45 @@ async function verifyJournal(
   return readJournal(context, (chains) => verifyStore(chains, anchor, keys));
 }
 
-export async function verifyEvidence(context: Context, options: VerifyOptions): Promise<Exit> {
+interface Judged {
+  source: string;
+  verdict: Verdict;
+  faults: readonly ExportFault[];
+}
+
+async function verifyExport(context: Context, path: string, options: VerifyOptions): Promise<Judged> {
+  if (options.file !== undefined || options.anchor !== undefined) {
+    throw new RuntimeError('USAGE', 'Give --manifest alone: it names its file and its heads itself.');
+  }
+  const checked = await checkExport(path, await publicKeys(context, options));
+  const { evidence, heads, faults } = checked;
+  const verdict = evidence === undefined ? new Verifier(heads).verdict() : await verifyFile(evidence, heads);
+  return { source: path, verdict, faults };
+}
+
+async function judge(context: Context, options: VerifyOptions): Promise<Judged> {
+  const { manifest, file } = options;
+  if (manifest !== undefined) return verifyExport(context, manifest, options);
   const anchor = options.anchor === undefined ? undefined : await readHeads(options.anchor);
   const verdict =
-    options.file === undefined
-      ? await verifyJournal(context, options, anchor)
-      : await verifyFile(options.file, anchor);
+    file === undefined ? await verifyJournal(context, options, anchor) : await verifyFile(file, anchor);
+  return { source: file ?? context.workspace, verdict, faults: [] };
+}
+
+export async function verifyEvidence(context: Context, options: VerifyOptions): Promise<Exit> {
+  const { source, verdict, faults } = await judge(context, options);
+  const isSound = verdict.ok && faults.length === 0;
   const { saveHead } = options;
-  if (saveHead !== undefined && verdict.ok) {
+  if (saveHead !== undefined && isSound) {
     await saveHeads(saveHead, verdict.heads, context);
   }
-  const told = report(options.file ?? context.workspace, verdict);
-  await context.print.result(told, () => reportText(verdict));
+  await context.print.result(report(source, verdict, faults), () => reportText(verdict, faults));
   if (saveHead !== undefined) {
     context.print.remark(
-      verdict.ok ? `Heads saved to ${saveHead}; keep them elsewhere.` : 'No heads were saved.',
+      isSound ? `Heads saved to ${saveHead}; keep them elsewhere.` : 'No heads were saved.',
     );
   }
-  return verdict.ok ? EXIT.ok : EXIT.check;
+  return isSound ? EXIT.ok : EXIT.check;
 }
 
 export interface ExportOptions extends CommonOptions {
@@ -165,7 +201,7 @@ export async function exportEvidence(context: Context, options: ExportOptions): 
   await context.print.result(manifest, () =>
     [
       `Exported ${cell(manifest.records)} records to ${cell(options.out, 1000)}`,
-      `Check it: agent-runtime evidence verify --file ${cell(options.out, 1000)}/evidence.jsonl --anchor ${cell(options.out, 1000)}/manifest.json`,
+      `Check it: agent-runtime evidence verify --manifest ${cell(options.out, 1000)}/manifest.json`,
     ].join('\n'),
   );
   return EXIT.ok;
