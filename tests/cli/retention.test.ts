@@ -122,7 +122,9 @@ test(
       `INSERT INTO read_rows VALUES ('segment', 'local', 'session/${SESSION}', 'workspace', 'closed', NULL, 0, 1, ${body})`,
     );
     const forged = await json(at, ['evidence', 'verify'], 1);
-    expect(forged.bad).toEqual([{ chain: `local/session/${SESSION}`, seq: 1, fault: 'missing' }]);
+    expect(forged.bad).toEqual([
+      { chain: `local/session/${SESSION}`, seq: 1, code: 'missing', fault: 'missing' },
+    ]);
   },
   LONG,
 );
