@@ -247,6 +247,16 @@ test('requests and sessions are listed and shown with their links', async () => 
   expect(await json(at, ['sessions', 'show', SESSION])).toMatchObject({ kind: 'session' });
 });
 
+test('what is shown of a call that failed says by which code', async () => {
+  const at = await place();
+  const { rig, call } = await journal(at);
+  rig.tool.run = () => Promise.reject(new TypeError('broken'));
+  await call('look', { q: 9 });
+  const { items = [] } = await json(at, ['requests', 'list', '--status', 'tool_error']);
+  const text = await run(at, ['requests', 'show', String(items[0]?.request_id)]);
+  expect(text.out).toContain('error_code=TOOL_EXECUTION_FAILED');
+});
+
 test('what came from outside cannot write to the terminal', async () => {
   const at = await place();
   const evil = 'x\u001b[2J\u202e\u0007\n\ty';

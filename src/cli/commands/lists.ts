@@ -116,13 +116,16 @@ export async function listItems(context: Context, kind: Listed, options: ListOpt
 /** What a line of a timeline tells besides its time and type. */
 const LONGEST_TOLD = 300;
 const TOLD = [
-  ...['tool', 'decision', 'rule_id', 'status', 'outcome', 'side_effect_status', 'error_code'],
+  ...['tool', 'decision', 'rule_id', 'status', 'outcome', 'side_effect_status'],
   ...['channel', 'kind', 'answer', 'why', 'resolution_note', 'call_id', 'receipt_id', 'reasons'],
 ];
 
 function timelineRow(line: JsonObject): unknown[] {
   const { seq, at, type, answered_by: by, ...rest } = line;
   const shown = TOLD.filter((name) => rest[name] !== undefined).map((name) => `${name}=${cell(rest[name])}`);
+  // Of a call that failed it stands in its error, of a turn in the record itself.
+  const { code } = isObject(rest.error) ? rest.error : rest;
+  if (code !== undefined) shown.push(`error_code=${cell(code)}`);
   const who = isObject(by) ? [`by=${cell(by.principal_id)}`, `attestation=${cell(by.attestation)}`] : [];
   return [seq, at, type, [...shown, ...who].join(' ')];
 }
