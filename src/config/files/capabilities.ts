@@ -33,8 +33,8 @@ const capability = closed({
     .optional()
     .describe('Default: the mode. admin needs an operator role.'),
   version: semver
-    .default('0.0.0')
-    .describe('Of the contract that this entry states; rules and receipts have it.'),
+    .optional()
+    .describe('Of the contract that this entry states; rules and receipts have it. Default: 0.0.0.'),
   pack: plainId.optional().describe("What it came with. Default: its server, else the agent's id."),
   transport: z.enum(['mcp_stdio', 'mcp_http', 'in_process', 'host']).describe('How the tool is reached.'),
   server: serverName.optional().describe('A name of servers.yaml; for mcp_stdio and mcp_http.'),
@@ -116,7 +116,7 @@ function build(name: string, raw: z.output<typeof capability>): Capability {
     owner: raw.owner,
     mode: raw.mode,
     permission: raw.permission ?? raw.mode,
-    version: raw.version,
+    version: raw.version ?? '0.0.0', // not in the schema: a digest that is trusted stays what it is
     pack: raw.pack ?? raw.server ?? '', // an empty one becomes the agent's id when the files are joined
     transport: raw.transport,
     server: raw.server,
