@@ -53,7 +53,7 @@ function noteKey(frame: Frame, key: string): void {
  * Judges depth and duplicate keys on JSON text in one pass without recursion.
  * It does not decide whether the text is well formed; JSON.parse does that afterwards.
  */
-export function scanJsonText(text: string, limits: JsonLimits = DEFAULT_JSON_LIMITS): void {
+export function scanJsonText(text: string, maxDepth: number): void {
   const frames: Frame[] = [];
   let top: Frame | undefined;
   for (let at = 0; at < text.length; at++) {
@@ -66,8 +66,8 @@ export function scanJsonText(text: string, limits: JsonLimits = DEFAULT_JSON_LIM
       const isArray = code === 0x5b;
       top = { keys: isArray ? undefined : new Set(), expectsKey: !isArray };
       frames.push(top);
-      if (frames.length > limits.maxDepth) {
-        throw new RuntimeError('INVALID_INPUT', `the text is nested deeper than ${limits.maxDepth} levels`);
+      if (frames.length > maxDepth) {
+        throw new RuntimeError('INVALID_INPUT', `the text is nested deeper than ${maxDepth} levels`);
       }
     } else if (code === 0x7d /* } */ || code === 0x5d /* ] */) {
       frames.pop();
@@ -83,7 +83,7 @@ export function parseJson(text: string, limits: JsonLimits = DEFAULT_JSON_LIMITS
   if (Buffer.byteLength(text) > limits.maxBytes) {
     throw new RuntimeError('INVALID_INPUT', `the text is larger than ${limits.maxBytes} bytes`);
   }
-  scanJsonText(text, limits);
+  scanJsonText(text, limits.maxDepth);
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -17,6 +17,7 @@ export interface BodyBounds {
 const MAX_EVENTS_PER_SECOND = 5000;
 const WINDOW_MS = 1000;
 const NEWLINE = 0x0a;
+const RETURN = 0x0d;
 const ID_FIELD = [0x69, 0x64, 0x3a];
 
 class Meter {
@@ -24,7 +25,8 @@ class Meter {
   readonly #bounds: BodyBounds;
   readonly #isStream: boolean;
   #held = 0;
-  #lineIsEmpty = false;
+  /** What the line at hand is so far; only an empty one, with or without its return, ends an event. */
+  #line: 'empty' | 'return' | 'text' = 'text';
   #events = 0;
   #since: number;
 
@@ -43,21 +45,26 @@ class Meter {
       if (this.#held === 0) this.#beginLine(chunk, 0);
       for (let at = chunk.indexOf(NEWLINE); at !== -1; at = chunk.indexOf(NEWLINE, at + 1)) {
         this.#held += at - from + 1;
-        // An empty line ends an event.
-        if (this.#lineIsEmpty && at - from <= 1) this.#event();
+        this.#grow(chunk, from, at);
+        if (this.#line !== 'text') this.#event();
         if (this.#held > this.#bounds.maxBytes) break;
-        this.#lineIsEmpty = true;
+        this.#line = 'empty';
         from = at + 1;
         this.#beginLine(chunk, from);
       }
       this.#held += chunk.length - from;
-      if (from < chunk.length) this.#lineIsEmpty = false;
+      this.#grow(chunk, from, chunk.length);
     }
     if (this.#held > this.#bounds.maxBytes)
       return `sent a message of more than ${this.#bounds.maxBytes} bytes`;
     return this.#events > MAX_EVENTS_PER_SECOND
       ? `sent more than ${MAX_EVENTS_PER_SECOND} messages a second`
       : undefined;
+  }
+
+  #grow(chunk: Uint8Array, from: number, to: number): void {
+    if (from === to) return;
+    this.#line = this.#line === 'empty' && to - from === 1 && chunk[from] === RETURN ? 'return' : 'text';
   }
 
   /** One that is split between chunks is not seen: the connection ends then where it might have gone on. */
@@ -76,13 +83,24 @@ class Meter {
   }
 }
 
+/** What a body is to whoever reads it: the answer to a GET is a stream whatever its type, and of another type it is nothing. */
+function kindOf({ headers }: Response, method: string): 'stream' | 'message' | 'nothing' {
+  const type = headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+  if (method === 'GET' || type === 'text/event-stream') return 'stream';
+  return type === 'application/json' ? 'message' : 'nothing';
+}
+
 /** The same bytes, ended where a bound is broken. */
-export function guardedBody(response: Response, bounds: BodyBounds): ReadableStream<Uint8Array> | null {
+export function guardedBody(
+  response: Response,
+  method: string,
+  bounds: BodyBounds,
+): ReadableStream<Uint8Array> | null {
   const { body } = response;
   if (body === null) return null;
-  const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
-  const meter = new Meter(bounds, isStream);
-  const scan = new MessageScan(isStream, bounds.maxBytes);
+  const kind = kindOf(response, method);
+  const meter = new Meter(bounds, kind === 'stream');
+  const scan = kind === 'nothing' ? undefined : new MessageScan(kind === 'stream', bounds.maxBytes);
   const reader = (body as ReadableStream<Uint8Array>).getReader();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -93,7 +111,7 @@ export function guardedBody(response: Response, bounds: BodyBounds): ReadableStr
         return undefined;
       });
       if (next === undefined) return;
-      const why = next.done ? scan.end() : (meter.take(next.value) ?? scan.take(next.value));
+      const why = next.done ? scan?.end() : (meter.take(next.value) ?? scan?.take(next.value));
       if (why === undefined && !next.done) {
         controller.enqueue(next.value);
         return;

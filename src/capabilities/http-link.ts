@@ -161,7 +161,7 @@ class HttpLink implements Link {
       this.#fail(fault);
       void this.#transport?.close().catch(() => undefined);
     };
-    const body = guardedBody(response, {
+    const body = guardedBody(response, init?.method ?? 'GET', {
       maxBytes: maxMessageBytes,
       clock: this.#clock,
       onOver: own.over,

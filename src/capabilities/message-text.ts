@@ -7,9 +7,9 @@ import { scanJsonText } from '../base/strict-json.ts';
 const MAX_DEPTH = 72;
 
 /** Why the message is refused, if it is. Whether it is JSON at all is for whoever parses it. */
-export function messageFault(text: string, maxBytes: number): string | undefined {
+export function messageFault(text: string): string | undefined {
   try {
-    scanJsonText(text, { maxDepth: MAX_DEPTH, maxBytes });
+    scanJsonText(text, MAX_DEPTH);
     return undefined;
   } catch (thrown) {
     return `sent a message that is refused: ${asRuntimeError(thrown).message}`;
@@ -17,6 +17,8 @@ export function messageFault(text: string, maxBytes: number): string | undefined
 }
 
 const LINE_END = /\r\n|\n|\r/;
+// Readers differ in how many marks of the byte order, and of its three letters, they take from the first line.
+const MARK = /^[\u00ef\ufeff]/;
 const DATA = /^data(?:: ?|$)/;
 
 /** Looks through the messages of one body, each before the bytes that complete it are handed on. */
@@ -27,6 +29,8 @@ export class MessageScan {
   /** Of a stream the line that has not ended, else all that has come. */
   #held = '';
   #data: string[] = [];
+  #dataLength = 0;
+  #isFirstLine = true;
   #isAfterReturn = false;
 
   constructor(isStream: boolean, maxBytes: number) {
@@ -43,7 +47,7 @@ export class MessageScan {
 
   /** What is left when nothing more comes. */
   end(): string | undefined {
-    return this.#isStream ? undefined : messageFault(this.#held, this.#maxBytes);
+    return this.#isStream ? undefined : messageFault(this.#held);
   }
 
   #lines(text: string): string | undefined {
@@ -57,17 +61,27 @@ export class MessageScan {
       const fault = this.#line(line);
       if (fault !== undefined) return fault;
     }
-    return undefined;
+    return this.#tooMuch();
+  }
+
+  #tooMuch(): string | undefined {
+    const isTooMuch = this.#dataLength + this.#held.length > this.#maxBytes;
+    return isTooMuch ? `sent a message of more than ${this.#maxBytes} bytes` : undefined;
   }
 
   /** An empty line ends an event. */
   #line(line: string): string | undefined {
+    if (this.#isFirstLine && MARK.test(line)) return 'sent a stream that does not begin with a field';
+    this.#isFirstLine = false;
     if (line !== '') {
-      if (DATA.test(line)) this.#data.push(line.replace(DATA, ''));
-      return undefined;
+      if (!DATA.test(line)) return undefined;
+      this.#data.push(line.replace(DATA, ''));
+      this.#dataLength += line.length;
+      return this.#tooMuch();
     }
     const text = this.#data.join('\n');
     this.#data = [];
-    return text === '' ? undefined : messageFault(text, this.#maxBytes);
+    this.#dataLength = 0;
+    return text === '' ? undefined : messageFault(text);
   }
 }

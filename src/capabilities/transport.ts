@@ -204,7 +204,7 @@ export class StdioTransport implements Transport {
       this.#skip();
       return;
     }
-    const fault = messageFault(line, this.#limits.maxMessageBytes);
+    const fault = messageFault(line);
     if (fault !== undefined) {
       this.#fail(fault);
       return;

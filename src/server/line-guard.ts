@@ -119,7 +119,7 @@ export function judgeBytes(bytes: Uint8Array, maxDepth: number, unit: Unit): Lin
     return refused(-32700, `Parse error: the ${unit} is ${text.trim() === '' ? 'empty' : 'not JSON'}`);
   }
   try {
-    scanJsonText(text, { maxDepth, maxBytes: Number.MAX_SAFE_INTEGER });
+    scanJsonText(text, maxDepth);
   } catch (thrown) {
     const id = hasTwoIds(text) ? null : requestIdOf(value);
     return refused(-32600, `Invalid request: ${asRuntimeError(thrown).message}`, id);

@@ -88,6 +88,25 @@ test('the first answer counts, and another under the same id is counted as nobod
   });
 });
 
+test('a page in the place of an answer fails its call and leaves the connection', async () => {
+  await withHostile('page-body', async ({ call, downstreams }) => {
+    const connection = downstreams.connection('hostile')!;
+    const session = await connection.session(freshSignal());
+    const code = 'TOOL_EXECUTION_FAILED';
+    expect(await call('hostile:run')).toMatchObject({ kind: 'failed', code });
+    expect(await connection.session(freshSignal())).toBe(session);
+  });
+});
+
+test('what a server sends of its own is looked through whatever it says that it is', async () => {
+  await withHostile('untyped-stream', async ({ downstreams }) => {
+    const connection = downstreams.connection('hostile')!;
+    await connection.session(freshSignal()).catch(() => undefined);
+    await until(() => connection.state().state === 'failed');
+    expect(connection.state()).toMatchObject({ reason: expect.stringContaining('stands twice') as unknown });
+  });
+});
+
 test('a server that hangs up at once on its stream is not asked for it without rest', async () => {
   await withHostile('hang-up', async ({ call }, hostile) => {
     const end = performance.now() + 1500;

@@ -65,6 +65,10 @@ export const CALL_ABUSES: Record<string, Abuse> = {
     response.writeHead(200, { 'content-type': 'application/json', ...SESSION });
     response.end('<html>not a message</html>');
   },
+  'page-body': (response) => {
+    response.writeHead(200, { 'content-type': 'text/html', ...SESSION });
+    response.end('<html><script>{"a":1,"a":2}</script></html>');
+  },
   'endless-garbage': (response) => {
     stream(response);
     endlessly(response, () => 'data: not a message\n\n');
@@ -180,7 +184,10 @@ function answer(how: string, message: Message, response: ServerResponse): void {
   else json(response, { id, error: { code: -32601, message: 'Method not found' } });
 }
 
-/** `how` is a way to abuse calls or lists, or `hang-up`: ends each stream for its own messages at once. */
+/**
+ * `how` is a way to abuse calls or lists, or `hang-up`: ends each stream for its own messages at once, or `untyped-stream`:
+ * sends there, under another type, what is refused.
+ */
 export async function hostileHttp(how: string): Promise<HostileHttp> {
   const seen: Record<string, number> = {};
   const strayed: string[] = [];
@@ -194,6 +201,9 @@ export async function hostileHttp(how: string): Promise<HostileHttp> {
     } else if (method === 'GET' && how === 'hang-up') {
       stream(response);
       response.end('retry: 1\nid: 1\n\n');
+    } else if (method === 'GET' && how === 'untyped-stream') {
+      response.writeHead(200, { 'content-type': 'text/plain', ...SESSION });
+      response.write(`data: ${doubled(0).join('')}\n\n`);
     } else response.writeHead(405).end();
   });
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
