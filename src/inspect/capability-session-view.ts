@@ -1,15 +1,21 @@
 // Owns how a capability session looks to a reader: what it is, for whom, what it waits for, how it ended and what goes on
 // in its place. Pure.
 import { isoTime } from '../base/clock.ts';
+import type { EpochMs } from '../base/clock.ts';
 import type { JsonObject } from '../base/json.ts';
-import type { CapabilitySession } from '../capabilities/sessions/capability-session.ts';
+import type { CapabilitySession, TokenMark } from '../capabilities/sessions/capability-session.ts';
 import type { StoredRow } from '../store/contract.ts';
 
-function openFacts(session: CapabilitySession): JsonObject {
+/** The token with which a call that did not run may still be asked for. */
+export function offeredToken({ token }: CapabilitySession, now: EpochMs): TokenMark | undefined {
+  return token !== undefined && token.until > now ? token : undefined;
+}
+
+function openFacts(session: CapabilitySession, token: TokenMark | undefined): JsonObject {
   return {
     expires_at: 'endedAt' in session ? null : isoTime(session.expiresAt),
     // The token itself was told once and is nowhere.
-    resume_token: session.token === undefined ? null : session.token.digest,
+    resume_token: token?.digest ?? null,
     approval_state: session.approvalState,
     waits_for: [
       ...session.inputs.map((one): JsonObject => ({
@@ -26,8 +32,7 @@ function openFacts(session: CapabilitySession): JsonObject {
 }
 
 /** Calls that did not run, and may be asked for again with the token that was told with their answer. */
-function retryFacts(session: CapabilitySession): JsonObject {
-  const { token } = session;
+function retryFacts(session: CapabilitySession, token: TokenMark | undefined): JsonObject {
   if ('endedAt' in session || token === undefined) return { must_retry: [] };
   return { must_retry: [token.callId], retry_until: isoTime(token.until) };
 }
@@ -45,15 +50,16 @@ function endFacts(session: CapabilitySession): JsonObject {
   };
 }
 
-export function capabilitySessionView(row: StoredRow): JsonObject {
+export function capabilitySessionView(row: StoredRow, now: EpochMs): JsonObject {
   const session = row.body as unknown as CapabilitySession;
+  const token = offeredToken(session, now);
   const { subject, run } = session;
   return {
     capability_session_id: subject.id,
     capability_session_status: session.status,
     run_id: run.runId,
     trace_id: run.traceId,
-    ...openFacts(session),
+    ...openFacts(session, token),
     owner: subject.owner,
     server: subject.server,
     transport: subject.transport,
@@ -64,7 +70,7 @@ export function capabilitySessionView(row: StoredRow): JsonObject {
     updated_at: isoTime(row.updatedAt),
     ...(subject.reinitializedFrom === undefined ? {} : { reinitialized_from: subject.reinitializedFrom }),
     ...(subject.sandbox === undefined ? {} : { sandbox: subject.sandbox }),
-    ...retryFacts(session),
+    ...retryFacts(session, token),
     ...endFacts(session),
   };
 }

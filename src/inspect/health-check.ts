@@ -53,6 +53,18 @@ export async function rowsWith(
   return rows;
 }
 
+/** What is said, and that older rows were left out where a list was cut. */
+export function ofThose(detail: string, ...lists: (readonly StoredRow[])[]): string {
+  const isCut = lists.some((rows) => rows.length >= MOST_COUNTED);
+  return isCut ? `${detail}; of each status the newest ${MOST_COUNTED} were looked at, none older` : detail;
+}
+
+/** The same answer for everybody who asks. */
+export function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => (answer ??= ask());
+}
+
 const MOST_NAMED = 5;
 
 /** The first few ids, and whether there are more. */

@@ -1,11 +1,13 @@
 // Owns the checks of work that is under way or should be: what is stuck, what ran out of time, what nobody holds any more,
 // and what waits for a process to take it.
 import type { EpochMs } from '../base/clock.ts';
+import type { CapabilitySession } from '../capabilities/sessions/capability-session.ts';
 import type { Caller } from '../kernel/identity.ts';
 import { entryFromJson } from '../pack/background/entry.ts';
 import { REASONS } from '../pack/managed/next-step.ts';
 import type { StoredRow } from '../store/contract.ts';
-import { counted, DAY_MS, minutes, named, ok, rowsWith } from './health-check.ts';
+import { offeredToken } from './capability-session-view.ts';
+import { counted, DAY_MS, minutes, named, ofThose, ok, rowsWith } from './health-check.ts';
 import type { Check, HealthDeps } from './health-check.ts';
 import { ownRows } from './visible.ts';
 
@@ -17,21 +19,23 @@ const LOST_MS = 10 * 60_000;
 
 type Seen = readonly [rows: readonly StoredRow[], words: string, action: string];
 
-function warnings(check: string, seen: readonly Seen[]): Check[] {
-  return seen.flatMap(([rows, words, action]): Check[] => {
+/** A warning for each that has rows, else that all is well. */
+function judged(check: string, seen: readonly Seen[], well: string, looked: StoredRow[][]): Check[] {
+  const found = seen.flatMap(([rows, words, action]): Check[] => {
     if (rows.length === 0) return [];
     const detail = `${counted(rows)} ${words}: ${named(rows.map(({ id }) => id))}`;
-    return [{ check, status: 'warn', detail, action }];
+    return [{ check, status: 'warn', detail: ofThose(detail, ...looked), action }];
   });
+  return found.length > 0 ? found : [ok(check, ofThose(well, ...looked))];
 }
 
 function sessionsWith({ store }: HealthDeps, caller: Caller, status: string): Promise<StoredRow[]> {
   return rowsWith(store, { kind: 'session', ...ownRows(caller), status });
 }
 
-/** Whether its time has passed, recorded as such or not. */
-function isPast({ body }: StoredRow, now: EpochMs): boolean {
-  return typeof body.expires_at === 'string' && Date.parse(body.expires_at) <= now;
+/** When its time has passed, recorded as such or not. */
+function endOf({ body }: StoredRow): EpochMs {
+  return typeof body.expires_at === 'string' ? Date.parse(body.expires_at) : Number.POSITIVE_INFINITY;
 }
 
 const SHOW = '`agent-runtime sessions show ID` tells how far each came';
@@ -39,42 +43,49 @@ const SHOW = '`agent-runtime sessions show ID` tells how far each came';
 /** Runs that are stuck, that were left by their process, and that ran out of time. */
 export async function sessions(deps: HealthDeps, caller: Caller): Promise<Check[]> {
   const now = deps.clock.now();
-  const [active, suspended, waiting, expired] = await Promise.all(
-    ['active', 'suspended', 'waiting_approval', 'expired'].map((status) =>
-      sessionsWith(deps, caller, status),
-    ),
+  const [expired, ...looked] = await Promise.all([
+    sessionsWith(deps, caller, 'expired'),
+    sessionsWith(deps, caller, 'active'),
+    sessionsWith(deps, caller, 'suspended'),
+    sessionsWith(deps, caller, 'waiting_approval'),
+  ]);
+  const [active, suspended, waiting] = looked;
+  const late = [...active, ...suspended, ...waiting].filter(
+    (row) => endOf(row) <= now && endOf(row) > now - DAY_MS,
   );
-  const held = [active, suspended, waiting].flatMap((rows) => rows ?? []);
-  const late = held.filter((row) => isPast(row, now));
-  const ended = (expired ?? []).filter((row) => row.updatedAt > now - DAY_MS);
-  const stalled = (active ?? []).filter((row) => !late.includes(row) && row.updatedAt <= now - STALLED_MS);
-  const left = (suspended ?? []).filter(
-    (row) => !late.includes(row) && row.body.reason === REASONS.interrupted,
+  const ended = expired.filter((row) => row.updatedAt > now - DAY_MS);
+  // The row of a workflow changes with its own steps only: its nodes' sessions say whether it goes on.
+  const stalled = active.filter(
+    (row) => endOf(row) > now && row.updatedAt <= now - STALLED_MS && row.body.kind !== 'workflow',
   );
-  const found = warnings('sessions', [
+  const left = suspended.filter((row) => endOf(row) > now && row.body.reason === REASONS.interrupted);
+  const seen: Seen[] = [
     [stalled, `under way without a record for ${minutes(STALLED_MS)} min`, `${SHOW}; resume or cancel it.`],
     [left, 'left by a process that is gone', `${SHOW}; \`agent-runtime sessions resume ID\` goes on there.`],
     [[...late, ...ended], 'ran out of time', `${SHOW}; what is still wanted is started anew.`],
-  ]);
-  return found.length > 0 ? found : [ok('sessions', 'no run is stuck, left behind or out of time')];
+  ];
+  return judged('sessions', seen, 'no run is stuck, left behind or out of time', looked);
 }
 
 /** Calls that did not run because their connection was lost, and that wait to be asked for again. */
-export async function connections({ store }: HealthDeps, caller: Caller): Promise<Check[]> {
+export async function connections({ store, clock }: HealthDeps, caller: Caller): Promise<Check[]> {
   const own = { kind: 'capability_session', ...ownRows(caller) } as const;
-  const [resumable, lost] = await Promise.all([
+  const now = clock.now();
+  const looked = await Promise.all([
     rowsWith(store, { ...own, status: 'resumable' }),
     rowsWith(store, { ...own, status: 'reinitialize_required' }),
   ]);
-  const offered = [...resumable, ...lost].filter(({ body }) => body.token !== undefined);
-  const found = warnings('connections', [
+  const offered = looked
+    .flat()
+    .filter(({ body }) => offeredToken(body as unknown as CapabilitySession, now) !== undefined);
+  const seen: Seen[] = [
     [
       offered,
       'lost with a call that did not run',
       'Repeat the call with its resume_token; `agent-runtime capability-sessions show ID` names it under must_retry.',
     ],
-  ]);
-  return found.length > 0 ? found : [ok('connections', 'no call waits for a lost connection')];
+  ];
+  return judged('connections', seen, 'no call waits for a lost connection', looked);
 }
 
 /** How many background runs wait, and since when. */
@@ -83,19 +94,26 @@ export async function queue({ config, store, clock }: HealthDeps, caller: Caller
   const { maxQueued } = config.runtime.background;
   if (queued.length === 0) return [ok('queue', `nothing waits (room for ${maxQueued})`)];
   const waited = clock.now() - Math.min(...queued.map((row) => row.updatedAt));
-  const detail = `${counted(queued)} of ${maxQueued} queued, the oldest for ${minutes(waited)} min`;
+  const detail = ofThose(
+    `${counted(queued)} of ${maxQueued} queued, the oldest for ${minutes(waited)} min`,
+    queued,
+  );
   if (waited < LATE_MS && queued.length < maxQueued) return [ok('queue', detail)];
   const action = 'Start `agent-runtime worker`, or raise background.max_running in runtime.yaml.';
   return [{ check: 'queue', status: queued.length < maxQueued ? 'warn' : 'fail', detail, action }];
 }
 
 /** Who holds a call or a background run, since when, and whether that process still lives. */
-export async function locks({ store, clock, isAlive }: HealthDeps, caller: Caller): Promise<Check[]> {
-  const own = { ...ownRows(caller), status: 'in_progress' };
-  const [calls, runs] = await Promise.all([
-    rowsWith(store, { kind: 'request', ...own }),
-    rowsWith(store, { kind: 'queue', ...own }),
+export async function locks(
+  { store, clock, isAlive }: HealthDeps,
+  caller: Caller,
+  callsUnderWay: () => Promise<StoredRow[]>,
+): Promise<Check[]> {
+  const looked = await Promise.all([
+    callsUnderWay(),
+    rowsWith(store, { kind: 'queue', ...ownRows(caller), status: 'in_progress' }),
   ]);
+  const [calls, runs] = looked;
   const held = [
     ...calls.map((row) => ({ row, by: row.body.instance as string })),
     ...runs.flatMap((row) => {
@@ -104,15 +122,14 @@ export async function locks({ store, clock, isAlive }: HealthDeps, caller: Calle
     }),
   ];
   if (held.length === 0) return [ok('locks', 'no process holds a call or a run')];
-  const alive = new Map<string, boolean>();
-  for (const { by } of held) if (!alive.has(by)) alive.set(by, await isAlive(by));
-  const gone = held.filter(({ by }) => alive.get(by) === false).map(({ row }) => row);
+  const gone: StoredRow[] = [];
+  for (const { row, by } of held) if (!(await isAlive(by))) gone.push(row);
   const oldest = minutes(clock.now() - Math.min(...held.map(({ row }) => row.updatedAt)));
-  if (gone.length === 0) return [ok('locks', `${held.length} held, the oldest for ${oldest} min`)];
   const words = `held by a process that is gone (the oldest of ${held.length} for ${oldest} min)`;
   const action =
     'A worker takes such a run again by itself; a call is settled as unknown when it is repeated with its id.';
-  return warnings('locks', [[gone, words, action]]);
+  const well = `${held.length} held, the oldest for ${oldest} min`;
+  return judged('locks', [[gone, words, action]], well, looked);
 }
 
 /** What should have been seen to by now: wake times, ends of waits, runs of the queue. */

@@ -4,7 +4,7 @@ import type { ApprovalSubject } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { StoredRow } from '../store/contract.ts';
 import { effectiveStatus } from './effective.ts';
-import { counted, DAY_MS, minutes, named, ok, rowsWith } from './health-check.ts';
+import { counted, DAY_MS, minutes, named, ofThose, ok, once, rowsWith } from './health-check.ts';
 import type { Check, HealthDeps } from './health-check.ts';
 import { connections, locks, queue, scheduler, sessions } from './health-work.ts';
 import { inventoryCheck } from './inventory.ts';
@@ -102,7 +102,10 @@ async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
       check: 'approvals',
       // The longest wait may end before the limit: what ran out has waited as long as anything can.
       status: waited >= limit || out > 0 ? 'fail' : 'warn',
-      detail: `${counted(pending)} pending, the oldest for ${waited} min (limit ${limit})${lost}`,
+      detail: ofThose(
+        `${counted(pending)} pending, the oldest for ${waited} min (limit ${limit})${lost}`,
+        stored,
+      ),
       action:
         'Run `agent-runtime approvals list --status pending`, then `agent-runtime approvals resolve ID`.',
     },
@@ -142,24 +145,25 @@ async function servers({ config, failureOf }: HealthDeps): Promise<Check[]> {
   });
 }
 
-/** The calls in progress whose process is gone: nobody will ever finish them. */
-async function orphans({ store, isAlive }: HealthDeps, caller: Caller): Promise<StoredRow[]> {
-  const rows = await rowsWith(store, { kind: 'request', ...ownRows(caller), status: 'in_progress' });
-  const instances = new Set(rows.map((row) => row.body.instance as string));
-  const gone = new Set<string>();
-  for (const instance of instances) if (!(await isAlive(instance))) gone.add(instance);
-  return rows.filter((row) => gone.has(row.body.instance as string));
-}
-
-async function effects(deps: HealthDeps, caller: Caller): Promise<Check[]> {
-  const unknown = await rowsWith(deps.store, { kind: 'request', ...ownRows(caller), status: 'unknown' });
-  const left = await orphans(deps, caller);
+async function effects(
+  { store, isAlive }: HealthDeps,
+  caller: Caller,
+  callsUnderWay: () => Promise<StoredRow[]>,
+): Promise<Check[]> {
+  const unknown = await rowsWith(store, { kind: 'request', ...ownRows(caller), status: 'unknown' });
+  const calls = await callsUnderWay();
+  /** Their process is gone: nobody will ever finish them. */
+  const left: StoredRow[] = [];
+  for (const row of calls) if (!(await isAlive(row.body.instance as string))) left.push(row);
   const checks: Check[] = [];
   if (left.length > 0) {
     checks.push({
       check: 'effects',
       status: 'warn',
-      detail: `${counted(left)} call(s) left in progress by a process that is gone, newest ${left[0]?.id ?? ''}`,
+      detail: ofThose(
+        `${counted(left)} call(s) left in progress by a process that is gone, newest ${left[0]?.id ?? ''}`,
+        calls,
+      ),
       action:
         'Look at the downstream system: each may have taken effect. Repeating the call with the same id records it as ' +
         'unknown and runs nothing; `agent-runtime requests list --status in_progress` lists them.',
@@ -173,7 +177,7 @@ async function effects(deps: HealthDeps, caller: Caller): Promise<Check[]> {
       action: 'Look at the downstream system; `agent-runtime requests show ID` has the details.',
     });
   }
-  return checks.length > 0 ? checks : [ok('effects', 'no call with an unknown outcome')];
+  return checks.length > 0 ? checks : [ok('effects', ofThose('no call with an unknown outcome', calls))];
 }
 
 /** What needs no journal. */
@@ -220,23 +224,37 @@ export function beforeFirstUse(prepared: Prepared): Check[] {
   return [...pins(prepared), inventoryCheck(config, directory), ...credentials(prepared)];
 }
 
+/** Each process is asked after once. */
+function askedOnce(isAlive: HealthDeps['isAlive']): HealthDeps['isAlive'] {
+  const answers = new Map<string, Promise<boolean>>();
+  return (instance) => {
+    const answer = answers.get(instance) ?? isAlive(instance);
+    answers.set(instance, answer);
+    return answer;
+  };
+}
+
 const RANK = { fail: 0, warn: 1, ok: 2 };
 
 /** Every check, failing first. A check that itself fails is a failing check. */
 export async function health(
-  deps: HealthDeps,
+  given: HealthDeps,
   caller: Caller,
 ): Promise<{ status: 'fail' | 'warn' | 'ok'; checks: Check[] }> {
+  const deps = { ...given, isAlive: askedOnce(given.isAlive) };
+  const callsUnderWay = once(() =>
+    rowsWith(deps.store, { kind: 'request', ...ownRows(caller), status: 'in_progress' }),
+  );
   const named: [string, () => Promise<Check[]> | Check[]][] = [
     ['storage', () => storage(deps)],
     ['configuration', () => configuration(deps)],
     ['approvals', () => approvals(deps, caller)],
     ['escalations', () => escalations(deps, caller)],
-    ['effects', () => effects(deps, caller)],
+    ['effects', () => effects(deps, caller, callsUnderWay)],
     ['sessions', () => sessions(deps, caller)],
     ['connections', () => connections(deps, caller)],
     ['queue', () => queue(deps, caller)],
-    ['locks', () => locks(deps, caller)],
+    ['locks', () => locks(deps, caller, callsUnderWay)],
     ['scheduler', () => scheduler(deps, caller)],
     ['tools', () => pins(deps)],
     ['inventory', () => [inventoryCheck(deps.config, deps.directory)]],

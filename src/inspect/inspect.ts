@@ -226,13 +226,13 @@ async function inspectRun(parts: InspectParts, caller: Caller, id: string): Prom
 }
 
 async function inspectCapabilitySession(
-  { store }: InspectParts,
+  { store, now }: InspectParts,
   caller: Caller,
   id: string,
 ): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'capability_session', id);
   const found = await records(store, { tenant: row.tenant, aggregate: 'capability_session', id }, () => true);
-  const state = capabilitySessionView(row);
+  const state = capabilitySessionView(row, now);
   const links: JsonObject = {
     run_id: state.run_id ?? null,
     run_ids: idsTold(found, 'run_id'),

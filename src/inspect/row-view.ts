@@ -32,6 +32,6 @@ export function rowView(kind: Listed, row: StoredRow, now: EpochMs): JsonObject 
     case 'approval':
       return approvalView(row, now);
     case 'capability_session':
-      return capabilitySessionView(row);
+      return capabilitySessionView(row, now);
   }
 }

@@ -5,7 +5,10 @@ import type { Check, HealthDeps } from '../../src/inspect/health-check.ts';
 import { createLedger } from '../../src/capabilities/sessions/ledger.ts';
 import { createQueue } from '../../src/pack/background/queue.ts';
 import { startSweep } from '../../src/pack/background/sweep.ts';
-import type { Store } from '../../src/store/contract.ts';
+import { isoTime } from '../../src/base/clock.ts';
+import type { JsonObject } from '../../src/base/json.ts';
+import { rowView } from '../../src/inspect/row-view.ts';
+import type { RowKind, Store } from '../../src/store/contract.ts';
 import { createFixedIds } from '../../src/testing/fixed-ids.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { asks, boot, CALLER, createWorld, dyingStore, id, LONG } from '../managed/rig.ts';
@@ -214,4 +217,98 @@ test('what is stuck of another principal is not told', async () => {
     const own = checks.filter(({ check }) => check === 'sessions' || check === 'locks');
     expect(own).toMatchObject([{ status: 'ok' }, { status: 'ok' }]);
   }
+});
+
+/** Rows as they would stand there, the first the oldest. */
+async function standing(
+  { store, clock }: World,
+  kind: RowKind,
+  status: string,
+  bodies: readonly JsonObject[],
+): Promise<void> {
+  const { tenant, principal } = CALLER;
+  const rows = bodies.map((body, at) => ({
+    row: {
+      ...{ kind, tenant, principal, status, body },
+      id: `${kind}_${String(at).padStart(4, '0')}`,
+      updatedAt: clock.now() - bodies.length + at,
+    },
+  }));
+  await store.commit({ rows });
+}
+
+function many(body: JsonObject): JsonObject[] {
+  return Array.from({ length: 1001 }, () => body);
+}
+
+test('where more stands than is looked at, the check says so', async () => {
+  const world = createWorld();
+  await standing(world, 'session', 'active', many({}));
+  await standing(world, 'queue', 'queued', many({}));
+  await standing(world, 'request', 'in_progress', many({ instance: 'inst_here' }));
+  await standing(world, 'capability_session', 'resumable', many({}));
+  for (const check of ['sessions', 'queue', 'locks', 'effects', 'connections']) {
+    expect(await said(world, check), check).toEqual([
+      expect.stringMatching(/; of each status the newest 1000 were looked at, none older$/),
+    ]);
+  }
+  const aged = createWorld();
+  await standing(aged, 'session', 'expired', many({}));
+  aged.clock.advance(24 * 60 * MINUTE);
+  expect(await said(aged, 'sessions')).toEqual(['ok: no run is stuck, left behind or out of time']);
+});
+
+test('each process is asked after once, and the calls under way are read once', async () => {
+  const world = createWorld();
+  await standing(world, 'request', 'in_progress', [{ instance: 'inst_a' }, { instance: 'inst_a' }]);
+  const asked: string[] = [];
+  const read: string[] = [];
+  const { store } = world;
+  const over: Partial<HealthDeps> = {
+    isAlive: (instance) => (asked.push(instance), Promise.resolve(true)),
+    store: { ...store, list: (query) => (read.push(`${query.kind} ${query.status}`), store.list(query)) },
+  };
+  expect(await said(world, 'locks', over)).toEqual(['ok: 2 held, the oldest for 0 min']);
+  expect(asked).toEqual(['inst_a']);
+  expect(read.filter((one) => one === 'request in_progress')).toHaveLength(1);
+});
+
+test('what ran out and was never recorded as such is told for a day, as what is recorded', async () => {
+  const world = createWorld({ mind: LONG(3) });
+  const { clock } = world;
+  await leftBehind(world, { expiresAt: clock.now() + MINUTE });
+  const suspended = { reason: 'interrupted', expires_at: isoTime(clock.now() + MINUTE) };
+  await standing(world, 'session', 'suspended', [suspended]);
+  clock.advance(24 * 60 * MINUTE);
+  expect(await said(world, 'sessions')).toEqual([expect.stringMatching(/^warn: 2 ran out of time/)]);
+  clock.advance(MINUTE);
+  expect(await seen(world, 'sessions')).toMatchObject([{ status: 'ok' }]);
+});
+
+test('a call is offered again for as long as its token counts, to health and to whoever looks', async () => {
+  const world = createWorld();
+  const { store, clock } = world;
+  const lost = await lostCall(world);
+  const row = (await store.row('capability_session', 'local', lost))!;
+  clock.advance(MINUTE - 1);
+  expect(await seen(world, 'connections')).toMatchObject([{ status: 'warn' }]);
+  expect(rowView('capability_session', row, clock.now())).toMatchObject({
+    must_retry: ['call_1'],
+    retry_until: isoTime(clock.now() + 1),
+    resume_token: expect.any(String) as unknown,
+  });
+  clock.advance(1);
+  expect(await seen(world, 'connections')).toMatchObject([{ status: 'ok' }]);
+  const view = rowView('capability_session', row, clock.now());
+  expect(view).toMatchObject({ must_retry: [], resume_token: null });
+  expect(view).not.toHaveProperty('retry_until');
+});
+
+test('a workflow whose node works on is not stuck: only its nodes’ sessions can be', async () => {
+  const world = createWorld();
+  await standing(world, 'session', 'active', [{ kind: 'workflow' }, {}]);
+  world.clock.advance(40 * MINUTE);
+  expect(await said(world, 'sessions')).toEqual([
+    'warn: 1 under way without a record for 30 min: session_0001',
+  ]);
 });
