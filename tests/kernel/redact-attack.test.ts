@@ -17,7 +17,7 @@ const FORMS: readonly RegExp[] = [
   /\bBearer\s+[A-Za-z0-9._~+/=-]{8,}/g,
   /\bsk-[A-Za-z0-9_-]{16,}/g,
   /\bgh[pousr]_[A-Za-z0-9]{20,}/g,
-  /\bAKIA[0-9A-Z]{16}\b/g,
+  /\b(?:AKIA[0-9A-Z]{16}|akia[0-9a-z]{16})\b/g,
   /\bxox[abprs]-[A-Za-z0-9-]{10,}/g,
   /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g,
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g,
@@ -53,7 +53,7 @@ function secretPattern(secrets: readonly string[]): RegExp | undefined {
   const all = new Set(secrets.filter((secret) => secret.length >= SHORTEST_SECRET).flatMap(spellings));
   if (all.size === 0) return undefined;
   const longestFirst = [...all].sort((a, b) => b.length - a.length);
-  return new RegExp(longestFirst.map(escapeForRegex).join('|'), 'g');
+  return new RegExp(longestFirst.map(escapeForRegex).join('|'), 'gi');
 }
 
 const KNOWN = secretPattern(SECRETS);
@@ -86,7 +86,19 @@ function plainly(value: JsonValue, path: string, replaced: string[]): JsonValue 
 const run = (letters: string, max: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom(...Array.from(letters)), maxLength: max });
 const piece = fc.oneof(
-  fc.constantFrom('Bearer', 'bearer ', 'sk-', 'ghp_', 'ghx_', 'AKIA', 'xoxb-', 'eyJ', '.', '-----BEGIN '),
+  fc.constantFrom(
+    'Bearer',
+    'bearer ',
+    'sk-',
+    'ghp_',
+    'ghx_',
+    'AKIA',
+    'akia',
+    'xoxb-',
+    'eyJ',
+    '.',
+    '-----BEGIN ',
+  ),
   fc.constantFrom(
     'RSA PRIVATE KEY-----',
     'PRIVATE KEY-----',

@@ -38,6 +38,12 @@ describe('a known value', () => {
     expect(redactor.text('shorter')).toBe('shorter');
   });
 
+  test('is found in any case: a parsed host, a header and a scheme are written in another', () => {
+    const redactor = createRedactor({ secrets: ['MyS3cretValue'], fields: [], patterns: [] });
+    expect(redactor.text('https://mys3cretvalue.evil.example/')).toBe(`https://${REDACTED}.evil.example/`);
+    expect(redactor.text('MYS3CRETVALUE')).toBe(REDACTED);
+  });
+
   test('is found as JSON writes it in a text', () => {
     const secret = 'pa"ss\\word\nof two lines';
     const redactor = createRedactor({ secrets: [secret], fields: [], patterns: [] });

@@ -24,3 +24,18 @@ test('a refusal that quotes a path holds no secret of it, in the answer and in t
     expect(records).not.toContain(SECRET);
   }
 });
+
+test.each(['x'.repeat(98), 'x'.repeat(178)])(
+  'the name of a tool that a model made up is redacted before it is cut, in the row, the record and the answer',
+  async (before) => {
+    const key = `ghp_${'aB3'.repeat(12)}`;
+    const rig = createPackRig();
+    rig.model.next(asks(`${before} ${key}`));
+    const turn = await rig.ok({ messages: [{ role: 'user', content: 'hi' }] });
+    expect(turn.decision).toMatchObject({ decision: 'deny', rule_id: 'inventory' });
+    const row = await rig.store.row('request', 'local', turn.tool_call_id ?? '');
+    const written = JSON.stringify([turn.decision, row, await rig.records(turn.session_id)]);
+    expect(written).toContain('TOOL_NOT_FOUND');
+    expect(written).not.toContain('ghp_');
+  },
+);

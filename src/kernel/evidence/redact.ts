@@ -1,5 +1,5 @@
 // Owns redaction: what leaves the sealed payload for evidence, rows and errors. Applied once, before hashing and writing.
-// R1: a known secret never passes, also base64, base64url, percent-encoded, as JSON writes it, or cut out of a longer text.
+// R1: a known secret never passes, in whatever case, also base64, base64url, percent-encoded, as JSON writes it, or cut out of a longer text.
 // R2: a value under a secret-looking key, or of a secret-looking form, is replaced whole.
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { remembered } from '../policy/walk.ts';
@@ -18,14 +18,14 @@ const SECRET_FORMS: readonly RegExp[] = [
   /\bBearer\s+[A-Za-z0-9._~+/=-]{8,}/g,
   /\bsk-[A-Za-z0-9_-]{16,}/g,
   /\bgh[pousr]_[A-Za-z0-9]{20,}/g,
-  /\bAKIA[0-9A-Z]{16}\b/g,
+  /\b(?:AKIA[0-9A-Z]{16}|akia[0-9a-z]{16})\b/g, // a parsed host is in lower case
   /\bxox[abprs]-[A-Za-z0-9-]{10,}/g,
   /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*/g,
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g,
 ];
 
 // Each form begins with one of these and is no shorter, so that most texts are looked through once and not once a form.
-const FORM_BEGINS = /Bearer\s|sk-|gh[pousr]_|AKIA|xox[abprs]-|eyJ|-----BEGIN /;
+const FORM_BEGINS = /Bearer\s|sk-|gh[pousr]_|AKIA|akia|xox[abprs]-|eyJ|-----BEGIN /;
 const SHORTEST_FORM = 15;
 
 // A shorter value occurs in honest text by chance.
@@ -67,9 +67,8 @@ function spellings(secret: string): string[] {
     JSON.stringify(secret).slice(1, -1), // most results are JSON in a text
     ...shifted,
     ...shifted.map((text) => text.replaceAll('+', '-').replaceAll('/', '_')),
-    ...percents.flatMap((text) => [text, text.replace(/%../g, (byte) => byte.toLowerCase())]),
+    ...percents,
     hex,
-    hex.toUpperCase(),
   ].filter((text) => text.length >= SHORTEST_SECRET);
 }
 
@@ -91,7 +90,7 @@ function secretPattern(secrets: readonly string[]): RegExp | undefined {
   const all = new Set(known.flatMap(spellings));
   if (all.size === 0) return undefined;
   const longestFirst = [...all].sort((a, b) => b.length - a.length);
-  return new RegExp(longestFirst.map(escapeForRegex).join('|'), 'g');
+  return new RegExp(longestFirst.map(escapeForRegex).join('|'), 'gi');
 }
 
 /** A redactor for one workspace; compiled once. */

@@ -20,7 +20,7 @@ export function checkUrls({ plan, input, tool, scope, found }: RuleContext, leav
   for (const { pointer, why, url, host } of offences.slice(0, MOST_LISTED)) {
     const place = plan.quote(pointer);
     found.push(
-      deny('url_allowlist', `the URL at ${place} ${why}`, {
+      deny('url_allowlist', `the URL at ${place} ${plan.quote(why, 60)}`, {
         aliases: ['PG1', `url:${place}`],
         attributes: {
           'policy.tool': plan.quote(input.tool, 120),

@@ -3,7 +3,7 @@
 //
 // D1: without a grant that names actor, principal and scope, nothing runs on somebody else's authority.
 // D2: a grant covers what it lists; without a list its scope is the name of a tool or of a server, and covers just that.
-import { showCut } from '../../base/text.ts';
+import { showHidden } from '../../base/text.ts';
 import type { Capability, DelegationGrant } from '../../config/types.ts';
 import type { RuleContext } from './access-rules.ts';
 import { AUTHORIZATION_MODES } from '../identity.ts';
@@ -17,10 +17,12 @@ const DEFAULTS = {
   onRevoke: 'cancel_or_reapprove',
 } as const;
 
-const shown = (text: string): string => showCut(text, 120);
+const SHOWN = 120;
 
+/** A longer mode is told by its length: whoever redacts this sentence could not know a secret that was cut. */
 export function modeProblem(mode: string): string {
-  return `Authorization mode is not supported: ${shown(mode)}`;
+  const shown = mode.length <= SHOWN ? showHidden(mode) : `one of ${mode.length} characters`;
+  return `Authorization mode is not supported: ${shown}`;
 }
 
 /** Why a claim is none, in the words of the source systems; undefined: its form is right. */
@@ -74,6 +76,7 @@ function allowsMode(setting: string, mode: Delegation['mode']): boolean {
 export function checkDelegation({ plan, input, tool, found }: RuleContext): void {
   const { delegation } = input;
   if (delegation.mode === 'platform_owned') return;
+  const shown = (text: string): string => plan.quote(text, SHOWN);
   const attributes = {
     'policy.authorization_mode': shown(delegation.mode),
     'policy.delegated_principal_id': shown(delegation.delegatedPrincipalId),
@@ -84,7 +87,7 @@ export function checkDelegation({ plan, input, tool, found }: RuleContext): void
   };
   const wrong = claimProblem(delegation);
   if (wrong !== undefined) {
-    refuse('delegation_invalid', wrong.why);
+    refuse('delegation_invalid', plan.quote(wrong.why));
     return;
   }
   const settings = plan.config.controls.delegation ?? DEFAULTS;

@@ -2,7 +2,6 @@
 // I/O, reads no clock, and turns anything thrown inside into a deny.
 // G1: every rule is evaluated, and the first denial in RULE_ORDER is the one reported.
 // G2: a rule that throws is a `kernel_error` deny; the other rules still speak.
-import { showCut } from '../../base/text.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import { NO_DELEGATION } from '../identity.ts';
 import type { Caller, Delegation } from '../identity.ts';
@@ -65,10 +64,10 @@ export interface Gate {
 
 const NOTHING = { requested: [], allowed: [] };
 
-function broken(rule: RuleId, error: unknown): Verdicted {
+function broken({ quote }: Plan, rule: RuleId, error: unknown): Verdicted {
   let message = 'an error';
   try {
-    message = showCut(String((error as { message?: unknown }).message ?? error), 160);
+    message = quote(String((error as { message?: unknown }).message ?? error), 160);
   } catch {
     // An error that cannot even be read stays `an error`.
   }
@@ -99,7 +98,7 @@ function run(checks: readonly (readonly [RuleId, Check])[], context: RuleContext
     try {
       check(context);
     } catch (error) {
-      context.found.push(broken(rule, error));
+      context.found.push(broken(context.plan, rule, error));
     }
   }
 }
@@ -110,23 +109,23 @@ function runArguments(context: RuleContext, schemas: SchemaCache): void {
   try {
     leaves = stringLeaves(context.input.args);
   } catch (error) {
-    found.push(broken('url_allowlist', error));
+    found.push(broken(context.plan, 'url_allowlist', error));
     leaves = [];
   }
   try {
     if (leaves.length > 0) checkUrls(context, leaves);
   } catch (error) {
-    found.push(broken('url_allowlist', error));
+    found.push(broken(context.plan, 'url_allowlist', error));
   }
   try {
     checkPaths(context, leaves);
   } catch (error) {
-    found.push(broken('sandbox_path', error));
+    found.push(broken(context.plan, 'sandbox_path', error));
   }
   try {
     checkSchema(context, schemas);
   } catch (error) {
-    found.push(broken('arg_schema', error));
+    found.push(broken(context.plan, 'arg_schema', error));
   }
 }
 
@@ -135,7 +134,7 @@ function runConfigured(context: RuleContext): Verdicted | undefined {
   try {
     return checkRules(context, context.tool);
   } catch (error) {
-    context.found.push(broken('capability_rule', error));
+    context.found.push(broken(context.plan, 'capability_rule', error));
     return undefined;
   }
 }
@@ -179,7 +178,7 @@ function noRule(plan: Plan, input: DecisionInput): Verdicted {
 }
 
 function failed(plan: Plan, error: unknown): Decision {
-  const made = broken('kernel_error', error);
+  const made = broken(plan, 'kernel_error', error);
   return combine([made], made, { policy: plan.config.policy, scopes: NOTHING });
 }
 
@@ -214,7 +213,7 @@ function precheckOf(plan: Plan, who: { caller: Caller; agentId: string }): Verdi
     const ok = { aliases: ['run_010'] };
     return found[0] ?? verdict('allow', 'run_precheck', 'run_context_valid', ok);
   } catch (error) {
-    return broken('run_precheck', error);
+    return broken(plan, 'run_precheck', error);
   }
 }
 
@@ -250,7 +249,7 @@ export function createGate(config: RuntimeConfig, parts: GateParts = {}): Gate {
       try {
         return reachOf(plan, input);
       } catch (error) {
-        return { reachable: false, approvalRequired: false, found: [broken('kernel_error', error)] };
+        return { reachable: false, approvalRequired: false, found: [broken(plan, 'kernel_error', error)] };
       }
     },
     precheck: (who) => precheckOf(plan, who),

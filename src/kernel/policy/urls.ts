@@ -11,6 +11,7 @@ export type UrlAllowlist = ReadonlySet<string>;
 
 export interface UrlOffence {
   pointer: string;
+  /** May hold a scheme that somebody made up, whole. */
   why: string;
   url: string;
   host: string;
@@ -180,7 +181,7 @@ function judge(leaf: Leaf, allowed: UrlAllowlist): UrlOffence | undefined {
   if (url === undefined) return offence(leaf, 'is not an absolute URL');
   const isNamed = allowed.has(url.protocol);
   if (!WEB.has(url.protocol) && !isNamed) {
-    return offence(leaf, `has the scheme ${showCut(url.protocol, 40)}`, url);
+    return offence(leaf, `has the scheme ${url.protocol}`, url);
   }
   if (HIDDEN_OR_SPACE.test(raw)) return offence(leaf, 'holds control or invisible characters', url);
   // It names a thing of its server and leads nowhere; that its text starts so is all there is to compare.

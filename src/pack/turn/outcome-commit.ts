@@ -82,10 +82,11 @@ function shownRequests(deps: PackDeps, tools: readonly DecidedTool[]): JsonObjec
     const isKnown = tool.refused === undefined;
     const { value, fields } = deps.kernel.redact({
       arguments: tool.input,
-      ...(isKnown ? {} : { tool: cutTo(tool.name, 200) }),
+      ...(isKnown ? {} : { tool: tool.name }),
     });
-    // Here `tool` may be the redacted name.
+    // Here `tool` may be the redacted name; it is cut afterwards, since a cut secret is not known.
     const shown = Object.assign(requestedEvidence(tool), value);
+    if (typeof value.tool === 'string') shown.tool = cutTo(value.tool, 200);
     if (fields.length > 0) shown.redacted_fields = fields;
     return shown;
   });
@@ -146,14 +147,15 @@ function refusedRows(deps: PackDeps, turn: PreparedTurn, tools: readonly Decided
   return tools
     .filter((tool) => tool.refused !== undefined)
     .map(({ tool_call_id: id, name, decision }) => {
-      const { value } = deps.kernel.redact({ reasons: decision.reasons });
+      const { value } = deps.kernel.redact({ reasons: decision.reasons, tool: name });
+      const { tool = '', ...said } = value;
       const body: JsonObject = {
         kind: 'call',
-        tool: cutTo(name, 200),
+        tool: cutTo(tool as string, 200),
         session_id: session,
         run_id: turn.context.runId,
         trace_id: turn.context.traceId,
-        decision: { ...decision, ...value },
+        decision: { ...decision, ...said },
         started_at: at,
         start_seq: 0,
         instance: '',

@@ -8,7 +8,7 @@ import type { SessionBinding } from '../../kernel/call.ts';
 import { decisionsOf } from '../../kernel/evidence/records.ts';
 import { consequenceOf } from '../../kernel/policy/decision.ts';
 import type { PackDeps } from '../deps.ts';
-import { decisionView } from '../records.ts';
+import { decisionView, textAt } from '../records.ts';
 import type { DecisionView, RequestedTool } from './contract.ts';
 import type { AskedTool, NormalTurn } from './normalize.ts';
 import type { PreparedTurn } from './prepare.ts';
@@ -27,6 +27,12 @@ function canonicalName(config: RuntimeConfig, name: string): string {
   if (Object.hasOwn(config.capabilities, name)) return name;
   const named = Object.values(config.capabilities).filter((one) => one.name === name);
   return named.length === 1 ? (named[0]?.id ?? name) : name;
+}
+
+/** Redacted and then cut, since a cut secret is not known. */
+function quoted({ kernel }: PackDeps, text: string, most: number): string {
+  const { value } = kernel.redact({ text });
+  return showCut(textAt(value, 'text') ?? '', most);
 }
 
 function denial({ config: { policy } }: PackDeps, ruleId: KernelRule, reason: string): DecisionView {
@@ -59,7 +65,7 @@ async function kernelDecision(
   } catch (thrown) {
     const error = asRuntimeError(thrown);
     if (error.code === 'STORE_UNAVAILABLE') throw error;
-    return { decision: denial(deps, 'kernel_error', `${error.code}: ${error.message}`) };
+    return { decision: denial(deps, 'kernel_error', quoted(deps, `${error.code}: ${error.message}`, 240)) };
   }
 }
 
@@ -83,13 +89,13 @@ async function decideOne(
   }
   const isOffered = turn.tools.some(({ definition }) => definition.id === name);
   if (!isOffered && !Object.hasOwn(config.capabilities, name)) {
-    const reason = `TOOL_NOT_FOUND: ${showCut(name, 120)} is not in the governed catalog`;
+    const reason = `TOOL_NOT_FOUND: ${quoted(deps, name, 120)} is not in the governed catalog`;
     return { decision: denial(deps, 'inventory', reason), refused: 'TOOL_NOT_FOUND', ...tool };
   }
   const judged = await kernelDecision(deps, turn, binding, { id, ...tool });
   if (isOffered) return { ...judged, ...tool };
   if (judged.decision.decision === 'deny') return { ...judged, refused: 'POLICY_DENIED', ...tool };
-  const reason = `TOOL_NOT_FOUND: ${showCut(name, 120)} was not offered in this turn`;
+  const reason = `TOOL_NOT_FOUND: ${quoted(deps, name, 120)} was not offered in this turn`;
   return { decision: denial(deps, 'inventory', reason), refused: 'TOOL_NOT_FOUND', ...tool };
 }
 
