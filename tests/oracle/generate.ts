@@ -84,7 +84,14 @@ function layerScopes(dice: Dice, wide: number): OScope[] {
 }
 
 function rule(dice: Dice, name: string, tools: readonly string[], decision: Answer): ORule {
-  const approver = dice.pick(['principal', 'other', 'role:manager', 'role:manager', 'role:security']);
+  const approver = dice.pick([
+    'principal',
+    'principal',
+    'other',
+    'role:manager',
+    'role:manager',
+    'role:security',
+  ]);
   return {
     id: name,
     tools: dice.chance(0.5) ? '*' : dice.some(tools, 0.6),

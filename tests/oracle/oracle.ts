@@ -221,16 +221,18 @@ function capabilityRules(config: OConfig, input: OInput, tool: OTool | undefined
     task.map((one) => one.decision),
     'task',
   );
-  // One approval cannot be answered by two roles; the layer that names the second one is blamed.
-  const roles = new Set<string>();
+  // One approval cannot be answered by two roles, nor by a role and by anybody but the principal, who may have it; the
+  // layer that names the second one is blamed.
+  const approvers = new Set<string>();
   const approval = tool?.approval ?? 'none';
   const kernel = approval === 'none' ? [] : [{ decision: 'approval_required' as const, ...approval }];
   for (const [layer, rules] of Object.entries({ kernel, workspace, lane, task })) {
-    const before = roles.size;
+    const before = approvers.size;
     for (const { decision, approver } of rules) {
-      if (decision === 'approval_required' && approver?.startsWith('role:') === true) roles.add(approver);
+      if (decision === 'approval_required' && (approver ?? 'principal') !== 'principal')
+        approvers.add(approver ?? '');
     }
-    if (roles.size > 1 && roles.size > before) findings.push(deny('capability_rule', layer));
+    if (before < 2 && approvers.size > 1) findings.push(deny('capability_rule', layer));
   }
   if (tool !== undefined && (tool.approval !== 'none' || tool.risk === 'critical')) {
     findings.push(ask('capability_rule', 'kernel'));

@@ -51,18 +51,22 @@ function approvalOf(demands: readonly Verdicted[]): { approver: string; remember
   return { approver, rememberable };
 }
 
-/** Rules and catalog that ask two different roles: one approval cannot meet both, and neither may be dropped. */
+/**
+ * Rules and catalog that ask two different roles, or a role and anybody but the principal, who may have that role: one
+ * approval cannot meet both, and neither may be dropped.
+ */
 export function approverConflict(demands: readonly Verdicted[]): Verdicted | undefined {
   let first: Verdicted | undefined;
   for (const demand of demands) {
-    if (demand.verdict !== 'approval_required' || demand.approver?.startsWith('role:') !== true) continue;
+    const { approver = 'principal' } = demand;
+    if (demand.verdict !== 'approval_required' || approver === 'principal') continue;
     if (first === undefined) first = demand;
-    else if (first.approver !== demand.approver) {
-      const roles = `${first.approver ?? ''} and ${demand.approver}`;
-      return deny('capability_rule', `two approvers are asked for, ${roles}; one approval cannot meet both`, {
+    else if (first.approver !== approver) {
+      const both = `${first.approver ?? ''} and ${approver}`;
+      return deny('capability_rule', `two approvers are asked for, ${both}; one approval cannot meet both`, {
         layer: demand.layer,
         aliases: ['approver_conflict', ...first.aliases.slice(0, 1), ...demand.aliases.slice(0, 1)],
-        attributes: { 'policy.approvers': [first.approver ?? '', demand.approver] },
+        attributes: { 'policy.approvers': [first.approver ?? '', approver] },
       });
     }
   }

@@ -145,9 +145,16 @@ describe('configured rules', () => {
         approver: 'other',
         rememberable: false,
       });
-      expect(await approval(ask('a', 'other'), ask('b', 'role:x'), ask('c', 'principal'))).toEqual({
+      expect(await approval(ask('b', 'role:x'), ask('c', 'principal'))).toEqual({
         approver: 'role:x',
         rememberable: true,
+      });
+      // A principal who has the role could approve a call of their own, which `other` forbids.
+      const own = await decide(withRules(ask('a', 'other'), ask('b', 'role:x'), ask('c', 'principal')));
+      expect(own).toMatchObject({
+        verdict: 'deny',
+        ruleId: 'capability_rule',
+        attributes: { 'policy.approvers': ['other', 'role:x'] },
       });
       expect((await decide(withRules(ask('a')))).aliases).toContain('escalate');
       const two = await decide(withRules(ask('a', 'role:x'), ask('b', 'role:y')));
@@ -169,9 +176,12 @@ describe('configured rules', () => {
         createGate(config({ ...withRules(ask('a', approver)), capabilities })).reach({
           ...{ tool: 'desk:create_ticket', caller, agentId, session, pin },
         }).reachable;
-      expect([reach('role:x'), reach('role:y')]).toEqual([false, true]);
+      expect([reach('role:x'), reach('other'), reach('role:y')]).toEqual([false, false, true]);
       expect((await beside('role:y')).approval).toEqual({ approver: 'role:y', rememberable: false });
-      expect((await beside('other')).approval).toEqual({ approver: 'role:y', rememberable: false });
+      expect(await beside('other')).toMatchObject({
+        verdict: 'deny',
+        attributes: { 'policy.approvers': ['role:y', 'other'] },
+      });
     },
   );
 
