@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { RuntimeError } from '../../src/base/errors.ts';
 import type { TurnInput } from '../../src/pack/turn/contract.ts';
-import { asks, createPackRig, rigConfig, user } from './rig.ts';
+import type { Store } from '../../src/store/contract.ts';
+import { asks, createPackRig, evidenceOf, rigConfig, user } from './rig.ts';
 
 const HI: TurnInput = { messages: [user('hi')] };
 
@@ -85,5 +86,28 @@ describe('bounds and faults of a turn', () => {
     expect(await rig.turn(HI, gone)).toMatchObject({ error: { code: 'CANCELED' } });
     expect(rig.model.inputs).toEqual([]);
     expect(rig.counted.commits).toHaveLength(1);
+  });
+
+  test('a turn of another process that began beside a refusal keeps its run', async () => {
+    const other = createPackRig({ seed: 'other', instance: 'inst_other' });
+    other.model.next(asks('look', { n: 1 }), asks('look', { n: 2 }));
+    const { session_id, run_id } = await other.ok(HI);
+    const config = rigConfig();
+    config.policy.loopBudget = { maxIterations: 1 };
+    let between = true;
+    const commit: Store['commit'] = async (one) => {
+      if (between && one.appends?.[0]?.type === 'turn_refused') {
+        between = false;
+        expect((await other.ok({ ...HI, session_id })).run_id).toBe(run_id);
+      }
+      return other.store.commit(one);
+    };
+    const rig = createPackRig({ config, clock: other.clock, store: { ...other.store, commit } });
+    expect((await rig.fails({ ...HI, session_id })).error.code).toBe('LIMIT_EXCEEDED');
+    const last = (await other.records(session_id)).at(-1);
+    expect(last?.header.type).toBe('turn_refused');
+    expect(evidenceOf(last).run_ended).toBeUndefined();
+    expect(await other.store.row('run', 'local', run_id)).toMatchObject({ status: 'in_progress' });
+    expect((await other.ok({ ...HI, session_id })).run_id).toBe(run_id);
   });
 });

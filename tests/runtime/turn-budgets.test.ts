@@ -208,4 +208,19 @@ describe('a turn beyond a budget', () => {
       }
     },
   );
+
+  test('ends the run for good: what a later window allows is a new run', async () => {
+    const bench = await withBudget({ perPrincipal: { maxIterations: 1, windowSeconds: 60 } });
+    bench.model.next(asks('look', { n: 1 }));
+    const { run_id, session_id } = await bench.turn();
+    const refused = await refusedTurn(bench, session_id);
+    expect(refused).toMatchObject({ run_id, error: { code: 'LIMIT_EXCEEDED' } });
+    bench.clock.advance(61_000);
+    const later = await bench.turn({ session_id });
+    expect(later.run_id).not.toBe(run_id);
+    const { state } = await bench.runtime.inspect(CALLER, 'run', run_id);
+    expect(state).toMatchObject({ status: 'failed', terminal_reason: 'loop_budget' });
+    const next = await bench.runtime.inspect(CALLER, 'run', later.run_id);
+    expect(next.state).toMatchObject({ status: 'success' });
+  });
 });

@@ -198,6 +198,12 @@ function eventBody(record: ReadableRecord, evidence: JsonObject): SessionEvent {
       return turnCompleted(evidence, place);
     case 'turn_failed':
       return { type: 'turn_failed', turnIndex: numberAt(evidence, 'turn_index'), ...place };
+    case 'turn_refused':
+      return {
+        type: 'turn_refused',
+        endedRun: evidence.run_ended === true ? textAt(evidence, 'run_id') : undefined,
+        ...place,
+      };
     case 'session_closed':
       return { type: 'session_closed', finalStatus: textAt(evidence, 'status') ?? '', ...place };
     case 'item_opened':

@@ -119,6 +119,8 @@ export type SessionEvent = At &
         calls: Pick<RequestedCall, 'id' | 'tool' | 'intent' | 'runId' | 'traceId' | 'state'>[];
       }
     | { type: 'turn_failed'; turnIndex: number | undefined }
+    /** endedRun: what refused the turn ended this run. */
+    | { type: 'turn_refused'; endedRun: string | undefined }
     | { type: 'session_closed'; finalStatus: string }
     | { type: 'item_opened'; itemId: string }
     | { type: 'call_started'; callId: string }
@@ -281,6 +283,14 @@ function failTurn(state: LiveState, event: Extract<SessionEvent, { type: 'turn_f
   return next;
 }
 
+function endRun(state: LiveState, event: Extract<SessionEvent, { type: 'turn_refused' }>): LiveState {
+  const next = moved(state, event);
+  if (state.run === undefined || state.run.runId !== event.endedRun) return next;
+  next.run = undefined;
+  next.lastRun = { runId: state.run.runId, traceId: state.run.traceId };
+  return next;
+}
+
 function applyLive(state: LiveState, event: SessionEvent): LiveState {
   if ('callId' in event) return applyCall(state, event);
   switch (event.type) {
@@ -293,6 +303,8 @@ function applyLive(state: LiveState, event: SessionEvent): LiveState {
       return completeTurn(state, event);
     case 'turn_failed':
       return failTurn(state, event);
+    case 'turn_refused':
+      return endRun(state, event);
     case 'session_closed':
       return close(state, event);
     case 'managed':

@@ -7,12 +7,13 @@ import type { JsonObject } from '../../base/json.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
-import type { ChainKey, Commit, RowWrite } from '../../store/contract.ts';
+import type { ChainKey, Commit, Guard, RowWrite } from '../../store/contract.ts';
 import type { PackDeps } from '../deps.ts';
 import { TASK_TYPE } from '../records.ts';
 import type { HeldSession } from '../sessions/sessions.ts';
 import type { TurnFailure } from './contract.ts';
 import { plain } from './outcome-commit.ts';
+import { turnCounter } from './prepare.ts';
 import { runRow, sessionRow } from './rows.ts';
 
 /** Stands in for a name that nobody gave; no identity can have it, because of the brackets. */
@@ -35,6 +36,22 @@ function refusedContext(deps: PackDeps, caller: Caller, held: HeldSession | unde
   };
 }
 
+interface How {
+  tenant: string;
+  principal: string;
+  status: 'denied' | 'failed';
+  at: EpochMs;
+  error: RuntimeError;
+  /** The session whose run ends with this refusal. */
+  ending: HeldSession | undefined;
+}
+
+/** The session, if the run that it is in ends here. A managed session tells the end of its runs by itself. */
+function endingOf(held: HeldSession | undefined, error: RuntimeError): HeldSession | undefined {
+  const isIn = held?.state.run !== undefined && held.state.managed === undefined;
+  return isIn && isSpent(error) ? held : undefined;
+}
+
 /** Whether a budget of policy is used up: with that a run ends. A limit of one input or of one answer is none. */
 function isSpent({ details }: RuntimeError): boolean {
   const { decision } = details;
@@ -45,7 +62,7 @@ function refusalCommit(
   deps: PackDeps,
   context: RunContext,
   held: HeldSession | undefined,
-  error: RuntimeError,
+  { error, ending }: Pick<How, 'error' | 'ending'>,
 ): Commit {
   const at = deps.clock.now();
   const tenant = named(context.caller.tenant);
@@ -63,26 +80,28 @@ function refusalCommit(
         when: { epoch: 0 },
         type: 'turn_refused',
         at,
-        evidence: { ...evidence, ...shown.value },
+        evidence: {
+          ...evidence,
+          ...(ending === undefined ? {} : { run_ended: true }),
+          ...shown.value,
+        },
       },
     ],
-    rows: refusedRows(held, context, { tenant, principal, status, at, error }),
+    rows: refusedRows(held, context, { tenant, principal, status, at, error, ending }),
+    // A turn that began meanwhile goes on with the run, which then must not end.
+    ...(ending === undefined ? {} : { guards: [turnGuard(ending)] }),
   };
 }
 
-interface How {
-  tenant: string;
-  principal: string;
-  status: 'denied' | 'failed';
-  at: EpochMs;
-  error: RuntimeError;
+function turnGuard({ state }: HeldSession): Guard {
+  return { key: turnCounter(state.facts), is: state.turnCount };
 }
 
 /** A refusal inside a run that goes on leaves that run's row alone. */
 function refusedRows(
   held: HeldSession | undefined,
   context: RunContext,
-  { tenant, principal, status, at, error }: How,
+  { tenant, principal, status, at, error, ending }: How,
 ): RowWrite[] {
   const state = held?.state;
   const more = { code: error.code, last_turn_status: 'refused' };
@@ -92,9 +111,8 @@ function refusedRows(
     const run = { kind: 'run' as const, tenant, id: context.runId, principal, status, updatedAt: at };
     return [{ row: { ...run, body, ...ref } }];
   }
-  // A managed session tells the end of its runs by itself.
-  if (state.managed !== undefined || !isSpent(error)) return [];
-  const turn = { facts: state.facts, context, held };
+  if (ending === undefined) return [];
+  const turn = { facts: state.facts, context, held: ending };
   const { status: session, turnCount } = state;
   const progress = { status: session, turnCount, lastStatus: 'refused', runStatus: status };
   return [sessionRow(turn, progress, at), runRow(turn, status, { turn_index: turnCount, ...more }, at)];
@@ -108,7 +126,11 @@ export async function refuseTurn(
   error: RuntimeError,
 ): Promise<TurnFailure> {
   const context = refusedContext(deps, caller, held);
-  await deps.store.commit(refusalCommit(deps, context, held, error));
+  const ending = endingOf(held, error);
+  const done = await deps.store.commit(refusalCommit(deps, context, held, { error, ending }));
+  if (!done.ok && ending !== undefined) {
+    await deps.store.commit(refusalCommit(deps, context, held, { error, ending: undefined }));
+  }
   const { details, ...view } = error.view();
   return {
     error: { ...view, details: { provider_call_count: 0, ...details } },
