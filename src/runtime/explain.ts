@@ -1,7 +1,6 @@
 // Owns the question what would be decided for a call, in a session of the caller or in the one that a direct call would
 // have, and for operators the one value that would flip it. Asking leaves no record, no session and no effect.
 import type { JsonObject } from '../base/json.ts';
-import type { RuntimeConfig } from '../config/types.ts';
 import { visibleRow } from '../inspect/visible.ts';
 import type { CallRequest } from '../kernel/call.ts';
 import { isOperator, NO_DELEGATION } from '../kernel/identity.ts';
@@ -11,6 +10,7 @@ import { numberAt, objectAt, textAt } from '../pack/records.ts';
 import type { Store, StoredRow } from '../store/contract.ts';
 import { canonical } from './calls.ts';
 import type { CallParts } from './calls.ts';
+import type { RuntimeOptions } from './options.ts';
 
 export interface Question {
   tool: string;
@@ -39,25 +39,37 @@ function limitsOf({ body }: StoredRow): Pick<CallRequest['session'], 'limits'> {
 
 const NOBODY = { roles: [], scopes: [] };
 
+interface ExplainParts extends CallParts {
+  store: Store;
+  options: Pick<RuntimeOptions, 'callerOf'>;
+}
+
 /** Whose session it is: what an operator asks is judged with its owner's roles and budgets, as its calls would be. */
-function ownerOf({ identity }: RuntimeConfig, caller: Caller, row: StoredRow): Caller {
+function ownerOf(
+  { config: { identity }, options: { callerOf } }: ExplainParts,
+  caller: Caller,
+  row: StoredRow,
+): Caller {
   if (row.principal === caller.principal) return caller;
   const { tenant } = caller;
   const actor = textOf(row, 'actor_id') ?? '';
-  const known = identity.principals.find((one) => one.id === row.principal && one.tenant === tenant);
+  const known =
+    callerOf === undefined
+      ? identity.principals.find((one) => one.id === row.principal && one.tenant === tenant)
+      : callerOf(tenant, row.principal);
   const { roles, scopes } = known ?? (actor.startsWith('stdio:') ? identity.stdio : NOBODY);
   return { tenant, principal: row.principal, actor, roles, scopes, lane: textOf(row, 'lane') ?? 'default' };
 }
 
 /** The session as its row tells it: what it is bound to, and since when its budgets run. */
 async function boundTo(
-  { store, config }: { store: Store; config: RuntimeConfig },
+  parts: ExplainParts,
   asking: Caller,
   direct: DirectCall,
   id: string,
 ): Promise<DirectCall> {
-  const row = await visibleRow(store, asking, 'session', id);
-  const caller = ownerOf(config, asking, row);
+  const row = await visibleRow(parts.store, asking, 'session', id);
+  const caller = ownerOf(parts, asking, row);
   const intent = textOf(row, 'intent');
   const startedAt = textOf(row, 'started_at');
   const mode = textOf(row, 'authorization_mode') as AuthorizationMode | undefined;
@@ -90,7 +102,7 @@ async function boundTo(
 
 /** Throws NOT_FOUND for a session that is foreign or unknown. */
 export async function explainPolicy(
-  parts: CallParts & { store: Store },
+  parts: ExplainParts,
   caller: Caller,
   call: Question,
 ): Promise<JsonObject> {

@@ -117,3 +117,20 @@ test("an operator who asks about somebody else's session is told what its owner 
   for (const tool of ['look', 'note'])
     expect(await told(boss, tool)).toEqual(await told({ ...boss, ...CALLER }, tool));
 });
+
+test('the roles of an owner are those that the host of the runtime gives them', async () => {
+  const at = await place();
+  const config = configFor(at);
+  const [all] = config.policy.workspace.rules;
+  const when = '"auditor" in identity.roles';
+  const auditors = { ...all!, id: 'auditors', tools: ['note'], decision: 'deny' as const, when };
+  const workspace = { ...config.policy.workspace, rules: [all!, auditors] };
+  const bench = await open(at, {
+    config: { ...config, policy: { ...config.policy, workspace } },
+    callerOf: (tenant, principal) => ({ ...CALLER, tenant, principal, actor: 'worker', roles: ['auditor'] }),
+  });
+  const { session_id } = await bench.turn();
+  const boss = { ...OTHER, principal: 'boss', roles: ['operator'] };
+  const told = await bench.runtime.explainPolicy(boss, { tool: 'note', args: {}, session_id });
+  expect(told).toMatchObject({ decision: 'deny', aliases: ['auditors', 'cap_410'] });
+});
