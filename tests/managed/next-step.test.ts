@@ -8,7 +8,18 @@ import type { CallState, LiveState, RequestedCall } from '../../src/pack/session
 import { verifies } from '../e2e/verifies.ts';
 
 function call(id: string, state: CallState, told: RequestedCall['told'] = 'nothing'): RequestedCall {
-  return { id, tool: 'note', turnSeq: 4, index: 0, turnIndex: 0, runId: 'r', traceId: 't', state, told };
+  return {
+    id,
+    tool: 'note',
+    turnSeq: 4,
+    index: 0,
+    turnIndex: 0,
+    callsBefore: 0,
+    runId: 'r',
+    traceId: 't',
+    state,
+    told,
+  };
 }
 
 function session(over: { calls?: RequestedCall[]; unseen?: boolean } = {}): LiveState & { status: 'open' } {

@@ -4,6 +4,7 @@ import type { SessionEvent, SessionState } from '../../src/pack/sessions/session
 import { runGovernedAgentLoop } from '../../src/pack/index.ts';
 import { reportAt } from '../../src/pack/sessions/call-report.ts';
 import { createSessions } from '../../src/pack/sessions/sessions.ts';
+import type { TurnOutput } from '../../src/pack/turn/contract.ts';
 import { asks, CALLER, createPackRig, rigConfig, user } from './rig.ts';
 import type { Rig } from './rig.ts';
 
@@ -69,6 +70,20 @@ describe('requested calls over time', () => {
     }
     expect(due).toEqual(['outcome', 'outcome', 'nothing', 'nothing', 'outcome']);
     expect(state).toMatchObject({ turnCount: 2, callCount: 1, seq: 7 });
+  });
+
+  test('the count of calls before a call is the one of its turn, however late it is asked for', async () => {
+    const rig = createPackRig();
+    const first = await callTurn(rig, 0);
+    const { session_id } = first;
+    const counted = async ({ tool_call_id = '' }: TurnOutput): Promise<number | undefined> => {
+      const found = await rig.pack.requestedCall(CALLER, { session_id, tool_call_id });
+      return found.kind === 'call' ? found.request.asked?.callCount : undefined;
+    };
+    expect(await counted(first)).toBe(0);
+    await rig.run(first);
+    expect(await counted(first)).toBe(0);
+    expect(await counted(await callTurn(rig, 1, session_id))).toBe(1);
   });
 
   test('an erased result is told as erased, and memory forgets it', async () => {

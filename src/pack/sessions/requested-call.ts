@@ -156,7 +156,7 @@ export async function callOf(
   held: HeldSession,
   toolCallId: string,
 ): Promise<Requested> {
-  const { facts, calls, callCount, managed } = held.state;
+  const { facts, calls, managed } = held.state;
   const call = calls.find((one) => one.id === toolCallId);
   if (call === undefined) return longAgo(store, caller, facts, toolCallId);
   const context = contextOf(caller, facts, call);
@@ -166,7 +166,7 @@ export async function callOf(
     request: {
       context,
       session: bindingOf(facts, call.intent ?? facts.intent),
-      asked: { turnIndex: call.turnIndex, callCount, ...nodeOf(managed) },
+      asked: { turnIndex: call.turnIndex, callCount: call.callsBefore, ...nodeOf(managed) },
       tool: call.tool,
       args: await exactArguments(store, held, call),
       toolCallId: call.id,

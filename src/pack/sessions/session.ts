@@ -49,6 +49,8 @@ export interface RequestedCall {
   turnSeq: number;
   index: number;
   turnIndex: number;
+  /** Calls of the session that had begun when it was requested. */
+  callsBefore: number;
   runId: string;
   traceId: string;
   intent?: string;
@@ -212,6 +214,7 @@ function completeTurn(state: LiveState, event: Extract<SessionEvent, { type: 'tu
     turnSeq: event.seq,
     index,
     turnIndex: event.turnIndex,
+    callsBefore: state.callCount,
     told: 'nothing',
     ...call,
   }));

@@ -71,7 +71,7 @@ export interface Advance {
 
 const PAGE = 200;
 const SNAPSHOT_EVERY = 200;
-const SNAPSHOT_VERSION = 2;
+const SNAPSHOT_VERSION = 3;
 const MAX_HELD = 512;
 // More calls than this between two turns are rare, and a run has rarely more records; what is not kept is read.
 const KEPT_OWN = 16;
