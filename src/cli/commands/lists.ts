@@ -120,9 +120,14 @@ const TOLD = [
   ...['channel', 'kind', 'answer', 'why', 'resolution_note', 'call_id', 'receipt_id', 'reasons'],
 ];
 
+// With its whole name an id of ours would not fit into one line of eighty columns.
+const SHORT: Readonly<Record<string, string>> = { receipt_id: 'receipt' };
+
 function timelineRow(line: JsonObject): unknown[] {
   const { seq, at, type, answered_by: by, ...rest } = line;
-  const shown = TOLD.filter((name) => rest[name] !== undefined).map((name) => `${name}=${cell(rest[name])}`);
+  const shown = TOLD.filter((name) => rest[name] !== undefined).map(
+    (name) => `${SHORT[name] ?? name}=${cell(rest[name])}`,
+  );
   // Of a call that failed it stands in its error, of a turn in the record itself.
   const { code } = isObject(rest.error) ? rest.error : rest;
   if (code !== undefined) shown.push(`error_code=${cell(code)}`);
