@@ -3,11 +3,12 @@
 import { isoTime } from '../base/clock.ts';
 import type { EpochMs } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
 import type { Answerer, ApprovalSubject, RecordedDelivery } from '../kernel/approvals/approval.ts';
 import { answerPlaces } from '../kernel/approvals/approver.ts';
 import type { StoredRow } from '../store/contract.ts';
 import { effectiveStatus } from './effective.ts';
+import { given, timeOf } from './given.ts';
 
 interface ApprovalBody {
   subject: ApprovalSubject;
@@ -15,14 +16,6 @@ interface ApprovalBody {
   by?: Answerer;
   note?: string;
   use_by?: number;
-}
-
-function given(pairs: Readonly<Record<string, JsonValue | undefined>>): JsonObject {
-  return Object.fromEntries(Object.entries(pairs).filter(([, value]) => value !== undefined)) as JsonObject;
-}
-
-function timeOf(value: unknown): string | undefined {
-  return typeof value === 'number' && Number.isFinite(value) ? isoTime(value) : undefined;
 }
 
 /** What the approval is about. Fields that records of older versions lack are left out. */

@@ -1,17 +1,9 @@
 // Owns how the events of a capability session's chain look to a reader: snake case and ISO times, as all else is. Pure.
-import { isoTime } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
+import { given, timeOf } from './given.ts';
 
 type Shown = Readonly<Record<string, JsonValue | undefined>>;
-
-function given(pairs: Shown): JsonObject {
-  return Object.fromEntries(Object.entries(pairs).filter(([, value]) => value !== undefined)) as JsonObject;
-}
-
-function timeOf(value: unknown): string | undefined {
-  return typeof value === 'number' && Number.isFinite(value) ? isoTime(value) : undefined;
-}
 
 function partOf(value: JsonValue | undefined): JsonObject {
   return isObject(value) ? value : {};

@@ -268,6 +268,6 @@ export interface Runtime extends Inspect, ManagedWork<Caller, RuntimeIo> {
   refreshTools(): Promise<void>;
   /** Fires when a pin, the catalog or a freeze changes what tools are listed; returns an unsubscribe function. */
   onToolsChanged(listener: () => void): () => void;
-  /** Lets what runs end, then ends children and the store. */
+  /** Ends the children, waits until what was under way is on record, and closes the store. */
   close(): Promise<void>;
 }
