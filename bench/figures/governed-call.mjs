@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { call, connect } from '../lib/clients.mjs';
 import { figure, interleave, median, throughput, timeEach } from '../lib/measure.mjs';
 import { MAIN, makePlace, prepare, PROBE } from '../lib/place.mjs';
+import { isTold, processorTime } from '../lib/processor.mjs';
 
 const GATEWAY = fileURLToPath(new URL('../floor/gateway.mjs', import.meta.url));
 const TOOL = 'probe:echo';
@@ -26,6 +27,36 @@ async function openVariants(place) {
   };
 }
 
+/** Calls a second with sixteen in flight, and the processor time of each in all processes together. */
+async function together(client, tool, count) {
+  let rate = 0;
+  const work = async () => {
+    rate = await throughput(count, IN_FLIGHT, () => call(client, tool));
+  };
+  const spent = isTold ? await processorTime(client, work) : await work();
+  return { rate, processor: spent === undefined ? undefined : spent / count };
+}
+
+function inFlight(many) {
+  const of = (name, key) => many[name].map((one) => one[key]);
+  const rates = (label, ours, floor) => figure(label, 'calls/s', of(ours, 'rate'), of(floor, 'rate'));
+  const times = (label, ours, floor) => figure(label, 'us', of(ours, 'processor'), of(floor, 'processor'));
+  return [
+    rates('governed-call-16', 'ours', 'pass'),
+    rates('governed-call-16-journal', 'ours', 'same'),
+    rates('governed-call-16-shared', 'ours', 'shared'),
+    // What the journal alone leaves of the pass-through, with nothing checked.
+    rates('governed-call-16-by-hand', 'shared', 'pass'),
+    // No division of work among threads is quicker than this, divided by the processors.
+    ...(isTold
+      ? [
+          times('governed-call-16-processor', 'ours', 'pass'),
+          times('governed-call-16-processor-by-hand', 'shared', 'pass'),
+        ]
+      : []),
+  ];
+}
+
 // The compiler has seen enough of all after some two thousand calls.
 export async function run({ rounds = 15, warmup = 20, calls = 100 } = {}) {
   const place = makePlace();
@@ -40,20 +71,16 @@ export async function run({ rounds = 15, warmup = 20, calls = 100 } = {}) {
       plain: () => p50(() => call(plain, 'echo')),
     });
     const many = await interleave(rounds, Math.min(warmup, 4), {
-      ours: () => throughput(calls * 4, IN_FLIGHT, () => call(ours, TOOL)),
-      same: () => throughput(calls * 4, IN_FLIGHT, () => call(same, 'echo')),
-      shared: () => throughput(calls * 4, IN_FLIGHT, () => call(shared, 'echo')),
-      pass: () => throughput(calls * 4, IN_FLIGHT, () => call(pass, 'echo')),
+      ours: () => together(ours, TOOL, calls * 4),
+      same: () => together(same, 'echo', calls * 4),
+      shared: () => together(shared, 'echo', calls * 4),
+      pass: () => together(pass, 'echo', calls * 4),
     });
     return [
       figure('governed-call', 'ms', single.ours, single.same),
       figure('governed-call-plain', 'ms', single.ours, single.plain),
       figure('governed-call-deny', 'ms', single.denied, single.ours),
-      figure('governed-call-16', 'calls/s', many.ours, many.pass),
-      figure('governed-call-16-journal', 'calls/s', many.ours, many.same),
-      figure('governed-call-16-shared', 'calls/s', many.ours, many.shared),
-      // What the journal alone leaves of the pass-through, with nothing checked.
-      figure('governed-call-16-by-hand', 'calls/s', many.shared, many.pass),
+      ...inFlight(many),
     ];
   } finally {
     await Promise.all([ours, same, shared, plain, pass].map((client) => client.close()));

@@ -26,6 +26,10 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
     'governed-call-16-journal',
     'governed-call-16-shared',
     'governed-call-16-by-hand',
+    // Processor time is read where the system tells it.
+    ...(process.platform === 'linux'
+      ? ['governed-call-16-processor', 'governed-call-16-processor-by-hand']
+      : []),
   ],
   'durable-run': ['durable-run', 'durable-run-session', 'durable-run-steps'],
   'turn-growth': ['turn-growth', 'turn-growth-bytes'],
