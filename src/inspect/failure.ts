@@ -62,8 +62,9 @@ function see(told: readonly Told[]): Seen {
     const { type, evidence = {} } = one;
     for (const { rule_id: rule } of denialsIn(one)) seen.denials.add(rule as RuleId);
     if (evidence.code === 'LIMIT_EXCEEDED') seen.denials.add('loop_budget');
-    const { attempts } = evidence;
-    if (type !== 'call_finished' || !Array.isArray(attempts)) continue;
+    const { attempts, status } = evidence;
+    // What somebody canceled did not fail.
+    if (type !== 'call_finished' || status === 'canceled' || !Array.isArray(attempts)) continue;
     seen.calls.add(cameTo(attempts));
   }
   return seen;

@@ -390,3 +390,20 @@ test('the page about failures names every mode and every reason, and no other', 
   expect(named).toEqual([...Object.keys(FAILURE_MODES), ...TERMINAL_REASONS]);
   for (const name of Object.values(FAILURE_MODES)) expect(text).toContain(`\`${name}\``);
 });
+
+test('a call that was canceled while it waited to be tried again did not fail', async () => {
+  const made = await bench();
+  const stop = new AbortController();
+  made.tool.run = () => {
+    stop.abort();
+    return Promise.resolve(AWAY);
+  };
+  const io = { ...IO, signal: stop.signal };
+  const direct = await made.runtime.callCapability(CALLER, { tool: 'note', args: { n: 1 } }, io);
+  expect(direct.status).toBe('canceled');
+  const { state, timeline } = await made.runtime.inspect(CALLER, 'run', direct.run_id);
+  expect(state).toMatchObject({ failure_mode: 'none', terminal_reason: null });
+  expect(timeline.find(({ type }) => type === 'call_finished')).toMatchObject({
+    attempts: [{ outcome: 'transient_failure', backoff_ms: 0, error_class: 'DOWNSTREAM_UNAVAILABLE' }],
+  });
+});

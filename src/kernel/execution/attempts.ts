@@ -182,7 +182,7 @@ export async function attempt(
   const { clock, retry } = rules;
   const attempts: Attempt[] = [];
   const time: Time = { clock, retry, until: clock.monotonic() + execution.capability.timeoutSeconds * 1000 };
-  const between: Between = { failed: undefined, mayHaveLeft: false };
+  const between: Between = { failed: undefined, since: 0, mayHaveLeft: false };
   const tryOnce = async (): Promise<ExecutionResult> => {
     const before = between.failed;
     between.failed = undefined;
@@ -195,7 +195,10 @@ export async function attempt(
     const timing = { attempt: attempts.length + 1, started_at: started, ended_at: clock.now() };
     const next = nextOf(result, execution, timing.attempt, time);
     attempts.push(recordOf(result, timing, next));
-    if (next.kind === 'again' && result.kind === 'failed') between.failed = result;
+    if (next.kind === 'again' && result.kind === 'failed') {
+      between.failed = result;
+      between.since = clock.monotonic();
+    }
     return result;
   };
   let result = await tryOnce();
@@ -203,8 +206,10 @@ export async function attempt(
     const waits = (tried: number): number => backoffMs(retry, execution.callId, tried);
     result = await tryAgain(tryOnce, { most: retry.maxRetries, waits, between }, io.signal);
   }
+  // Another try was to come, and only its caller's cancel keeps it from that.
+  if (between.failed !== undefined) result = canceledAfter(between.failed);
   const last = attempts.at(-1);
-  if (last?.outcome === 'transient_failure') last.outcome = 'exhausted';
+  if (last?.outcome === 'transient_failure') endWait(last, result, clock.monotonic() - between.since);
   const isUnknown = between.mayHaveLeft && execution.capability.mode === 'write';
   return { result: isUnknown ? afterUnknown(result) : result, attempts };
 }
@@ -214,13 +219,22 @@ type Failed = ExecutionResult & { kind: 'failed' };
 /** `failed` is what a wait for the next try follows; undefined while a try runs and after the last. */
 interface Between {
   failed: Failed | undefined;
+  /** When the last such wait began, monotonic. */
+  since: number;
   /** A try so far may have taken effect. */
   mayHaveLeft: boolean;
 }
 
 /** What ends a wait changes nothing about how far the try before it came. */
 function canceledAfter(failed: Failed): ExecutionResult {
-  return { ...canceled('canceled while waiting to retry'), sideEffect: failed.sideEffect };
+  return { ...canceled('canceled before it was tried again'), sideEffect: failed.sideEffect };
+}
+
+/** No try followed the last wait: its caller canceled, or the time of the call was over. */
+function endWait(last: Attempt, result: ExecutionResult, waited: number): void {
+  if (result.kind === 'failed' && result.code === 'CANCELED') {
+    last.backoff_ms = Math.min(last.backoff_ms, Math.round(waited));
+  } else last.outcome = 'exhausted';
 }
 
 function timedOutAfter(failed: Failed): ExecutionResult {
