@@ -81,5 +81,5 @@ export type CallResult =
   | (CallFacts & { status: 'expired'; error: { code: ErrorCode; message: string } })
   | (CallFacts & { status: 'canceled'; error: { code: ErrorCode; message: string } });
 
-/** The one door. Rejects only with STORE_UNAVAILABLE or INVALID_INPUT, in which case nothing ran. */
+/** The one door. Rejects only where nothing took effect: with INVALID_INPUT, NOT_FOUND, CONFLICT, or what the store says. */
 export type CallTool = (request: CallRequest, io: CallIo) => Promise<CallResult>;

@@ -11,8 +11,10 @@ import type { Redacted, Redactor } from './evidence/redact.ts';
 import type { CallIo } from './execution/executor.ts';
 import type { RunContext } from './identity.ts';
 import { createCall } from './kernel.ts';
+import { knownCall } from './known-call.ts';
 import { admitModel, settleModel } from './model-admission.ts';
 import type { Admission, ModelRequest } from './model-admission.ts';
+import { OwnCalls } from './own-calls.ts';
 import type { Decision, DecisionInput } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import { createReachable } from './reachable.ts';
@@ -21,6 +23,8 @@ import { withoutSecrets } from './without-secrets.ts';
 
 export interface Kernel {
   call(request: CallRequest, io: CallIo): Promise<CallResult>;
+  /** Settles as unknown what ran in this process without its outcome being recorded, as far as the store takes it. */
+  settleLeft(): Promise<void>;
   /** What would be decided now, without the secrets that it quotes. No record, no effect. Throws INVALID_INPUT. */
   preview(request: CallRequest): Promise<Decision>;
   /** The same, with everything the gate looked at; for explaining. No input: it could not be gathered. */
@@ -57,8 +61,10 @@ function withShownNote(redactor: Redactor, delivery: Delivery): Delivery {
 
 /** One kernel over its ports. */
 export function createKernel(deps: KernelDeps): Kernel {
+  const calls = new OwnCalls();
   return {
-    call: createCall(deps),
+    call: createCall({ ...deps, calls }),
+    settleLeft: () => calls.settle((request) => knownCall(deps, request)),
     async preview(request) {
       const prepared = await prepareCall(deps, request, parseArgs(request.args));
       if (!prepared.ok) return prepared.decision;

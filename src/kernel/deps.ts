@@ -7,6 +7,7 @@ import type { Approvals } from './approvals/approvals.ts';
 import type { Redactor } from './evidence/redact.ts';
 import type { Executor, ToolDirectory } from './execution/executor.ts';
 import type { RunContext } from './identity.ts';
+import type { OwnCalls } from './own-calls.ts';
 import type { Gate } from './policy/gate.ts';
 import type { NoPast, Past } from './policy/past.ts';
 
@@ -35,4 +36,9 @@ export interface KernelDeps {
   isAlive(instance: string): Promise<boolean>;
   /** Told of what a call's start and outcome have just written; only so that whoever holds the session need not read it. */
   recorded?(appends: readonly Append[], heads: readonly Head[]): void;
+}
+
+/** The same, with the calls of this process: what the door itself goes by. */
+export interface DoorDeps extends KernelDeps {
+  calls: OwnCalls;
 }

@@ -15,6 +15,8 @@ export interface InstanceOptions {
   id: string;
   /** How long a silent process counts as alive, milliseconds. */
   leaseMs: number;
+  /** Called after each renewal that went in: the store takes writes. */
+  renewed?: () => Promise<void>;
 }
 
 function leaseKey(instance: string): string {
@@ -34,7 +36,7 @@ export async function isInstanceAlive(
 
 /** Takes the lease and keeps renewing it at a third of its length until stopped. */
 export async function startInstance(options: InstanceOptions): Promise<Instance> {
-  const { store, clock, id, leaseMs } = options;
+  const { store, clock, id, leaseMs, renewed } = options;
   let lease: Lease | undefined;
   let cancel = (): void => undefined;
   let stopped = false;
@@ -48,6 +50,7 @@ export async function startInstance(options: InstanceOptions): Promise<Instance>
     // A renewal that fails (disk full) is tried again at the next tick; others may then take us for gone, which is safe:
     // they only ever record `unknown`.
     renew()
+      .then(renewed)
       .catch(() => undefined)
       .finally(() => {
         if (!stopped) cancel = clock.after(leaseMs / 3, tick);

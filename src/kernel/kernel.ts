@@ -4,17 +4,17 @@
 // K1  Nothing runs unless the start receipt has been committed (no record, no effect).
 // K2  An approval is spent in the same commit as the start receipt, so before the effect and at most once.
 // K3  A call id runs at most once: its request row is created or moved by compare-and-set in the start commit.
-// K4  A start without an outcome whose process is gone is `unknown`, for ever; it is never run again.
+// K4  A start without an outcome that nobody runs any more is `unknown`, for ever; it is never run again.
 // K5  Deciding is repeated when anything it relied on changed before the commit.
 // K6  An exception on the way to a decision is a recorded deny.
-import { RuntimeError } from '../base/errors.ts';
+import { ERRORS, RuntimeError } from '../base/errors.ts';
 import { toldTo } from '../store/contract.ts';
 import type { Commit, CommitResult, CounterMove, Guard } from '../store/contract.ts';
 import type { Series } from '../base/series.ts';
 import type { Held } from './approvals/approvals.ts';
 import { controlsKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
 import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
-import type { KernelDeps } from './deps.ts';
+import type { DoorDeps, KernelDeps } from './deps.ts';
 import { knownCall, NEW } from './known-call.ts';
 import { repeatedByOthers, unreachable, usedUp } from './late-denial.ts';
 import { answerFor, openApproval } from './open-approval.ts';
@@ -57,31 +57,20 @@ interface Admitted extends Basis {
   reserved: FreeKey;
 }
 
-/** The kernel's door over its ports. Holds nothing but the calls in flight in this process. */
-export function createCall(deps: KernelDeps): CallTool {
-  const inFlight = new Map<string, { result: Promise<CallResult>; series: Series | undefined }>();
-
+/** The kernel's door over its ports. Holds nothing but the calls of this process. */
+export function createCall(deps: DoorDeps): CallTool {
   return async (request, io) => {
-    // The same call is the same tenant, session, tool and id; anybody else's equal id is a stranger's.
-    const { caller } = request.context;
-    const same = JSON.stringify([caller.tenant, request.session.id, request.tool, request.toolCallId]);
-    const running = inFlight.get(same);
+    const running = deps.calls.running(request);
     if (running !== undefined) {
       const joined = await running.result;
       if (running.series !== io.series) await running.series?.settled(); // it may have been answered before it was on disk
       return joined;
     }
-    const result = runRounds(deps, request, io);
-    inFlight.set(same, { result, series: io.series });
-    try {
-      return await result;
-    } finally {
-      inFlight.delete(same);
-    }
+    return deps.calls.run(request, runRounds(deps, request, io), io.series);
   };
 }
 
-async function runRounds(deps: KernelDeps, request: CallRequest, io: CallIo): Promise<CallResult> {
+async function runRounds(deps: DoorDeps, request: CallRequest, io: CallIo): Promise<CallResult> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
     // K3 holds for a new id too: one that was used before is refused by its start commit, and then looked up.
     const isKnownNew = round === 0 && request.isNew === true;
@@ -92,7 +81,7 @@ async function runRounds(deps: KernelDeps, request: CallRequest, io: CallIo): Pr
 }
 
 async function oneRound(
-  deps: KernelDeps,
+  deps: DoorDeps,
   request: CallRequest,
   io: CallIo,
   isKnownNew: boolean,
@@ -177,7 +166,7 @@ interface Started {
   seq: number;
 }
 
-async function runAdmitted(deps: KernelDeps, admitted: Admitted, io: CallIo): Promise<Round> {
+async function runAdmitted(deps: DoorDeps, admitted: Admitted, io: CallIo): Promise<Round> {
   const started = await commitStart(deps, admitted);
   if (started.kind !== 'started') return started;
   const { call, executor } = admitted;
@@ -333,16 +322,41 @@ function storedOf(
 }
 
 async function commitOutcome(
-  deps: KernelDeps,
+  deps: DoorDeps,
   admitted: Admitted,
   started: Started,
   { tried, series }: { tried: Attempted; series: Series | undefined },
 ): Promise<CallResult> {
-  const { call, decision, held, reserved } = admitted;
+  const { call, decision } = admitted;
   const judged = judgeResult(tried, {
     mode: call.capability?.mode ?? 'write',
     idempotent: call.capability?.idempotency.idempotent ?? false,
   });
+  try {
+    return await recordOutcome(deps, admitted, started, { tried, judged, series });
+  } catch (thrown) {
+    deps.calls.leave(call.request);
+    // What had no effect may be asked for again, as the store's own error says.
+    if (judged.sideEffect === 'not_executed') throw thrown;
+    const why = 'It ran, and what came of it could not be recorded.';
+    return {
+      status: 'unknown',
+      error: { code: 'SIDE_EFFECT_UNKNOWN', message: `${why} ${ERRORS.SIDE_EFFECT_UNKNOWN.sentence}` },
+      callId: call.request.toolCallId,
+      decision,
+      receiptIds: [started.receiptId],
+      sideEffect: 'side_effect_unknown',
+    };
+  }
+}
+
+async function recordOutcome(
+  deps: KernelDeps,
+  admitted: Admitted,
+  started: Started,
+  { tried, judged, series }: { tried: Attempted; judged: Judged; series: Series | undefined },
+): Promise<CallResult> {
+  const { call, decision, held, reserved } = admitted;
   const ends = endOf(deps.config.policy, judged, tried.attempts);
   const now = deps.clock.now();
   const receiptId = deps.ids.next('rcp');

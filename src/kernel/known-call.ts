@@ -137,13 +137,17 @@ async function finishedResult(deps: KernelDeps, request: CallRequest, row: Store
   };
 }
 
-/** K4: the process that started it is gone and left no outcome. Recorded once; whoever comes second reads it. */
+/** K4: nobody runs it any more, and it left no outcome. Recorded once; whoever comes second reads it. */
 async function settleUnknown(deps: KernelDeps, request: CallRequest, row: StoredRow): Promise<void> {
   const body = row.body as unknown as RequestBody;
   const at = deps.clock.now();
   const of = { request, at };
   const isRead = deps.config.capabilities[request.tool]?.mode === 'read';
   const sideEffect: SideEffect = isRead ? 'not_executed' : 'side_effect_unknown';
+  const why =
+    body.instance === deps.instance
+      ? 'its outcome could not be recorded'
+      : 'the process that ran it ended without an outcome';
   await deps.store.commit({
     appends: [
       record(of, 'call_finished', {
@@ -153,7 +157,7 @@ async function settleUnknown(deps: KernelDeps, request: CallRequest, row: Stored
         status: 'unknown',
         outcome: isRead ? 'retryable_failure' : 'side_effect_unknown',
         side_effect_status: sideEffect,
-        notes: ['the process that ran it ended without an outcome; settled by kernel.reconciliation'],
+        notes: [`${why}; settled by kernel.reconciliation`],
       }),
     ],
     rows: [

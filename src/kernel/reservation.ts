@@ -3,9 +3,9 @@
 import { ERRORS } from '../base/errors.ts';
 import type { Series } from '../base/series.ts';
 import type { CallFacts, CallResult } from './call.ts';
-import type { KernelDeps } from './deps.ts';
+import type { DoorDeps, KernelDeps } from './deps.ts';
 import { earlierUse, reservationOf } from './execution/idempotency.ts';
-import type { Reservation } from './execution/idempotency.ts';
+import type { Earlier, Reservation } from './execution/idempotency.ts';
 import { contextFacts, decidedFacts, decisionFacts } from './evidence/records.ts';
 import type { Outcome } from './evidence/records.ts';
 import { record, requestRow, sessionChain } from './evidence/receipts.ts';
@@ -183,9 +183,40 @@ function keyOf(call: PreparedCall): Reservation | undefined {
   });
 }
 
+/** Whether the call that holds the key is still under way: its process runs it, and nobody has settled it. */
+async function isUnderWay(
+  deps: DoorDeps,
+  { request }: PreparedCall,
+  { instance, session, callId }: Earlier & { kind: 'wait' },
+): Promise<boolean> {
+  const { tenant } = request.context.caller;
+  if (instance === deps.instance)
+    return deps.calls.isRunning({ tenant, session, tool: request.tool, callId });
+  if (!(await deps.isAlive(instance))) return false;
+  return (await deps.store.row('request', tenant, callId))?.status === 'in_progress';
+}
+
+/** The key is held by a call whose outcome is not on record. */
+async function heldKey(
+  deps: DoorDeps,
+  answering: Answering,
+  key: Reservation,
+  earlier: Earlier & { kind: 'wait' },
+): Promise<FreeKey | Round> {
+  const { call } = answering;
+  if (await isUnderWay(deps, call, earlier)) return answerByKey(deps, answering, 'CONFLICT');
+  // It may have ended since its key was read: then its outcome is the answer.
+  const row = await deps.store.row('idempotency', key.tenant, key.id);
+  if (row?.version !== earlier.version) return again();
+  // Nobody runs it any more. A read can simply be made again; a write may have taken effect.
+  return call.capability?.mode === 'read'
+    ? { kind: 'free', key, version: earlier.version }
+    : answerByKey(deps, answering, 'SIDE_EFFECT_UNKNOWN');
+}
+
 /** What an earlier use of this call's key means: the answer, or the key free to reserve. */
 export async function checkReservation(
-  deps: KernelDeps,
+  deps: DoorDeps,
   call: PreparedCall,
   decision: Decision,
   basis: Pick<Answering, 'rowVersion' | 'after'>,
@@ -200,10 +231,7 @@ export async function checkReservation(
     case 'conflict':
       return answerByKey(deps, answering, 'IDEMPOTENCY_CONFLICT');
     case 'wait':
-      if (await deps.isAlive(earlier.instance)) return answerByKey(deps, answering, 'CONFLICT');
-      // Its process is gone. A read can simply be made again; a write may have taken effect.
-      if (call.capability.mode === 'read') return { kind: 'free', key, version: earlier.version };
-      return answerByKey(deps, answering, 'SIDE_EFFECT_UNKNOWN');
+      return heldKey(deps, answering, key, earlier);
     case 'replay':
       return replay(deps, answering, earlier);
     case 'reconcile':

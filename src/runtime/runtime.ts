@@ -212,7 +212,8 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
   mkdirSync(config.policy.sandbox.root, { recursive: true, mode: 0o700 });
   const store = before?.store ?? options.store ?? (await openStore(options, clock, ids));
   const leaseMs = options.instanceLeaseMs ?? INSTANCE_LEASE_MS;
-  const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs });
+  const renewed = (): Promise<void> => kernel.settleLeft();
+  const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs, renewed });
   const tokens = pathTokens(options);
   const sandbox = createSandbox({ clock, environment: env, confine: confineOptions(options, ids, log) });
   const downstreams = createDownstreams({

@@ -110,7 +110,7 @@ describe('after a restart', () => {
     const call = (rig: Rig, key: string, title = 'a') => rig.call('ticket', { key, title });
     expect(await call(first, 'k')).toMatchObject({ status: 'done', outcome: { replayed: false } }); // execute
     first.tool.run = () => Promise.resolve({ ...OK, content: [{ type: 'text', text: 'hangs' }] });
-    await expect(call(first, 'cut')).rejects.toThrow();
+    expect((await call(first, 'cut')).status).toBe('unknown');
     first.tool.run = () =>
       Promise.resolve({
         kind: 'failed',

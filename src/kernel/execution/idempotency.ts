@@ -21,7 +21,7 @@ export interface Reservation {
 export type Earlier =
   | { kind: 'execute'; version: number | undefined }
   | { kind: 'replay'; session: string; seq: number; callId: string }
-  | { kind: 'wait'; instance: string; version: number }
+  | { kind: 'wait'; instance: string; session: string; callId: string; version: number }
   | { kind: 'conflict' }
   | { kind: 'reconcile' };
 
@@ -83,7 +83,13 @@ function judge(row: StoredRow, reservation: Reservation, now: EpochMs): Earlier 
     case 'succeeded':
       return { kind: 'replay', session: body.session, seq: body.seq, callId: body.call_id };
     case 'in_progress':
-      return { kind: 'wait', instance: body.instance, version: row.version };
+      return {
+        kind: 'wait',
+        instance: body.instance,
+        session: body.session,
+        callId: body.call_id,
+        version: row.version,
+      };
     case 'retryable_failure':
       return { kind: 'execute', version: row.version };
     case 'side_effect_unknown':
