@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { RuntimeError } from '../../src/base/errors.ts';
-import type { TurnInput } from '../../src/pack/turn/contract.ts';
+import type { TurnFailure, TurnInput, TurnOutput } from '../../src/pack/turn/contract.ts';
+import type { ModelProvider } from '../../src/providers/contract.ts';
 import type { Store } from '../../src/store/contract.ts';
 import { asks, createPackRig, evidenceOf, rigConfig, user } from './rig.ts';
+import type { Rig } from './rig.ts';
 
 const HI: TurnInput = { messages: [user('hi')] };
 
@@ -109,5 +111,69 @@ describe('bounds and faults of a turn', () => {
     expect(evidenceOf(last).run_ended).toBeUndefined();
     expect(await other.store.row('run', 'local', run_id)).toMatchObject({ status: 'in_progress' });
     expect((await other.ok({ ...HI, session_id })).run_id).toBe(run_id);
+  });
+
+  /** A session of `other` whose second turn is asked of its model; its outcome stands still until `release`. */
+  async function leftBehind(): Promise<{
+    other: Rig;
+    rig: Rig;
+    turn: Promise<TurnOutput | TurnFailure>;
+    of: { session_id: string; run_id: string };
+    release: () => void;
+  }> {
+    const other = createPackRig({ seed: 'other', instance: 'inst_other' });
+    other.model.next(asks('look', { n: 1 }));
+    const { session_id, run_id } = await other.ok(HI);
+    let release = (): void => undefined;
+    const isReleased = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow: ModelProvider = {
+      ...other.model,
+      async generate(input, io) {
+        await isReleased;
+        return other.model.generate(input, io);
+      },
+    };
+    const { store, clock } = other;
+    const zombie = createPackRig({ store, clock, seed: 'zombie', instance: 'inst_z', provider: () => slow });
+    const turn = zombie.turn({ ...HI, session_id });
+    await expect.poll(async () => (await other.records(session_id)).at(-1)?.header.type).toBe('turn_started');
+    const config = rigConfig();
+    config.policy.loopBudget = { maxIterations: 1 };
+    const rig = createPackRig({ config, store, clock, seed: 'next', isAlive: async () => false });
+    return { other, rig, turn, of: { session_id, run_id }, release };
+  }
+
+  test('a turn of a process that was taken for dead does not take back the run that a budget ended', async () => {
+    const { other, rig, turn, of, release } = await leftBehind();
+    const { session_id, run_id } = of;
+    expect((await rig.fails({ ...HI, session_id })).error.code).toBe('LIMIT_EXCEEDED');
+    release();
+    expect(await turn).toMatchObject({ error: { code: 'CONFLICT' } });
+    expect(await other.store.row('run', 'local', run_id)).toMatchObject({ status: 'failed' });
+    const told = (await other.records(session_id)).slice(-3);
+    expect(told.map(({ header }) => header.type)).toEqual(['turn_started', 'turn_failed', 'turn_refused']);
+    expect(evidenceOf(told[1])).toMatchObject({ turn_index: 1, reason: 'process_ended', run_id });
+    expect(evidenceOf(told[2])).toMatchObject({ turn_index: 2, run_ended: true, run_id });
+    // The session goes on with a run of its own.
+    const later = await other.ok({ ...HI, session_id });
+    expect(later).toMatchObject({ turn_index: 3 });
+    expect(later.run_id).not.toBe(run_id);
+    expect(await other.store.row('run', 'local', later.run_id)).toMatchObject({ status: 'success' });
+  });
+
+  test('a refusal does not end the run of a turn that ended it by itself meanwhile', async () => {
+    const { other, rig, turn, of, release } = await leftBehind();
+    const { commit } = rig.store;
+    rig.store.commit = async (one) => {
+      rig.store.commit = commit;
+      release();
+      await turn;
+      return commit(one);
+    };
+    expect((await rig.fails({ ...HI, session_id: of.session_id })).error.code).toBe('LIMIT_EXCEEDED');
+    expect(await turn).toMatchObject({ status: 'reply' });
+    expect(await other.store.row('run', 'local', of.run_id)).toMatchObject({ status: 'success' });
   });
 });

@@ -202,6 +202,7 @@ function eventBody(record: ReadableRecord, evidence: JsonObject): SessionEvent {
       return {
         type: 'turn_refused',
         endedRun: evidence.run_ended === true ? textAt(evidence, 'run_id') : undefined,
+        turnIndex: numberAt(evidence, 'turn_index'),
         ...place,
       };
     case 'session_closed':

@@ -121,8 +121,8 @@ export type SessionEvent = At &
         calls: Pick<RequestedCall, 'id' | 'tool' | 'intent' | 'runId' | 'traceId' | 'state'>[];
       }
     | { type: 'turn_failed'; turnIndex: number | undefined }
-    /** endedRun: what refused the turn ended this run. */
-    | { type: 'turn_refused'; endedRun: string | undefined }
+    /** endedRun: what refused the turn ended this run. turnIndex: with it a turn's place was taken. */
+    | { type: 'turn_refused'; endedRun: string | undefined; turnIndex: number | undefined }
     | { type: 'session_closed'; finalStatus: string }
     | { type: 'item_opened'; itemId: string }
     | { type: 'call_started'; callId: string }
@@ -288,6 +288,7 @@ function failTurn(state: LiveState, event: Extract<SessionEvent, { type: 'turn_f
 
 function endRun(state: LiveState, event: Extract<SessionEvent, { type: 'turn_refused' }>): LiveState {
   const next = moved(state, event);
+  if (event.turnIndex !== undefined) next.turnCount = event.turnIndex + 1;
   if (state.run === undefined || state.run.runId !== event.endedRun) return next;
   next.run = undefined;
   next.lastRun = { runId: state.run.runId, traceId: state.run.traceId };

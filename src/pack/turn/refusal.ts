@@ -7,7 +7,7 @@ import type { JsonObject } from '../../base/json.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
-import type { ChainKey, Commit, Guard, RowWrite } from '../../store/contract.ts';
+import type { Append, ChainKey, Commit, RowWrite } from '../../store/contract.ts';
 import type { PackDeps } from '../deps.ts';
 import { TASK_TYPE } from '../records.ts';
 import type { HeldSession } from '../sessions/sessions.ts';
@@ -15,6 +15,7 @@ import type { TurnFailure } from './contract.ts';
 import { plain } from './outcome-commit.ts';
 import { turnCounter } from './prepare.ts';
 import { runRow, sessionRow } from './rows.ts';
+import { abandonedRecord } from './start-commit.ts';
 
 /** Stands in for a name that nobody gave; no identity can have it, because of the brackets. */
 const NOBODY = '[none]';
@@ -73,28 +74,33 @@ function refusalCommit(
   const status = view.code === 'POLICY_DENIED' || view.code === 'SCOPE_DENIED' ? 'denied' : 'failed';
   const facts: JsonObject = contextFacts(context);
   const evidence = { ...facts, status, code: view.code, retryable: view.retryable, provider_call_count: 0 };
-  return {
-    appends: [
-      {
-        chain: held?.chain ?? own,
-        when: { epoch: 0 },
-        type: 'turn_refused',
-        at,
-        evidence: {
-          ...evidence,
-          ...(ending === undefined ? {} : { run_ended: true }),
-          ...shown.value,
-        },
-      },
-    ],
-    rows: refusedRows(held, context, { tenant, principal, status, at, error, ending }),
-    // A turn that began meanwhile goes on with the run, which then must not end.
-    ...(ending === undefined ? {} : { guards: [turnGuard(ending)] }),
-  };
+  const rows = refusedRows(held, context, { tenant, principal, status, at, error, ending });
+  const refused = { chain: held?.chain ?? own, when: { epoch: 0 }, type: 'turn_refused', at };
+  if (ending === undefined) {
+    return { appends: [{ ...refused, evidence: { ...evidence, ...shown.value } }], rows };
+  }
+  const ended = { ...refused, evidence: { ...evidence, run_ended: true, ...shown.value } };
+  return { rows, ...endedRun(ending, context, ended) };
 }
 
-function turnGuard({ state }: HeldSession): Guard {
-  return { key: turnCounter(state.facts), is: state.turnCount };
+/**
+ * A turn that began meanwhile goes on with the run, which then must not end. One that was left behind is settled here, and
+ * its place is taken: its process may be alive, and must not write the end of a run that has ended.
+ */
+function endedRun(
+  { chain, state }: HeldSession,
+  context: RunContext,
+  refused: Append,
+): Pick<Commit, 'counters' | 'guards'> & { appends: Append[] } {
+  const { openTurn, turnCount, seq, facts } = state;
+  const counter = turnCounter(facts);
+  if (openTurn === undefined) return { appends: [refused], guards: [{ key: counter, is: turnCount }] };
+  const left = { chain, when: { seq }, at: refused.at, ...abandonedRecord(openTurn, context) };
+  const evidence = { ...refused.evidence, turn_index: turnCount };
+  return {
+    appends: [left, { ...refused, when: { seq: seq + 1 }, evidence }],
+    counters: [{ key: counter, add: 1 }],
+  };
 }
 
 /** A refusal inside a run that goes on leaves that run's row alone. */
@@ -114,7 +120,8 @@ function refusedRows(
   if (ending === undefined) return [];
   const turn = { facts: state.facts, context, held: ending };
   const { status: session, turnCount } = state;
-  const progress = { status: session, turnCount, lastStatus: 'refused', runStatus: status };
+  const turns = state.openTurn === undefined ? turnCount : turnCount + 1;
+  const progress = { status: session, turnCount: turns, lastStatus: 'refused', runStatus: status };
   return [sessionRow(turn, progress, at), runRow(turn, status, { turn_index: turnCount, ...more }, at)];
 }
 

@@ -68,7 +68,8 @@ interface TurnRecord {
   sealed?: JsonObject;
 }
 
-function abandonedRecord(abandoned: OpenTurn, context: RunContext): TurnRecord {
+/** Of a turn whose process is gone. */
+export function abandonedRecord(abandoned: OpenTurn, context: RunContext): TurnRecord {
   const { runId, traceId, turnIndex } = abandoned;
   const left = { ...contextFacts(context), run_id: runId, trace_id: traceId };
   const evidence = { turn_index: turnIndex, code: 'INTERNAL', reason: 'process_ended', ...left };
