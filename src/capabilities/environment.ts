@@ -5,15 +5,23 @@ import { RuntimeError } from '../base/errors.ts';
 import type { DownstreamServer, ValueSource } from '../config/types.ts';
 import type { Environment } from '../kernel/sandbox/environment.ts';
 
+export interface Outside {
+  environment: Environment;
+  /** Told of what a file gave, which may be another value than at the start before, and before the server has it. */
+  onSecret?: (value: string) => void;
+}
+
 /** Throws MISSING_ENVIRONMENT naming the variable, or CONFIGURATION_ERROR naming the server's key; never a value. */
 export async function resolveValues(
   server: DownstreamServer,
   part: 'env' | 'headers',
-  ambient: Environment,
+  { environment: ambient, onSecret }: Outside,
 ): Promise<Record<string, string>> {
   const out: Record<string, string> = {};
   for (const [name, source] of Object.entries(server[part] ?? {})) {
-    out[name] = await valueOf(source, { server: server.name, field: `${part}.${name}`, ambient });
+    const value = await valueOf(source, { server: server.name, field: `${part}.${name}`, ambient });
+    if ('fromFile' in source) onSecret?.(value);
+    out[name] = value;
   }
   return out;
 }

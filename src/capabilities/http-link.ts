@@ -11,16 +11,15 @@ import type { Transport } from '@modelcontextprotocol/client';
 import { RuntimeError } from '../base/errors.ts';
 import type { DownstreamServer } from '../config/types.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Environment } from '../kernel/sandbox/environment.ts';
 import { resolveValues } from './environment.ts';
+import type { Outside } from './environment.ts';
 import { guardedBody, textOf } from './http-body.ts';
 import type { Link } from './link.ts';
 import type { LossCause } from './sessions/capability-session.ts';
 import { NOT_SENT, SESSION_GONE } from './transport.ts';
 
-interface HttpDeps {
+interface HttpDeps extends Outside {
   clock: Clock;
-  environment: Environment;
 }
 
 const STALE = /session/i;
@@ -242,6 +241,6 @@ async function boundedError(response: Response): Promise<Response> {
 
 /** Sends nothing. Throws when a header's value cannot be had. */
 export async function openHttpLink(server: DownstreamServer, deps: HttpDeps): Promise<Link> {
-  const headers = await resolveValues(server, 'headers', deps.environment);
+  const headers = await resolveValues(server, 'headers', deps);
   return new HttpLink(server, headers, deps.clock).open();
 }

@@ -12,12 +12,12 @@ import type { DownstreamServer } from '../config/types.ts';
 import type { Progress } from '../kernel/execution/executor.ts';
 import type { Confinement } from '../kernel/sandbox/confine.ts';
 import type { Sandbox } from '../kernel/sandbox/contract.ts';
-import type { Environment } from '../kernel/sandbox/environment.ts';
 import { createClient } from './client.ts';
 import type { Era } from './client.ts';
 import { parseToolList } from './definitions.ts';
 import type { LiveList } from './definitions.ts';
 import { resolveValues } from './environment.ts';
+import type { Outside } from './environment.ts';
 import type { Link } from './link.ts';
 import { hasTools, withReads } from './reads/offers.ts';
 import { SessionReads } from './reads/session-reads.ts';
@@ -31,9 +31,8 @@ import { createToolListing } from './tool-listing.ts';
 import type { ToolListing } from './tool-listing.ts';
 import { NOT_SENT, SESSION_GONE, stdioLink, StdioTransport } from './transport.ts';
 
-export interface SessionDeps {
+export interface SessionDeps extends Outside {
   sandbox: Sandbox;
-  environment: Environment;
   clock: Clock;
   /** Of this package; servers see it. */
   clientVersion: string;
@@ -233,7 +232,7 @@ async function startLink(server: DownstreamServer, deps: SessionDeps): Promise<L
     return openHttpLink(server, deps);
   }
   const { onStderr } = deps;
-  const env = await resolveValues(server, 'env', deps.environment);
+  const env = await resolveValues(server, 'env', deps);
   const child = await deps.sandbox.spawn({
     label: server.name,
     command: server.command ?? '',

@@ -8,7 +8,8 @@ import type { PathTokens } from '../capabilities/pin-file.ts';
 import { SECRET_NAME } from '../config/files/servers.ts';
 import type { RuntimeConfig, ValueSource } from '../config/types.ts';
 import { createRedactor } from '../kernel/evidence/redact.ts';
-import type { Redactor } from '../kernel/evidence/redact.ts';
+import type { LearningRedactor } from '../kernel/evidence/redact.ts';
+import { credentialsIn } from '../kernel/evidence/secret-parts.ts';
 import type { ConfineOptions } from '../kernel/sandbox/launch.ts';
 import type { Log, RuntimeOptions } from './options.ts';
 
@@ -22,7 +23,7 @@ export function pathTokens(options: RuntimeOptions): PathTokens {
   ];
 }
 
-/** What cannot be read is told by the start of the server that needs it. */
+/** What cannot be read is told by the start of the server that needs it; what is read then is learned then. */
 async function secretOf(source: ValueSource, env: RuntimeOptions['env']): Promise<string> {
   if ('value' in source) return '';
   if ('fromEnv' in source) return env[source.fromEnv] ?? '';
@@ -36,20 +37,24 @@ async function secretOf(source: ValueSource, env: RuntimeOptions['env']): Promis
 }
 
 /** Values that must never be written: the keys that model profiles name, and what servers are given from outside. */
-export async function redactorOf(config: RuntimeConfig, env: RuntimeOptions['env']): Promise<Redactor> {
+export async function redactorOf(
+  config: RuntimeConfig,
+  env: RuntimeOptions['env'],
+): Promise<LearningRedactor> {
   const keys = Object.values(config.models.profiles).flatMap(({ apiKeyEnv: name }) =>
     name === undefined ? [] : [env[name] ?? ''],
   );
   const given = Object.values(config.servers).flatMap((server) =>
     [...Object.values(server.env), ...Object.values(server.headers ?? {})].map((one) => secretOf(one, env)),
   );
-  // Most of what is passed on by name is no secret, as a path or a language, and stands in many a text.
+  // Most of what is passed on by name is no secret, as a path or a language, and stands in many a text; it may hold one.
   const passed = Object.values(config.servers).flatMap(({ envAllow }) =>
-    envAllow.filter((name) => SECRET_NAME.test(name)).map((name) => env[name] ?? ''),
+    envAllow.flatMap((name) => {
+      const value = env[name] ?? '';
+      return SECRET_NAME.test(name) ? [value] : credentialsIn(value);
+    }),
   );
-  const values = [...keys, ...passed, ...(await Promise.all(given))];
-  // A key is sent without the white space around it, such as the line end of the file that it was read from.
-  const secrets = values.flatMap((value) => [value, value.trim()]);
+  const secrets = [...keys, ...passed, ...(await Promise.all(given))];
   return createRedactor({ secrets, ...config.runtime.redaction });
 }
 

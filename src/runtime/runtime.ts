@@ -212,21 +212,20 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
   mkdirSync(config.policy.sandbox.root, { recursive: true, mode: 0o700 });
   const store = before?.store ?? options.store ?? (await openStore(options, clock, ids));
   const leaseMs = options.instanceLeaseMs ?? INSTANCE_LEASE_MS;
-  const renewed = (): Promise<void> => kernel.settleLeft();
-  const instance = await startInstance({ store, clock, id: ids.next('inst'), leaseMs, renewed });
+  const id = ids.next('inst');
+  const instance = await startInstance({ store, clock, id, leaseMs, renewed: () => kernel.settleLeft() });
   const tokens = pathTokens(options);
   const sandbox = createSandbox({ clock, environment: env, confine: confineOptions(options, ids, log) });
   const downstreams = createDownstreams({
     servers: config.servers,
     sandbox,
     environment: env,
-    clock,
-    clientVersion: VERSION,
-    pathTokens: tokens,
+    ...{ clock, clientVersion: VERSION, pathTokens: tokens },
     ...poolOptions(config),
     onListed: (server, tools) => {
       pinning.onListed(server, tools);
     },
+    onSecret: (value) => redactor.learn(value),
     onStderr: (server, line) => {
       log('debug', redactor.text(line), { server });
     },

@@ -31,7 +31,34 @@ describe('a secret of a known form', () => {
   });
 });
 
+describe('a secret that is learned', () => {
+  test('is found from then on, as a key that was seen before too, and what was known stays so', () => {
+    const redactor = createRedactor({ secrets: ['first-secret'], fields: [], patterns: [] });
+    const value = { 'later-word-99': 'a later-word-99 and a first-secret' };
+    expect(redactor.object(value).value).toEqual({ 'later-word-99': `a later-word-99 and a ${REDACTED}` });
+    redactor.learn('later-word-99');
+    expect(redactor.object(value).value).toEqual({ [REDACTED]: `a ${REDACTED} and a ${REDACTED}` });
+  });
+
+  test('is forgotten after many others, never what was known from the beginning', () => {
+    const redactor = createRedactor({ secrets: ['first-secret'], fields: [], patterns: [] });
+    const turns = Array.from({ length: 33 }, (_, n) => `secret-of-start-${n}.`);
+    for (const one of [...turns, 'first-secret', turns[1] ?? '']) redactor.learn(one);
+    const found = (text: string | undefined): boolean => redactor.text(text ?? '') === REDACTED;
+    expect(turns.map(found)).toEqual([false, ...Array<boolean>(32).fill(true)]);
+    redactor.learn('one-more-secret');
+    expect([turns[1], turns[2], 'first-secret'].map(found)).toEqual([true, false, true]);
+  });
+});
+
 describe('a known value', () => {
+  test('is found by the part of it that is the secret', () => {
+    const secrets = ['Bearer abcdefgh', 'mysql://ann:p%40ssw0rd@db/x', 'http://host/a@b', 'https://me@host/'];
+    const redactor = createRedactor({ secrets, fields: [], patterns: [] });
+    for (const part of ['abcdefgh', 'p%40ssw0rd', 'p@ssw0rd']) expect(redactor.text(part)).toBe(REDACTED);
+    expect(redactor.text('Bearer, and the host')).toBe('Bearer, and the host');
+  });
+
   test('of the shortest length is found, one shorter is not looked for', () => {
     const redactor = createRedactor({ secrets: ['12345678', 'shorter'], fields: [], patterns: [] });
     expect(redactor.text('12345678')).toBe(REDACTED);

@@ -111,6 +111,46 @@ test('a secret that a server is passed by name stands in no record, what else it
   expect((await found(at, 'visible-words')).length).toBeGreaterThan(0);
 });
 
+test('what a file gave a server at its last start stands in no record either, and what it gave before', async () => {
+  const at = await place();
+  const outside = await place();
+  const file = join(outside.workspace, 'token');
+  const old = 'first-secret~canary/11+22?33';
+  await writeFile(file, old);
+  const config = { ...configFor(at), servers: { probe: probe({ env: { TOKEN: { fromFile: file } } }) } };
+  const bench = await open(at, { config });
+  await writeFile(file, `${SECRET}\n`);
+  await bench.runtime.pin('probe');
+  await tellsSecret(bench);
+  await bench.run(await bench.ask('note', { text: `it was ${old}` }));
+  for (const secret of [SECRET, old]) expect(await found(at, secret)).toEqual([]);
+});
+
+test('the password in an address, and what follows a scheme, stand in no record by themselves', async () => {
+  const at = await place();
+  const outside = await place();
+  const file = join(outside.workspace, 'authorization');
+  await writeFile(file, 'Bearer canary-bearer-77\n');
+  const servers = {
+    probe: probe({
+      envAllow: ['DATABASE_URL', 'SMTP_PASS', 'PROXY'],
+      env: { AUTH: { fromFile: file } },
+    }),
+  };
+  const env = {
+    DATABASE_URL: 'postgres://ann:canary%2Fpass-55@db.internal/visible-base',
+    SMTP_PASS: 'canary-smtp-66',
+    PROXY: 'http://proxy.internal:8080/visible-path',
+  };
+  const bench = await open(at, { config: { ...configFor(at), servers }, env });
+  const words = ['canary/pass-55', 'canary%2Fpass-55', 'canary-smtp-66', 'canary-bearer-77'];
+  await bench.run(await bench.ask('note', { text: words.join(' and ') }));
+  await bench.run(await bench.ask('note', { text: Object.values(env).join(' and ') }));
+  for (const word of words) expect([word, await found(at, word)]).toEqual([word, []]);
+  for (const word of ['visible-base', 'visible-path'])
+    expect((await found(at, word)).length).toBeGreaterThan(0);
+});
+
 test('a secret that a server prints stands in no line of the log', async () => {
   const at = await place();
   const print = `process.stderr.write('my key is ' + process.env.PROBE_TOKEN + ', bye\\n')`;

@@ -17,7 +17,7 @@ export type ServerPart = Omit<DownstreamServer, 'sandbox'> & {
 export type ServersPart = ReadonlyMap<string, ServerPart>;
 
 /** The name of a variable whose value looks like a secret. */
-export const SECRET_NAME: RegExp = /key|token|secret|password/i;
+export const SECRET_NAME: RegExp = /key|token|secret|passw(?:or)?d|passphrase|_(?:pass|pwd)$/i;
 const SECRET_HEADER = /auth|cookie|key|token|secret|password/i;
 // What the protocol and the connection set; a configured one would only break them.
 const OURS: ReadonlySet<string> = new Set([

@@ -3,6 +3,7 @@
 // R2: a value under a secret-looking key, or of a secret-looking form, is replaced whole.
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { remembered } from '../policy/walk.ts';
+import { secretTexts } from './secret-parts.ts';
 
 export const REDACTED = '[REDACTED]';
 
@@ -40,6 +41,16 @@ export interface Redacted<T extends JsonValue> {
 export interface Redactor {
   object(value: JsonObject): Redacted<JsonObject>;
   text(value: string): string;
+}
+
+export interface LearningRedactor extends Redactor {
+  /** A secret that became known later; what was known from the beginning stays so, of what was learned the newest. */
+  learn(secret: string): void;
+}
+
+interface ShownKey {
+  name: string;
+  isSecret: boolean;
 }
 
 export interface RedactionRules {
@@ -93,27 +104,61 @@ function secretPattern(secrets: readonly string[]): RegExp | undefined {
   return new RegExp(longestFirst.map(escapeForRegex).join('|'), 'gi');
 }
 
-/** A redactor for one workspace; compiled once. */
-export function createRedactor(rules: RedactionRules): Redactor {
-  const known = secretPattern(rules.secrets);
+// A value that changes at every start of a server must not make every text dearer for ever.
+const MOST_LEARNED = 32;
+
+/** The secrets of a workspace: those of the beginning for good, and the last that were learned. */
+class KnownSecrets {
+  readonly #first: ReadonlySet<string>;
+  readonly #learned = new Set<string>();
+  #pattern: RegExp | undefined;
+
+  constructor(secrets: readonly string[]) {
+    this.#first = new Set(secrets);
+    this.#pattern = secretPattern(secrets.flatMap(secretTexts));
+  }
+
+  get pattern(): RegExp | undefined {
+    return this.#pattern;
+  }
+
+  /** False: it was known. */
+  learn(secret: string): boolean {
+    if (this.#first.has(secret)) return false;
+    const isKnown = this.#learned.delete(secret);
+    this.#learned.add(secret); // the newest is forgotten last
+    if (isKnown) return false;
+    const [oldest] = this.#learned;
+    if (this.#learned.size > MOST_LEARNED && oldest !== undefined) this.#learned.delete(oldest);
+    this.#pattern = secretPattern([...this.#first, ...this.#learned].flatMap(secretTexts));
+    return true;
+  }
+}
+
+/** A redactor for one workspace; compiled once, and again with each secret that it learns. */
+export function createRedactor(rules: RedactionRules): LearningRedactor {
+  const known = new KnownSecrets(rules.secrets);
   const patterns = rules.patterns.map((source) => new RegExp(source, 'g'));
   const fields = new Set(rules.fields.map((name) => name.toLowerCase()));
 
   const text = (value: string): string => {
     // Half a character, which a server or a person may send, has no canonical form: its record could not be written.
     let out = value.toWellFormed();
-    if (known !== undefined && out.length >= SHORTEST_SECRET) out = out.replace(known, REDACTED);
+    const { pattern } = known;
+    if (pattern !== undefined && out.length >= SHORTEST_SECRET) out = out.replace(pattern, REDACTED);
     if (out.length >= SHORTEST_FORM && FORM_BEGINS.test(out)) {
       for (const form of SECRET_FORMS) out = out.replace(form, REDACTED);
     }
-    for (const pattern of patterns) out = out.replace(pattern, REDACTED);
+    for (const own of patterns) out = out.replace(own, REDACTED);
     return out;
   };
 
-  const shownKey = remembered((key) => ({
-    name: text(key),
-    isSecret: SECRET_KEY.test(key) || SECRET_CAMEL_KEY.test(key) || fields.has(key.toLowerCase()),
-  }));
+  const keysShown = (): ((key: string) => ShownKey) =>
+    remembered((key) => ({
+      name: text(key),
+      isSecret: SECRET_KEY.test(key) || SECRET_CAMEL_KEY.test(key) || fields.has(key.toLowerCase()),
+    }));
+  let shownKey = keysShown();
 
   const walkMembers = (value: JsonObject, path: string, replaced: string[]): JsonObject => {
     const out: JsonObject = {};
@@ -147,6 +192,9 @@ export function createRedactor(rules: RedactionRules): Redactor {
 
   return {
     text,
+    learn(secret) {
+      if (known.learn(secret)) shownKey = keysShown();
+    },
     object(value) {
       const replaced: string[] = [];
       return { value: walk(value, '', replaced) as JsonObject, fields: replaced };
