@@ -2,5 +2,5 @@
 export const MANIFEST_PIN: { id: string; version: string; integrity: string } = {
   id: 'agent-runtime',
   version: '0.1.0',
-  integrity: 'sha256:f076b36736c7909f620c5173fd46b8a8f7854b85557a65bff28d12a106f13d19',
+  integrity: 'sha256:3b64a72f86666e579b01e03d42fd85b1475bf30eb56fc8e58850f3f1812ea8b2',
 };

@@ -17,6 +17,8 @@ export interface NodeSpec {
   wakeAfterS: number;
   iterations: number;
   isCompensable: boolean;
+  /** Attempts at its compensation that fail before one succeeds. */
+  undoFailures: number;
 }
 
 export interface GraphSpec {
@@ -43,6 +45,7 @@ const nodeSpec: fc.Arbitrary<NodeSpec> = fc.record({
   wakeAfterS: often(0, fc.integer({ min: 1, max: 100_000 })),
   iterations: often(1, fc.constantFrom(2, 3)),
   isCompensable: fc.boolean(),
+  undoFailures: often(0, fc.integer({ min: 1, max: 3 })),
 });
 
 export const graphSpec: fc.Arbitrary<GraphSpec> = fc.record({
@@ -84,6 +87,11 @@ export function workflowOf(graph: GraphSpec): { session_id: string } & Record<st
     failure_policy: graph.policy,
     nodes: graph.nodes.map((_one, at) => node(`n${at}`, definitionOf(graph, at))),
   };
+}
+
+export function undoingsOf(graph: GraphSpec, name: string, attempt: number): Say[] {
+  const { undoFailures } = graph.nodes[Number(name.slice(1))]!;
+  return attempt <= undoFailures ? [{ fail: 'PROVIDER_TIMEOUT' }] : [{ complete: 'undone' }];
 }
 
 /** Attempts that fail do so first; then it waits as often as it should, and answers. */

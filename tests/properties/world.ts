@@ -13,8 +13,8 @@ import { createFakeSessions } from '../workflows/fake-sessions.ts';
 import type { FakeSession, FakeSessions } from '../workflows/fake-sessions.ts';
 import { CALLER, createTestHolds } from '../workflows/rig.ts';
 import { expectedOf } from './expected.ts';
-import { answerOf, dependenciesOf, sayingsOf, workflowOf } from './graphs.ts';
-import type { GraphSpec } from './graphs.ts';
+import { answerOf, dependenciesOf, sayingsOf, undoingsOf, workflowOf } from './graphs.ts';
+import type { GraphSpec, NodeSpec } from './graphs.ts';
 
 export interface Fate {
   /** Commits that each process makes before it dies; after the last, processes live. */
@@ -59,7 +59,7 @@ export async function live(graph: GraphSpec, fate: Fate, sabotage: Sabotage = {}
   const store = sabotage.store?.(real) ?? real;
   const clock = createFakeClock();
   const sessions = createFakeSessions(({ node_id: name, attempt }, isUndo) =>
-    isUndo ? [{ complete: 'undone' }] : sayingsOf(graph, name, attempt),
+    isUndo ? undoingsOf(graph, name, attempt) : sayingsOf(graph, name, attempt),
   );
   sabotage.sessions?.(sessions);
   const gates: { name: string; open: () => void }[] = [];
@@ -230,9 +230,13 @@ function checkTimes(graph: GraphSpec, { records }: Told): void {
 function checkUndone(graph: GraphSpec, { result, records }: Told): void {
   if (graph.policy !== 'compensate' || result.kind !== 'error') return;
   const names = (type: string): string[] => records.filter(({ header }) => header.type === type).map(nodeOf);
-  const toUndo = names('node_completed').filter((name) => graph.nodes[Number(name.slice(1))]!.isCompensable);
+  const specOf = (name: string): NodeSpec => graph.nodes[Number(name.slice(1))]!;
+  const toUndo = names('node_completed').filter((name) => specOf(name).isCompensable);
+  const canBe = toUndo.filter((name) => specOf(name).undoFailures < specOf(name).attempts);
   const undone = names('node_compensated');
-  if (undone.join() !== toUndo.reverse().join()) fail(`undone: ${undone.join()}, expected ${toUndo.join()}`);
+  if (undone.join() !== canBe.reverse().join()) fail(`undone: ${undone.join()}, expected ${canBe.join()}`);
+  const lost = names('compensation_failed');
+  if (lost.length !== toUndo.length - canBe.length) fail(`not undone: ${lost.join()}`);
 }
 
 /** It came to what its description alone says: which nodes ran, which were left out, and how it ended. */

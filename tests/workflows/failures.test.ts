@@ -91,6 +91,59 @@ describe('a failed node', () => {
     expect(rig.sessions.of('undo book')[0]!.input.messages[0]!.content).toContain('booked 17');
   });
 
+  verifies(['WF-16'], 'has as many attempts to undo a step as the node has retries', async () => {
+    const retry = { max_attempts: 3, delay_ms: 3_600_000 };
+    const undo = { compensate: { execute_turn_input: says('undo') }, retry };
+    const fails = [{ fail: 'PROVIDER_TIMEOUT' as const }];
+    const rig = createRig({
+      early: [{ complete: 'booked' }],
+      fly: [{ fail: 'INTERNAL' }],
+      'undo late': [fails, fails, [{ complete: 'refunded' }]],
+      'undo early': [fails],
+    });
+    const nodes = [
+      node('early', undo),
+      node('late', { depends_on: ['early'], ...undo }),
+      node('fly', { depends_on: ['late'] }),
+    ];
+    const workflow = { session_id: 'wf', nodes, failure_policy: 'compensate' };
+    const told = await rig.workflows.start(CALLER, { workflow }, rig.io);
+    expect(told).toMatchObject({ kind: 'error', over: false });
+    expect(told.waiting_nodes).toEqual([
+      { node_id: 'late', needs: 'time', wake_at: '2026-01-01T01:00:00.000Z' },
+    ]);
+    for (let hour = 1; hour <= 4; hour++) {
+      expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ over: false });
+      rig.clock.advance(3_600_000);
+      expect(await rig.fire()).toBe(1);
+    }
+    const ended = await rig.workflows.inspect(CALLER, 'wf');
+    expect(ended).toMatchObject({ kind: 'error', over: true, node_id: 'fly' });
+    expect(ended.nodes.map(({ status }) => status)).toEqual(['error', 'compensated', 'error']);
+    const attempts = (name: string): number[] => rig.sessions.of(name).map(({ parent }) => parent.attempt);
+    expect([attempts('undo late'), attempts('undo early')]).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+    ]);
+    const log = await rig.workflows.continuations(CALLER, 'wf');
+    expect(log.filter(({ node_id: id, kind }) => id === 'late' && kind === 'scheduled')).toHaveLength(2);
+  });
+
+  test('a cancel while an attempt at undoing is awaited leaves it not undone', async () => {
+    const retry = { max_attempts: 2, delay_ms: 3_600_000 };
+    const rig = createRig({ fly: [{ fail: 'INTERNAL' }], 'undo book': [{ fail: 'PROVIDER_TIMEOUT' }] });
+    const nodes = [
+      node('book', { compensate: { execute_turn_input: says('undo') }, retry }),
+      node('fly', { depends_on: ['book'] }),
+    ];
+    const workflow = { session_id: 'wf', nodes, failure_policy: 'compensate' };
+    await rig.workflows.start(CALLER, { workflow }, rig.io);
+    expect(await rig.workflows.cancel(CALLER, 'wf', 'enough')).toEqual({ status: 'canceled' });
+    expect((await rig.workflows.inspect(CALLER, 'wf')).nodes[0]).toMatchObject({ status: 'error' });
+    rig.clock.advance(3_600_000);
+    expect(await rig.fire()).toBe(0);
+  });
+
   test('asks nobody for what will not go on, once something is undone', async () => {
     const rig = createRig({
       pays: [{ wait: 'apr_pays' }],

@@ -28,7 +28,8 @@ const STATES: { [K in NodeState['at']]: Extract<NodeState, { at: K }> } = {
   skipped: { at: 'skipped', reason: 'condition' },
   error: { at: 'error', error, attempt: 1 },
   canceled: { at: 'canceled' },
-  compensating: { at: 'compensating', seq: 3, sessionId: 'ses_2' },
+  compensating: { at: 'compensating', seq: 3, sessionId: 'ses_2', attempt: 1 },
+  to_compensate: { at: 'to_compensate', seq: 3, attempt: 1, wakeAt: 5 },
   compensated: { at: 'compensated', seq: 3 },
   uncompensated: { at: 'uncompensated', seq: 3, error },
 };
@@ -46,8 +47,9 @@ const EVENTS: Record<NodeEvent['type'], NodeEvent> = {
   loop_iterated: { type: 'loop_iterated', node: 'a' },
   node_failed: { type: 'node_failed', node: 'a', error },
   node_skipped: { type: 'node_skipped', node: 'a', reason: 'condition' },
-  compensation_started: { type: 'compensation_started', node: 'a', sessionId: 'ses_2' },
+  compensation_started: { type: 'compensation_started', node: 'a', sessionId: 'ses_2', attempt: 1 },
   node_compensated: { type: 'node_compensated', node: 'a' },
+  compensation_retried: { type: 'compensation_retried', node: 'a', wakeAt: 9, error },
   compensation_failed: { type: 'compensation_failed', node: 'a', error },
 };
 
@@ -78,8 +80,10 @@ const MOVES: Record<NodeState['at'], Record<string, string>> = {
     node_suspended: 'compensating',
     node_scheduled: 'compensating',
     node_compensated: 'compensated',
+    compensation_retried: 'to_compensate',
     compensation_failed: 'uncompensated',
   },
+  to_compensate: { compensation_started: 'compensating' },
   compensated: {},
   uncompensated: {},
 };

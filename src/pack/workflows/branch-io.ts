@@ -22,6 +22,7 @@ const WORDS: Readonly<Partial<Record<NodeEvent['type'], string>>> = {
   node_skipped: 'skipped',
   compensation_started: 'is being undone',
   node_compensated: 'undone',
+  compensation_retried: 'could not be undone, and will be tried again',
   compensation_failed: 'could not be undone',
 };
 

@@ -13,6 +13,7 @@ function nodeTold(event: NodeEvent): Told | undefined {
     case 'node_scheduled':
       return { kind: 'scheduled', reason: 'Waiting for the scheduled wake time.', node_id: event.node };
     case 'node_retried':
+    case 'compensation_retried':
       return { kind: 'scheduled', reason: `Retry after: ${event.error.message}`, node_id: event.node };
     case 'wakeup_fired':
       return { kind: 'wakeup', reason: 'Scheduled wake time reached.', node_id: event.node };

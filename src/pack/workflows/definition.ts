@@ -26,7 +26,7 @@ export interface NodeDefinition {
   inputs?: Record<string, InputMapping>;
   /** JSON Schema of the final answer, which is then JSON. */
   output_schema?: JsonObject;
-  /** Attempts in all, and milliseconds between two. */
+  /** Attempts in all, and milliseconds between two; its compensation has as many of its own. */
   retry?: { max_attempts: number; delay_ms?: number };
   /** Runs again, with its last output, until the condition holds. */
   loop?: { until: string; max_iterations: number };

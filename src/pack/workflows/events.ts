@@ -26,6 +26,7 @@ export const WORKFLOW_RECORDS = [
   'node_skipped',
   'compensation_started',
   'node_compensated',
+  'compensation_retried',
   'compensation_failed',
   'cancel_requested',
   'workflow_completed',
@@ -59,7 +60,8 @@ function nodeEvidence(event: NodeEvent): JsonObject {
   const { node, type: _type, ...rest } = event;
   const facts: JsonObject = { node_id: node };
   if ('sessionId' in rest) facts.session_id = rest.sessionId;
-  if ('attempt' in rest) Object.assign(facts, { attempt: rest.attempt, iteration: rest.iteration });
+  if ('attempt' in rest) facts.attempt = rest.attempt;
+  if ('iteration' in rest) facts.iteration = rest.iteration;
   if ('wakeAt' in rest) facts.wake_at = rest.wakeAt;
   if ('why' in rest) facts.why = rest.why;
   if ('requestId' in rest) facts.request_id = rest.requestId;
@@ -139,8 +141,15 @@ const READERS: Readonly<Record<NodeEvent['type'], Reader>> = {
     type: 'compensation_started',
     node,
     sessionId: textAt(evidence, 'session_id') ?? '',
+    attempt: numberAt(evidence, 'attempt') ?? 1,
   }),
   node_compensated: (_evidence, node) => ({ type: 'node_compensated', node }),
+  compensation_retried: (evidence, node) => ({
+    type: 'compensation_retried',
+    node,
+    wakeAt: numberAt(evidence, 'wake_at') ?? 0,
+    error: errorFrom(evidence),
+  }),
   compensation_failed: (evidence, node) => ({
     type: 'compensation_failed',
     node,

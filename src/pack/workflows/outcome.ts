@@ -35,11 +35,12 @@ function isHeld(thrown: unknown): boolean {
 }
 
 function failed(id: string, node: Driven, error: LoopError, view: OutcomeView): WorkflowDraft {
-  if (node.at === 'compensating') return { event: { type: 'compensation_failed', node: id, error } };
+  const isUndo = node.at === 'compensating';
   const retry = view.graph.nodes.get(id)?.node.retry;
   const mayRetry = error.code !== 'CANCELED' && retry !== undefined && node.attempt < retry.max_attempts;
-  if (!mayRetry) return { event: { type: 'node_failed', node: id, error } };
-  return { event: { type: 'node_retried', node: id, wakeAt: view.now + (retry.delay_ms ?? 0), error } };
+  if (!mayRetry) return { event: { type: isUndo ? 'compensation_failed' : 'node_failed', node: id, error } };
+  const wakeAt = view.now + (retry.delay_ms ?? 0);
+  return { event: { type: isUndo ? 'compensation_retried' : 'node_retried', node: id, wakeAt, error } };
 }
 
 function completed(

@@ -9,7 +9,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { inputsOf, nodesBefore } from './graph.ts';
 import type { Graph, GraphNode, Outputs } from './graph.ts';
 import { isEnded } from './state.ts';
-import type { LiveWorkflow, NodeEvent, NodeState, WorkflowEvent } from './state.ts';
+import type { LiveWorkflow, NodeEvent, NodeState, RunMark, WorkflowEvent } from './state.ts';
 
 export interface PlanView {
   graph: Graph;
@@ -21,7 +21,7 @@ export interface PlanView {
   retriable: ReadonlySet<string>;
   /** The caller has left: nothing new begins. `handing_on`: it is to go on by itself, with whoever looks at timers next. */
   leaving: 'for_good' | 'handing_on' | undefined;
-  sessionIdFor(node: string, run: { attempt: number; iteration: number } | 'compensation'): string;
+  sessionIdFor(node: string, run: RunMark | { undo: number }): string;
 }
 
 export interface Wake {
@@ -192,8 +192,20 @@ function lastCompensable(state: LiveWorkflow, graph: Graph): string | undefined 
   return found?.id;
 }
 
+type CompensationStarted = Extract<NodeEvent, { type: 'compensation_started' }>;
+
+function undo(node: string, attempt: number, view: PlanView): CompensationStarted {
+  const sessionId = view.sessionIdFor(node, { undo: attempt });
+  return { type: 'compensation_started', node, sessionId, attempt };
+}
+
 function planCompensating(id: string, state: LiveWorkflow, view: PlanView): Plan {
   const node = state.nodes.get(id);
+  if (node?.at === 'to_compensate') {
+    return node.wakeAt <= view.now
+      ? { ...NOTHING, events: [undo(id, node.attempt, view)] }
+      : { ...NOTHING, wakes: [{ node: id, at: node.wakeAt, why: 'retry' }] };
+  }
   if (node?.at !== 'compensating' || view.driving.has(id)) return NOTHING;
   if (node.wakeAt !== undefined) {
     return node.wakeAt <= view.now
@@ -225,17 +237,12 @@ function letFinish(state: LiveWorkflow, view: PlanView): Plan | undefined {
 function compensate(state: LiveWorkflow, view: PlanView): Plan {
   const begun = letFinish(state, view);
   if (begun !== undefined) return begun;
-  const [current] = idsIn(state, new Set(['compensating']));
+  const [current] = idsIn(state, new Set(['compensating', 'to_compensate']));
   if (current !== undefined) return planCompensating(current, state, view);
   if (view.driving.size > 0) return NOTHING;
   const next = lastCompensable(state, view.graph);
   if (next === undefined) return close(state, errorOf(state, state.failedNode));
-  const sessionId = view.sessionIdFor(next, 'compensation');
-  return {
-    ...NOTHING,
-    cancels: idsIn(state, WAITS),
-    closing: { type: 'compensation_started', node: next, sessionId },
-  };
+  return { ...NOTHING, cancels: idsIn(state, WAITS), closing: undo(next, 1, view) };
 }
 
 /** By what has failed, and what is to follow from that. */

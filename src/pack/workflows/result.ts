@@ -20,6 +20,8 @@ export function nodeStatus(node: NodeState): NodeStatus {
       return heldStatus(node.hold) ?? 'suspended';
     case 'compensating':
       return heldStatus(node.hold) ?? 'compensating';
+    case 'to_compensate':
+      return 'compensating';
     case 'uncompensated':
       return 'error';
     default:
@@ -41,7 +43,7 @@ export function statusOf(state: LiveWorkflow): WorkflowStatus {
 
 /** The time that a node waits for. */
 export function wakeOf(node: NodeState): number | undefined {
-  if (node.at === 'scheduled' || node.at === 'parked') return node.wakeAt;
+  if (node.at === 'scheduled' || node.at === 'parked' || node.at === 'to_compensate') return node.wakeAt;
   return node.at === 'compensating' ? node.wakeAt : undefined;
 }
 

@@ -65,14 +65,19 @@ interface Run {
 const PATIENCE_MS = 60_000;
 const DEFAULT_TURNS = 12;
 
+type PlanRun = Parameters<PlanView['sessionIdFor']>[1];
+
+function markOf(run: PlanRun): string {
+  if (!('undo' in run)) return `${run.attempt}/${run.iteration}`;
+  return run.undo === 1 ? 'compensation' : `compensation/${run.undo}`;
+}
+
 /** The same run of a node has the same session, whoever names it and however often. */
 function sessionIdOf(held: HeldWorkflow, node: string, run: PlanRun): string {
-  const mark = run === 'compensation' ? run : `${run.attempt}/${run.iteration}`;
   const { tenant, id } = held.chain;
-  const digest = sha256(JSON.stringify([tenant, id, node, mark]));
+  const digest = sha256(JSON.stringify([tenant, id, node, markOf(run)]));
   return `ses_${base32(Buffer.from(digest.slice(0, 32), 'hex'))}`;
 }
-type PlanRun = Parameters<PlanView['sessionIdFor']>[1];
 
 /** A worker that is told to stop hands on what it woke: nobody else knows of it. */
 function leaving({ io, how }: Run): PlanView['leaving'] {
@@ -164,7 +169,7 @@ async function drive(run: Run, id: string, node: Driven, signal: AbortSignal): P
     throw new RuntimeError('POLICY_DENIED', 'Nobody is known any more for whom this workflow could act.');
   }
   const isFresh = run.fresh.has(sessionId);
-  const mark = node.at === 'compensating' ? { attempt: 1, iteration: 1 } : node;
+  const mark = node.at === 'compensating' ? { attempt: node.attempt, iteration: 1 } : node;
   await deps.sessions.create(caller, {
     executeTurnInput: await inputOf(run, id, node),
     sessionId,

@@ -39,7 +39,9 @@ export type NodeState =
   | { at: 'skipped'; reason: SkipReason }
   | { at: 'error'; error: LoopError; attempt: number }
   | { at: 'canceled' }
-  | { at: 'compensating'; seq: number; sessionId: string; hold?: Hold; wakeAt?: EpochMs }
+  | { at: 'compensating'; seq: number; sessionId: string; attempt: number; hold?: Hold; wakeAt?: EpochMs }
+  /** Its compensation failed and has another attempt. */
+  | { at: 'to_compensate'; seq: number; attempt: number; wakeAt: EpochMs }
   | { at: 'compensated'; seq: number }
   | { at: 'uncompensated'; seq: number; error: LoopError };
 
@@ -81,8 +83,9 @@ export type NodeEvent = { node: string } & (
   | { type: 'loop_iterated' }
   | { type: 'node_failed'; error: LoopError }
   | { type: 'node_skipped'; reason: SkipReason }
-  | { type: 'compensation_started'; sessionId: string }
+  | { type: 'compensation_started'; sessionId: string; attempt: number }
   | { type: 'node_compensated' }
+  | { type: 'compensation_retried'; wakeAt: EpochMs; error: LoopError }
   | { type: 'compensation_failed'; error: LoopError }
 );
 
@@ -192,11 +195,19 @@ function fromCompensating(node: Of<'compensating'>, event: NodeEvent, seq: numbe
       return node.wakeAt === undefined ? undefined : bare;
     case 'node_compensated':
       return { at: 'compensated', seq: node.seq };
+    case 'compensation_retried':
+      return { at: 'to_compensate', seq: node.seq, attempt: node.attempt + 1, wakeAt: event.wakeAt };
     case 'compensation_failed':
       return { at: 'uncompensated', seq: node.seq, error: event.error };
     default:
       return undefined;
   }
+}
+
+/** The attempt at its compensation that is next, and no other. */
+function undone({ seq }: { seq: number }, next: number, event: NodeEvent): Moved {
+  if (event.type !== 'compensation_started' || event.attempt !== next) return undefined;
+  return { at: 'compensating', seq, sessionId: event.sessionId, attempt: next };
 }
 
 type Settled = Of<'skipped' | 'error' | 'canceled' | 'compensated' | 'uncompensated'>;
@@ -227,9 +238,9 @@ export function moveNode(node: NodeState, event: NodeEvent, seq: number): NodeSt
     case 'waiting':
       return fromRun(node, event, seq);
     case 'completed':
-      return event.type === 'compensation_started'
-        ? { at: 'compensating', seq: node.seq, sessionId: event.sessionId }
-        : undefined;
+      return undone(node, 1, event);
+    case 'to_compensate':
+      return undone(node, node.attempt, event);
     case 'compensating':
       return fromCompensating(node, event, seq);
   }
@@ -241,7 +252,7 @@ export function isEnded(node: NodeState): boolean {
 
 function stopped(node: NodeState): NodeState {
   if (isEnded(node)) return node;
-  if (node.at !== 'compensating') return { at: 'canceled' };
+  if (node.at !== 'compensating' && node.at !== 'to_compensate') return { at: 'canceled' };
   const error: LoopError = { code: 'CANCELED', message: 'The workflow ended before this was compensated.' };
   return { at: 'uncompensated', seq: node.seq, error };
 }
