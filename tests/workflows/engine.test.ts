@@ -293,6 +293,22 @@ describe('a workflow over time', () => {
     },
   );
 
+  test('bounds what its timers carry on as it was started or last resumed, whoever carries it on', async () => {
+    const late = { sleep: '2026-01-01T02:00:00Z' };
+    const steps = [{ sleep: wake }, { wait: 'apr' }, late, { complete: 'a' }];
+    const rig = createRig({ a: steps });
+    const workflow = { session_id: 'wf', nodes: [node('a'), node('b', { wake_at: wake })] };
+    await rig.workflows.start(CALLER, { workflow, maxTurnsPerInvocation: 3 }, rig.io);
+    rig.clock.advance(3_600_000);
+    await rig.fire();
+    await rig.workflows.resume(CALLER, 'wf', { maxTurnsPerInvocation: 7 }, rig.io);
+    rig.clock.advance(3_600_000);
+    await rig.fire();
+    expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'completed' });
+    const turns = (name: string): unknown[] => rig.sessions.of(name)[0]!.runs.map(({ maxTurns }) => maxTurns);
+    expect([turns('a'), turns('b')]).toEqual([[3, 3, 7, 7], [3]]);
+  });
+
   test('wakes a node beyond 2^31 milliseconds and takes a time that has passed as now', async () => {
     const rig = createRig();
     const nodes = [

@@ -91,7 +91,7 @@ const MOVES: Record<NodeState['at'], Record<string, string>> = {
 function liveWith(node: NodeState): LiveWorkflow & { status: 'live' } {
   const nodes = new Map([['a', node]]);
   const common = { failedNode: undefined, cancelReason: undefined, interrupted: undefined, end: undefined };
-  return { status: 'live', seq: 7, nodes, sessions: [], ...common };
+  return { status: 'live', seq: 7, nodes, sessions: [], maxTurns: undefined, ...common };
 }
 
 describe('a node', () => {
@@ -124,6 +124,7 @@ describe('a workflow', () => {
     ...Object.values(EVENTS),
     { type: 'workflow_started', nodes: ['b'] },
     { type: 'workflow_resumed' },
+    { type: 'workflow_resumed', maxTurns: 3 },
     { type: 'workflow_interrupted', reason: 'x' },
     { type: 'cancel_requested', reason: 'x' },
     { type: 'workflow_completed' },

@@ -54,6 +54,15 @@ function errorFrom(evidence: JsonObject): LoopError {
   };
 }
 
+export function turnsEvidence(maxTurns: number | undefined): JsonObject {
+  return maxTurns === undefined ? {} : { max_turns: maxTurns };
+}
+
+function turnsFrom(evidence: JsonObject): { maxTurns?: number } {
+  const maxTurns = numberAt(evidence, 'max_turns');
+  return maxTurns === undefined ? {} : { maxTurns };
+}
+
 type Drafted = WorkflowDraft['event'];
 
 function nodeEvidence(event: NodeEvent): JsonObject {
@@ -75,6 +84,7 @@ export function evidenceOf(event: Drafted): JsonObject {
   if ('node' in event) return nodeEvidence(event);
   switch (event.type) {
     case 'workflow_resumed':
+      return turnsEvidence(event.maxTurns);
     case 'workflow_completed':
       return {};
     case 'workflow_interrupted':
@@ -167,9 +177,12 @@ export function eventOf(type: string, evidence: JsonObject | undefined): Workflo
   if (isNodeEvent(type)) return READERS[type](evidence, textAt(evidence, 'node_id') ?? '');
   const reason = textAt(evidence, 'reason') ?? '';
   switch (type) {
-    case 'workflow_started':
-      return { type, nodes: objectsAt(evidence, 'nodes').map((node) => textAt(node, 'node_id') ?? '') };
+    case 'workflow_started': {
+      const nodes = objectsAt(evidence, 'nodes').map((node) => textAt(node, 'node_id') ?? '');
+      return { type, nodes, ...turnsFrom(evidence) };
+    }
     case 'workflow_resumed':
+      return { type, ...turnsFrom(evidence) };
     case 'workflow_completed':
       return { type };
     case 'workflow_interrupted':

@@ -58,7 +58,7 @@ function stateFrom(saved: JsonValue): WorkflowState | undefined {
   const { v, state, nodes } = saved;
   if (v !== SNAPSHOT_VERSION || !isObject(state) || !Array.isArray(nodes)) return undefined;
   const known = { failedNode: undefined, cancelReason: undefined, interrupted: undefined, end: undefined };
-  const live = { ...known, ...state, nodes: new Map(nodes as [string, NodeState][]) };
+  const live = { ...known, maxTurns: undefined, ...state, nodes: new Map(nodes as [string, NodeState][]) };
   return live as unknown as WorkflowState;
 }
 

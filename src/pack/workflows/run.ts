@@ -97,10 +97,20 @@ function viewOf(run: Run): PlanView {
   };
 }
 
+/** Turns of this invocation: those that it was asked for, or, of a wake, those of the one that waited for it. */
+function turnsOf({ how, held }: Run): number | undefined {
+  return how.reason === 'wakeup' ? held.state.maxTurns : how.maxTurns;
+}
+
+function resumed(run: Run): WorkflowDraft {
+  const maxTurns = turnsOf(run);
+  return { event: { type: 'workflow_resumed', ...(maxTurns === undefined ? {} : { maxTurns }) } };
+}
+
 async function record(run: Run, drafts: readonly WorkflowDraft[]): Promise<void> {
   const { deps, held, hold, how } = run;
   const isFirst = !run.hasMoved && how.reason === 'resumed';
-  const all = isFirst ? [{ event: { type: 'workflow_resumed' } } as const, ...drafts] : drafts;
+  const all = isFirst ? [resumed(run), ...drafts] : drafts;
   const at = deps.clock.now();
   held.state = await commitStep(deps, { held, drafts: all, when: { epoch: hold.epoch }, at });
   run.hasMoved = true;
@@ -148,7 +158,7 @@ function howOf(run: Run, id: string, node: Driven, isFresh: boolean): RunManaged
   const again = how.reason === 'wakeup' ? 'wakeup' : 'resumed';
   return {
     callerNow: () => actingNow(run),
-    maxTurns: how.maxTurns ?? graph.nodes.get(id)?.node.max_turns ?? DEFAULT_TURNS,
+    maxTurns: turnsOf(run) ?? graph.nodes.get(id)?.node.max_turns ?? DEFAULT_TURNS,
     reason: isFresh ? 'created' : isApproval ? 'approval' : again,
     ...(messages === undefined ? {} : { continuationMessages: messages }),
   };
@@ -333,7 +343,7 @@ function retriableOf(state: LiveWorkflow, { reason, node: woken }: Invocation): 
 /** What was left by its process shows as under way again before anything of it runs. */
 async function takeUp(run: Run): Promise<void> {
   const isSaid = run.how.reason === 'resumed'; // by `record` itself
-  await record(run, isSaid ? [] : [{ event: { type: 'workflow_resumed' } }]);
+  await record(run, isSaid ? [] : [resumed(run)]);
 }
 
 export interface InvokeInput {

@@ -59,6 +59,8 @@ export interface LiveWorkflow {
   cancelReason: string | undefined;
   /** The process that ran it has gone, and nobody has carried it on since. */
   interrupted: string | undefined;
+  /** Turns of each invocation, as whoever started or last resumed it said; a wake has nobody to ask. */
+  maxTurns: number | undefined;
   /** Every session that was named for it, in the order of their names. */
   sessions: readonly string[];
   end: WorkflowEnd | undefined;
@@ -90,8 +92,8 @@ export type NodeEvent = { node: string } & (
 );
 
 export type WorkflowEvent =
-  | { type: 'workflow_started'; nodes: readonly string[] }
-  | { type: 'workflow_resumed' }
+  | { type: 'workflow_started'; nodes: readonly string[]; maxTurns?: number }
+  | { type: 'workflow_resumed'; maxTurns?: number }
   | { type: 'workflow_interrupted'; reason: string }
   | NodeEvent
   | { type: 'cancel_requested'; reason: string }
@@ -288,8 +290,9 @@ function moveLive(state: LiveWorkflow, event: WorkflowEvent, seq: number): LiveW
     case 'workflow_started':
       return undefined;
     case 'passed':
-    case 'workflow_resumed':
       return state;
+    case 'workflow_resumed':
+      return { ...state, maxTurns: event.maxTurns };
     case 'workflow_interrupted':
       return state.interrupted === undefined ? { ...state, interrupted: event.reason } : undefined;
     case 'cancel_requested':
@@ -316,8 +319,9 @@ export function apply(state: WorkflowState, event: WorkflowEvent, { seq }: At): 
   if (state.status === 'absent') {
     if (event.type !== 'workflow_started') return { ok: false, refused: `${event.type} before the start` };
     const nodes = new Map(event.nodes.map((id): [string, NodeState] => [id, { at: 'pending' }]));
-    const common = { failedNode: undefined, cancelReason: undefined, interrupted: undefined, end: undefined };
-    return { ok: true, state: { status: 'live', seq, nodes, sessions: [], ...common } };
+    const none = { failedNode: undefined, cancelReason: undefined, interrupted: undefined, end: undefined };
+    const { maxTurns } = event;
+    return { ok: true, state: { status: 'live', seq, nodes, sessions: [], maxTurns, ...none } };
   }
   if (state.end !== undefined) return { ok: false, refused: `${event.type} after the end` };
   const moved = moveLive(event.type === 'workflow_interrupted' ? state : goingOn(state), event, seq);

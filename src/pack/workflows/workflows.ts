@@ -23,6 +23,7 @@ import type {
   Workflows,
 } from './contract.ts';
 import type { WorkflowDefinition } from './definition.ts';
+import { eventOf, turnsEvidence } from './events.ts';
 import { graphJson, graphMermaid } from './export.ts';
 import { catchUp, commitStep, findWorkflow, loadWorkflow, WAKE, workflowRow } from './journal.ts';
 import type { HeldWorkflow } from './journal.ts';
@@ -81,7 +82,14 @@ async function close({ deps }: Room, held: HeldWorkflow): Promise<boolean> {
   }
 }
 
-function startEvidence(facts: WorkflowFacts, definition: WorkflowDefinition): JsonObject {
+/** What is recorded of a start. */
+interface Start {
+  facts: WorkflowFacts;
+  definition: WorkflowDefinition;
+  maxTurns: number | undefined;
+}
+
+function startEvidence({ facts, definition, maxTurns }: Start): JsonObject {
   const { tenant, principal, actor, lane } = facts.caller;
   return {
     kind: 'workflow',
@@ -96,20 +104,20 @@ function startEvidence(facts: WorkflowFacts, definition: WorkflowDefinition): Js
     nodes: definition.nodes.map(({ id, depends_on }) => ({ node_id: id, depends_on: depends_on ?? [] })),
     ...(definition.id === undefined ? {} : { workflow: definition.id }),
     failure_policy: definition.failure_policy ?? 'fail_fast',
+    ...turnsEvidence(maxTurns),
   };
 }
 
 /** Records the start, and with it its place in the queue. Undefined when the id is already in use. */
 async function birth(
   deps: WorkflowDeps,
-  facts: WorkflowFacts,
-  definition: WorkflowDefinition,
+  start: Start,
   place: Admission | undefined,
 ): Promise<HeldWorkflow | undefined> {
+  const { facts, definition } = start;
   const chain = sessionChainOf(facts.caller.tenant, facts.id);
-  const evidence = startEvidence(facts, definition);
-  const nodes = definition.nodes.map(({ id }) => id);
-  const state = fold(ABSENT, { type: 'workflow_started', nodes }, { seq: 1 });
+  const evidence = startEvidence(start);
+  const state = fold(ABSENT, eventOf('workflow_started', evidence), { seq: 1 });
   if (state.status === 'absent') return undefined;
   const sealed = { definition, caller: { ...facts.caller } } as unknown as JsonObject;
   const at = facts.startedAt;
@@ -150,7 +158,8 @@ async function begin({ deps }: Room, caller: Caller, input: StartWorkflow): Prom
   const runId = ids.next('run');
   const facts: WorkflowFacts = { id, caller, runId, agentId, startedAt: clock.now(), definitionDigest };
   const place = await input.admit?.(id);
-  const born = await birth(deps, facts, definition, place);
+  const start = { facts, definition, maxTurns: input.maxTurnsPerInvocation };
+  const born = await birth(deps, start, place);
   const held = born ?? (await findWorkflow(deps.store, caller.tenant, id));
   const isSame =
     held?.facts.caller.principal === caller.principal && held.facts.definitionDigest === definitionDigest;
