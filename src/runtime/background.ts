@@ -161,7 +161,8 @@ async function invoke(
   const callerNow = (): Caller | undefined => deps.callerOf(run.tenant, run.principal);
   if (run.kind === 'workflow') {
     const bound = maxTurns === undefined ? {} : { maxTurnsPerInvocation: maxTurns };
-    const how = { reason: 'wakeup' as const, callerNow, ...bound };
+    const tries = run.asked ? ('all' as const) : ('unasked' as const);
+    const how = { reason: 'wakeup' as const, tries, callerNow, ...bound };
     const result = await (await deps.workflows()).resume(caller, run.id, how, { signal });
     const [wakeAt] = result.waiting_nodes
       .flatMap((one) => (one.needs === 'time' ? [one.wake_at] : []))

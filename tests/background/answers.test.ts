@@ -67,7 +67,13 @@ test('a call that somebody else began is no answer to go on with while another i
     approvalFor: (_tenant, id) =>
       Promise.resolve({ state: states[id], subject: { requestedAt: 0 } } as unknown as Approval),
   });
-  const run = { tenant: 'local', principal: CALLER.principal, id: 's', kind: 'session' } as const;
+  const run = {
+    tenant: 'local',
+    principal: CALLER.principal,
+    id: 's',
+    kind: 'session',
+    asked: true,
+  } as const;
   expect(await runs.stillWaits(run)).toMatchObject({ type: 'parked', why: 'approval' });
   for (const answer of ['approved', 'rejected', 'consumed']) {
     states.a = answer;

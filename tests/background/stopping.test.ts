@@ -6,7 +6,7 @@ import type { RunsDeps } from '../../src/runtime/background.ts';
 import { RuntimeError } from '../../src/base/errors.ts';
 import { createFakeClock } from '../../src/testing/index.ts';
 
-const RUN = { tenant: 'acme', principal: 'ann', id: 's1', kind: 'session' } as const;
+const RUN = { tenant: 'acme', principal: 'ann', id: 's1', kind: 'session', asked: true } as const;
 const CALLER = { ...RUN, actor: 'worker', roles: [], scopes: [], lane: 'main' };
 
 function runsThat(run: () => Promise<unknown>): {

@@ -8,6 +8,7 @@ import { createRuns } from '../../src/runtime/background.ts';
 import type { RunsDeps } from '../../src/runtime/background.ts';
 import { isoTime } from '../../src/base/clock.ts';
 import { CALLER, createRig, node } from '../workflows/rig.ts';
+import { REASONS } from '../../src/pack/managed/next-step.ts';
 import type { Approval } from '../../src/kernel/approvals/approval.ts';
 import type { Rig } from '../workflows/rig.ts';
 
@@ -113,4 +114,47 @@ test('a branch that used up its turns does not keep another from going on after 
   await workOff(worker);
   expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ completed_node_ids: ['b'] });
   expect(await queue.status(CALLER, 'wf')).toMatchObject({ status: 'completed' });
+});
+
+/** What is due by then is worked off, and what was left to another's hold meanwhile. */
+async function later(rig: Rig, worker: Worker, ms: number): Promise<void> {
+  for (const step of [ms, 16_000]) {
+    rig.clock.advance(step);
+    await workOff(worker);
+  }
+}
+
+test('a branch that used up its turns gets none by the time of another, but by whoever resumes the run', async () => {
+  const spent = { suspend: REASONS.budget };
+  const rig = createRig({ a: [spent, spent, { complete: 'a' }] });
+  const [worker, queue] = [workerOf(rig), queueOf(rig)];
+  const hour = (at: number): string => isoTime(rig.clock.now() + at * HOUR);
+  const nodes = [node('a'), node('b', { wake_at: hour(1) }), node('c', { wake_at: hour(2) })];
+  await rig.workflows.create(CALLER, { workflow: { session_id: 'wf', nodes } });
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  await workOff(worker);
+  await later(rig, worker, HOUR);
+  const runs = (): number => rig.sessions.of('a')[0]!.runs.length;
+  expect(runs()).toBe(1);
+  await later(rig, worker, HOUR);
+  expect(runs()).toBe(1);
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ completed_node_ids: ['b', 'c'] });
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  await workOff(worker);
+  expect(runs()).toBe(2);
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  await workOff(worker);
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'completed' });
+});
+
+test('a branch that its worker or another process broke off goes on by the time of another', async () => {
+  const rig = createRig({ a: [{ suspend: REASONS.busy }, { suspend: REASONS.stopped }, { complete: 'a' }] });
+  const [worker, queue] = [workerOf(rig), queueOf(rig)];
+  const hour = (at: number): string => isoTime(rig.clock.now() + at * HOUR);
+  const nodes = [node('a'), node('b', { wake_at: hour(1) }), node('c', { wake_at: hour(2) })];
+  await rig.workflows.create(CALLER, { workflow: { session_id: 'wf', nodes } });
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  await workOff(worker);
+  for (let round = 0; round < 2; round++) await later(rig, worker, HOUR);
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'completed' });
 });

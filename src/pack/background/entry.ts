@@ -13,7 +13,8 @@ export type BackgroundEnd = 'completed' | 'failed' | 'canceled';
 
 export type EntryState =
   | { at: 'queued' }
-  | { at: 'running'; instance: string; takes: number }
+  /** asked: no invocation has ended since it was put into the queue. */
+  | { at: 'running'; instance: string; takes: number; asked: boolean }
   /** Nothing of it runs; it goes on when it is woken, at the latest at `until`. */
   | { at: 'parked'; why: 'approval' | 'time' | 'budget' | 'reconcile'; until: EpochMs; takes: number }
   | { at: 'ended'; how: BackgroundEnd; reason: string };
@@ -38,13 +39,18 @@ export interface Entry {
 /** What a list shows; the names of background work in the field. */
 export type EntryStatus = 'queued' | 'in_progress' | BackgroundEnd;
 
+/** Whether somebody wants it to go on with whatever it waits for, and not only with what came by itself. */
+export function isAsked(state: EntryState): boolean {
+  return state.at === 'queued' || (state.at === 'running' && state.asked);
+}
+
 /** B3: undefined when the state does not take the event. */
 export function moveEntry(state: EntryState, event: EntryEvent): EntryState | undefined {
   if (state.at === 'ended') return undefined;
   const takes = state.at === 'queued' ? 0 : state.takes;
   switch (event.type) {
     case 'taken':
-      return { at: 'running', instance: event.instance, takes: takes + 1 };
+      return { at: 'running', instance: event.instance, takes: takes + 1, asked: isAsked(state) };
     case 'parked':
       return state.at === 'queued'
         ? undefined
@@ -74,7 +80,7 @@ function stateFromJson(json: JsonObject): EntryState {
   const takes = numberAt(json, 'takes') ?? 0;
   switch (json.at) {
     case 'running':
-      return { at: 'running', instance: textAt(json, 'instance') ?? '', takes };
+      return { at: 'running', instance: textAt(json, 'instance') ?? '', takes, asked: json.asked !== false };
     case 'parked': {
       const why = textAt(json, 'why');
       const known = why === 'time' || why === 'budget' || why === 'reconcile' ? why : 'approval';

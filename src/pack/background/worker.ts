@@ -5,6 +5,7 @@ import { asRuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Store, Timer } from '../../store/contract.ts';
 import { textAt } from '../records.ts';
+import { isAsked } from './entry.ts';
 import type { BackgroundKind, Entry, EntryEvent } from './entry.ts';
 import type { Queue } from './queue.ts';
 
@@ -17,6 +18,8 @@ export interface BackgroundRun {
   id: string;
   kind: BackgroundKind;
   maxTurns?: number;
+  /** Somebody asked for it since it last waited; else it goes on only with what nobody has to resume. */
+  asked: boolean;
 }
 
 export interface WaitingSession {
@@ -69,8 +72,9 @@ interface Room extends WorkerDeps {
   ending: AbortController;
 }
 
-function runOf({ tenant, principal, id, kind, maxTurns }: Entry): BackgroundRun {
-  return { tenant, principal, id, kind, ...(maxTurns === undefined ? {} : { maxTurns }) };
+function runOf({ tenant, principal, id, kind, maxTurns, state }: Entry): BackgroundRun {
+  const bound = maxTurns === undefined ? {} : { maxTurns };
+  return { tenant, principal, id, kind, asked: isAsked(state), ...bound };
 }
 
 function waitsForPeople({ state }: Entry): boolean {

@@ -89,6 +89,8 @@ export interface ResumeWorkflow {
   maxTurnsPerInvocation?: number;
   /** `wakeup`: a worker goes on with what it was given. Absent: somebody resumes it, which the configuration has to allow. */
   reason?: 'resumed' | 'wakeup';
+  /** Which of the nodes that wait are tried again; `unasked`: those only that nobody has to resume. Absent: all. */
+  tries?: 'all' | 'unasked';
   /** Who the caller is by now, asked before every step; undefined: nobody any more. Absent: who resumes it. */
   callerNow?: () => Caller | undefined;
 }

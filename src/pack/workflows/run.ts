@@ -37,8 +37,8 @@ export interface Invocation {
   reason: 'created' | 'resumed' | 'wakeup';
   messages: Readonly<Record<string, TurnMessage[]>>;
   maxTurns?: number;
-  /** The node that it is woken for: if that waits, its session is looked at. */
-  node?: string;
+  /** The nodes whose sessions are looked at if they wait. `unasked`: where nobody has to resume them. */
+  tries: 'all' | 'unasked' | 'none' | { node: string };
 }
 
 interface Run {
@@ -333,11 +333,18 @@ async function step(run: Run): Promise<boolean> {
   return true;
 }
 
-function retriableOf(state: LiveWorkflow, { reason, node: woken }: Invocation): Set<string> {
-  const ids = [...state.nodes]
-    .filter(([, node]) => node.at === 'waiting' || node.at === 'compensating')
-    .map(([id]) => id);
-  return new Set(reason === 'resumed' ? ids : ids.filter((id) => id === woken));
+// What else a session is suspended for is for a person to see to.
+const PASSING: ReadonlySet<string> = new Set([REASONS.busy, REASONS.stopped, REASONS.interrupted]);
+
+function isTried(id: string, node: NodeState, tries: Invocation['tries']): boolean {
+  if (node.at !== 'waiting' && node.at !== 'compensating') return false;
+  if (typeof tries === 'object') return tries.node === id;
+  if (tries !== 'unasked') return tries === 'all';
+  return node.hold?.kind === 'approval' || (node.hold !== undefined && PASSING.has(node.hold.reason));
+}
+
+function retriableOf(state: LiveWorkflow, { tries }: Invocation): Set<string> {
+  return new Set([...state.nodes].flatMap(([id, node]) => (isTried(id, node, tries) ? [id] : [])));
 }
 
 /** What was left by its process shows as under way again before anything of it runs. */

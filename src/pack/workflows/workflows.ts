@@ -72,7 +72,12 @@ async function carryOn(room: Room, held: HeldWorkflow, how: Invocation, io: Turn
 /** Ends what is to be canceled; false when another run holds it, which ends it then. */
 async function close({ deps }: Room, held: HeldWorkflow): Promise<boolean> {
   const io: TurnIo = { signal: new AbortController().signal };
-  const how: Invocation = { callerNow: () => held.facts.caller, reason: 'wakeup', messages: {} };
+  const how: Invocation = {
+    callerNow: () => held.facts.caller,
+    reason: 'wakeup',
+    tries: 'none',
+    messages: {},
+  };
   try {
     await invoke(deps, { held, how, io });
     return true;
@@ -181,6 +186,7 @@ async function start(room: Room, caller: Caller, input: StartWorkflow, io: TurnI
   const how: Invocation = {
     callerNow: () => caller,
     reason: 'created',
+    tries: 'none',
     messages: {},
     ...(maxTurns === undefined ? {} : { maxTurns }),
   };
@@ -269,7 +275,7 @@ async function wake(
   const callerNow = (): Caller | undefined => by.callerOf(held.facts.caller.principal);
   if (callerNow() === undefined) return undefined;
   const node = textAt(payload, 'node_id') ?? '';
-  return carryOn(room, held, { callerNow, reason: 'wakeup', messages: {}, node }, by.io);
+  return carryOn(room, held, { callerNow, reason: 'wakeup', messages: {}, tries: { node } }, by.io);
 }
 
 export function createWorkflows(deps: WorkflowDeps): Workflows {
@@ -283,13 +289,13 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
     start: (caller, input, io) => start(room, caller, input, io),
     async resume(caller, id, given, io) {
       const { continuationMessagesByNodeId: messages = {}, maxTurnsPerInvocation } = given;
-      const { callerNow = () => caller } = given;
+      const { callerNow = () => caller, tries = 'all' } = given;
       const held = await load(caller, id);
       assertGoesOn(held);
       assertAskable(given);
       assertHeard(room, held, Object.keys(messages));
       const budget = maxTurnsPerInvocation === undefined ? {} : { maxTurns: maxTurnsPerInvocation };
-      return carryOn(room, held, { callerNow, reason: 'resumed', messages, ...budget }, io);
+      return carryOn(room, held, { callerNow, reason: 'resumed', tries, messages, ...budget }, io);
     },
     async cancel(caller, id, reason) {
       const held = await cancel(room, caller, id, reason);
