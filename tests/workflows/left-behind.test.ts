@@ -4,6 +4,7 @@ import { RuntimeError } from '../../src/base/errors.ts';
 import { createWorkflows } from '../../src/pack/workflows/workflows.ts';
 import { createQueue } from '../../src/pack/background/queue.ts';
 import { startSweep } from '../../src/pack/background/sweep.ts';
+import type { Store } from '../../src/store/contract.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { CALLER, createRig, DIAMOND, node, STRANGER } from './rig.ts';
 import type { Rig } from './rig.ts';
@@ -134,4 +135,46 @@ test('a definition that cannot be read here is not said to be erased', async () 
   await expect(rig.workflows.graph(CALLER, 'wf')).rejects.toMatchObject({
     message: expect.not.stringContaining('keys') as string,
   });
+});
+
+test.each(['before', 'after'])(
+  'a cancel within the look is carried out when it is over: %s its record',
+  async (when) => {
+    const rig = await leftBehind();
+    const canceled: unknown[] = [];
+    const cancel = async (): Promise<void> =>
+      void canceled.push(await rig.workflows.cancel(CALLER, 'wf', 'not wanted'));
+    const { commit } = rig.store;
+    const store: Store = {
+      ...rig.store,
+      async commit(one) {
+        const isLook = one.appends?.[0]?.type === 'workflow_interrupted' && canceled.length === 0;
+        if (isLook && when === 'before') await cancel();
+        const done = await commit(one);
+        if (isLook && when === 'after') await cancel();
+        return done;
+      },
+    };
+    const looking = createWorkflows({ ...rig.deps, store });
+    expect(await swept({ ...rig, workflows: looking })).toEqual([]);
+    expect(canceled).toEqual([{ status: 'active' }]);
+    expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({
+      kind: 'canceled',
+      reason: 'not wanted',
+    });
+    expect(await statusIn(rig)).toBe('canceled');
+  },
+);
+
+test('a cancel whose holder has died without seeing it is carried out by the next look', async () => {
+  const rig = createRig({ a: [{ wait: 'apr' }] });
+  const nodes = [node('a'), node('b', { depends_on: ['a'] })];
+  await rig.workflows.start(CALLER, { workflow: { session_id: 'wf', nodes } }, rig.io);
+  const hold = await rig.deps.holds.take({ tenant: 'local', aggregate: 'session', id: 'wf' }, () =>
+    Promise.resolve(true),
+  );
+  await rig.workflows.cancel(CALLER, 'wf', 'not wanted');
+  await hold.release();
+  expect(await swept(rig)).toEqual([]);
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'canceled' });
 });

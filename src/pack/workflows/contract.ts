@@ -122,7 +122,7 @@ export interface Workflows {
    * if that node waits; for one that ended, or whose principal nobody knows any more, there is nothing to do.
    */
   wake(tenant: string, payload: JsonObject, by: WokenBy): Promise<WorkflowResult | undefined>;
-  /** Records that the process which ran it has gone, where nobody holds it; false when that is not so. */
+  /** Records that the process which ran it has gone, where nobody holds it; false when that is not so. Ends what is to be canceled. */
   recover(caller: Caller, sessionId: string): Promise<boolean>;
   /** Where it stands, without moving it. */
   inspect(caller: Caller, sessionId: string): Promise<WorkflowResult>;

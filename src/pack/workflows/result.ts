@@ -29,9 +29,10 @@ export function nodeStatus(node: NodeState): NodeStatus {
   }
 }
 
-/** Ended: how it ended. Before: left by its process, waiting for approval, then an error, then suspended, then scheduled, then active. */
+/** Ended: how it ended. Before: active while it is to be canceled; left by its process, waiting for approval, then an error, then suspended, then scheduled, then active. */
 export function statusOf(state: LiveWorkflow): WorkflowStatus {
   if (state.end !== undefined) return state.end.as;
+  if (state.cancelReason !== undefined) return 'active'; // whoever holds it, or looks after it next, ends it
   if (state.interrupted !== undefined) return 'suspended';
   const found = new Set([...state.nodes.values()].map(nodeStatus));
   if (found.has('waiting_approval')) return 'waiting_approval';
@@ -84,6 +85,7 @@ type Common = Pick<
   | 'tool_call_count'
 >;
 
+const CANCELING = 'It is being canceled.';
 const LEFT = 'The invocation ended before the node did; resume goes on with it.';
 
 /** What a caller is told. */
@@ -118,6 +120,10 @@ function endResult(end: WorkflowEnd, common: Common): WorkflowResult {
 
 function openResult(state: LiveWorkflow, common: Common, { toolOf }: Known): WorkflowResult {
   const { status, waiting_nodes: waiting } = common;
+  const open = [...state.nodes].find(([, node]) => !isEnded(node))?.[0] ?? 'workflow';
+  if (state.cancelReason !== undefined) {
+    return { ...common, kind: 'suspended', node_id: open, reason: CANCELING };
+  }
   const asking = waiting.find((one) => one.needs === 'approval');
   if (asking !== undefined) {
     const { node_id, pending_request_id } = asking;
@@ -141,6 +147,5 @@ function openResult(state: LiveWorkflow, common: Common, { toolOf }: Known): Wor
     const ids = timed.map((one) => one.node_id);
     return { ...common, kind: 'scheduled', next_wake_at: first, scheduled_node_ids: ids };
   }
-  const open = [...state.nodes].find(([, node]) => !isEnded(node))?.[0] ?? 'workflow';
   return { ...common, kind: 'suspended', node_id: open, reason: state.interrupted ?? LEFT };
 }

@@ -64,9 +64,16 @@ async function carryOn(room: Room, held: HeldWorkflow, how: Invocation, io: Turn
   };
   await invoke(room.deps, { held, how, io, onWake });
   // A cancel found it still held, after this run had looked for the last time.
-  held.state = await catchUp(room.deps.store, held.chain, held.state);
-  if (held.state.cancelReason !== undefined && held.state.end === undefined) await close(room, held);
+  await carryOutCancel(room, held);
   return tell(room, held);
+}
+
+/** What a cancel left to whoever held it then, or to the holder that has died since, is ended now. */
+async function carryOutCancel(room: Room, held: HeldWorkflow): Promise<boolean> {
+  held.state = await catchUp(room.deps.store, held.chain, held.state);
+  if (held.state.cancelReason === undefined || held.state.end !== undefined) return false;
+  await close(room, held);
+  return true;
 }
 
 /** Ends what is to be canceled; false when another run holds it, which ends it then. */
@@ -302,7 +309,11 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
       return { status: statusOf(held.state) };
     },
     wake: (tenant, payload, by) => wake(room, tenant, payload, by),
-    recover: async (caller, id) => recoverWorkflow(deps, await load(caller, id)),
+    async recover(caller, id) {
+      const held = await load(caller, id);
+      const isSuspended = await recoverWorkflow(deps, held);
+      return !(await carryOutCancel(room, held)) && isSuspended;
+    },
     inspect: async (caller, id) => tell(room, await load(caller, id)),
     continuations: async (caller, id) => continuationsOf(deps.store, (await load(caller, id)).chain),
     async graph(caller, id) {
