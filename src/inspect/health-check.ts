@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { InventoryDrift } from '../kernel/catalog/drift.ts';
 import type { ToolDirectory } from '../kernel/execution/executor.ts';
-import type { RowKind, Store, StoredRow } from '../store/contract.ts';
+import type { RowKind, RowOrder, Store, StoredRow } from '../store/contract.ts';
 
 export interface Check {
   check: string;
@@ -39,24 +39,37 @@ export function counted(rows: readonly StoredRow[]): string {
   return rows.length >= MOST_COUNTED ? `${MOST_COUNTED} or more` : String(rows.length);
 }
 
-export async function rowsWith(
-  store: Store,
-  query: { kind: RowKind; tenant: string; principal?: string; status: string },
-): Promise<StoredRow[]> {
+type Asked = { kind: RowKind; tenant: string; principal?: string; status: string };
+
+async function rowsWith(store: Store, order: RowOrder, asked: Asked): Promise<StoredRow[]> {
   const rows: StoredRow[] = [];
   let cursor: string | undefined;
   do {
-    const page = await store.list({ ...query, limit: 200, ...(cursor === undefined ? {} : { cursor }) });
+    const from = cursor === undefined ? {} : { cursor };
+    const page = await store.list({ ...asked, order, limit: 200, ...from });
     rows.push(...page.items);
     cursor = page.nextCursor;
   } while (cursor !== undefined && rows.length < MOST_COUNTED);
   return rows;
 }
 
-/** What is said, and that older rows were left out where a list was cut. */
-export function ofThose(detail: string, ...lists: (readonly StoredRow[])[]): string {
+/** Of what should go on: what is stuck is the oldest. */
+export function oldestWith(store: Store, asked: Asked): Promise<StoredRow[]> {
+  return rowsWith(store, 'oldest', asked);
+}
+
+/** Of what is told for a while only. */
+export function newestWith(store: Store, asked: Asked): Promise<StoredRow[]> {
+  return rowsWith(store, 'newest', asked);
+}
+
+const BEYOND = { oldest: 'newer', newest: 'older' };
+
+/** What is said, and that rows beyond these were left out where a list was cut. */
+export function ofThose(order: RowOrder, detail: string, ...lists: (readonly StoredRow[])[]): string {
   const isCut = lists.some((rows) => rows.length >= MOST_COUNTED);
-  return isCut ? `${detail}; of each status the newest ${MOST_COUNTED} were looked at, none older` : detail;
+  const words = `of each status the ${order} ${MOST_COUNTED} were looked at, none ${BEYOND[order]}`;
+  return isCut ? `${detail}; ${words}` : detail;
 }
 
 /** The same answer for everybody who asks. */

@@ -5,9 +5,9 @@ import type { CapabilitySession } from '../capabilities/sessions/capability-sess
 import type { Caller } from '../kernel/identity.ts';
 import { entryFromJson } from '../pack/background/entry.ts';
 import { REASONS } from '../pack/managed/next-step.ts';
-import type { StoredRow } from '../store/contract.ts';
+import type { RowOrder, StoredRow } from '../store/contract.ts';
 import { offeredToken } from './capability-session-view.ts';
-import { counted, DAY_MS, minutes, named, ofThose, ok, rowsWith } from './health-check.ts';
+import { counted, DAY_MS, minutes, named, newestWith, ofThose, ok, oldestWith } from './health-check.ts';
 import type { Check, HealthDeps } from './health-check.ts';
 import { ownRows } from './visible.ts';
 
@@ -20,17 +20,18 @@ const LOST_MS = 10 * 60_000;
 type Seen = readonly [rows: readonly StoredRow[], words: string, action: string];
 
 /** A warning for each that has rows, else that all is well. */
-function judged(check: string, seen: readonly Seen[], well: string, looked: StoredRow[][]): Check[] {
+function judged(
+  check: string,
+  seen: readonly Seen[],
+  well: string,
+  [order, looked]: readonly [RowOrder, StoredRow[][]],
+): Check[] {
   const found = seen.flatMap(([rows, words, action]): Check[] => {
     if (rows.length === 0) return [];
     const detail = `${counted(rows)} ${words}: ${named(rows.map(({ id }) => id))}`;
-    return [{ check, status: 'warn', detail: ofThose(detail, ...looked), action }];
+    return [{ check, status: 'warn', detail: ofThose(order, detail, ...looked), action }];
   });
-  return found.length > 0 ? found : [ok(check, ofThose(well, ...looked))];
-}
-
-function sessionsWith({ store }: HealthDeps, caller: Caller, status: string): Promise<StoredRow[]> {
-  return rowsWith(store, { kind: 'session', ...ownRows(caller), status });
+  return found.length > 0 ? found : [ok(check, ofThose(order, well, ...looked))];
 }
 
 /** When its time has passed, recorded as such or not. */
@@ -41,13 +42,14 @@ function endOf({ body }: StoredRow): EpochMs {
 const SHOW = '`agent-runtime sessions show ID` tells how far each came';
 
 /** Runs that are stuck, that were left by their process, and that ran out of time. */
-export async function sessions(deps: HealthDeps, caller: Caller): Promise<Check[]> {
-  const now = deps.clock.now();
+export async function sessions({ store, clock }: HealthDeps, caller: Caller): Promise<Check[]> {
+  const now = clock.now();
+  const own = { kind: 'session', ...ownRows(caller) } as const;
   const [expired, ...looked] = await Promise.all([
-    sessionsWith(deps, caller, 'expired'),
-    sessionsWith(deps, caller, 'active'),
-    sessionsWith(deps, caller, 'suspended'),
-    sessionsWith(deps, caller, 'waiting_approval'),
+    newestWith(store, { ...own, status: 'expired' }),
+    oldestWith(store, { ...own, status: 'active' }),
+    oldestWith(store, { ...own, status: 'suspended' }),
+    oldestWith(store, { ...own, status: 'waiting_approval' }),
   ]);
   const [active, suspended, waiting] = looked;
   const late = [...active, ...suspended, ...waiting].filter(
@@ -64,7 +66,7 @@ export async function sessions(deps: HealthDeps, caller: Caller): Promise<Check[
     [left, 'left by a process that is gone', `${SHOW}; \`agent-runtime sessions resume ID\` goes on there.`],
     [[...late, ...ended], 'ran out of time', `${SHOW}; what is still wanted is started anew.`],
   ];
-  return judged('sessions', seen, 'no run is stuck, left behind or out of time', looked);
+  return judged('sessions', seen, 'no run is stuck, left behind or out of time', ['oldest', looked]);
 }
 
 /** Calls that did not run because their connection was lost, and that wait to be asked for again. */
@@ -72,8 +74,8 @@ export async function connections({ store, clock }: HealthDeps, caller: Caller):
   const own = { kind: 'capability_session', ...ownRows(caller) } as const;
   const now = clock.now();
   const looked = await Promise.all([
-    rowsWith(store, { ...own, status: 'resumable' }),
-    rowsWith(store, { ...own, status: 'reinitialize_required' }),
+    newestWith(store, { ...own, status: 'resumable' }),
+    newestWith(store, { ...own, status: 'reinitialize_required' }),
   ]);
   const offered = looked
     .flat()
@@ -85,16 +87,17 @@ export async function connections({ store, clock }: HealthDeps, caller: Caller):
       'Repeat the call with its resume_token; `agent-runtime capability-sessions show ID` names it under must_retry.',
     ],
   ];
-  return judged('connections', seen, 'no call waits for a lost connection', looked);
+  return judged('connections', seen, 'no call waits for a lost connection', ['newest', looked]);
 }
 
 /** How many background runs wait, and since when. */
 export async function queue({ config, store, clock }: HealthDeps, caller: Caller): Promise<Check[]> {
-  const queued = await rowsWith(store, { kind: 'queue', ...ownRows(caller), status: 'queued' });
+  const queued = await oldestWith(store, { kind: 'queue', ...ownRows(caller), status: 'queued' });
   const { maxQueued } = config.runtime.background;
   if (queued.length === 0) return [ok('queue', `nothing waits (room for ${maxQueued})`)];
   const waited = clock.now() - Math.min(...queued.map((row) => row.updatedAt));
   const detail = ofThose(
+    'oldest',
     `${counted(queued)} of ${maxQueued} queued, the oldest for ${minutes(waited)} min`,
     queued,
   );
@@ -111,7 +114,7 @@ export async function locks(
 ): Promise<Check[]> {
   const looked = await Promise.all([
     callsUnderWay(),
-    rowsWith(store, { kind: 'queue', ...ownRows(caller), status: 'in_progress' }),
+    oldestWith(store, { kind: 'queue', ...ownRows(caller), status: 'in_progress' }),
   ]);
   const [calls, runs] = looked;
   const held = [
@@ -129,7 +132,7 @@ export async function locks(
   const action =
     'A worker takes such a run again by itself; a call is settled as unknown when it is repeated with its id.';
   const well = `${held.length} held, the oldest for ${oldest} min`;
-  return judged('locks', [[gone, words, action]], well, looked);
+  return judged('locks', [[gone, words, action]], well, ['oldest', looked]);
 }
 
 /** What should have been seen to by now: wake times, ends of waits, runs of the queue. */

@@ -4,7 +4,17 @@ import type { ApprovalSubject } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { StoredRow } from '../store/contract.ts';
 import { effectiveStatus } from './effective.ts';
-import { counted, DAY_MS, minutes, named, ofThose, ok, once, rowsWith } from './health-check.ts';
+import {
+  counted,
+  DAY_MS,
+  minutes,
+  named,
+  newestWith,
+  ofThose,
+  ok,
+  oldestWith,
+  once,
+} from './health-check.ts';
 import type { Check, HealthDeps } from './health-check.ts';
 import { connections, locks, queue, scheduler, sessions } from './health-work.ts';
 import { inventoryCheck } from './inventory.ts';
@@ -67,7 +77,7 @@ function subjectOf(row: StoredRow): ApprovalSubject {
 /** Approvals that ran out within the last day, recorded as such or not. */
 async function ranOut({ store, clock }: HealthDeps, caller: Caller, overdue: StoredRow[]): Promise<number> {
   const since = clock.now() - DAY_MS;
-  const recorded = await rowsWith(store, { kind: 'approval', ...ownRows(caller), status: 'expired' });
+  const recorded = await newestWith(store, { kind: 'approval', ...ownRows(caller), status: 'expired' });
   return (
     recorded.filter((row) => row.updatedAt > since).length +
     overdue.filter((row) => subjectOf(row).answerBy > since).length
@@ -80,7 +90,7 @@ const LATE =
 async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
   const { config, store, clock } = deps;
   const now = clock.now();
-  const stored = await rowsWith(store, { kind: 'approval', ...ownRows(caller), status: 'pending' });
+  const stored = await oldestWith(store, { kind: 'approval', ...ownRows(caller), status: 'pending' });
   const pending = stored.filter((row) => effectiveStatus(row, now) === 'pending');
   const out = await ranOut(
     deps,
@@ -103,6 +113,7 @@ async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
       // The longest wait may end before the limit: what ran out has waited as long as anything can.
       status: waited >= limit || out > 0 ? 'fail' : 'warn',
       detail: ofThose(
+        'oldest',
         `${counted(pending)} pending, the oldest for ${waited} min (limit ${limit})${lost}`,
         stored,
       ),
@@ -114,7 +125,7 @@ async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
 
 /** Sessions that their model handed over to a person. */
 async function escalations({ store }: HealthDeps, caller: Caller): Promise<Check[]> {
-  const open = await rowsWith(store, { kind: 'item', ...ownRows(caller), status: 'open' });
+  const open = await oldestWith(store, { kind: 'item', ...ownRows(caller), status: 'open' });
   if (open.length === 0) return [ok('escalations', 'no session was handed over to a person')];
   const some = named(open.map(({ ref }) => ref ?? ''));
   return [
@@ -150,7 +161,7 @@ async function effects(
   caller: Caller,
   callsUnderWay: () => Promise<StoredRow[]>,
 ): Promise<Check[]> {
-  const unknown = await rowsWith(store, { kind: 'request', ...ownRows(caller), status: 'unknown' });
+  const unknown = await newestWith(store, { kind: 'request', ...ownRows(caller), status: 'unknown' });
   const calls = await callsUnderWay();
   /** Their process is gone: nobody will ever finish them. */
   const left: StoredRow[] = [];
@@ -161,7 +172,8 @@ async function effects(
       check: 'effects',
       status: 'warn',
       detail: ofThose(
-        `${counted(left)} call(s) left in progress by a process that is gone, newest ${left[0]?.id ?? ''}`,
+        'oldest',
+        `${counted(left)} call(s) left in progress by a process that is gone, the oldest ${left[0]?.id ?? ''}`,
         calls,
       ),
       action:
@@ -173,11 +185,13 @@ async function effects(
     checks.push({
       check: 'effects',
       status: 'warn',
-      detail: `${counted(unknown)} call(s) whose effect is unknown, newest ${unknown[0]?.id ?? ''}`,
+      detail: `${counted(unknown)} call(s) whose effect is unknown, the newest ${unknown[0]?.id ?? ''}`,
       action: 'Look at the downstream system; `agent-runtime requests show ID` has the details.',
     });
   }
-  return checks.length > 0 ? checks : [ok('effects', ofThose('no call with an unknown outcome', calls))];
+  return checks.length > 0
+    ? checks
+    : [ok('effects', ofThose('oldest', 'no call with an unknown outcome', calls))];
 }
 
 /** What needs no journal. */
@@ -243,7 +257,7 @@ export async function health(
 ): Promise<{ status: 'fail' | 'warn' | 'ok'; checks: Check[] }> {
   const deps = { ...given, isAlive: askedOnce(given.isAlive) };
   const callsUnderWay = once(() =>
-    rowsWith(deps.store, { kind: 'request', ...ownRows(caller), status: 'in_progress' }),
+    oldestWith(deps.store, { kind: 'request', ...ownRows(caller), status: 'in_progress' }),
   );
   const named: [string, () => Promise<Check[]> | Check[]][] = [
     ['storage', () => storage(deps)],

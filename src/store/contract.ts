@@ -185,6 +185,8 @@ export type CommitResult =
   | { ok: false; refused: 'guard'; key: string; value: number }
   | { ok: false; refused: 'row'; kind: RowKind; id: string; version: number | undefined };
 
+export type RowOrder = 'newest' | 'oldest';
+
 export interface RowQuery {
   kind: RowKind;
   tenant: string;
@@ -192,7 +194,9 @@ export interface RowQuery {
   status?: string;
   ref?: string;
   limit: number; // ≤ 200
-  /** From the last page; newest first. */
+  /** By `updatedAt`, the newest first unless said otherwise; one order is the other one backwards. */
+  order?: RowOrder;
+  /** From the last page of the same query. */
   cursor?: string;
 }
 

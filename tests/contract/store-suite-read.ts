@@ -158,6 +158,37 @@ export function readSuite(bench: Bench): void {
       expect(await ids({ ref: 's1', status: 'done' })).toBe('');
     });
 
+    test('a list of the oldest is the same list backwards, ties and pages too', async () => {
+      const store = await bench.open();
+      const rows = Array.from({ length: 24 }, (_, n) =>
+        row(`r${String(n).padStart(2, '0')}`, {
+          updatedAt: AT + (n % 5),
+          status: n % 2 === 0 ? 'open' : 'done',
+          ref: n % 3 === 0 ? 's1' : 's2',
+          principal: n % 4 === 0 ? 'bob' : 'alice',
+        }),
+      );
+      await store.commit({ rows: rows.map((one) => ({ row: one })) });
+      const all = (order: 'newest' | 'oldest', over: object) =>
+        pages((cursor) =>
+          store.list({
+            kind: 'request',
+            tenant: 'acme',
+            order,
+            limit: 4,
+            ...over,
+            ...(cursor && { cursor }),
+          }),
+        );
+      const bob = { principal: 'bob' };
+      for (const over of [{}, { status: 'open' }, bob, { status: 'open', ...bob }, { ref: 's1' }]) {
+        const oldest = await all('oldest', over);
+        expect(oldest.length).toBeGreaterThan(3);
+        expect(oldest).toEqual([...(await all('newest', over))].reverse());
+      }
+      expect((await all('oldest', {})).slice(0, 2)).toEqual(['r20', 'r15']);
+    });
+
     test('paging neither repeats nor loses a row while newer ones arrive', async () => {
       const store = await bench.open();
       const old = Array.from({ length: 25 }, (_, n) =>

@@ -5,6 +5,7 @@ import type { Check, HealthDeps } from '../../src/inspect/health-check.ts';
 import { createLedger } from '../../src/capabilities/sessions/ledger.ts';
 import { createQueue } from '../../src/pack/background/queue.ts';
 import { startSweep } from '../../src/pack/background/sweep.ts';
+import { REASONS } from '../../src/pack/managed/next-step.ts';
 import { isoTime } from '../../src/base/clock.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import { rowView } from '../../src/inspect/row-view.ts';
@@ -247,15 +248,37 @@ test('where more stands than is looked at, the check says so', async () => {
   await standing(world, 'queue', 'queued', many({}));
   await standing(world, 'request', 'in_progress', many({ instance: 'inst_here' }));
   await standing(world, 'capability_session', 'resumable', many({}));
-  for (const check of ['sessions', 'queue', 'locks', 'effects', 'connections']) {
+  for (const check of ['sessions', 'queue', 'locks', 'effects']) {
     expect(await said(world, check), check).toEqual([
-      expect.stringMatching(/; of each status the newest 1000 were looked at, none older$/),
+      expect.stringMatching(/; of each status the oldest 1000 were looked at, none newer$/),
     ]);
   }
+  expect(await said(world, 'connections')).toEqual([
+    expect.stringMatching(/; of each status the newest 1000 were looked at, none older$/),
+  ]);
   const aged = createWorld();
   await standing(aged, 'session', 'expired', many({}));
   aged.clock.advance(24 * 60 * MINUTE);
   expect(await said(aged, 'sessions')).toEqual(['ok: no run is stuck, left behind or out of time']);
+});
+
+test('what is stuck is found behind a thousand that are not, for it is the oldest', async () => {
+  const world = createWorld();
+  const first = [{ instance: 'inst_gone', reason: REASONS.interrupted }];
+  const rows = [...first, ...many({ instance: 'inst_here' })];
+  world.dead.add('inst_gone');
+  await standing(world, 'session', 'suspended', rows);
+  await standing(world, 'queue', 'queued', rows);
+  await standing(world, 'request', 'in_progress', rows);
+  expect(await said(world, 'sessions')).toEqual([
+    expect.stringMatching(/^warn: 1 left by a process that is gone: session_0000;/),
+  ]);
+  expect(await said(world, 'locks')).toEqual([expect.stringMatching(/^warn: 1 held by .*: request_0000;/)]);
+  expect(await said(world, 'effects')).toEqual([
+    expect.stringMatching(/^warn: 1 .*the oldest request_0000;/),
+  ]);
+  world.clock.advance(60_000 - rows.length);
+  expect(await said(world, 'queue')).toEqual([expect.stringMatching(/the oldest for 1 min;/)]);
 });
 
 test('each process is asked after once, and the calls under way are read once', async () => {

@@ -76,7 +76,7 @@ verifies(
     const [left] = await checkOf(watcher, 'effects');
     expect(left).toMatchObject({ status: 'warn' });
     expect(left?.detail).toContain(
-      `1 call(s) left in progress by a process that is gone, newest ${asked.tool_call_id}`,
+      `1 call(s) left in progress by a process that is gone, the oldest ${asked.tool_call_id}`,
     );
     expect(left?.action).toContain('requests list --status in_progress');
     expect(await checkOf(watcher, 'effects', OTHER)).toMatchObject([{ status: 'ok' }]);

@@ -65,8 +65,13 @@ describe('the file', () => {
     const byRef = base.replace('read_rows', 'read_rows INDEXED BY rows_by_ref');
     expect(plan(`${byRef} AND ref = 'x' ${after} ${order}`)).toContain('rows_by_ref (ref=?)');
     expect(plan(`${base} AND principal = 'x' AND status = 'y' ${order}`)).toContain('rows_by_status');
+    const backwards =
+      'AND updated_at >= 5 AND (updated_at > 5 OR id < 6) ORDER BY updated_at, id DESC LIMIT 5';
     for (const where of ["AND status = 'x'", "AND principal = 'x' AND status = 'y'"]) {
-      expect(plan(`${base} ${where} ${after} ${order}`)).not.toContain('TEMP B-TREE');
+      for (const page of [`${after} ${order}`, backwards]) {
+        expect(plan(`${base} ${where} ${page}`)).toContain('rows_by_status');
+        expect(plan(`${base} ${where} ${page}`)).not.toContain('TEMP B-TREE');
+      }
     }
     const scan = plan("SELECT * FROM records WHERE type = 'a' AND position > 5 ORDER BY position");
     expect(scan).toContain('INTEGER PRIMARY KEY (rowid>?)');

@@ -1,6 +1,6 @@
 // Owns what is listed from a memory store: rows, chains, records over all chains, and timers to be taken.
 import type { JsonObject } from '../../base/json.ts';
-import type { Head, Page, RowQuery, Store, StoredRecord, StoredRow, Timer } from '../contract.ts';
+import type { Head, Page, RowOrder, RowQuery, Store, StoredRecord, StoredRow, Timer } from '../contract.ts';
 import {
   checkLimit,
   decodeCursor,
@@ -18,9 +18,16 @@ function compareText(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-function isAfter(row: MemoryRow, [at, id]: [number, string]): boolean {
-  return row.updatedAt < at || (row.updatedAt === at && compareText(row.id, id) > 0);
+type Placed = Pick<MemoryRow, 'updatedAt' | 'id'>;
+
+function newestFirst(a: Placed, b: Placed): number {
+  return b.updatedAt - a.updatedAt || compareText(a.id, b.id);
 }
+
+const ORDERS: Readonly<Record<RowOrder, typeof newestFirst>> = {
+  newest: newestFirst,
+  oldest: (a, b) => newestFirst(b, a),
+};
 
 export function toRow(row: MemoryRow): StoredRow {
   return { ...row, body: JSON.parse(row.body) as JsonObject };
@@ -28,14 +35,15 @@ export function toRow(row: MemoryRow): StoredRow {
 
 export function listRows(state: MemoryState, query: RowQuery): Page<StoredRow> {
   checkLimit(query.limit, LARGEST_PAGE);
-  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
+  const [updatedAt, id] = query.cursor === undefined ? [] : decodeCursor(query.cursor);
+  const inOrder = ORDERS[query.order ?? 'newest'];
   const found = [...state.rows.values()]
     .filter((row) => row.kind === query.kind && row.tenant === query.tenant)
     .filter((row) => query.principal === undefined || row.principal === query.principal)
     .filter((row) => query.status === undefined || row.status === query.status)
     .filter((row) => query.ref === undefined || row.ref === query.ref)
-    .filter((row) => cursor === undefined || isAfter(row, cursor))
-    .sort((a, b) => b.updatedAt - a.updatedAt || compareText(a.id, b.id));
+    .filter((row) => updatedAt === undefined || id === undefined || inOrder(row, { updatedAt, id }) > 0)
+    .sort(inOrder);
   const rows = found.slice(0, query.limit + 1).map(toRow);
   return makePage(rows, query.limit, ({ updatedAt, id }) => encodeCursor([updatedAt, id]));
 }

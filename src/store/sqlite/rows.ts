@@ -117,7 +117,7 @@ export function createRows(db: Connection): Rows {
     },
     list(query) {
       checkLimit(query.limit, LARGEST_PAGE);
-      return makePage(lists.newest(query).map(toRow), query.limit, ({ updatedAt, id }) =>
+      return makePage(lists.find(query).map(toRow), query.limit, ({ updatedAt, id }) =>
         encodeCursor([updatedAt, id]),
       );
     },
