@@ -1,8 +1,6 @@
 // Owns who stands behind this terminal or pipe: the person of this machine, with what identity.yaml gives to stdio.
 import { userInfo } from 'node:os';
-import type { IdentityConfig, RuntimeConfig } from '../config/types.ts';
-import { configuredCallers } from '../runtime/background.ts';
-import type { CallerOf } from '../runtime/background.ts';
+import type { IdentityConfig } from '../config/types.ts';
 import type { Answerer } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
 
@@ -29,12 +27,4 @@ export function localCaller(identity: IdentityConfig, pid: number = process.pid)
 export function localAnswerer(identity: IdentityConfig): Answerer {
   const { tenant, principal, roles } = localCaller(identity);
   return { tenant, principal, roles, attestation: 'same_user', channel: 'terminal' };
-}
-
-/** Whom a worker of this machine may act as: the person here, and the principals of identity.yaml. */
-export function callersOf(config: RuntimeConfig): CallerOf {
-  const configured = configuredCallers(config);
-  const local = localCaller(config.identity);
-  return (tenant, principal) =>
-    tenant === local.tenant && principal === local.principal ? local : configured(tenant, principal);
 }

@@ -1,7 +1,8 @@
 // Owns the runtime of a command that carries work out: joined over the workspace, and closed whatever happens.
 import { createLog } from './log.ts';
 import type { Context } from './context.ts';
-import { callersOf, localCaller } from './identity.ts';
+import { callersOf } from './callers.ts';
+import { localCaller } from './identity.ts';
 import { loadTrusted, sourceOf } from './trusted-config.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { RuntimeHandle } from '../runtime/options.ts';
@@ -23,9 +24,8 @@ export async function withRuntime<T>(
   const { createRuntime } = await import('../runtime/runtime.ts');
   const { log, settled } = createLog('warn', context.env);
   const { workspace, stateDirectory, env, clock, ids } = context;
-  const callerOf = callersOf(config);
   const runtime = await createRuntime({
-    ...{ config, workspace, stateDirectory, env, clock, ids, log, callerOf },
+    ...{ config, workspace, stateDirectory, env, clock, ids, log, ...callersOf(context, config) },
     ...(how.serves === true ? { configSource: sourceOf(context, config) } : {}),
   });
   const stopping = new AbortController();

@@ -2,7 +2,6 @@
 // and scopes that the configuration gives that principal now.
 import type { Clock, EpochMs } from '../base/clock.ts';
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
-import type { RuntimeConfig } from '../config/types.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Advanced, BackgroundRun, Runs, WaitingSession } from '../pack/background/worker.ts';
@@ -11,9 +10,7 @@ import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
 import type { Queue } from '../pack/background/queue.ts';
 import type { WakePayload, Workflows } from '../pack/workflows/contract.ts';
-
-/** Who a principal is now; undefined for one that the configuration no longer knows. */
-export type CallerOf = (tenant: string, principal: string) => Caller | undefined;
+import type { CallerOf } from './configured-callers.ts';
 
 export interface RunsDeps {
   clock: Clock;
@@ -30,17 +27,6 @@ const SOONEST_LOOK_MS = 1000;
 const LATEST_LOOK_MS = 60_000;
 /** How long a run that somebody else holds is left alone. */
 const HELD_MS = 15_000;
-
-/** The principals of identity.yaml, by tenant and id. */
-export function configuredCallers({ identity }: RuntimeConfig): CallerOf {
-  const known = new Map(identity.principals.map((one) => [JSON.stringify([one.tenant, one.id]), one]));
-  return (tenant, principal) => {
-    const found = known.get(JSON.stringify([tenant, principal]));
-    if (found === undefined) return undefined;
-    const { roles, scopes, lane = 'default' } = found;
-    return { tenant, principal, actor: 'worker', roles, scopes, lane };
-  };
-}
 
 function ended(how: 'completed' | 'failed' | 'canceled', reason: string): Advanced {
   return { type: 'ended', how, reason };

@@ -16,11 +16,12 @@ import type { Pack } from '../pack/pack.ts';
 import type { Workflows } from '../pack/workflows/contract.ts';
 import type { Store } from '../store/contract.ts';
 import type { Inspection, RuntimeIo } from './contract.ts';
+import { configuredCallers, configuredTenants } from './configured-callers.ts';
 import type { RuntimeOptions } from './options.ts';
 import { createWork } from './work.ts';
 
 export interface LastingParts {
-  options: Pick<RuntimeOptions, 'callerOf' | 'log'>;
+  options: Pick<RuntimeOptions, 'callerOf' | 'tenants' | 'log'>;
   config: RuntimeConfig;
   store: Store;
   clock: Clock;
@@ -36,10 +37,6 @@ export interface LastingWork {
   stop(): Promise<void>;
 }
 
-function tenantsOf({ identity }: RuntimeConfig): string[] {
-  return [...new Set([identity.stdio.tenant, ...identity.principals.map((one) => one.tenant)])];
-}
-
 export function lastingWork(parts: LastingParts): LastingWork {
   const { options, config, store, clock, kernel, pack, instance } = parts;
   const { maxQueued, maxRunning } = config.runtime.background;
@@ -53,7 +50,7 @@ export function lastingWork(parts: LastingParts): LastingWork {
   let sweep: Sweep | undefined;
   const start = async (): Promise<Worker> => {
     // Loaded with the worker: most processes have none.
-    const [{ startWorker }, { startSweep }, { configuredCallers, createRuns }] = await Promise.all([
+    const [{ startWorker }, { startSweep }, { createRuns }] = await Promise.all([
       import('../pack/background/worker.ts'),
       import('../pack/background/sweep.ts'),
       import('./background.ts'),
@@ -64,7 +61,7 @@ export function lastingWork(parts: LastingParts): LastingWork {
     const log = options.log === undefined ? {} : { log: options.log };
     sweep = startSweep({
       ...{ store, clock, queue, ...log },
-      tenants: tenantsOf(config),
+      tenants: options.tenants ?? (() => configuredTenants(config)),
       async recover({ tenant, principal, id, kind }) {
         const caller = callerOf(tenant, principal);
         if (caller === undefined) return false;

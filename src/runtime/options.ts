@@ -9,7 +9,7 @@ import type { ModelProfile, ModelProvider } from '../providers/contract.ts';
 import type { Store } from '../store/contract.ts';
 import type { Worker } from '../pack/background/worker.ts';
 import type { Workflows } from '../pack/workflows/contract.ts';
-import type { CallerOf } from './background.ts';
+import type { CallerOf } from './configured-callers.ts';
 import type { Runtime } from './contract.ts';
 
 /** One line for the operator's log; never a secret, never on standard output. */
@@ -50,6 +50,8 @@ export interface RuntimeOptions {
   createProvider?: (profile: ModelProfile) => ModelProvider;
   /** Who a principal is now, for work in the background; default: the principals of identity.yaml. */
   callerOf?: CallerOf;
+  /** Whose work is looked after in the background; default: the tenants of identity.yaml. */
+  tenants?: () => readonly string[];
   /** How long a silent process counts as alive; default 30,000 ms. */
   instanceLeaseMs?: number;
   /** Default: none, and the configuration stays for as long as the runtime is open. */

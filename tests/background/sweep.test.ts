@@ -14,7 +14,7 @@ async function swept(world: World, at: Process): Promise<string[]> {
     store,
     clock,
     queue: createQueue({ store, clock, maxQueued: 9 }),
-    tenants: ['local'],
+    tenants: () => ['local'],
     recover: (run) => at.managed.recover(CALLER, run.id),
   });
   await sweep.stop(); // its first look has ended
@@ -81,7 +81,7 @@ test.each([0, 1])('one that is damaged keeps no other from being found: %i', asy
   const { store, clock } = world;
   const said: unknown[] = [];
   const sweep = startSweep({
-    ...{ store, clock, tenants: ['local'] },
+    ...{ store, clock, tenants: () => ['local'] },
     queue: createQueue({ store, clock, maxQueued: 9 }),
     recover: (run) =>
       run.id === damaged

@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createContext } from '../../src/cli/context.ts';
 import { createPrinter } from '../../src/cli/print.ts';
-import { openTokenBook, openTokens } from '../../src/cli/tokens.ts';
+import { callersOf } from '../../src/cli/callers.ts';
+import { knownTokens, openTokenBook } from '../../src/cli/known-tokens.ts';
+import { tokenVerifier } from '../../src/cli/token-verifier.ts';
+import { createFakeClock } from '../../src/testing/fake-clock.ts';
 import { addToken, revokeToken } from '../../src/config/token-book.ts';
 import type { TokenRecord } from '../../src/config/token-book.ts';
 import { ask, initialize, modern, openSession } from '../http/rig.ts';
@@ -209,7 +212,8 @@ describe('who counts', () => {
       record({ id: 'tok_4', token_sha256: sha('bobs'), principal: 'bob', client: 'ci' }, at.workspace),
     ];
     for (const one of more) await book.update((now) => addToken(now, one));
-    const tokens = await openTokens(context, config);
+    const known = knownTokens(context, config);
+    const tokens = tokenVerifier(known, context);
     expect(tokens.verify('fixed')).toMatchObject({
       id: 'identity.yaml:acme/alice',
       caller: { principal: 'alice', actor: 'http:alice', roles: ['reader'], lane: 'fast' },
@@ -223,25 +227,46 @@ describe('who counts', () => {
     });
     for (const not of ['elsewhere', 'old', 'nobodys']) expect(tokens.verify(not)).toBeUndefined();
     // Without a token at hand, what all of a principal's tokens agree on.
-    expect(tokens.callerOf('acme', 'alice')).toMatchObject({
+    expect(known.callerOf('acme', 'alice')).toMatchObject({
       actor: 'worker',
       roles: ['reader'],
       scopes: [],
     });
-    expect(tokens.callerOf('other', 'alice')).toBeUndefined();
+    expect(known.callerOf('other', 'alice')).toBeUndefined();
 
     await book.update((now) => revokeToken(now, { workspace: at.workspace, id: 'tok_1' }, 1));
     expect(tokens.holds('tok_1')).toBe(true);
     await tokens.refresh();
     expect([tokens.holds('tok_1'), tokens.verify('secret-1')]).toEqual([false, undefined]);
-    expect(tokens.callerOf('acme', 'alice')).toMatchObject({ roles: ['reader'] });
+    expect(known.callerOf('acme', 'alice')).toMatchObject({ roles: ['reader'] });
+  });
+
+  test('work without a client knows the owners of tokens from the file as it is, for as long as they count', async () => {
+    const { at, context } = await opened();
+    const clock = createFakeClock(Date.parse('2026-11-22T00:00:00.000Z'));
+    const { callerOf, tenants } = callersOf({ ...context, clock }, sampleConfig());
+    const [mine] = tenants();
+    expect(callerOf('acme', 'alice')).toBeUndefined();
+    const book = openTokenBook(context);
+    const until = { expires_at: '2026-11-22T00:01:00.000Z' };
+    await book.update((now) => addToken(now, record(until, at.workspace)));
+    expect(callerOf('acme', 'alice')).toMatchObject({ actor: 'worker', roles: ['operator', 'reader'] });
+    expect(tenants()).toEqual([mine, 'acme']);
+    clock.advance(60_000);
+    expect([callerOf('acme', 'alice'), tenants()]).toEqual([undefined, [mine]]);
+    await book.update((now) => addToken(now, record({ id: 'tok_2' }, at.workspace)));
+    expect(callerOf('acme', 'alice')).toBeDefined();
+    await book.update((now) => revokeToken(now, { workspace: at.workspace, id: 'tok_2' }, 1));
+    expect(callerOf('acme', 'alice')).toBeUndefined();
   });
 
   test('a book that cannot be read stops the start, and is kept', async () => {
     const { at, context } = await opened();
     await openTokenBook(context).update((now) => now);
     await writeFile(join(at.state, 'tokens.json'), '{"schema_version":1,"tokens":[{}]}');
-    await expect(openTokens(context, sampleConfig())).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+    const known = knownTokens(context, sampleConfig());
+    expect(() => tokenVerifier(known, context)).toThrow(expect.objectContaining({ code: 'STORE_CORRUPT' }));
+    expect(() => known.callerOf('acme', 'alice')).toThrow(expect.objectContaining({ code: 'STORE_CORRUPT' }));
     expect(await readFile(join(at.state, 'tokens.json'), 'utf8')).toContain('[{}]');
   });
 });

@@ -203,6 +203,34 @@ test('explain takes a session as it is: its intent, and what it has used', async
   expect((await run(at, [...args, 'ses_nobody'])).code).toBe(4);
 });
 
+test('whoever holds a token is explained with the roles of it, also as the owner of a session', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  await edit(at, 'configs/policy.yaml', [
+    '      rules: []',
+    `      rules: [{ id: auditors, tools: [search_docs], decision: deny, when: '"auditor" in identity.roles' }]`,
+  ]);
+  const { store } = await journal(at);
+  const owned = { tenant: 'local', principal: 'alice', updatedAt: 1, body: { actor_id: 'http:a' } };
+  await store.commit({
+    rows: [{ row: { ...owned, kind: 'session', id: 'ses_alice', status: 'open' } }],
+  });
+  const args = ['policy', 'explain', 'search_docs', '--arguments', '{"query":"x"}', '--assume-pinned'];
+  const ruled = async (...more: string[]): Promise<unknown> => {
+    const { decision, principal } = await json(at, [...args, ...more]);
+    return { decision, principal };
+  };
+  const asAlice = ['--principal', 'alice'];
+  expect(await ruled(...asAlice)).toEqual({ decision: 'allow', principal: 'alice' });
+  await json(at, ['tokens', 'add', '--principal', 'alice', '--tenant', 'local', '--role', 'auditor']);
+  expect(await ruled(...asAlice)).toEqual({ decision: 'deny', principal: 'alice' });
+  expect(await ruled('--session', 'ses_alice')).toEqual({ decision: 'deny', principal: 'alice' });
+  expect(await ruled()).toMatchObject({ decision: 'allow' });
+  const both = await run(at, [...args, '--session', 'ses_alice', ...asAlice]);
+  expect(both.code).toBe(2);
+  expect(both.err).toContain('--session says for whom');
+});
+
 test('the fields of a good line are taken as they are', () => {
   const line =
     '{"id":7,"tool":"a:b","arguments":{"x":[1]},"session":"s","intent":"","principal":"p","tenant":"t"}';

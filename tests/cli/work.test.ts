@@ -3,7 +3,14 @@ import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { answerAtTerminal, command, effects, eventually, servedPlace } from '../background/served.ts';
+import {
+  answerAtTerminal,
+  command,
+  effects,
+  eventually,
+  reconfigured,
+  servedPlace,
+} from '../background/served.ts';
 import type { ServedPlace } from '../background/served.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { environment, MAIN } from './harness.ts';
@@ -270,6 +277,21 @@ describe('worker', () => {
     120_000,
   );
 });
+
+test('a worker carries on what whoever holds a token has queued', async () => {
+  const at = await servedPlace();
+  const alice = await reconfigured(at, 'of-alice', { principal: 'alice' });
+  const queued = await done(alice, 0, 'sessions', 'start', '--message', 'finish.', '--background');
+  expect(queued).toMatchObject({ kind: 'queued' });
+  await done(at, 0, 'tokens', 'add', '--principal', 'alice', '--tenant', 'local');
+  const worker = startWorker(at);
+  const session = String(queued.session_id);
+  await eventually('it has ended', async () => {
+    const { state } = await done(alice, 0, 'sessions', 'show', session);
+    return (state as Doc).status === 'completed';
+  });
+  expect(await worker.stop()).toBe(0);
+}, 60_000);
 
 test('at a terminal a long run shows its steps, and Ctrl-C leaves it so that it can be resumed', async () => {
   const at = await servedPlace();

@@ -60,7 +60,7 @@ async function swept(world: World): Promise<void> {
   const heir = boot(world);
   const queue = createQueue({ store, clock, maxQueued: 9 });
   const recover = (run: { id: string }): Promise<boolean> => heir.managed.recover(CALLER, run.id);
-  await startSweep({ store, clock, queue, tenants: ['local'], recover }).stop();
+  await startSweep({ store, clock, queue, tenants: () => ['local'], recover }).stop();
 }
 
 /** A call that did not run, with a token to ask for it again. */

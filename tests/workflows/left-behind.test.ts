@@ -25,7 +25,7 @@ async function swept({ store, clock, workflows }: Rig): Promise<string[]> {
     store,
     clock,
     queue: createQueue({ store, clock, maxQueued: 9 }),
-    tenants: ['local'],
+    tenants: () => ['local'],
     recover: ({ id, kind }) =>
       kind === 'workflow' ? workflows.recover(CALLER, id) : Promise.reject(new Error('a session?')),
   });

@@ -17,6 +17,7 @@ import { createGate } from '../../kernel/policy/gate.ts';
 import type { Gate } from '../../kernel/policy/gate.ts';
 import type { CallHistory, Decision, DecisionInput, Usage } from '../../kernel/policy/decision.ts';
 import { resolvePaths } from '../../kernel/policy/resolve-paths.ts';
+import type { CallerOf } from '../../runtime/configured-callers.ts';
 import { localCaller } from '../identity.ts';
 import type { CallLine } from './call-line.ts';
 
@@ -53,24 +54,14 @@ export function toolIds(config: RuntimeConfig): (name: string) => string {
   };
 }
 
-/** Nobody is given more than the configuration gives: an unknown principal has no role and works in the default lane. */
-function callers(config: RuntimeConfig): (call: CallLine) => Caller {
+/** An unknown principal has no role and works in the default lane. */
+function callers(config: RuntimeConfig, callerOf: CallerOf): (call: CallLine) => Caller {
   const local = localCaller(config.identity);
-  const known = new Map(
-    config.identity.principals.map((one) => [JSON.stringify([one.tenant, one.id]), one] as const),
-  );
-  return ({ tenant = local.tenant, principal = local.principal }) => {
-    if (tenant === local.tenant && principal === local.principal) return local;
-    const listed = known.get(JSON.stringify([tenant, principal]));
-    return {
-      tenant,
-      principal,
-      actor: local.actor,
-      roles: listed?.roles ?? [],
-      scopes: listed?.scopes ?? [],
-      lane: listed?.lane ?? 'default',
-    };
-  };
+  const nobody = { roles: [], scopes: [], lane: 'default' };
+  return ({ tenant = local.tenant, principal = local.principal }) => ({
+    ...(callerOf(tenant, principal) ?? nobody),
+    ...{ tenant, principal, actor: local.actor },
+  });
 }
 
 function repeatKey(tool: string, args: CallLine['args']): string {
@@ -135,12 +126,22 @@ function createSessions(): { get(id: string | undefined): Counted | undefined; o
   };
 }
 
+/** The tool that a call means, and what tells the same call again. */
+function meant(idOf: (name: string) => string, { tool, args }: CallLine): [tool: string, key: string] {
+  const id = idOf(tool);
+  return [id, repeatKey(id, args)];
+}
+
 /** Prepares every definition once. */
-export async function createDecider(config: RuntimeConfig, directory: ToolDirectory): Promise<Decider> {
+export async function createDecider(
+  config: RuntimeConfig,
+  directory: ToolDirectory,
+  knownCaller: CallerOf,
+): Promise<Decider> {
   const gate = createGate(config);
   for (const definition of directory.all()) await gate.prepare(definition);
   const idOf = toolIds(config);
-  const callerOf = callers(config);
+  const callerOf = callers(config, knownCaller);
   const sessions = createSessions();
 
   async function inputOf(call: CallLine, tool: string, key: string): Promise<DecisionInput> {
@@ -174,13 +175,9 @@ export async function createDecider(config: RuntimeConfig, directory: ToolDirect
   return {
     gate,
     policyDigest: gate.policyDigest,
-    input(call) {
-      const tool = idOf(call.tool);
-      return inputOf(call, tool, repeatKey(tool, call.args));
-    },
+    input: (call) => inputOf(call, ...meant(idOf, call)),
     async decide(call) {
-      const tool = idOf(call.tool);
-      const key = repeatKey(tool, call.args);
+      const [tool, key] = meant(idOf, call);
       const input = await inputOf(call, tool, key);
       const decision = gate.decide(input);
       if (call.session !== undefined && decision.verdict === 'allow') {

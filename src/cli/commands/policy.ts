@@ -13,6 +13,9 @@ import type { Flip } from '../../kernel/policy/explain.ts';
 import type { Decision, DecisionInput } from '../../kernel/policy/decision.ts';
 import { visibleRow } from '../../inspect/visible.ts';
 import { createPasts } from '../../pack/sessions/past.ts';
+import type { RuntimeConfig } from '../../config/types.ts';
+import type { CallerOf } from '../../runtime/configured-callers.ts';
+import { sessionFacts } from '../../runtime/session-facts.ts';
 import { MAX_LINE_BYTES, parseCallLine } from '../calls/call-line.ts';
 import type { CallLine } from '../calls/call-line.ts';
 import { createDecider, decidedLine, refusedLine } from '../calls/decide.ts';
@@ -23,6 +26,7 @@ import { createSink } from '../calls/sink.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
+import { callersOf } from '../callers.ts';
 import { localCaller } from '../identity.ts';
 import { withStore } from '../open-store.ts';
 import { readDirectory } from '../pins.ts';
@@ -64,7 +68,8 @@ export async function decidePolicy(context: Context, options: DecideOptions): Pr
   const { print } = context;
   const config = await loadAny(context);
   const source = await openCalls(options.calls);
-  const decider = await createDecider(config, await readDirectory(context, config, options));
+  const { callerOf } = callersOf(context, config);
+  const decider = await createDecider(config, await readDirectory(context, config, options), callerOf);
   const sink = createSink(process.stdout);
   const totals: Record<string, number> = { allow: 0, approval_required: 0, deny: 0 };
   for await (const line of readLines(source, MAX_LINE_BYTES)) {
@@ -101,35 +106,35 @@ function parseArguments(text: string | undefined): JsonObject {
   throw new RuntimeError('INVALID_INPUT', '--arguments must be a JSON object.', { field: '/arguments' });
 }
 
-/** With a session of this workspace: what it has really used, and what it is bound to. */
-async function withSession(context: Context, input: DecisionInput, call: CallLine): Promise<DecisionInput> {
-  const { session } = call;
-  if (session === undefined) return input;
+/** With a session of this workspace: whose it is, what it is bound to, and what it has really used. */
+async function withSession(
+  context: Context,
+  known: { config: RuntimeConfig; callerOf: CallerOf },
+  input: DecisionInput,
+  call: CallLine,
+): Promise<DecisionInput> {
+  const { session: id } = call;
+  if (id === undefined) return input;
   return withStore(context, async (store) => {
-    const config = await loadAny(context);
-    const row = await visibleRow(store, localCaller(config.identity), 'session', session);
-    const { started_at: began, intent: own, lane, task_type: task } = row.body;
-    const startedAt = typeof began === 'string' ? Date.parse(began) : row.updatedAt;
-    const counted = {
-      tenant: row.tenant,
-      principal: row.principal,
-      sessionId: row.id,
-      startedAt,
-      limits: undefined,
-    };
+    const { config } = known;
+    const asking = localCaller(config.identity);
+    const row = await visibleRow(store, asking, 'session', id);
+    const { session, ...facts } = sessionFacts(row, asking, known);
+    const { startedAt, limits, ...bound } = session;
+    const { tenant, principal } = facts.caller;
+    const counted = { tenant, principal, sessionId: id, startedAt, limits };
     const now = context.clock.now();
     const count = await store.counter(repeatKey(counted, input.tool, canonicalJson(input.args)));
     const repeats = repeatsIn(count, now, config.policy.cycle.windowSeconds);
     const history = await readHistory(store, config.policy, counted, { now, repeats });
-    const bound = {
-      ...(typeof own === 'string' ? { intent: own } : {}),
-      ...(call.intent === undefined ? {} : { intent: call.intent }),
-      ...(typeof lane === 'string' ? { lane } : {}),
-      ...(typeof task === 'string' ? { task } : {}),
-    };
-    const chain = { tenant: row.tenant, aggregate: 'session', id: row.id } as const;
+    const asked = call.intent === undefined ? {} : { intent: call.intent };
+    const chain = { tenant, aggregate: 'session', id } as const;
     const past = input.past === undefined ? {} : { past: await createPasts(store, config)(chain) };
-    return { ...input, ...past, history, session: { ...input.session, ...bound } };
+    const limited = limits === undefined ? {} : { limits };
+    return {
+      ...{ ...input, ...facts, ...past, ...limited, history },
+      session: { ...input.session, ...bound, ...asked },
+    };
   });
 }
 
@@ -171,8 +176,12 @@ function flipText(flips: Flip): string[] {
 
 export async function explainPolicy(context: Context, tool: string, options: ExplainOptions): Promise<Exit> {
   const config = await loadAny(context);
-  const decider = await createDecider(config, await readDirectory(context, config, options));
   const { session, intent, principal, tenant } = options;
+  if (session !== undefined && (principal ?? tenant) !== undefined) {
+    throw new RuntimeError('USAGE', '--session says for whom: leave out --principal and --tenant.');
+  }
+  const { callerOf } = callersOf(context, config);
+  const decider = await createDecider(config, await readDirectory(context, config, options), callerOf);
   const call: CallLine = {
     id: 'explain',
     tool,
@@ -182,7 +191,7 @@ export async function explainPolicy(context: Context, tool: string, options: Exp
     ...(principal === undefined ? {} : { principal }),
     ...(tenant === undefined ? {} : { tenant }),
   };
-  const input = await withSession(context, await decider.input(call), call);
+  const input = await withSession(context, { config, callerOf }, await decider.input(call), call);
   const decision = decider.gate.decide(input);
   const flips = flip(decider.gate, input);
   const told = explained(input, decision, flips);

@@ -3,15 +3,22 @@
 import { Console } from 'node:console';
 import { RuntimeError } from '../../base/errors.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
-import type { CallerOf } from '../../runtime/background.ts';
 import type { ConfigSource, RuntimeHandle } from '../../runtime/options.ts';
-import type { NameMode, ServeOptions as ServerOptions, ServerLog, ToolSet } from '../../server/index.ts';
+import type {
+  NameMode,
+  ServeOptions as ServerOptions,
+  ServerLog,
+  TokenVerifier,
+  ToolSet,
+} from '../../server/index.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
-import { callersOf, localCaller } from '../identity.ts';
+import { callersOf } from '../callers.ts';
+import type { Callers } from '../callers.ts';
+import { localCaller } from '../identity.ts';
+import { knownTokens } from '../known-tokens.ts';
 import { createLog, isLevel } from '../log.ts';
-import type { Tokens } from '../tokens.ts';
 import { loadTrusted, sourceOf } from '../trusted-config.ts';
 import { version } from '../version.ts';
 
@@ -64,7 +71,7 @@ export async function serveStdio({ context, config, runtime, options, log }: Ser
   return server;
 }
 
-async function serveHttp(serving: Serving, tokens: Tokens, at: ServeOptions): Promise<Served> {
+async function serveHttp(serving: Serving, tokens: TokenVerifier, at: ServeOptions): Promise<Served> {
   const { serveRuntimeHttp } = await import('../../server/http/serve.ts');
   const { context, config, runtime, options, log } = serving;
   const { clock, ids, workspace } = context;
@@ -128,7 +135,7 @@ export interface Carried {
   config: RuntimeConfig;
   options: ServerOptions;
   log: ServerLog;
-  callerOf: CallerOf;
+  callers: Callers;
   /** Absent: the configuration is not of files, and stays. */
   source?: ConfigSource;
   open: (serving: Serving) => Promise<Served>;
@@ -136,11 +143,11 @@ export interface Carried {
 
 /** A runtime over the configuration, served until its clients are gone or a signal asks to stop. */
 export async function carry(parts: Carried): Promise<Exit> {
-  const { context, config, options, log, callerOf, source, open } = parts;
+  const { context, config, options, log, callers, source, open } = parts;
   const { createRuntime } = await import('../../runtime/runtime.ts');
   const { workspace, stateDirectory, env, clock, ids } = context;
   const runtime = await createRuntime({
-    ...{ config, workspace, stateDirectory, env, clock, ids, log, callerOf },
+    ...{ config, workspace, stateDirectory, env, clock, ids, log, ...callers },
     ...(source === undefined ? {} : { configSource: source }),
   });
   try {
@@ -168,14 +175,15 @@ export async function serve(context: Context, given: ServeOptions): Promise<Exit
   ]);
   const config = await loadTrusted(context);
   await rooms;
-  const tokens = http === true ? await (await import('../tokens.ts')).openTokens(context, config) : undefined;
-  const callerOf: CallerOf = (tenant, principal) =>
-    callersOf(config)(tenant, principal) ?? tokens?.callerOf(tenant, principal);
+  const known = knownTokens(context, config);
+  const callers = callersOf(context, config, known);
+  const tokens =
+    http === true ? (await import('../token-verifier.ts')).tokenVerifier(known, context) : undefined;
   const options: ServerOptions = { tools, toolNames, version: version() };
   const open = (serving: Serving): Promise<Served> =>
     tokens === undefined ? serveStdio(serving) : serveHttp(serving, tokens, given);
   try {
-    return await carry({ context, config, options, log, callerOf, source: sourceOf(context, config), open });
+    return await carry({ context, config, options, log, callers, source: sourceOf(context, config), open });
   } finally {
     await settled();
   }

@@ -11,7 +11,7 @@ import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { listTable } from '../print.ts';
-import { openTokenBook } from '../tokens.ts';
+import { openTokenBook } from '../known-tokens.ts';
 
 export interface AddTokenOptions extends CommonOptions {
   principal: string;

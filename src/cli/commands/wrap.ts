@@ -21,7 +21,7 @@ import { wrapDocuments } from '../wrap/documents.ts';
 import { loadGenerated } from '../wrap/generated.ts';
 import { wrapTarget } from '../wrap/target.ts';
 import type { WrapFlags, WrapTarget } from '../wrap/target.ts';
-import { callersOf } from '../identity.ts';
+import { callersOf } from '../callers.ts';
 import { version } from '../version.ts';
 import { carry, serveStdio, takeStdout } from './serve.ts';
 
@@ -199,7 +199,7 @@ async function serveWrapped(wrapping: Wrapping, options: WrapOptions): Promise<E
   return carry({
     ...{ context, config, log },
     options: { tools: 'gateway', toolNames: options.toolNames, version: version() },
-    callerOf: callersOf(config),
+    callers: callersOf(context, config),
     open: async (serving) => {
       const server = await serveStdio(serving);
       // Finds at once what changed since the pin, and quarantines it; a call would find it too, but later.

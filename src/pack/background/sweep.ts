@@ -11,7 +11,7 @@ export interface SweepDeps {
   store: Store;
   clock: Clock;
   queue: Queue;
-  tenants: readonly string[];
+  tenants: () => readonly string[];
   /** Suspends a session or workflow whose process has gone; false when it is not so. */
   recover(run: { tenant: string; principal: string; id: string; kind: BackgroundKind }): Promise<boolean>;
   log?: (level: 'info' | 'warn', message: string, facts: Record<string, unknown>) => void;
@@ -74,7 +74,7 @@ export function startSweep(deps: SweepDeps): Sweep {
   let cancel = (): void => undefined;
   let isOver = false;
   const look = async (): Promise<string[]> => {
-    const found = await Promise.all(tenants.map((tenant) => sweepTenant(deps, tenant)));
+    const found = await Promise.all(tenants().map((tenant) => sweepTenant(deps, tenant)));
     return found.flat();
   };
   let looking: Promise<void>;

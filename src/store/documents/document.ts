@@ -1,5 +1,6 @@
 // Owns readable JSON documents: strict on reading, atomic and durable on writing, one writer at a time among all
 // processes. A document that cannot be read is reported and kept, never replaced.
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Low } from 'lowdb';
@@ -68,26 +69,34 @@ function parseDocument<T>(path: string, schema: z.ZodType<T>, text: string): T {
   }
 }
 
+function storeWords(path: string, error: unknown): unknown {
+  const code = isObject(error) ? error['code'] : undefined;
+  if (error instanceof RuntimeError || typeof code !== 'string') return error;
+  const failure = new RuntimeError('STORE_UNAVAILABLE', `The document ${path} cannot be used: ${code}.`, {
+    file: path,
+  });
+  failure.cause = error;
+  return failure;
+}
+
 /** Runs `work` on the file at `path`, with the file system's errors in the words of the store. */
 export async function inStoreWords<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const code = isObject(error) ? error['code'] : undefined;
-    if (error instanceof RuntimeError || typeof code !== 'string') throw error;
-    const failure = new RuntimeError('STORE_UNAVAILABLE', `The document ${path} cannot be used: ${code}.`, {
-      file: path,
-    });
-    failure.cause = error;
-    throw failure;
+    throw storeWords(path, error);
   }
+}
+
+function isAbsent(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 async function readText(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isAbsent(error)) return undefined;
     throw error;
   }
 }
@@ -98,6 +107,16 @@ export function readDocument<T>(path: string, schema: z.ZodType<T>): Promise<T |
     const text = await readText(path);
     return text === undefined ? undefined : parseDocument(path, schema, text);
   });
+}
+
+/** The same for a small one, and for whoever cannot wait. */
+export function readDocumentNow<T>(path: string, schema: z.ZodType<T>): T | undefined {
+  try {
+    return parseDocument(path, schema, readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw storeWords(path, error);
+  }
 }
 
 function fileAdapter<T>(path: string, schema: z.ZodType<T>): Adapter<T> {

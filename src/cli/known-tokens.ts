@@ -1,15 +1,14 @@
-// Owns which tokens count here: those of identity.yaml, and those handed out with `tokens add` for this workspace. What
-// another process adds or revokes is taken from the file as soon as it changed.
+// Owns which tokens count here, and who holds them: those of identity.yaml, and those handed out with `tokens add` for
+// this workspace. What another process adds or revokes is taken from the file as soon as it changed.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RuntimeConfig } from '../config/types.ts';
 import { EMPTY_TOKENS, tokenBook, tokenStatus } from '../config/token-book.ts';
 import type { TokenBook, TokenRecord } from '../config/token-book.ts';
+import type { RuntimeConfig } from '../config/types.ts';
 import type { Caller } from '../kernel/identity.ts';
-import type { CallerOf } from '../runtime/background.ts';
-import { createTokenIndex } from '../server/index.ts';
-import type { TokenEntry, TokenIndex, TokenVerifier } from '../server/index.ts';
-import { openDocument } from '../store/documents/document.ts';
+import type { CallerOf } from '../runtime/configured-callers.ts';
+import type { TokenEntry } from '../server/index.ts';
+import { openDocument, readDocumentNow } from '../store/documents/document.ts';
 import type { Document } from '../store/documents/document.ts';
 import { assertStateOutside } from './context.ts';
 import type { Context } from './context.ts';
@@ -58,47 +57,49 @@ function common(lists: readonly (readonly string[])[]): string[] {
   return (lists[0] ?? []).filter((one) => lists.every((list) => list.includes(one)));
 }
 
-export interface Tokens extends TokenVerifier {
+export interface KnownTokens {
+  /** The same list until the file changes; some may have expired since. Throws STORE_CORRUPT. */
+  list(): readonly TokenEntry[];
   /** Who a principal with a token is now, for work that goes on without a client. */
   callerOf: CallerOf;
+  tenants(): string[];
 }
 
-export async function openTokens(context: Context, config: RuntimeConfig): Promise<Tokens> {
-  const { clock, ids, workspace } = context;
+export function knownTokens(context: Context, config: RuntimeConfig): KnownTokens {
+  const { clock, workspace } = context;
   const path = tokensPath(context);
-  const book = openTokenBook(context);
-  const key = ids.bytes(32);
   const fixed = configured(config);
   let stamp: string | undefined;
-  let entries: TokenEntry[] = [];
-  let index: TokenIndex = createTokenIndex([], key, () => clock.now());
+  let entries: readonly TokenEntry[] = [];
 
-  async function refresh(): Promise<void> {
+  function list(): readonly TokenEntry[] {
     const now = stampOf(path);
-    if (now === stamp) return;
-    const { tokens } = await book.read();
+    if (now === stamp) return entries;
+    const { tokens } = readDocumentNow(path, tokenBook) ?? EMPTY_TOKENS;
     const own = tokens.filter(
       (one) => one.workspace === workspace && tokenStatus(one, clock.now()) === 'good',
     );
     entries = [...fixed, ...own.map((one) => entryOf(config, one))];
-    index = createTokenIndex(entries, key, () => clock.now());
     stamp = now;
+    return entries;
   }
 
-  await refresh();
+  function good(): Caller[] {
+    const now = clock.now();
+    return list()
+      .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
+      .map(({ caller }) => caller);
+  }
+
   return {
-    refresh,
-    verify: (token) => index.find(token),
-    holds: (id) => index.holds(id),
-    any: () => index.size > 0,
+    list,
     callerOf(tenant, principal) {
-      const theirs = entries
-        .map((entry) => entry.caller)
-        .filter((one) => one.tenant === tenant && one.principal === principal);
+      const theirs = good().filter((one) => one.tenant === tenant && one.principal === principal);
       if (theirs.length === 0) return undefined;
-      const [roles, scopes] = [theirs.map((one) => one.roles), theirs.map((one) => one.scopes)].map(common);
-      const lane = laneOf(config, tenant, principal);
-      return { tenant, principal, actor: 'worker', roles: roles ?? [], scopes: scopes ?? [], lane };
+      const roles = common(theirs.map((one) => one.roles));
+      const scopes = common(theirs.map((one) => one.scopes));
+      return { tenant, principal, actor: 'worker', roles, scopes, lane: laneOf(config, tenant, principal) };
     },
+    tenants: () => [...new Set(good().map(({ tenant }) => tenant))],
   };
 }
