@@ -14,9 +14,9 @@ import { sealManifest } from '../inspect/manifest-seal.ts';
 import { notFound, visibleRow } from '../inspect/visible.ts';
 import { chainsOf } from '../runtime/made-rows.ts';
 import type { ChainKey, Head, Store } from '../store/contract.ts';
-import { signingKey } from '../store/signing-key.ts';
 import type { Context } from './context.ts';
 import { localCaller } from './identity.ts';
+import { signerHere } from './signer.ts';
 import { version } from './version.ts';
 
 const EVIDENCE = 'evidence.jsonl';
@@ -130,7 +130,7 @@ export async function exportStory(
       heads: written.heads.map(({ chain, seq, hash }) => ({ chain: { ...chain }, seq, hash })),
       files: [{ name: EVIDENCE, bytes: written.bytes, sha256: written.sha256 }],
     };
-    const manifest = sealManifest(told, signingKey(context.stateDirectory, context.ids));
+    const manifest = sealManifest(told, signerHere(context));
     await writeFile(join(draft, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
     await (fills ? fill(target, draft) : rename(draft, target));
     return manifest;

@@ -24,7 +24,9 @@ export const EVIDENCE_LEAVES: readonly Leaf[] = [
     name: 'export',
     summary: 'write the records of a session, with its approvals, and a manifest',
     example: 'evidence export --session ses_0123456789 --out evidence/',
-    notes: 'A run is exported with its whole session: only whole chains can be checked.',
+    notes:
+      'A run is exported with its whole session: only whole chains can be checked. The manifest is signed with the key of this ' +
+      'state directory; the first use makes it.',
     options: [
       option('--session <id>', 'the session'),
       option('--run <id>', 'the run; exports its session'),
@@ -48,8 +50,9 @@ export const EVIDENCE_LEAVES: readonly Leaf[] = [
   },
   {
     name: 'key',
-    summary: 'print the public key that closed segments are checked with',
+    summary: 'print the public key that closed segments and manifests of exports are checked with',
     example: 'evidence key > segments.pem',
+    notes: 'Where there is no key yet, one is made.',
     load: async () => (await import('./commands/retention.ts')).evidenceKey,
   },
 ];

@@ -11,6 +11,8 @@ import { createOnce } from './sealing.ts';
 export interface SigningKey {
   publicKey: string;
   sign(text: string): string;
+  /** Its file, where this very use made it. */
+  madeAt?: string;
 }
 
 function keyPath(stateDirectory: string): string {
@@ -32,12 +34,11 @@ function readKey(path: string): SigningKey {
 /** The key of this state directory; made when there is none. */
 export function signingKey(stateDirectory: string, ids: Ids): SigningKey {
   const path = keyPath(stateDirectory);
-  if (!existsSync(path)) {
-    makePrivateDir(join(stateDirectory, 'keys'));
-    const { privateKey } = generateKeyPairSync('ed25519');
-    createOnce(path, Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' })), ids);
-  }
-  return readKey(path);
+  if (existsSync(path)) return readKey(path);
+  makePrivateDir(join(stateDirectory, 'keys'));
+  const { privateKey } = generateKeyPairSync('ed25519');
+  createOnce(path, Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' })), ids);
+  return { ...readKey(path), madeAt: path };
 }
 
 /** Its public half; undefined while nothing was ever signed here. */

@@ -116,6 +116,17 @@ test('a pending approval whose time is up is listed as expired', async () => {
   expect(all.items).toMatchObject([{ approval_id: approvalId, status: 'expired' }]);
 });
 
+test('an approval that should have been answered by now is marked in the list', async () => {
+  const at = await place();
+  const marked = async (): Promise<boolean> => (await run(at, ['approvals', 'list'])).out.includes('overdue');
+  await journal(at);
+  expect(await marked()).toBe(false);
+  const late = await place();
+  await journal(late, { now: Date.now() - 2 * 60_000, overdueAfter: 1 });
+  const { out } = await run(late, ['approvals', 'list', '--status', 'pending']);
+  expect(out).toMatch(/^apr_\S+ +pending, overdue {2,}\S/m);
+});
+
 test('a status that no approval can have is refused, and `all` is no filter', async () => {
   const at = await place();
   const { approvalId } = await journal(at);

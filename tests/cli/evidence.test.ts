@@ -219,6 +219,18 @@ test('a changed, swapped, inserted or dropped line is found, and its record name
   expect((report.bad as { fault: string }[])[0]?.fault).toContain('line 2');
 });
 
+test('whoever exports is told of the key that was made to sign with, once', async () => {
+  const at = await place();
+  await journal(at);
+  const file = join(at.state, 'keys', 'checkpoints.pem');
+  const said = async (out: string): Promise<boolean> => {
+    const { code, err } = await run(at, ['evidence', 'export', '--session', SESSION, '--out', out]);
+    expect(code).toBe(0);
+    return err.includes(`A key to sign with was made: ${file}.`);
+  };
+  expect([await said('first'), await said('second')]).toEqual([true, false]);
+});
+
 test('a cut tail of an export is found against its manifest only', async () => {
   const at = await place();
   await journal(at);

@@ -99,7 +99,7 @@ export interface Journal {
 
 export async function journal(
   at: Place,
-  options: { now?: number; args?: Record<string, unknown> } = {},
+  options: { now?: number; overdueAfter?: number; args?: Record<string, unknown> } = {},
 ): Promise<Journal> {
   const principal = osPrincipal();
   const store = await openSqliteStore({
@@ -110,7 +110,10 @@ export async function journal(
   });
   onTestFinished(() => store.close());
   const pay = capability('pay', { mode: 'write', risk: 'high', approval: { approver: 'principal' } });
-  const config = sampleConfig({ capabilities: [look, note, pay] });
+  const sample = sampleConfig({ capabilities: [look, note, pay] });
+  const { escalationSlaMinutes: usual } = sample.approvals;
+  const approvals = { ...sample.approvals, escalationSlaMinutes: options.overdueAfter ?? usual };
+  const config = { ...sample, approvals };
   const clock = createFakeClock(options.now ?? systemClock.now());
   const rig = createRig({ config, store, clock, idSeed: at.workspace });
   const updatedAt = clock.now();

@@ -62,11 +62,12 @@ function span(ms: number): string {
   return `${Math.max(0, Math.floor(ms / 1000))}s`;
 }
 
-/** With how long ago it changed, and how long there is left to answer it. */
+/** With how long ago it changed, how long there is left to answer it, and whether somebody should have by now. */
 function timed(item: JsonObject, now: number): JsonObject {
   const { status, updated_at: changed, answer_by: until } = item;
   return {
     ...item,
+    ...(item.overdue === true ? { status: `${cell(status)}, overdue` } : {}),
     age: typeof changed === 'string' ? `${span(now - Date.parse(changed))} ago` : null,
     left: status === 'pending' && typeof until === 'string' ? span(Date.parse(until) - now) : null,
   };

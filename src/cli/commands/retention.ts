@@ -10,13 +10,13 @@ import { eraseWork, removeWork } from '../../runtime/retention.ts';
 import type { RetentionParts, Taken } from '../../runtime/retention.ts';
 import type { Store, StoredRow } from '../../store/contract.ts';
 import { sessionCopyFiles } from '../../store/documents/session-copies.ts';
-import { signingKey } from '../../store/signing-key.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { localCaller } from '../identity.ts';
 import { withStore } from '../open-store.ts';
 import { cell, textTable } from '../print.ts';
+import { signerHere } from '../signer.ts';
 import { loadAny } from '../trusted-config.ts';
 
 export interface EraseOptions extends CommonOptions {
@@ -80,14 +80,13 @@ async function chosen(context: Context, store: Store, options: RemoveOptions): P
 
 export async function removeEvidence(context: Context, options: RemoveOptions): Promise<Exit> {
   const { reason = 'removed by an operator', yes = false } = options;
-  const { ids, stateDirectory } = context;
   const done = await withStore(context, async (store) => {
     const rows = await chosen(context, store, options);
     const items = rows.map(({ id, status, updatedAt }) => ({ id, status, updated_at: isoTime(updatedAt) }));
     const taken: Taken = { sessions: 0, chains: 0, records: 0 };
     const kept: Kept[] = [];
     if (!yes) return { items, taken, kept };
-    const signer = signingKey(stateDirectory, ids);
+    const signer = signerHere(context);
     for (const row of rows) {
       try {
         const one = await removeWork(partsOf(context, store), row, { signer, reason });
@@ -126,7 +125,7 @@ export async function removeEvidence(context: Context, options: RemoveOptions): 
 }
 
 export async function evidenceKey(context: Context): Promise<Exit> {
-  const { publicKey } = signingKey(context.stateDirectory, context.ids);
+  const { publicKey } = signerHere(context);
   const key = { key_id: keyIdOf(publicKey), public_key: publicKey };
   await context.print.result(key, () => publicKey.trimEnd());
   return EXIT.ok;
