@@ -63,7 +63,7 @@ export class OwnCalls {
         await settle(request);
         this.#left.delete(name);
       } catch {
-        return; // The store is still out.
+        // It is tried again the next time.
       }
     }
   }
