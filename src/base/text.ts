@@ -29,3 +29,8 @@ export function showCut(text: string, max: number): string {
 export function stopped(text: string): string {
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
+
+/** Several sentences or parts of one as one clause, which something may follow. */
+export function joinReasons(reasons: readonly string[]): string {
+  return reasons.map((reason) => reason.replace(/\.$/, '')).join('; ');
+}

@@ -4,6 +4,7 @@ import { isoTime } from '../base/clock.ts';
 import type { EpochMs } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
+import { joinReasons } from '../base/text.ts';
 import type { Answerer, ApprovalSubject, RecordedDelivery } from '../kernel/approvals/approval.ts';
 import { answerPlaces } from '../kernel/approvals/approver.ts';
 import type { StoredRow } from '../store/contract.ts';
@@ -26,7 +27,7 @@ function subjectView(subject: ApprovalSubject): JsonObject {
     capability_name: subject.capability,
     risk: subject.risk,
     arguments: subject.arguments,
-    reason: subject.reasons.join('; '),
+    reason: joinReasons(subject.reasons),
     rule_id: subject.ruleId,
     reviewer: subject.approver,
     required_attestation: subject.requiredAttestation,

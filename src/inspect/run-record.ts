@@ -2,6 +2,7 @@
 // through. All of it is read from the run's own lines, so that it is as durable as they are. Pure.
 import { isObject } from '../base/json.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
+import { joinReasons } from '../base/text.ts';
 
 function lastOf(lines: readonly JsonObject[], key: string): JsonValue {
   return lines.findLast((line) => typeof line[key] === 'string' && line[key] !== '')?.[key] ?? null;
@@ -32,7 +33,7 @@ function reasonOf(lines: readonly JsonObject[]): string | null {
   const { code, message } = isObject(error) ? error : failed;
   const words = [code, message].filter((one) => typeof one === 'string');
   if (words.length > 0) return words.join(': ');
-  return Array.isArray(reasons) ? reasons.filter((one) => typeof one === 'string').join('; ') : null;
+  return Array.isArray(reasons) ? joinReasons(reasons.filter((one) => typeof one === 'string')) : null;
 }
 
 const HAVE_FAILED: ReadonlySet<unknown> = new Set([

@@ -3,6 +3,7 @@
 // K1  A subscription to a resource is asked for anew through the door of each configuration; where that refuses, it ends
 //     with the one before.
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
+import { joinReasons } from '../base/text.ts';
 import { readArgs } from '../kernel/catalog/reads.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { GovernedReads } from './contract.ts';
@@ -113,6 +114,7 @@ export class KeptReads implements GovernedReads {
     const answer = await this.#generations.enter((handle) =>
       handle.callCapability(caller, { tool: `${server}:${METHOD}`, args }, { signal }),
     );
-    if (answer.status !== 'done') throw new RuntimeError('POLICY_DENIED', answer.decision.reasons.join('; '));
+    if (answer.status !== 'done')
+      throw new RuntimeError('POLICY_DENIED', joinReasons(answer.decision.reasons));
   }
 }

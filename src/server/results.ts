@@ -2,7 +2,7 @@
 // of them loses anything.
 import { isSpecType } from '@modelcontextprotocol/server';
 import type { CallToolResult } from '@modelcontextprotocol/server';
-import { stopped } from '../base/text.ts';
+import { joinReasons, stopped } from '../base/text.ts';
 import type { ContentBlock } from '../kernel/execution/executor.ts';
 import type { CallAnswer, CallStatus } from '../runtime/contract.ts';
 
@@ -45,7 +45,7 @@ const FINE: ReadonlySet<CallStatus> = new Set(['done', 'approval_required', 'inp
 
 function waitingSentence(answer: CallAnswer): string {
   const { tool, approval, decision } = answer;
-  const why = `${tool} has not run: a person has to approve it first (${decision.reasons.join('; ')}).`;
+  const why = `${tool} has not run: a person has to approve it first (${joinReasons(decision.reasons)}).`;
   if (approval === undefined) return why;
   const { approval_id, answer_by, answer_at } = approval;
   const where = answer_at.join(', or ');
@@ -60,7 +60,7 @@ export function callSentence(answer: CallAnswer): string {
     case 'approval_required':
       return waitingSentence(answer);
     case 'denied':
-      return `${tool} was not run: ${decision.rule_id} denied it (${decision.reasons.join('; ')}).`;
+      return `${tool} was not run: ${decision.rule_id} denied it (${joinReasons(decision.reasons)}).`;
     case 'tool_error':
     case 'unknown':
     case 'expired':

@@ -1,7 +1,7 @@
 // Owns the text a person is shown before approving: fixed layout, arguments as data, hidden characters visible, cuts said.
 import { isoTime } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { showCut } from '../../base/text.ts';
+import { joinReasons, showCut } from '../../base/text.ts';
 import type { Delegation } from '../identity.ts';
 import type { ApprovalSubject } from './approval.ts';
 
@@ -40,7 +40,7 @@ export function approvalText(subject: Omit<ApprovalSubject, 'shownDigest'>, args
     `Asked by:   ${oneLine(subject.actor)}  (agent ${oneLine(subject.agentId)})`,
     ...delegationLines(subject.delegation),
     ...(subject.idempotencyKey === undefined ? [] : [`Key:        ${oneLine(subject.idempotencyKey)}`]),
-    `Because:    ${oneLine(subject.reasons.join('; '))}`,
+    `Because:    ${oneLine(joinReasons(subject.reasons))}`,
     `Arguments:`,
     showCut(argumentLines(args).join('\n'), MAX_ARGUMENTS),
     `Answer by:  ${isoTime(subject.answerBy)}`,

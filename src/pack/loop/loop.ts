@@ -4,6 +4,7 @@
 import type { ErrorCode } from '../../base/errors.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import { Series } from '../../base/series.ts';
+import { joinReasons } from '../../base/text.ts';
 import { createToolResultMessage } from '../host-messages.ts';
 import type { RequestedTool, TurnInput, TurnMessage, TurnOutput } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
@@ -132,7 +133,7 @@ function toolMessage(tool: RequestedTool, answer: Answered<LoopCallAnswer>): Tur
       data: result?.structured ?? result?.content ?? null,
     });
   }
-  const failed = error ?? { code: status.toUpperCase(), message: decision.reasons.join('; ') };
+  const failed = error ?? { code: status.toUpperCase(), message: joinReasons(decision.reasons) };
   const { code, message } = failed;
   return createToolResultMessage({ ...named, success: false, error: { code, message } });
 }

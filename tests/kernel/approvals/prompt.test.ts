@@ -40,6 +40,14 @@ describe('the shown text', () => {
     }
   });
 
+  test('tells several reasons as one clause, whether or not each ends as a sentence does', () => {
+    const text = approvalText(
+      subject({ reasons: ['the intent asks.', 'the policy asks.', 'a rule asks'] }),
+      {},
+    );
+    expect(text).toMatch(/^Because: {4}the intent asks; the policy asks; a rule asks$/m);
+  });
+
   test('names the agent, the authority it acts under, and the key that is sent', () => {
     const plain = approvalText(subject({ agentId: 'triage' }), {});
     expect(plain).toContain('(agent triage)');
