@@ -315,3 +315,19 @@ test('config check names every condition that does not compile, with line and co
   const { err } = await run(at, ['config', 'check']);
   expect(err).toContain('  policy.yaml:96:15 /policy/workspace/rules/0/when: ');
 });
+
+test('two approvers that one approval cannot meet are a warning of config check and doctor, before any call', async () => {
+  const at = await place();
+  await json(at, ['init']);
+  expect(await json(at, ['config', 'check'])).toMatchObject({ ok: true, warnings: [] });
+  await edit(at, 'configs/policy.yaml', ['      approver: manager\n', '      approver: lead\n']);
+  const said =
+    'desk:create_ticket: the catalog asks role:manager, rule capability.create_ticket asks role:lead; one approval cannot meet both, so its calls are denied (approver_conflict)';
+  expect(await json(at, ['config', 'check'])).toMatchObject({ ok: true, warnings: [said] });
+  expect((await run(at, ['config', 'check'])).out).toContain('warning');
+  const { checks } = await json(at, ['doctor'], 1);
+  expect(checks).toContainEqual({
+    ...{ check: 'approvers', status: 'warn', detail: said },
+    action: expect.stringContaining('the same approver') as string,
+  });
+});

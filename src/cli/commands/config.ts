@@ -7,6 +7,7 @@ import { jsonSchemas, writeSchemas } from '../../config/schemas.ts';
 import { judgeTrust } from '../../config/trust.ts';
 import type { TrustVerdict } from '../../config/trust.ts';
 import { registerNames } from '../../kernel/catalog/catalog.ts';
+import { conflictText } from '../../kernel/policy/approver-conflicts.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
@@ -19,14 +20,14 @@ import { loadOptions, openTrustStore } from '../trusted-config.ts';
 export async function loadChecked(
   context: Context,
   filesToo: boolean = false,
-): Promise<LoadedConfig & { trust: TrustVerdict }> {
+): Promise<LoadedConfig & { trust: TrustVerdict; warnings: string[] }> {
   const { config, effective } = await loadWithEffective({ ...loadOptions(context), filesToo });
   await assertConditions(config);
-  createGate(config);
+  const warnings = createGate(config).conflicts().map(conflictText);
   registerNames(config);
   const { workspace, packageRoot } = context;
   const trust = await judgeTrust(config, workspace, openTrustStore(context), packageRoot);
-  return { config, effective, trust };
+  return { config, effective, trust, warnings };
 }
 
 /** What is wrong with the files, place by place, as the answer of a check; any other failure is thrown on. */
@@ -44,14 +45,15 @@ export async function tellProblems(context: Context, thrown: unknown): Promise<E
 
 export async function checkConfig(context: Context): Promise<Exit> {
   try {
-    const { config, effective, trust } = await loadChecked(context, true);
+    const { config, effective, trust, warnings } = await loadChecked(context, true);
     const { directory, digest } = config;
     const { version, digest: decided } = config.policy;
     const told = { ok: true, directory, digest, policy_version: version, policy_digest: decided, trust };
     const values = 'agent-runtime config print shows each, with its layer';
-    await context.print.result({ ...told, values: effective }, () =>
-      facts(Object.entries({ ...told, values })),
-    );
+    await context.print.result({ ...told, warnings, values: effective }, () => {
+      const warned = warnings.map((one) => ['warning', one] as const);
+      return facts([...Object.entries({ ...told, values }), ...warned]);
+    });
     return EXIT.ok;
   } catch (thrown) {
     return tellProblems(context, thrown);

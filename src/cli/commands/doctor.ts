@@ -10,7 +10,9 @@ import type { DownstreamServer, RuntimeConfig } from '../../config/types.ts';
 import { beforeFirstUse, health } from '../../inspect/health.ts';
 import type { Check } from '../../inspect/health-check.ts';
 import { isInstanceAlive } from '../../kernel/instance.ts';
+import { conflictText } from '../../kernel/policy/approver-conflicts.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
+import type { Gate } from '../../kernel/policy/gate.ts';
 import { findProgram, lookForMeans } from '../../kernel/sandbox/means.ts';
 import { memoryTenantKeys } from '../../store/sealing.ts';
 import { openSqliteStore } from '../../store/sqlite/open.ts';
@@ -211,14 +213,26 @@ async function journal(context: Context, config: RuntimeConfig): Promise<Check[]
   });
 }
 
+/** What would be a denial at run time is told here. */
+function approvers(gate: Gate): Check {
+  const [first, ...more] = gate.conflicts();
+  if (first === undefined)
+    return ok('approvers', 'no tool is asked for two approvers that one approval cannot meet');
+  const action =
+    'Have rule and catalog name the same approver; `agent-runtime config check` lists each such pair.';
+  const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
+  return problem('approvers', 'warn', `${conflictText(first)}${others}`, action);
+}
+
 async function ofConfiguration(context: Context, start: boolean): Promise<Check[]> {
   const config = await loadAny(context);
-  createGate(config);
+  const gate = createGate(config);
   const trust = await trustOf(context, config);
   const mayStart = start && trust.status === 'ok';
   return [
     ok('configuration files', `${config.directory}, ${config.digest}`),
     trust,
+    approvers(gate),
     ...confinedServers(config),
     ...(mayStart
       ? await startServers(context, config)

@@ -1,4 +1,4 @@
-// Owns approvals.yaml: who is asked when nothing else says so, and for how long.
+// Owns approvals.yaml: who is asked where a rule asks and names nobody, and for how long.
 import { approver, closed, refused, whole } from '../shape.ts';
 import type { ApprovalsConfig } from '../types.ts';
 import { defineFile } from './file.ts';

@@ -14,6 +14,8 @@ import {
   checkScopes,
 } from './access-rules.ts';
 import type { RuleContext } from './access-rules.ts';
+import { approverConflicts } from './approver-conflicts.ts';
+import type { ApproverConflict } from './approver-conflicts.ts';
 import { SchemaCache } from './arg-schema.ts';
 import type { PreparedSchema } from './arg-schema.ts';
 import { checkPaths, checkSchema, checkUrls } from './argument-rules.ts';
@@ -52,6 +54,8 @@ export interface Gate {
   decideWithout(input: DecisionInput, cause: Verdicted): Decision;
   /** What can be said of a tool before its arguments are known. */
   reach(input: ReachInput): Reach;
+  /** Demands for approval that no single approval can meet; calls that meet them are denied. For a check of the configuration. */
+  conflicts(): ApproverConflict[];
   /** Whether a rule about this tool needs the session's past. */
   looksBack(tool: string): boolean;
   /** Whether any tool's rules need it: then calls of a session are put in order. */
@@ -229,6 +233,7 @@ export function createGate(config: RuntimeConfig, parts: GateParts = {}): Gate {
   const plan = compilePlan(config, redact);
   return {
     policyDigest: config.policy.digest,
+    conflicts: () => approverConflicts(plan),
     looksBack: (tool) => plan.tools.get(tool)?.looksBack === true,
     ordersCalls: [...plan.tools.values()].some((tool) => tool.looksBack),
     decide(input) {
