@@ -71,7 +71,7 @@ export async function openApproval(deps: KernelDeps, asked: Asked): Promise<Roun
         after,
       });
       if (!joined.ok) return again();
-    }
+    } else after?.assertWhole(); // Y2: no commit says so here
     return answer({ ...facts, status: 'waiting_approval', approval: standing.approval, askable });
   }
   if (standing?.approval.state === 'rejected') {

@@ -104,4 +104,18 @@ describe('a call of a turn that a series was told and that cannot be recorded', 
       items: [],
     });
   });
+
+  test('keeps an approval that was asked for before from being put again', async () => {
+    const rig = await rigged();
+    const of = await rig.ask('pay', { n: 1 });
+    expect((await rig.run(of)).status).toBe('approval_required');
+    const series = new Series();
+    rig.refuse('turn_completed');
+    rig.model.next(asks('look', {}));
+    const { session_id, tool_call_id } = of;
+    await rig.runtime.executeTurn(CALLER, { session_id, messages: [] }, { ...IO, series });
+    const again = rig.runtime.callTool(CALLER, { session_id, tool_call_id }, { ...IO, series });
+    expect(await codeOf(again)).toBe('STORE_CORRUPT');
+    expect((await rig.run(of)).status).toBe('approval_required'); // nobody else's question
+  });
 });
