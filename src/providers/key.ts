@@ -6,8 +6,15 @@ import type { ModelOutput, ModelProfile } from './contract.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const REMOVED = '[key removed]';
-// Local servers take any word as their key (`ollama`, `none`): such a word is no secret, and an answer may hold it.
-const SHORTEST_SECRET = 12;
+// A shorter key occurs in honest text by chance.
+const SHORTEST_SECRET = 8;
+// Local servers take any word as their key (`none`, `lm-studio`): such a word is no secret, and an answer may hold it.
+const LONGEST_WORD = 11;
+const WORD = /^[a-z]+(?:[-_][a-z]+)*$/i;
+
+function isSecret(key: string): boolean {
+  return key.length >= SHORTEST_SECRET && (key.length > LONGEST_WORD || !WORD.test(key));
+}
 
 /** The value of a variable, or MISSING_ENVIRONMENT that names it. */
 export function requireVariable(env: Environment, variable: string): string {
@@ -33,16 +40,20 @@ export function readKey(profile: ModelProfile, env: Environment): string | undef
   return key;
 }
 
+function formsOf(key: string): string[] {
+  return [key, encodeURIComponent(key)];
+}
+
 /** The text without the key, in whatever case and also in its URL form. */
 export function withoutKey(text: string, key: string | undefined): string {
   if (key === undefined || key === '') return text;
-  const forms = [key, encodeURIComponent(key)].map((form) => form.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  const forms = formsOf(key).map((form) => form.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return text.replaceAll(new RegExp(forms.join('|'), 'gi'), REMOVED);
 }
 
 /** The output of a provider that may have echoed the key it was given. */
 export function outputWithoutKey(output: ModelOutput, key: string | undefined): ModelOutput {
-  if (key === undefined || key.length < SHORTEST_SECRET) return output;
+  if (key === undefined || !isSecret(key)) return output;
   return {
     ...output,
     text: withoutKey(output.text, key),
@@ -55,10 +66,12 @@ export function outputWithoutKey(output: ModelOutput, key: string | undefined): 
   };
 }
 
-/** Characters at the end of `text` with which the key may begin. */
-function startedKey(text: string, key: string): number {
-  for (let length = Math.min(key.length - 1, text.length); length > 0; length--) {
-    if (key.startsWith(text.slice(-length))) return length;
+/** Characters at the end of `text` with which one of the forms may begin; both in small letters. */
+function startedKey(text: string, forms: readonly string[]): number {
+  const longest = Math.max(...forms.map((form) => form.length)) - 1;
+  for (let length = Math.min(longest, text.length); length > 0; length--) {
+    const end = text.slice(-length);
+    if (forms.some((form) => form.length > length && form.startsWith(end))) return length;
   }
   return 0;
 }
@@ -71,7 +84,8 @@ export interface TextGate {
 
 /** Passes pieces of text on, holding back an end that may be the start of the key. */
 export function createTextGate(key: string | undefined, tell: (delta: string) => void): TextGate {
-  if (key === undefined || key.length < SHORTEST_SECRET) return { push: tell, end: () => undefined };
+  if (key === undefined || !isSecret(key)) return { push: tell, end: () => undefined };
+  const forms = formsOf(key).map((form) => form.toLowerCase());
   let held = '';
   const pass = (keep: number): void => {
     const ready = held.slice(0, held.length - keep);
@@ -81,7 +95,7 @@ export function createTextGate(key: string | undefined, tell: (delta: string) =>
   return {
     push(delta) {
       held = withoutKey(held + delta, key);
-      pass(startedKey(held, key));
+      pass(startedKey(held.toLowerCase(), forms));
     },
     end: () => {
       pass(0);
