@@ -119,3 +119,21 @@ describe('a call of a turn that a series was told and that cannot be recorded', 
     expect((await rig.run(of)).status).toBe('approval_required'); // nobody else's question
   });
 });
+
+test('a turn of a series whose session is undone meanwhile leaves no record on a chain that has no birth', async () => {
+  const rig = await rigged();
+  const series = new Series();
+  rig.refuse('turn_started');
+  const messages = [{ role: 'user' as const, content: 'please' }];
+  const { session_id = '' } = await rig.runtime.executeTurn(CALLER, { messages }, { ...IO, series });
+  const { store } = rig.runtime;
+  const { counter } = store;
+  store.counter = async (key) => {
+    await series.settled().catch(() => undefined);
+    return counter(key);
+  };
+  const next = await rig.runtime.executeTurn(CALLER, { session_id, messages }, { ...IO, series });
+  expect(next).toMatchObject({ error: { code: 'STORE_CORRUPT' } });
+  const chain = { tenant: CALLER.tenant, aggregate: 'session' as const, id: session_id };
+  expect((await rig.store.read(chain)).map(({ header }) => header.type)).toEqual([]);
+});

@@ -7,7 +7,8 @@ import type { JsonObject } from '../../base/json.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
-import type { Append, ChainKey, Commit, RowWrite } from '../../store/contract.ts';
+import type { Append, ChainKey, Commit, CommitResult, RowWrite } from '../../store/contract.ts';
+import type { Series } from '../../base/series.ts';
 import type { PackDeps } from '../deps.ts';
 import { TASK_TYPE } from '../records.ts';
 import type { HeldSession } from '../sessions/sessions.ts';
@@ -125,19 +126,19 @@ function refusedRows(
   return [sessionRow(turn, progress, at), runRow(turn, status, { turn_index: turnCount, ...more }, at)];
 }
 
-/** Records the refusal and gives it back as the turn's answer. */
+/** Records the refusal and gives it back as the turn's answer; of a session that a series was told of, only if it is there. */
 export async function refuseTurn(
   deps: PackDeps,
   caller: Caller,
   held: HeldSession | undefined,
-  error: RuntimeError,
+  { error, series }: { error: RuntimeError; series: Series | undefined },
 ): Promise<TurnFailure> {
   const context = refusedContext(deps, caller, held);
   const ending = endingOf(held, error);
-  const done = await deps.store.commit(refusalCommit(deps, context, held, { error, ending }));
-  if (!done.ok && ending !== undefined) {
-    await deps.store.commit(refusalCommit(deps, context, held, { error, ending: undefined }));
-  }
+  const commit = (of: Pick<How, 'ending'>): Promise<CommitResult> =>
+    deps.store.commit({ ...refusalCommit(deps, context, held, { error, ...of }), after: series });
+  const done = await commit({ ending });
+  if (!done.ok && ending !== undefined) await commit({ ending: undefined });
   const { details, ...view } = error.view();
   return {
     error: { ...view, details: { provider_call_count: 0, ...details } },

@@ -57,7 +57,8 @@ export async function executeTurn(
   try {
     return await claimedTurn(room, caller, rawInput, { io, seen });
   } catch (thrown) {
-    return await refused(room, caller, seen.held, asRuntimeError(thrown));
+    const { series } = io;
+    return await refused(room, caller, seen.held, { error: asRuntimeError(thrown), series });
   } finally {
     if (seen.claim !== undefined) room.running.delete(seen.claim);
   }
@@ -299,10 +300,10 @@ async function refused(
   room: TurnRoom,
   caller: Caller,
   held: HeldSession | undefined,
-  error: RuntimeError,
+  refusal: { error: RuntimeError; series: Series | undefined },
 ): Promise<TurnFailure> {
   try {
-    return await refuseTurn(room.deps, caller, held, error);
+    return await refuseTurn(room.deps, caller, held, refusal);
   } catch (thrown) {
     // Without a record there is no other answer to give than that there is no record.
     return { error: asRuntimeError(thrown).view() };
