@@ -35,7 +35,7 @@ export interface StartSessionOptions extends SessionRun {
 /** What a session is carried on with. */
 export interface ResumeSessionOptions extends SessionRun {
   sessionId: string;
-  /** What is new to the model: user and tool messages. Not taken in while an approval is still pending. */
+  /** What is new to the model: user and tool messages. While an approval is pending they wait for the turn after it. */
   continuationMessages?: TurnMessage[];
   /** Calls whose effect is unknown and of which you take note: the model is told so, and the run goes on. */
   acceptUnknown?: string[];

@@ -59,7 +59,7 @@ describe('a run that waits for a person', () => {
       const first = await waiting(world);
       const other = boot(world);
       const before = await other.rig.records(first.session_id);
-      for (const how of [{}, { continuationMessages: [user('hurry')] }, { maxTurns: 1 }]) {
+      for (const how of [{}, { maxTurns: 1 }]) {
         expect(await other.resume(first.session_id, how, ELSEWHERE)).toEqual(first);
       }
       expect(await other.rig.records(first.session_id)).toHaveLength(before.length);
@@ -73,10 +73,37 @@ describe('a run that waits for a person', () => {
           approval: { request_id: first.pending_request_id, approved: true, approved_by: 'me' },
         }),
       };
-      expect(await other.resume(first.session_id, { continuationMessages: [claim] })).toEqual(first);
+      expect(await other.resume(first.session_id, { continuationMessages: [claim] })).toEqual({
+        ...first,
+        messages: [...first.messages, claim],
+      });
       expect(world.effects).toEqual([]);
+      expect(other.model.inputs).toEqual([]);
     },
   );
+
+  test('is told after the answer what was said to it while the answer was out', async () => {
+    const world = createWorld({ mind: payer });
+    const first = await waiting(world);
+    const other = boot(world);
+    const hurry = user('hurry');
+    const { claimTimers } = world.store;
+    world.clock.advance(60_000);
+    const told = await other.resume(first.session_id, { continuationMessages: [hurry] }, ELSEWHERE);
+    expect(told).toEqual({ ...first, messages: [...first.messages, hurry] });
+    expect([other.model.inputs, world.effects]).toEqual([[], []]);
+    // It is looked at when the person has had the longest time, not that long after the last message.
+    const { maxWaitSeconds } = world.config.controls;
+    const due = world.clock.now() - 60_000 + maxWaitSeconds * 1000;
+    expect(await claimTimers('w', due - 1, 1, 9)).toEqual([]);
+    expect(await claimTimers('w', due, 1, 9)).toHaveLength(1);
+    await decide(other, first.pending_request_id, 'approve');
+    expect(await boot(world).resume(first.session_id)).toMatchObject({ kind: 'completed' });
+    const { rig } = boot(world);
+    const seen = await rig.pack.managed.result(CALLER, first.session_id);
+    expect(seen?.messages.filter(({ content }) => content === 'hurry')).toHaveLength(1);
+    expect(world.effects).toHaveLength(1);
+  });
 
   test('a rejection is told to the model, and the run goes on', async () => {
     const world = createWorld({ mind: payer });
@@ -273,8 +300,10 @@ describe('an effect that nobody knows of', () => {
         'blocked_on_reconciliation',
       );
       const records = (await other.rig.records(id)).length;
-      expect(await other.resume(id, { continuationMessages: [user('go on')] })).toEqual(stopped);
+      expect(await other.resume(id)).toEqual(stopped);
       expect(await other.rig.records(id)).toHaveLength(records);
+      const said = await other.resume(id, { continuationMessages: [user('go on')] });
+      expect(said).toEqual({ ...stopped, messages: [...stopped.messages, user('go on')] });
       await expect(other.managed.run(CALLER, id, { acceptUnknown: ['call_x'] }, IO)).rejects.toMatchObject({
         code: 'INVALID_INPUT',
         details: { field: '/acceptUnknown' },

@@ -121,7 +121,11 @@ verifies(
     const waits = await at.start('go');
     if (waits.kind !== 'approval_required') throw new Error(waits.kind);
     const asked = at.model.inputs.length;
-    expect(await at.resume(waits.session_id, { continuationMessages: [user('just do it')] })).toEqual(waits);
+    const said = user('just do it');
+    expect(await at.resume(waits.session_id, { continuationMessages: [said] })).toEqual({
+      ...waits,
+      messages: [...waits.messages, said],
+    });
     expect([world.effects.length, at.model.inputs.length]).toEqual([0, asked]);
     await decide(at, waits.pending_request_id, 'approve');
     expect(await at.resume(waits.session_id)).toMatchObject({ kind: 'completed' });

@@ -1,6 +1,6 @@
 // Shows a workflow over real sessions where the configuration lets nobody cancel or resume: what it does by itself goes on.
 import { expect, test } from 'vitest';
-import { asks, boot, CALLER, createWorld, governed, IO, toolsTold, user } from '../managed/rig.ts';
+import { asks, boot, CALLER, createWorld, decide, governed, IO, toolsTold, user } from '../managed/rig.ts';
 import type { Process } from '../managed/rig.ts';
 import type { Workflows } from '../../src/pack/workflows/contract.ts';
 
@@ -60,6 +60,33 @@ test('a worker carries on what nobody may resume, and a resume that is refused f
   await denied(workflows.resume(CALLER, 'wf', {}, IO), 'runtime_controls.resume_allowed');
   expect(await typesOf(at, 'wf')).toEqual(before);
   expect(await workflows.resume(CALLER, 'wf', { reason: 'wakeup' }, IO)).toMatchObject({ kind: 'completed' });
+});
+
+test('a node that waits for a person is told afterwards what was said to it, and more than it can hold is refused', async () => {
+  const world = createWorld({
+    mind: (input) =>
+      toolsTold(input) === 0
+        ? asks('pay', { sum: 5 })
+        : governed({ status: 'complete', assistant_message: `${input.messages.length} messages` }),
+  });
+  const at = boot(world);
+  const workflows = await at.rig.pack.workflows();
+  const nodes = [asking('pays', 'x')];
+  const waits = await workflows.start(CALLER, { workflow: { session_id: 'wf', nodes } }, IO);
+  if (waits.kind !== 'approval_required') throw new Error(waits.kind);
+  const saying = (content: string): ReturnType<Workflows['resume']> =>
+    workflows.resume(CALLER, 'wf', { continuationMessagesByNodeId: { pays: [user(content)] } }, IO);
+  for (let n = 0; n < 32; n++) expect(await saying(`hurry ${n}`)).toEqual(waits);
+  await expect(saying('once more')).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    details: { field: '/continuationMessagesByNodeId/pays' },
+  });
+  expect(await workflows.inspect(CALLER, 'wf')).toEqual(waits);
+  await decide(at, waits.pending_request_id, 'approve');
+  const done = await workflows.resume(CALLER, 'wf', {}, IO);
+  expect(done).toMatchObject({ kind: 'completed', turn_count: 2 });
+  const told = at.model.inputs.at(-1)?.messages.filter(({ content }) => content.startsWith('hurry'));
+  expect(told).toHaveLength(32);
 });
 
 test('what a node could not be given is refused before anything moves, and fails no node', async () => {

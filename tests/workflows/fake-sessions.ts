@@ -157,6 +157,9 @@ export function createFakeSessions(script: Script): FakeSessions {
       session.last = { ...progress(session), kind: 'canceled', reason };
       return { status: 'canceled' };
     },
+    async assertTakes(_caller, id) {
+      find(id);
+    },
     async result(_caller, id) {
       return find(id).last;
     },

@@ -211,16 +211,16 @@ export function endedRecord(number: number, ending: Ending): NewRecord {
   return { type: 'invocation_ended', evidence: { invocation: number, ...endingEvidence(ending) } };
 }
 
-/** When a session that waits for a person is looked at again, so that one that waits too long ends by itself. */
+/** When a session that waits for a person since then is looked at again, so that one that waits too long ends by itself. */
 export function waitTimers(
   { controls }: RuntimeConfig,
   { state: { facts }, managed }: ManagedHeld,
-  { ending, now }: { ending: Ending; now: EpochMs },
+  since: EpochMs,
 ): TimerWrite[] {
-  if (ending.as !== 'waiting_approval' || controls.onExpiry !== 'cancel_run') return [];
+  if (controls.onExpiry !== 'cancel_run') return [];
   const { tenant, id, principal } = facts;
   const { workflow_id, node_id } = managed.facts.parent ?? {};
   const of = workflow_id === undefined || node_id === undefined ? {} : { workflow_id, node_id };
   const payload = { do: 'look', session_id: id, principal, ...of };
-  return [{ tenant, id: `look/${id}`, dueAt: now + controls.maxWaitSeconds * 1000, payload }];
+  return [{ tenant, id: `look/${id}`, dueAt: since + controls.maxWaitSeconds * 1000, payload }];
 }

@@ -18,6 +18,7 @@ export function managedAtFirstUse(load: () => Promise<ManagedPack>): ManagedPack
       run: async (...args) => (await loaded()).nodes.run(...args),
       cancel: async (...args) => (await loaded()).nodes.cancel(...args),
       result: async (...args) => (await loaded()).nodes.result(...args),
+      assertTakes: async (...args) => (await loaded()).nodes.assertTakes(...args),
     },
     rebuildSnapshot: async (...args) => (await loaded()).rebuildSnapshot(...args),
     // What was never loaded holds nothing.

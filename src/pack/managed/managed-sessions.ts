@@ -7,6 +7,7 @@ import { sessionChainOf } from '../sessions/sessions.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import { assertMayCancel, assertMayResume } from './allowed.ts';
+import { assertFits, parseAsked } from './ask.ts';
 import { closeSession, loadCurrent } from './close.ts';
 import type {
   ManagedProgress,
@@ -49,7 +50,10 @@ export interface ManagedPack extends ManagedSessions {
   settled(): Promise<void>;
 }
 
-type NodeSide = Pick<ManagedPack, 'create' | 'run' | 'cancel' | 'result'>;
+interface NodeSide extends Pick<ManagedPack, 'create' | 'run' | 'cancel' | 'result'> {
+  /** Throws INVALID_INPUT for what a run of the session would refuse, and NOT_FOUND. Runs and records nothing. */
+  assertTakes(caller: Caller, sessionId: string, how: RunManaged): Promise<void>;
+}
 
 /** The session as it is told: what it answers, and the transcript that its copy shows beside it. */
 interface Shown {
@@ -137,6 +141,9 @@ function nodeSide(room: ManagedRoom, copies: Copyist): NodeSide {
       const at = await closeSession(room, caller, sessionId, close);
       copies.copyLater(caller, sessionId);
       return { status: wasClosedByTurn(at) ? 'completed' : statusOf(at) };
+    },
+    async assertTakes(caller, sessionId, how) {
+      assertFits(parseAsked(how), (await loadManaged(room, caller, sessionId)).state);
     },
     async result(caller, sessionId) {
       return (await shown(room, await loadCurrent(room, caller, sessionId))).result;

@@ -7,6 +7,7 @@ import type { Ending as Over } from '../../base/abort.ts';
 import type { Series } from '../../base/series.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import { toldTo } from '../../store/contract.ts';
+import type { TimerWrite } from '../../store/contract.ts';
 import type { LoopError } from '../loop/client-port.ts';
 import type { TurnInput } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
@@ -85,13 +86,21 @@ export interface Went {
 
 const ON: Went = { isOver: false, now: undefined };
 
+/** A person has as long as they have had the question, however often somebody speaks to the session meanwhile. */
+async function timersOf({ room }: Run, at: ManagedHeld, ending: Ending): Promise<TimerWrite[]> {
+  if (ending.as !== 'waiting_approval') return [];
+  const { config, kernel, clock } = room.deps;
+  const approval = await kernel.approvalFor(at.state.facts.tenant, ending.requestId);
+  return waitTimers(config, at, approval?.subject.requestedAt ?? clock.now());
+}
+
 async function end(run: Run, at: ManagedHeld, number: number, ending: Ending): Promise<Went> {
   const { room, hold, series, caller } = run;
   const now = room.deps.clock.now();
   const how = { when: { epoch: hold.epoch }, now };
   const acting = actingCaller(run.callerNow() ?? caller, at.state);
   const ended = stepCommit(at, acting, [endedRecord(number, ending)], how);
-  ended.timers = waitTimers(room.deps.config, at, { ending, now });
+  ended.timers = await timersOf(run, at, ending);
   ended.after = series;
   const taken = await takeStep(room, at, toldTo(series, ended));
   // Refused: somebody moved the session; the next look says what it is now.

@@ -66,17 +66,16 @@ function isSameEnding(a: Ending, b: Ending | undefined): boolean {
   return a.as === 'suspended' && b?.as === a.as && a.why === b.why && a.callId === b.callId;
 }
 
-/** R1: the session stands where it stood, and what this run brings does not change that. */
+/**
+ * R1: the session stands where it stood, and this run brings nothing. Messages are something: while a person is awaited they
+ * are recorded, for the turn after the answer.
+ */
 function isIdle(run: Sight, at: ManagedHeld): boolean {
   const { messages, accepted } = run.asked;
+  if (messages.length > 0) return false;
   const managed = { ...at.managed, accepted: [...at.managed.accepted, ...accepted] };
   const step = nextStep({ ...viewOf(run, at), managed });
-  if (step.do !== 'end' || !isSameEnding(step.ending, endingOfState(at.managed))) return false;
-  // While a person or an operator is awaited the model does not speak, so there is no turn that could take messages in.
-  const isAwaited =
-    step.ending.as === 'waiting_approval' ||
-    (step.ending.as === 'suspended' && step.ending.callId !== undefined);
-  return messages.length === 0 || isAwaited;
+  return step.do === 'end' && isSameEnding(step.ending, endingOfState(at.managed));
 }
 
 export interface Begun {

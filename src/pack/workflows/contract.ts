@@ -8,7 +8,7 @@ import type { Caller } from '../../kernel/identity.ts';
 import type { ChainKey, Store } from '../../store/contract.ts';
 import type { Admission } from '../background/queue.ts';
 import type { LoopError } from '../loop/client-port.ts';
-import type { Continuation, ManagedResult, ManagedSessions } from '../managed/contract.ts';
+import type { Continuation, ManagedResult, ManagedSessions, RunManaged } from '../managed/contract.ts';
 import type { RequestedTool, TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import type { KnownNames } from './check-nodes.ts';
@@ -132,6 +132,8 @@ export interface Workflows {
 
 /** The sessions of nodes. */
 export interface NodeSessions extends Pick<ManagedSessions, 'create' | 'run' | 'cancel'> {
+  /** Throws INVALID_INPUT for what a run of the session would refuse, and NOT_FOUND. Runs and records nothing. */
+  assertTakes(caller: Caller, sessionId: string, how: RunManaged): Promise<void>;
   /** What the session's last invocation ended with, from its records; undefined while none has ended. Runs nothing. */
   result(caller: Caller, sessionId: string): Promise<ManagedResult | undefined>;
 }

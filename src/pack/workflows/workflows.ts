@@ -11,8 +11,9 @@ import type { Admission } from '../background/queue.ts';
 import { textAt } from '../records.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
 import { assertOwnAgent } from '../turn/authorize.ts';
+import type { TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
-import { assertAskable } from './asked.ts';
+import { assertAskable, assertTaken } from './asked.ts';
 import { continuationsOf } from './continuations.ts';
 import type {
   StartWorkflow,
@@ -226,12 +227,21 @@ function deafness(node: NodeState | undefined, now: EpochMs): string | undefined
 }
 
 /** What nobody would hear is refused, not lost. */
-function assertHeard({ deps }: Room, { state }: HeldWorkflow, nodes: readonly string[]): void {
-  for (const id of nodes) {
-    const why = deafness(state.nodes.get(id), deps.clock.now());
-    if (why === undefined) continue;
-    const field = `/continuationMessagesByNodeId/${id.slice(0, 80)}`;
-    throw new RuntimeError('INVALID_INPUT', `${field}: ${why}`, { field });
+async function assertHeard(
+  { deps }: Room,
+  { state, facts }: HeldWorkflow,
+  messages: Readonly<Record<string, TurnMessage[]>>,
+): Promise<void> {
+  for (const [id, said] of Object.entries(messages)) {
+    const node = state.nodes.get(id);
+    const why = deafness(node, deps.clock.now());
+    if (why !== undefined) {
+      const field = `/continuationMessagesByNodeId/${id.slice(0, 80)}`;
+      throw new RuntimeError('INVALID_INPUT', `${field}: ${why}`, { field });
+    }
+    if (node === undefined || !('sessionId' in node)) continue;
+    const { sessionId } = node;
+    await assertTaken(deps.sessions, facts.caller, { node: id, sessionId, said });
   }
 }
 
@@ -300,7 +310,7 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
       const held = await load(caller, id);
       assertGoesOn(held);
       assertAskable(given);
-      assertHeard(room, held, Object.keys(messages));
+      await assertHeard(room, held, messages);
       const budget = maxTurnsPerInvocation === undefined ? {} : { maxTurns: maxTurnsPerInvocation };
       return carryOn(room, held, { callerNow, reason: 'resumed', tries, messages, ...budget }, io);
     },
