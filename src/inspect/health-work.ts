@@ -4,6 +4,7 @@ import type { EpochMs } from '../base/clock.ts';
 import type { CapabilitySession } from '../capabilities/sessions/capability-session.ts';
 import type { Caller } from '../kernel/identity.ts';
 import { entryFromJson } from '../pack/background/entry.ts';
+import { isObject } from '../base/json.ts';
 import { REASONS } from '../pack/managed/next-step.ts';
 import type { RowOrder, StoredRow } from '../store/contract.ts';
 import { offeredToken } from './capability-session-view.ts';
@@ -34,19 +35,31 @@ function judged(
   return found.length > 0 ? found : [ok(check, ofThose(order, well, ...looked))];
 }
 
+function queuedRuns({ store }: HealthDeps, caller: Caller): Promise<StoredRow[]> {
+  return oldestWith(store, { kind: 'queue', ...ownRows(caller), status: 'queued' });
+}
+
 /** When its time has passed, recorded as such or not. */
 function endOf({ body }: StoredRow): EpochMs {
   return typeof body.expires_at === 'string' ? Date.parse(body.expires_at) : Number.POSITIVE_INFINITY;
 }
 
+/** The row of a workflow changes with its own steps only: it is under way while the session of a node is. */
+function isWorkedOn({ id, body }: StoredRow, active: readonly StoredRow[]): boolean {
+  if (body.kind !== 'workflow') return false;
+  return active.some(({ body: { parent } }) => isObject(parent) && parent.workflow_id === id);
+}
+
 const SHOW = '`agent-runtime sessions show ID` tells how far each came';
 
 /** Runs that are stuck, that were left by their process, and that ran out of time. */
-export async function sessions({ store, clock }: HealthDeps, caller: Caller): Promise<Check[]> {
-  const now = clock.now();
+export async function sessions(deps: HealthDeps, caller: Caller): Promise<Check[]> {
+  const { store } = deps;
+  const now = deps.clock.now();
   const own = { kind: 'session', ...ownRows(caller) } as const;
-  const [expired, ...looked] = await Promise.all([
+  const [expired, queued, ...looked] = await Promise.all([
     newestWith(store, { ...own, status: 'expired' }),
+    queuedRuns(deps, caller),
     oldestWith(store, { ...own, status: 'active' }),
     oldestWith(store, { ...own, status: 'suspended' }),
     oldestWith(store, { ...own, status: 'waiting_approval' }),
@@ -56,9 +69,10 @@ export async function sessions({ store, clock }: HealthDeps, caller: Caller): Pr
     (row) => endOf(row) <= now && endOf(row) > now - DAY_MS,
   );
   const ended = expired.filter((row) => row.updatedAt > now - DAY_MS);
-  // The row of a workflow changes with its own steps only: its nodes' sessions say whether it goes on.
+  const waits = new Set(queued.map(({ id }) => id));
   const stalled = active.filter(
-    (row) => endOf(row) > now && row.updatedAt <= now - STALLED_MS && row.body.kind !== 'workflow',
+    (row) =>
+      endOf(row) > now && row.updatedAt <= now - STALLED_MS && !waits.has(row.id) && !isWorkedOn(row, active),
   );
   const left = suspended.filter((row) => endOf(row) > now && row.body.reason === REASONS.interrupted);
   const seen: Seen[] = [
@@ -91,8 +105,9 @@ export async function connections({ store, clock }: HealthDeps, caller: Caller):
 }
 
 /** How many background runs wait, and since when. */
-export async function queue({ config, store, clock }: HealthDeps, caller: Caller): Promise<Check[]> {
-  const queued = await oldestWith(store, { kind: 'queue', ...ownRows(caller), status: 'queued' });
+export async function queue(deps: HealthDeps, caller: Caller): Promise<Check[]> {
+  const { config, clock } = deps;
+  const queued = await queuedRuns(deps, caller);
   const { maxQueued } = config.runtime.background;
   if (queued.length === 0) return [ok('queue', `nothing waits (room for ${maxQueued})`)];
   const waited = clock.now() - Math.min(...queued.map((row) => row.updatedAt));

@@ -327,11 +327,15 @@ test('a call is offered again for as long as its token counts, to health and to 
   expect(view).not.toHaveProperty('retry_until');
 });
 
-test('a workflow whose node works on is not stuck: only its nodes’ sessions can be', async () => {
+test('a workflow is stuck where none of its nodes is under way and no worker is to take it', async () => {
   const world = createWorld();
-  await standing(world, 'session', 'active', [{ kind: 'workflow' }, {}]);
-  world.clock.advance(40 * MINUTE);
+  const { store, clock } = world;
+  const [workflow, parent] = [{ kind: 'workflow' }, { workflow_id: 'session_0000', node_id: 'a' }];
+  await standing(world, 'session', 'active', [workflow, { parent }, workflow, workflow]);
+  const queue = createQueue({ store, clock, maxQueued: 9 });
+  await queue.admit(CALLER, { id: 'session_0003', kind: 'workflow' });
+  clock.advance(40 * MINUTE);
   expect(await said(world, 'sessions')).toEqual([
-    'warn: 1 under way without a record for 30 min: session_0001',
+    'warn: 2 under way without a record for 30 min: session_0002, session_0001',
   ]);
 });
