@@ -188,7 +188,7 @@ async function enqueue(parts: WorkParts, caller: Caller, run: Admitted): Promise
   assertBackground(parts);
   assertMayResume(parts.config);
   await ownRow(parts, caller, run.id);
-  await parts.queue.admit(caller, run);
+  await parts.queue.admit(caller, { ...run, asked: true });
   return look(parts, caller, run.id);
 }
 

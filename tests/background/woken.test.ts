@@ -139,10 +139,10 @@ test('a branch that used up its turns gets none by the time of another, but by w
   await later(rig, worker, HOUR);
   expect(runs()).toBe(1);
   expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ completed_node_ids: ['b', 'c'] });
-  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow', asked: true });
   await workOff(worker);
   expect(runs()).toBe(2);
-  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow', asked: true });
   await workOff(worker);
   expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'completed' });
 });

@@ -1,5 +1,5 @@
 // Work that is run at once, work that is queued, and work that stopped and can be resumed look different everywhere.
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import { governed } from '../managed/rig.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { asks, CALLER, IO, open, place } from '../runtime/rig.ts';
@@ -52,3 +52,29 @@ verifies(
     expect(bench.effects).toHaveLength(1);
   },
 );
+
+test('a workflow that is started in the background again is queued once, and what was suspended waits for a resume', async () => {
+  const bench = await open(await place(), { callerOf: () => CALLER });
+  const { runtime, model } = bench;
+  const nodes = [{ id: 'looks', execute_turn_input: { messages: [{ role: 'user', content: 'go' }] } }];
+  const most = { max_turns_per_invocation: 1 };
+  const start = { workflow: { session_id: 'wf', nodes }, background: true, ...most };
+  const first = await runtime.startWorkflow(CALLER, start, IO);
+  expect(first).toMatchObject({ kind: 'queued', session_id: 'wf', position: 0 });
+  expect(await runtime.startWorkflow(CALLER, start, IO)).toEqual(first);
+  model.next(asks('note', { n: 1 }), DONE);
+  const worker = await runtime.startWorker();
+  const worked = async (): Promise<unknown> => {
+    await worker.tick();
+    await worker.settled();
+    return runtime.work(CALLER, 'wf');
+  };
+  await expect.poll(worked).toMatchObject({ kind: 'suspended', turn_count: 1 });
+  expect(await runtime.startWorkflow(CALLER, start, IO)).toMatchObject({ kind: 'queued' });
+  await expect.poll(worked).toMatchObject({ kind: 'suspended', turn_count: 1 });
+  await runtime.resumeWorkflow(CALLER, { session_id: 'wf', background: true, ...most }, IO);
+  await expect(
+    runtime.resumeWorkflow(CALLER, { session_id: 'wf', background: true }, IO),
+  ).rejects.toMatchObject({ code: 'CONFLICT' });
+  await expect.poll(worked).toMatchObject({ kind: 'completed', turn_count: 2 });
+});

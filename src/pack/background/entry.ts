@@ -12,8 +12,8 @@ export type BackgroundKind = 'session' | 'workflow';
 export type BackgroundEnd = 'completed' | 'failed' | 'canceled';
 
 export type EntryState =
-  | { at: 'queued' }
-  /** asked: no invocation has ended since it was put into the queue. */
+  /** asked: somebody resumed it, and no invocation has ended since. */
+  | { at: 'queued'; asked: boolean }
   | { at: 'running'; instance: string; takes: number; asked: boolean }
   /** Nothing of it runs; it goes on when it is woken, at the latest at `until`. */
   | { at: 'parked'; why: 'approval' | 'time' | 'budget' | 'reconcile'; until: EpochMs; takes: number }
@@ -41,7 +41,7 @@ export type EntryStatus = 'queued' | 'in_progress' | BackgroundEnd;
 
 /** Whether somebody wants it to go on with whatever it waits for, and not only with what came by itself. */
 export function isAsked(state: EntryState): boolean {
-  return state.at === 'queued' || (state.at === 'running' && state.asked);
+  return (state.at === 'queued' || state.at === 'running') && state.asked;
 }
 
 /** B3: undefined when the state does not take the event. */
@@ -92,7 +92,7 @@ function stateFromJson(json: JsonObject): EntryState {
       return { at: 'ended', how: known, reason: textAt(json, 'reason') ?? '' };
     }
     default:
-      return { at: 'queued' };
+      return { at: 'queued', asked: json.asked !== false };
   }
 }
 

@@ -27,6 +27,8 @@ export interface Admitted {
   id: string;
   kind: BackgroundKind;
   maxTurns?: number;
+  /** It is resumed, with all that waits for that; else it goes on with what moves by itself. */
+  asked?: boolean;
 }
 
 /** What admits a run, to be committed with its first records (Q1), and what a refusal of that commit means. */
@@ -163,7 +165,9 @@ async function admissionOf(
   const drawn = await store.commit({ counters: [{ key: ticketKey(tenant), add: 1 }] });
   const ticket = drawn.ok ? (drawn.counters.get(ticketKey(tenant)) ?? 0) : 0;
   const now = clock.now();
-  const entry: Entry = { ...run, tenant, principal, ticket, admittedAt: now, state: { at: 'queued' } };
+  const { asked = false, ...what } = run;
+  const state = { at: 'queued', asked } as const;
+  const entry: Entry = { ...what, tenant, principal, ticket, admittedAt: now, state };
   const isOver = before?.entry.state.at === 'ended' && !isForeign;
   return {
     commit: {

@@ -18,7 +18,7 @@ export interface BackgroundRun {
   id: string;
   kind: BackgroundKind;
   maxTurns?: number;
-  /** Somebody asked for it since it last waited; else it goes on only with what nobody has to resume. */
+  /** Somebody resumed it since it last waited; else it goes on only with what nobody has to resume. */
   asked: boolean;
 }
 

@@ -182,7 +182,8 @@ async function begin({ deps }: Room, caller: Caller, input: StartWorkflow): Prom
   if (born === undefined && place !== undefined && held.state.end === undefined) {
     const done = await deps.store.commit(place.commit);
     const refusal = place.refusal(done);
-    if (refusal !== undefined) throw refusal;
+    // In the queue, or with a worker, it is where this start would bring it.
+    if (refusal !== undefined && refusal.code !== 'CONFLICT') throw refusal;
   }
   return held;
 }

@@ -37,8 +37,7 @@ async function ask(worker, wf) {
     wf.state = 'doubt';
     const background = wf.mode === 'background';
     const started = await worker.ask('start', { of: { workflow: wf.definition, background } });
-    // In the queue from an attempt that was not heard of.
-    if (started === DIED || (!started.ok && started.code !== 'CONFLICT')) return started;
+    if (started === DIED || !started.ok) return started;
     wf.state = 'acknowledged';
   } else if (wf.mode === 'direct' || (wf.mode === 'left' && !wf.sleeps)) {
     const resumed = await worker.ask('resume', { of: { id: wf.id } });
