@@ -160,7 +160,9 @@ export async function scheduler({ store, clock }: HealthDeps, { tenant }: Caller
       check: 'scheduler',
       status: now - due < LOST_MS ? 'warn' : 'fail',
       detail: `something has been due for ${minutes(now - due)} min, and no process takes it`,
-      action: 'Start `agent-runtime worker` or `agent-runtime serve`: only they see to what is due.',
+      action:
+        'Start `agent-runtime worker` or `agent-runtime serve`: only they see to what is due by themselves. Without them, ' +
+        '`agent-runtime sessions list --status scheduled` or `waiting_approval` names it, and a resume takes each on.',
     },
   ];
 }

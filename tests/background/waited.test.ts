@@ -5,7 +5,10 @@ import { createWorker } from '../../src/pack/background/worker.ts';
 import { createRuns } from '../../src/runtime/background.ts';
 import { asks, boot, CALLER, createWorld, governed, IO, toolsTold, user } from '../managed/rig.ts';
 
-test('its failure policy decides, and nobody has to resume it', async () => {
+test.each([
+  ['its failure policy decides, and nobody has to resume it', false],
+  ['also where somebody else saw first that its time had passed', true],
+])('%s', async (_what, isSeenBefore) => {
   const world = createWorld({
     mind: (input) =>
       toolsTold(input) === 0 && JSON.stringify(input.messages).includes('pay it')
@@ -33,6 +36,8 @@ test('its failure policy decides, and nobody has to resume it', async () => {
   const seen: (string | undefined)[] = [];
   for (const seconds of [1_799, 1]) {
     clock.advance(seconds * 1000);
+    const [node] = waits.waiting_nodes;
+    if (isSeenBefore) await boot(world).managed.status(CALLER, node?.session_id ?? '');
     while ((await worker.tick()) > 0) await worker.settled();
     seen.push((await store.row('session', 'local', 'wf'))?.status);
   }

@@ -177,6 +177,22 @@ describe('a run that waits for a person', () => {
     }
   });
 
+  test('once a run goes on or has ended, nothing of its wait is left to be due', async () => {
+    const answered = createWorld({ mind: payer });
+    const first = await waiting(answered);
+    const later = answered.clock.now() + 86_400_000;
+    expect(await answered.store.oldestDue('local', later)).toBeDefined();
+    await decide(boot(answered), first.pending_request_id, 'approve');
+    await boot(answered).resume(first.session_id);
+    expect(await answered.store.oldestDue('local', later)).toBeUndefined();
+
+    const late = createWorld({ mind: payer });
+    const second = await waiting(late);
+    late.clock.advance(1_800_000);
+    expect(await boot(late).managed.status(CALLER, second.session_id)).toBe('expired');
+    expect(await late.store.oldestDue('local', later)).toBeUndefined();
+  });
+
   test('an approval that was given and not used in time has expired too', async () => {
     const world = createWorld({ mind: payer });
     const first = await waiting(world);

@@ -64,6 +64,23 @@ function runStatusOf(managed: ManagedState): RunStatus {
   return managed.why === 'reply' || managed.why === 'escalated' ? 'success' : 'in_progress';
 }
 
+function lookId(sessionId: string): string {
+  return `look/${sessionId}`;
+}
+
+/**
+ * Once a session that waited goes on or has ended nobody has to look at it again; but the workflow of one whose time has
+ * passed hears of it by that look.
+ */
+function overLooks(
+  { state: { facts }, managed }: ManagedHeld,
+  next: ManagedState,
+): Pick<Commit, 'cancelTimers'> {
+  const isStillTold = next.status === 'expired' && managed.facts.parent !== undefined;
+  if (managed.status !== 'waiting_approval' || isStillTold) return {};
+  return { cancelTimers: [{ tenant: facts.tenant, id: lookId(facts.id) }] };
+}
+
 /** One managed step: its records, the next number, and what lists show afterwards. */
 export function stepCommit(
   at: ManagedHeld,
@@ -101,6 +118,7 @@ export function stepCommit(
     ],
     counters: [{ key: stepCounter(facts), add: 1 }],
     guards: [{ key: stepCounter(facts), is: managed.step }],
+    ...overLooks(at, next),
   };
 }
 
@@ -222,5 +240,5 @@ export function waitTimers(
   const { workflow_id, node_id } = managed.facts.parent ?? {};
   const of = workflow_id === undefined || node_id === undefined ? {} : { workflow_id, node_id };
   const payload = { do: 'look', session_id: id, principal, ...of };
-  return [{ tenant, id: `look/${id}`, dueAt: since + controls.maxWaitSeconds * 1000, payload }];
+  return [{ tenant, id: lookId(id), dueAt: since + controls.maxWaitSeconds * 1000, payload }];
 }
