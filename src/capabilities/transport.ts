@@ -16,9 +16,10 @@ export interface TransportLimits {
   maxMessageBytes: number;
 }
 
-// A banner that a package manager prints is forgiven; a program that does not speak the protocol is not.
+// A banner that a package manager prints is forgiven; a program that never answers in the protocol is not.
 const MAX_GARBAGE_LINES = 20;
-// Requests, notifications and replies to nothing in a second; other replies are bounded by our own requests.
+// Requests, notifications, replies to nothing and, of a server that has answered before, lines that are no messages, in a
+// second; other replies are bounded by our own requests.
 const MAX_UNASKED_PER_SECOND = 5000;
 const WINDOW_MS = 1000;
 const NEWLINE = 0x0a;
@@ -56,6 +57,7 @@ export class StdioTransport implements Transport {
   #heldBytes = 0;
   #unasked = 0;
   #isHandingOn = false;
+  #hasAnswered = false;
   // Requests of ours that no reply has come to yet.
   readonly #open = new Set<unknown>();
   #windowStart: number;
@@ -215,7 +217,8 @@ export class StdioTransport implements Transport {
       this.onmessage?.(message as JSONRPCMessage);
       return;
     }
-    if (!this.#open.delete(message['id']) && this.#isFlood()) return;
+    if (this.#open.delete(message['id'])) this.#hasAnswered = true;
+    else if (this.#isFlood()) return;
     if (this.#isHandingOn) void this.#replyLater(message as JSONRPCMessage);
     else this.onmessage?.(message as JSONRPCMessage);
   }
@@ -239,8 +242,10 @@ export class StdioTransport implements Transport {
 
   #skip(): void {
     this.garbage++;
-    if (this.garbage > MAX_GARBAGE_LINES) {
-      this.#fail(`wrote more than ${MAX_GARBAGE_LINES} lines that are no messages`);
+    if (this.#hasAnswered) {
+      this.#isFlood();
+    } else if (this.garbage > MAX_GARBAGE_LINES) {
+      this.#fail(`wrote more than ${MAX_GARBAGE_LINES} lines that are no messages, and has not answered yet`);
     }
   }
 
@@ -252,7 +257,7 @@ export class StdioTransport implements Transport {
     }
     this.#unasked++;
     if (this.#unasked <= MAX_UNASKED_PER_SECOND) return false;
-    this.#fail(`sent more than ${MAX_UNASKED_PER_SECOND} unasked messages a second`);
+    this.#fail(`sent more than ${MAX_UNASKED_PER_SECOND} unasked lines a second`);
     return true;
   }
 }

@@ -177,6 +177,16 @@ test('a few lines that are no messages are forgiven, many are not', async () => 
   });
 });
 
+test('a server that answers may print beside it for as long as it lives', async () => {
+  await withBench([hostile('chatty')], async ({ call, downstreams }) => {
+    const first = await downstreams.connection('hostile')!.session(freshSignal());
+    for (let round = 0; round < 3; round++)
+      expect(await call('hostile:run')).toMatchObject({ kind: 'result' });
+    expect(first.oddities()).toBe(75);
+    expect(downstreams.connection('hostile')!.state()).toMatchObject({ state: 'ready', failures: 0 });
+  });
+});
+
 test('a flood of messages ends its own connection, and another server goes on as before', async () => {
   await withBench([probe({}, '--flood'), { ...probe(), name: 'good' }], async ({ call, downstreams }) => {
     const flooded = call('probe:echo', { text: 'x' }, ANY);
@@ -208,9 +218,9 @@ const MIB = 1024 * 1024;
 
 test.each([
   ['big-answer', 'more than 1048576 bytes'],
-  ['garbage', 'lines that are no messages'],
-  ['strays', 'unasked messages a second'],
-  ['progress-flood', 'unasked messages a second'],
+  ['garbage', 'unasked lines a second'],
+  ['strays', 'unasked lines a second'],
+  ['progress-flood', 'unasked lines a second'],
 ])(
   'a call that is answered by %s without end fails alone, at once and in bounded memory',
   async (how, why) => {

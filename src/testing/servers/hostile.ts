@@ -16,6 +16,7 @@
 //   strays          answers a call with replies to nobody, endlessly   progress-flood  reports progress of a call, endlessly
 //   same-id         asks two questions in a call under one id           explodes        asks with a form that takes ages to check
 //   bad-result      answers a call with something that is no result    relist          says in every list that the list changed
+//   chatty          prints lines that are no messages beside each answer
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -151,6 +152,10 @@ const calls: Record<string, (id: number | string, token?: unknown) => void> = {
   },
   error: (id) => send({ id, error: { code: -32000, message: 'no' } }),
   'big-answer': writeWithoutEnd,
+  chatty: (id) => {
+    process.stdout.write('called once more\n'.repeat(25));
+    send({ id, result: result('ok') });
+  },
   garbage: () => endlessly(() => 'not a message\n'),
   strays: () => endlessly((at) => `{"jsonrpc":"2.0","id":${1_000_000 + at},"result":{}}\n`),
   'progress-flood': (_, token) =>
