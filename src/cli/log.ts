@@ -6,13 +6,9 @@ import type { Log } from '../runtime/options.ts';
 import type { Context } from './context.ts';
 import { shownJson } from './print.ts';
 
-const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-type Level = (typeof LEVELS)[number];
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 type Env = Context['env'];
-
-export function isLevel(text: string): text is Level {
-  return (LEVELS as readonly string[]).includes(text);
-}
 
 /** A failure that has a name of ours is told without its stack. */
 function told(thrown: unknown): object | undefined {
@@ -33,7 +29,7 @@ async function openRedactor(env: Env): Promise<Redactor> {
   return createRedactor({ secrets, fields: [], patterns: [] });
 }
 
-async function openLogger(level: Level, env: Env): Promise<Logger> {
+async function openLogger(level: LogLevel, env: Env): Promise<Logger> {
   const [{ pino }, redactor] = await Promise.all([import('pino'), openRedactor(env)]);
   const options = {
     level,
@@ -47,10 +43,10 @@ async function openLogger(level: Level, env: Env): Promise<Logger> {
 }
 
 /** Lines come out in order; `settled` resolves when all so far have. */
-export function createLog(least: Level, env: Env): { log: Log; settled: () => Promise<void> } {
+export function createLog(least: LogLevel, env: Env): { log: Log; settled: () => Promise<void> } {
   let last: Promise<Logger> | undefined;
   const log: Log = (level, message, facts = {}) => {
-    if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return;
+    if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(least)) return;
     last = (last ?? openLogger(least, env)).then((logger) => {
       logger[level](facts, message);
       return logger;

@@ -1,6 +1,6 @@
 // Owns the commands and flags of serving over HTTP, as data.
 import type { Option } from 'commander';
-import { count, option } from './leaf.ts';
+import { collect, count, option } from './leaf.ts';
 import type { Leaf } from './leaf.ts';
 
 export const httpFlags = (): Option[] => [
@@ -9,8 +9,6 @@ export const httpFlags = (): Option[] => [
   option('--host <address>', 'the address (default: 127.0.0.1); beyond loopback only with a token'),
   option('--path <path>', 'the one route (default: /mcp)'),
 ];
-
-const many = (text: string, before: string[]): string[] => [...before, text];
 
 export const TOKEN_LEAVES: readonly Leaf[] = [
   {
@@ -21,8 +19,8 @@ export const TOKEN_LEAVES: readonly Leaf[] = [
     options: [
       option('--principal <id>', 'on whose behalf its calls are').makeOptionMandatory(),
       option('--tenant <id>', 'in which tenant').default('local'),
-      option('--role <name>', 'a role; may be repeated').argParser(many).default([]),
-      option('--scope <name>', 'a scope; may be repeated').argParser(many).default([]),
+      option('--role <name>', 'a role; may be repeated').argParser(collect).default([], 'none'),
+      option('--scope <name>', 'a scope; may be repeated').argParser(collect).default([], 'none'),
       option('--client <id>', 'the program it is for; calls of one client belong together'),
       option('--days <n>', 'days until it expires (default: never)').argParser(count),
     ],

@@ -1,6 +1,7 @@
 // Owns the command and flags of wrapping a server, as data.
 import { collect, option } from './leaf.ts';
 import type { Leaf } from './leaf.ts';
+import { servingFlags } from './tree-flags.ts';
 
 const NOTES =
   'The command stands after --; a server that is reached over Streamable HTTP is named by --url instead. Every call asks ' +
@@ -24,12 +25,7 @@ export const WRAP_LEAF: Leaf = {
     option('--classify', 'look at the tools and say which may run without asking; serves nothing'),
     option('--yes', 'with --classify: take what is suggested'),
     option('--trust-annotations', "take a tool's own word that it only reads, where nobody has classed it"),
-    option('--tool-names <mode>', 'spelling of the names')
-      .choices(['auto', 'canonical', 'portable'])
-      .default('auto'),
-    option('--log-level <level>', 'least level to log')
-      .choices(['debug', 'info', 'warn', 'error'])
-      .default('info'),
+    ...servingFlags(),
   ],
   load: async () => (await import('./commands/wrap.ts')).wrap,
 };

@@ -1,29 +1,15 @@
 // Owns the tree of commands as data: names, flags, an example each. What a command does is loaded when it runs, so that
 // starting one does not pay for the others.
-import type { Option } from 'commander';
-import { count, option } from './leaf.ts';
+import { option } from './leaf.ts';
 import type { Leaf } from './leaf.ts';
 import { EVIDENCE_LEAVES } from './tree-evidence.ts';
+import { invocationFlags, pageFlags, pinFlags, servingFlags } from './tree-flags.ts';
 import { INIT_LEAF } from './tree-init.ts';
 import { httpFlags, TOKEN_LEAVES } from './tree-http.ts';
 import { WRAP_LEAF } from './tree-wrap.ts';
 
-const pinFlags = (): Option[] => [
-  option('--lock <file>', 'pin file to read tool definitions from (default: .agent-runtime/tools.lock.json)'),
-  option('--assume-pinned', 'take every configured tool as pinned; without a known schema, any object fits'),
-];
 const PIN_NOTES =
   'A tool that no person has pinned is denied by the rule tool_pin, as it would be when really called.';
-const pageFlags = (): Option[] => [
-  option('--status <status>', 'only items with this status'),
-  option('--limit <n>', 'at most this many, 1 to 200').argParser(count),
-  option('--cursor <cursor>', 'from where the page before ended'),
-];
-
-const invocationFlags = (): Option[] => [
-  option('--max-turns <n>', 'turns of this invocation; then it is suspended').argParser(count),
-  option('--background', 'put it into the queue; `serve` and `worker` carry it out'),
-];
 
 export const TOP: readonly Leaf[] = [
   {
@@ -36,12 +22,7 @@ export const TOP: readonly Leaf[] = [
       option('--tools <set>', 'which tools to list')
         .choices(['turn', 'operate', 'gateway', 'all'])
         .default('all'),
-      option('--tool-names <mode>', 'spelling of the names')
-        .choices(['auto', 'canonical', 'portable'])
-        .default('auto'),
-      option('--log-level <level>', 'least level to log')
-        .choices(['debug', 'info', 'warn', 'error'])
-        .default('info'),
+      ...servingFlags(),
     ],
     load: async () => (await import('./commands/serve.ts')).serve,
   },

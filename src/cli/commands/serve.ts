@@ -18,14 +18,15 @@ import { callersOf } from '../callers.ts';
 import type { Callers } from '../callers.ts';
 import { localCaller } from '../identity.ts';
 import { knownTokens } from '../known-tokens.ts';
-import { createLog, isLevel } from '../log.ts';
+import { createLog } from '../log.ts';
+import type { LogLevel } from '../log.ts';
 import { loadTrusted, sourceOf } from '../trusted-config.ts';
 import { version } from '../version.ts';
 
 export interface ServeOptions extends CommonOptions {
   tools: ToolSet;
   toolNames: NameMode;
-  logLevel: string;
+  logLevel: LogLevel;
   http?: boolean;
   port?: number;
   host?: string;
@@ -111,9 +112,6 @@ async function serveHttp(serving: Serving, tokens: TokenVerifier, at: ServeOptio
 const OF_HTTP = ['port', 'host', 'path'] as const;
 
 function checked(options: ServeOptions): ServeOptions {
-  if (!isLevel(options.logLevel)) {
-    throw new RuntimeError('USAGE', '--log-level must be debug, info, warn or error.');
-  }
   const { http = false, port = 0 } = options;
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new RuntimeError('USAGE', '--port must be a whole number from 0 to 65535.');
@@ -167,7 +165,7 @@ export async function carry(parts: Carried): Promise<Exit> {
 export async function serve(context: Context, given: ServeOptions): Promise<Exit> {
   const { tools, toolNames, logLevel, http } = checked(given);
   takeStdout();
-  const { log, settled } = createLog(isLevel(logLevel) ? logLevel : 'info', context.env);
+  const { log, settled } = createLog(logLevel, context.env);
   // Loaded while the configuration is read; nothing of it is used before the configuration is trusted.
   const rooms = Promise.all([
     import('../../runtime/runtime.ts'),

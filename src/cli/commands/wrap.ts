@@ -12,7 +12,8 @@ import { assertStateOutside } from '../context.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
-import { createLog, isLevel } from '../log.ts';
+import { createLog } from '../log.ts';
+import type { LogLevel } from '../log.ts';
 import { pathTokens, readPins } from '../pins.ts';
 import { cell, table } from '../print.ts';
 import { classesInForce, openClasses, suggestion } from '../wrap/classes.ts';
@@ -30,7 +31,7 @@ export interface WrapOptions extends CommonOptions, WrapFlags {
   yes?: boolean;
   trustAnnotations?: boolean;
   toolNames: NameMode;
-  logLevel: string;
+  logLevel: LogLevel;
 }
 
 type Pins = Readonly<Record<string, ToolPin>>;
@@ -212,9 +213,6 @@ async function serveWrapped(wrapping: Wrapping, options: WrapOptions): Promise<E
 }
 
 export async function wrap(context: Context, options: WrapOptions, command: unknown): Promise<Exit> {
-  if (!isLevel(options.logLevel)) {
-    throw new RuntimeError('USAGE', '--log-level must be debug, info, warn or error.');
-  }
   assertStateOutside(context);
   const target = wrapTarget(command as string[], options, context);
   const classes = openClasses(context, target);
