@@ -273,50 +273,46 @@ describe('rules across files', () => {
     },
   );
 
-  verifies(
-    { partial: ['CV-04'] },
-    'all seven blocks of the policy are required and their keys are read',
-    async () => {
-      for (const block of [
-        'tool_registry',
-        'url_allowlist',
-        'sandbox',
-        'arg_schema_enforcement',
-        'loop_budget',
-        'cycle_detection',
-        'retry',
-      ]) {
-        const { problems } = await refusal({
-          'policy.yaml': (text) => text.replace(new RegExp(`^  ${block}:.*\\n(?:(?: {4}.*)?\\n)*`, 'm'), ''),
-        });
-        expect(problems, block).toContainEqual(
-          expect.objectContaining({ path: `/policy/${block}`, message: 'is required' }),
-        );
-      }
-      const { policy } = await load({
-        'policy.yaml': (text) =>
+  verifies(['CV-04'], 'all seven blocks of the policy are required and their keys are read', async () => {
+    for (const block of [
+      'tool_registry',
+      'url_allowlist',
+      'sandbox',
+      'arg_schema_enforcement',
+      'loop_budget',
+      'cycle_detection',
+      'retry',
+    ]) {
+      const { problems } = await refusal({
+        'policy.yaml': (text) => text.replace(new RegExp(`^  ${block}:.*\\n(?:(?: {4}.*)?\\n)*`, 'm'), ''),
+      });
+      expect(problems, block).toContainEqual(
+        expect.objectContaining({ path: `/policy/${block}`, message: 'is required' }),
+      );
+    }
+    const { policy } = await load({
+      'policy.yaml': (text) =>
+        swap(
+          'max_retries: 3',
+          'max_retries: 1',
+        )(
           swap(
-            'max_retries: 3',
-            'max_retries: 1',
+            'max_repeats: 3',
+            'max_repeats: 5',
           )(
             swap(
-              'max_repeats: 3',
-              'max_repeats: 5',
-            )(
-              swap(
-                'max_tokens: 50000',
-                'max_tokens: 7\n    per_tenant: { max_calls: 9 }',
-              )(swap('arg_schema_enforcement: strict', 'arg_schema_enforcement: off')(text)),
-            ),
+              'max_tokens: 50000',
+              'max_tokens: 7\n    per_tenant: { max_calls: 9 }',
+            )(swap('arg_schema_enforcement: strict', 'arg_schema_enforcement: off')(text)),
           ),
-      });
-      expect(policy).toMatchObject({
-        argSchemaEnforcement: 'off',
-        loopBudget: { maxIterations: 10, maxTokens: 7, perTenant: { maxCalls: 9, windowSeconds: 3600 } },
-        cycle: { maxRepeats: 5, windowSeconds: 600 },
-        retry: { maxRetries: 1, backoffBaseMs: 100, backoffCapMs: 2000 },
-        urlAllowlist: ['https://docs.internal', 'https://tickets.internal'],
-      });
-    },
-  );
+        ),
+    });
+    expect(policy).toMatchObject({
+      argSchemaEnforcement: 'off',
+      loopBudget: { maxIterations: 10, maxTokens: 7, perTenant: { maxCalls: 9, windowSeconds: 3600 } },
+      cycle: { maxRepeats: 5, windowSeconds: 600 },
+      retry: { maxRetries: 1, backoffBaseMs: 100, backoffCapMs: 2000 },
+      urlAllowlist: ['https://docs.internal', 'https://tickets.internal'],
+    });
+  });
 });
