@@ -64,8 +64,7 @@ function layer(
 ): Record<string, Key> {
   const rule = (policy: Policy): Tree =>
     (of(policy)?.rules.find(({ id }) => /^(one|two)/.test(id)) ?? {}) as Tree;
-  const scope = (policy: Policy, index: number): Tree =>
-    of(policy)?.scopes?.[index] ?? {};
+  const scope = (policy: Policy, index: number): Tree => of(policy)?.scopes?.[index] ?? {};
   const rules = Object.entries({
     id: ['two', 'id'],
     tools: ['*', 'tools'],
