@@ -18,6 +18,8 @@ export interface SessionBinding {
   lane: string;
   task: string;
   limits?: Budget;
+  /** An equal call is a cycle only while it returns the same: nobody ends such a session, and what is polled changes. */
+  countsResults?: true;
 }
 
 /** Where in its session, and in which node of a workflow, a turn asked for the call. */

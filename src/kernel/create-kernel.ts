@@ -5,6 +5,7 @@ import type { CounterMove } from '../store/contract.ts';
 import type { ModelProfile, ModelUsage } from '../providers/contract.ts';
 import type { Answerer, Approval, Delivery } from './approvals/approval.ts';
 import type { DeliveryOutcome } from './approvals/approvals.ts';
+import { LastResults } from './budgets/last-results.ts';
 import type { CallRequest, CallResult, SessionBinding } from './call.ts';
 import type { KernelDeps } from './deps.ts';
 import type { Redacted, Redactor } from './evidence/redact.ts';
@@ -63,7 +64,7 @@ function withShownNote(redactor: Redactor, delivery: Delivery): Delivery {
 export function createKernel(deps: KernelDeps): Kernel {
   const calls = new OwnCalls();
   return {
-    call: createCall({ ...deps, calls }),
+    call: createCall({ ...deps, calls, results: new LastResults() }),
     settleLeft: () => calls.settle((request) => knownCall(deps, request)),
     async preview(request) {
       const prepared = await prepareCall(deps, request, parseArgs(request.args));

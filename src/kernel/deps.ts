@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Ids } from '../base/ids.ts';
 import type { RuntimeConfig } from '../config/types.ts';
+import type { LastResults } from './budgets/last-results.ts';
 import type { Append, ChainKey, Head, Store } from '../store/contract.ts';
 import type { Approvals } from './approvals/approvals.ts';
 import type { Redactor } from './evidence/redact.ts';
@@ -38,7 +39,8 @@ export interface KernelDeps {
   recorded?(appends: readonly Append[], heads: readonly Head[]): void;
 }
 
-/** The same, with the calls of this process: what the door itself goes by. */
+/** The same, with what the door itself holds: the calls of this process, and what they returned last. */
 export interface DoorDeps extends KernelDeps {
   calls: OwnCalls;
+  results: LastResults;
 }

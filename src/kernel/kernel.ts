@@ -7,13 +7,13 @@
 // K4  A start without an outcome that nobody runs any more is `unknown`, for ever; it is never run again.
 // K5  Deciding is repeated when anything it relied on changed before the commit.
 // K6  An exception on the way to a decision is a recorded deny.
-import { ERRORS, RuntimeError } from '../base/errors.ts';
-import { toldTo } from '../store/contract.ts';
-import type { Commit, CommitResult, CounterMove, Guard } from '../store/contract.ts';
-import type { Series } from '../base/series.ts';
+import { RuntimeError } from '../base/errors.ts';
+import type { Commit, CounterMove, Guard } from '../store/contract.ts';
+import { reservedBy, write } from './admitted.ts';
+import type { Admitted, Basis, Started } from './admitted.ts';
 import type { Held } from './approvals/approvals.ts';
 import { controlsKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
-import type { CallFacts, CallRequest, CallResult, CallTool } from './call.ts';
+import type { CallRequest, CallResult, CallTool } from './call.ts';
 import type { DoorDeps, KernelDeps } from './deps.ts';
 import { knownCall, NEW } from './known-call.ts';
 import { repeatedByOthers, unreachable, usedUp } from './late-denial.ts';
@@ -21,41 +21,21 @@ import { answerFor, openApproval } from './open-approval.ts';
 import { again, answer, nothingRan } from './round.ts';
 import type { Round } from './round.ts';
 import { attempt } from './execution/attempts.ts';
-import type { Attempted } from './execution/attempts.ts';
-import type { CallIo, ExecutionResult, Executor } from './execution/executor.ts';
+import type { CallIo } from './execution/executor.ts';
 import { reservationRow } from './execution/idempotency.ts';
 import { checkReservation } from './reservation.ts';
-import type { FreeKey } from './reservation.ts';
-import { endOf, judgeResult } from './execution/judge-result.ts';
-import type { Judged } from './execution/judge-result.ts';
-import { storedResult } from './evidence/large-result.ts';
-import type { StoredResult } from './evidence/large-result.ts';
-import { denial, finish, start } from './evidence/receipts.ts';
+import { denial, start } from './evidence/receipts.ts';
 import type { Receipt, Start } from './evidence/receipts.ts';
+import { commitOutcome } from './outcome.ts';
 import { asApproved } from './policy/configured-rules.ts';
 import type { Decision } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import type { PreparedCall } from './prepare.ts';
-import { confinementOf } from './sandbox/elsewhere.ts';
 import { withdrawApproval } from './withdrawn.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
 // Each round another writer won a race on this very call, approval or key; more than a few means something is wrong.
 const MAX_ROUNDS = 8;
-
-/** What the next commit of a call builds on: its row as it was read, and what its series was told. */
-interface Basis {
-  rowVersion: number | undefined;
-  after: Series | undefined;
-}
-
-interface Admitted extends Basis {
-  call: PreparedCall;
-  decision: Decision;
-  executor: Executor;
-  held: Held | undefined;
-  reserved: FreeKey;
-}
 
 /** The kernel's door over its ports. Holds nothing but the calls of this process. */
 export function createCall(deps: DoorDeps): CallTool {
@@ -150,20 +130,6 @@ async function refuse(
   const done = await deps.store.commit({ ...denied, after });
   if (!done.ok) return again();
   return answer({ ...nothingRan(decision, call.request.toolCallId), status: 'denied' });
-}
-
-/** Commits, and tells whoever holds the session. */
-async function write(deps: KernelDeps, commit: Commit): Promise<CommitResult> {
-  const done = await deps.store.commit(commit);
-  if (done.ok) deps.recorded?.(commit.appends ?? [], done.heads);
-  return done;
-}
-
-interface Started {
-  at: number;
-  monotonic: number;
-  receiptId: string;
-  seq: number;
 }
 
 async function runAdmitted(deps: DoorDeps, admitted: Admitted, io: CallIo): Promise<Round> {
@@ -262,16 +228,6 @@ function startFacts(deps: KernelDeps, admitted: Admitted): Start {
   };
 }
 
-function reservedBy(
-  deps: KernelDeps,
-  call: PreparedCall,
-  now: number,
-  seq: number,
-): { now: number; session: string; seq: number; callId: string; instance: string } {
-  const { request } = call;
-  return { now, session: request.session.id, seq, callId: request.toolCallId, instance: deps.instance };
-}
-
 function expectedVersion(version: number | undefined): 'absent' | { version: number } {
   return version === undefined ? 'absent' : { version };
 }
@@ -310,124 +266,5 @@ function executionMode(call: PreparedCall): 'in-process' | 'subprocess' | 'remot
     case 'host':
     case undefined:
       return 'host';
-  }
-}
-
-function storedOf(
-  { ids }: KernelDeps,
-  { request }: PreparedCall,
-  { result }: Judged,
-): StoredResult | undefined {
-  return result === undefined ? undefined : storedResult(request.context.caller.tenant, result, ids);
-}
-
-async function commitOutcome(
-  deps: DoorDeps,
-  admitted: Admitted,
-  started: Started,
-  { tried, series }: { tried: Attempted; series: Series | undefined },
-): Promise<CallResult> {
-  const { call, decision } = admitted;
-  const judged = judgeResult(tried, {
-    mode: call.capability?.mode ?? 'write',
-    idempotent: call.capability?.idempotency.idempotent ?? false,
-  });
-  try {
-    return await recordOutcome(deps, admitted, started, { tried, judged, series });
-  } catch (thrown) {
-    deps.calls.leave(call.request);
-    // What had no effect may be asked for again, as the store's own error says.
-    if (judged.sideEffect === 'not_executed') throw thrown;
-    const why = 'It ran, and what came of it could not be recorded.';
-    return {
-      status: 'unknown',
-      error: { code: 'SIDE_EFFECT_UNKNOWN', message: `${why} ${ERRORS.SIDE_EFFECT_UNKNOWN.sentence}` },
-      callId: call.request.toolCallId,
-      decision,
-      receiptIds: [started.receiptId],
-      sideEffect: 'side_effect_unknown',
-    };
-  }
-}
-
-async function recordOutcome(
-  deps: KernelDeps,
-  admitted: Admitted,
-  started: Started,
-  { tried, judged, series }: { tried: Attempted; judged: Judged; series: Series | undefined },
-): Promise<CallResult> {
-  const { call, decision, held, reserved } = admitted;
-  const ends = endOf(deps.config.policy, judged, tried.attempts);
-  const now = deps.clock.now();
-  const receiptId = deps.ids.next('rcp');
-  const done = finish({ request: call.request, at: now }, deps.redactor, {
-    receiptId,
-    startReceiptId: started.receiptId,
-    startedAt: started.at,
-    startSeq: started.seq,
-    rowVersion: (admitted.rowVersion ?? 0) + 1,
-    instance: deps.instance,
-    status: judged.status,
-    decision,
-    outcome: {
-      outcome: judged.outcome,
-      sideEffect: judged.sideEffect,
-      durationMs: deps.clock.monotonic() - started.monotonic,
-      attempts: tried.attempts,
-      notes: tried.result.notes,
-      confinement: confinementOf(tried.result, call.capability?.transport),
-    },
-    result: judged.result,
-    stored: storedOf(deps, call, judged),
-    ...(judged.error === undefined ? {} : { error: judged.error }),
-    ...ends,
-    ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
-    ...throughFacts(tried.result),
-  });
-  if (reserved.key !== undefined) {
-    const by = reservedBy(deps, call, now, started.seq);
-    done.rows = [...(done.rows ?? []), reservationRow(reserved.key, judged.reservation, by)];
-  }
-  const written = await write(deps, toldTo(series, done));
-  if (!written.ok) {
-    // Another process took this one for gone and settled the call; a stale owner's word no longer counts (K4).
-    const settledBefore = await knownCall(deps, call.request);
-    if (settledBefore.kind === 'answer') return settledBefore.result;
-    throw new RuntimeError('STORE_UNAVAILABLE', 'The outcome of the call could not be recorded.');
-  }
-  return resultOf(judged, {
-    callId: call.request.toolCallId,
-    decision,
-    receiptIds: [started.receiptId, receiptId],
-    sideEffect: judged.sideEffect,
-    ...ends,
-    ...throughFacts(tried.result),
-    ...expiryFacts(tried.result),
-  });
-}
-
-function throughFacts({ capabilitySessionId }: ExecutionResult): { capabilitySessionId?: string } {
-  return capabilitySessionId === undefined ? {} : { capabilitySessionId };
-}
-
-function expiryFacts(result: ExecutionResult): Pick<CallFacts, 'expiry'> {
-  return result.kind === 'failed' && result.expiry !== undefined ? { expiry: result.expiry } : {};
-}
-
-function resultOf(judged: Judged, facts: CallFacts): CallResult {
-  switch (judged.status) {
-    case 'done':
-      return { status: 'done', outcome: judged.result, ...facts };
-    case 'tool_error':
-      return {
-        status: 'tool_error',
-        outcome: judged.result,
-        ...facts,
-        ...(judged.error === undefined ? {} : { error: judged.error }),
-      };
-    case 'unknown':
-    case 'canceled':
-    case 'expired':
-      return { status: judged.status, error: judged.error, ...facts };
   }
 }

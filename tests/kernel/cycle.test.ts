@@ -1,6 +1,6 @@
 // Owns the proof of the cycle rule's window: how long a count holds, that a loop cannot hide across an edge, what it costs.
 import { describe, expect, test } from 'vitest';
-import { createRig, SESSION } from './rig.ts';
+import { createRig, OK, SESSION, sessionOf } from './rig.ts';
 import type { Rig } from './rig.ts';
 import { sampleConfig } from './sample-config.ts';
 
@@ -82,5 +82,61 @@ describe('the cycle rule', () => {
       expect(decision.attributes).toMatchObject({ 'policy.repeats': 3, 'policy.max_repeats': 3 });
     }
     expect((await rig.records(SESSION)).length).toBe(11);
+  });
+});
+
+describe('the cycle rule in a session of calls that name none', () => {
+  /** The tool answers with each of these letters in turn; what each call came to. */
+  async function poll(rig: Rig, texts: string): Promise<string> {
+    const session = sessionOf(rig.clock, { countsResults: true });
+    let seen = '';
+    for (const text of texts) {
+      rig.tool.run = () => Promise.resolve({ ...OK, content: [{ type: 'text', text }] });
+      const { status } = await rig.call('look', { q: 1 }, { session });
+      seen += status === 'done' ? text : '-';
+      rig.clock.advance(1000);
+    }
+    return seen;
+  }
+
+  test('counts a call that returned the same as the one before, and begins anew with another result', async () => {
+    expect(await poll(createRig(), 'abcdefgh')).toBe('abcdefgh');
+    expect(await poll(createRig(), 'aaaa')).toBe('aaa-');
+    expect(await poll(createRig(), 'abbbb')).toBe('abbb-');
+    expect(await poll(createRig(), 'aabbbb')).toBe('aabbb-');
+    expect(await poll(createRig(), 'ababab')).toBe('ababab');
+  });
+
+  test('counts from the last change on, for as long as its window', async () => {
+    const rig = createRig();
+    expect(await poll(rig, 'aa')).toBe('aa');
+    rig.clock.advance(590_000);
+    expect(await poll(rig, 'bbbb')).toBe('bbb-'); // the window is that of the first b
+    rig.clock.advance(590_000);
+    expect(await poll(rig, 'b')).toBe('-');
+    rig.clock.advance(10_000);
+    expect(await poll(rig, 'b')).toBe('b');
+  });
+
+  test('counts what has not returned yet as the same, and stays whole when equal calls return at once', async () => {
+    const rig = createRig();
+    const session = sessionOf(rig.clock, { countsResults: true });
+    expect(await poll(rig, 'a')).toBe('a');
+    let n = 0;
+    rig.tool.run = () => Promise.resolve({ ...OK, content: [{ type: 'text', text: `other ${n++}` }] });
+    const calls = Array.from({ length: 20 }, () => rig.call('look', { q: 1 }, { session }));
+    const seen = (await Promise.all(calls)).map(({ status }) => status);
+    expect(seen.filter((status) => status === 'done')).toHaveLength(2);
+    rig.clock.advance(601_000);
+    expect(await poll(rig, 'xxxx')).toBe('xxx-');
+  });
+
+  test('is the plain one in every other session', async () => {
+    const rig = createRig();
+    let n = 0;
+    rig.tool.run = () => Promise.resolve({ ...OK, content: [{ type: 'text', text: `other ${n++}` }] });
+    const seen: string[] = [];
+    for (let calls = 0; calls < 4; calls++) seen.push(await look(rig));
+    expect(seen).toEqual(['done', 'done', 'done', 'denied']);
   });
 });

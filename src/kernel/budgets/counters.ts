@@ -121,6 +121,21 @@ export function repeatMove(
   return { move: { key: of, add: first - value }, guards: [{ key: of, is: value }] };
 }
 
+/**
+ * Takes back what was counted before the run that began at `at`, because it returned something else: its own is the first of
+ * a new window. Holds only where no equal call has begun since. Undefined: nothing was counted before.
+ */
+export function restartMove(
+  counted: { key: string; value: number },
+  cycle: Policy['cycle'],
+  at: EpochMs,
+): { move: CounterMove; guard: Guard } | undefined {
+  const value = counted.value + repeatMove(counted, cycle, at).move.add;
+  if (value % MOST_COUNTED <= 1) return undefined;
+  const first = Math.ceil(at / 1000) * MOST_COUNTED + 1;
+  return { move: { key: counted.key, add: first - value }, guard: { key: counted.key, is: value } };
+}
+
 /** Which counters say what has been used so far, and what they say. Only limited dimensions are counted. */
 export interface Counted {
   keys: string[];

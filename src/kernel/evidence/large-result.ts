@@ -13,6 +13,8 @@ import type { BlobWrite, ChainKey, Payload, Store } from '../../store/contract.t
 import type { ToolOutcome } from '../call.ts';
 
 export interface StoredResult {
+  /** As JSON writes it. */
+  json: string;
   sealed: JsonObject;
   blobs: BlobWrite[];
 }
@@ -35,7 +37,7 @@ export function storedResult(tenant: string, outcome: ToolOutcome, ids: Pick<Ids
   const value: JsonObject = structured === undefined ? { content } : { content, structured };
   const json = JSON.stringify(value);
   if (json.length <= INLINE_BYTES && Buffer.byteLength(json) <= INLINE_BYTES) {
-    return { sealed: value, blobs: [] };
+    return { json, sealed: value, blobs: [] };
   }
   const text = Buffer.from(json);
   const secret = ids.bytes(KEY_BYTES);
@@ -43,7 +45,7 @@ export function storedResult(tenant: string, outcome: ToolOutcome, ids: Pick<Ids
   const bytes = Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]);
   const key = nameOf(bytes);
   const reference = { key, secret: Buffer.from(secret).toString('base64'), bytes: text.length };
-  return { sealed: { [REFERENCE]: reference }, blobs: [{ tenant, key, bytes }] };
+  return { json, sealed: { [REFERENCE]: reference }, blobs: [{ tenant, key, bytes }] };
 }
 
 function opened(bytes: Uint8Array, secret: string): JsonValue {

@@ -117,7 +117,7 @@ async function recall(deps: PackDeps, caller: Caller): Promise<Default | undefin
 
 function bound(deps: PackDeps, caller: Caller, facts: SessionFacts): DirectCall {
   const { id, startedAt, actor, lane, task, intent } = facts;
-  const session: SessionBinding = { id, startedAt, actor, lane, task };
+  const session: SessionBinding = { id, startedAt, actor, lane, task, countsResults: true };
   if (intent !== undefined) session.intent = intent;
   return { context: newRun(deps, caller, facts), session };
 }
