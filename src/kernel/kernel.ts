@@ -8,6 +8,7 @@
 // K5  Deciding is repeated when anything it relied on changed before the commit.
 // K6  An exception on the way to a decision is a recorded deny.
 import { RuntimeError } from '../base/errors.ts';
+import { cutTo } from '../base/text.ts';
 import type { Commit, CounterMove, Guard } from '../store/contract.ts';
 import { reservedBy, write } from './admitted.ts';
 import type { Admitted, Basis, Started } from './admitted.ts';
@@ -39,7 +40,8 @@ const MAX_ROUNDS = 8;
 
 /** The kernel's door over its ports. Holds nothing but the calls of this process. */
 export function createCall(deps: DoorDeps): CallTool {
-  return async (request, io) => {
+  return async (given, io) => {
+    const request = named(deps, given);
     const running = deps.calls.running(request);
     if (running !== undefined) {
       const joined = await running.result;
@@ -48,6 +50,12 @@ export function createCall(deps: DoorDeps): CallTool {
     }
     return deps.calls.run(request, runRounds(deps, request, io), io.series);
   };
+}
+
+/** What no capability is called somebody made up: in records it stands like any text from outside. */
+function named({ config, redactor }: DoorDeps, request: CallRequest): CallRequest {
+  if (Object.hasOwn(config.capabilities, request.tool)) return request;
+  return { ...request, tool: cutTo(redactor.text(request.tool), 200) };
 }
 
 async function runRounds(deps: DoorDeps, request: CallRequest, io: CallIo): Promise<CallResult> {

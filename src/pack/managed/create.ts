@@ -10,6 +10,7 @@ import type { Advance, HeldSession } from '../sessions/sessions.ts';
 import { assertPrecheck } from '../turn/authorize.ts';
 import type { TurnInput } from '../turn/contract.ts';
 import { parseTurnInput } from '../turn/input.ts';
+import { withShownLabels } from '../turn/labels.ts';
 import { mintFacts } from '../turn/prepare.ts';
 import { admissionCommit } from './commits.ts';
 import type { Admission } from './commits.ts';
@@ -74,7 +75,7 @@ export async function birthOf(
 ): Promise<Birth | Created> {
   const { deps } = room;
   assertPrecheck(deps.config, caller);
-  const turn = judged(input);
+  const turn = withShownLabels(deps.kernel, judged(input));
   const known = input.sessionId === undefined ? undefined : await existing(room, caller, input.sessionId);
   if (known !== undefined) return known;
   const facts = await factsOf(deps, caller, turn, input.sessionId);

@@ -94,13 +94,14 @@ function shownRequests(deps: PackDeps, tools: readonly DecidedTool[]): JsonObjec
 
 function completedEvidence(deps: PackDeps, admitted: Admitted, done: Completed): JsonObject {
   const { output, tools, facts: called, streamed } = done;
-  const shown = deps.kernel.redact({ assistant_message: { content: output.assistant_message } });
+  const { assistant_message: content, finish_reason } = output;
+  const shown = deps.kernel.redact({ assistant_message: { content }, finish_reason });
   const evidence = turnFacts(deps, admitted, { called, streamed });
   evidence.status = output.status;
   evidence.intent = output.intent;
   // The intent under which this turn's calls are decided; absent where none was pinned.
   if (admitted.turn.intent.session !== undefined) evidence.session_intent = output.intent;
-  evidence.finish_reason = output.finish_reason;
+  evidence.finish_reason = shown.value.finish_reason ?? '';
   if (output.usage !== undefined) evidence.usage = { ...output.usage };
   evidence.requested_tools = shownRequests(deps, tools);
   if (shown.fields.length > 0) evidence.redacted_fields = shown.fields;
@@ -232,8 +233,12 @@ export function failedCommit(
 ): OutcomeCommit {
   const { turn } = admitted;
   const view = error.view();
-  const shown = deps.kernel.redact({ message: view.message, details: plain(view.details) });
   const said = generated?.output;
+  const shown = deps.kernel.redact({
+    ...(said === undefined ? {} : { finish_reason: said.finishReason }),
+    message: view.message,
+    details: plain(view.details),
+  });
   const runStatus: RunStatus = error.code === 'CANCELED' ? 'canceled' : 'failed';
   return outcome(deps, admitted, {
     records: [
@@ -241,7 +246,6 @@ export function failedCommit(
         type: 'turn_failed',
         evidence: {
           ...turnFacts(deps, admitted, { called: generated?.facts, streamed }),
-          ...(said === undefined ? {} : { finish_reason: said.finishReason }),
           code: view.code,
           retryable: view.retryable,
           ...shown.value,

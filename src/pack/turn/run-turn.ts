@@ -18,6 +18,7 @@ import type { HeldSession } from '../sessions/sessions.ts';
 import { assertPrecheck } from './authorize.ts';
 import type { RequestedTool, TurnFailure, TurnInput, TurnOutput, TurnSnapshot } from './contract.ts';
 import { parseTurnInput } from './input.ts';
+import { withShownLabels } from './labels.ts';
 import { toModelTools } from './messages.ts';
 import { normalize } from './normalize.ts';
 import type { NormalTurn } from './normalize.ts';
@@ -77,7 +78,7 @@ async function claimedTurn(
   { io, seen }: { io: TurnIo; seen: Seen },
 ): Promise<TurnOutput | TurnFailure> {
   assertPrecheck(room.deps.config, caller);
-  const input = parseTurnInput(rawInput);
+  const input = withShownLabels(room.deps.kernel, parseTurnInput(rawInput));
   if (io.signal.aborted) throw new RuntimeError('CANCELED');
   if (input.session_id !== undefined) claim(room, caller, input.session_id, seen);
   const { admitted, held } = await enter(room, caller, input, { seen, series: io.series });
