@@ -17,6 +17,8 @@ import { untilAborted } from './until-aborted.ts';
 export interface ConnectionDeps extends SessionDeps {
   /** What is known of the server's protocol, from whichever connection found it out. */
   eras: { get(): Era; learn(era: Era): void };
+  /** Takes secrets out of what a server says of its own end, which health and callers are told. Absent: there are none. */
+  redact?: (text: string) => string;
 }
 
 export interface Connection {
@@ -42,9 +44,10 @@ function unavailable(server: string, reason: string, details: Record<string, unk
   });
 }
 
-function reasonOf(thrown: unknown): string {
-  if (thrown instanceof RuntimeError) return thrown.message;
-  return thrown instanceof Error ? thrown.message.slice(0, 300) : 'unknown';
+/** Redacted before it is cut: a cut secret is no longer recognized. */
+function reasonOf(thrown: unknown, redact: (text: string) => string): string {
+  if (thrown instanceof RuntimeError) return redact(thrown.message);
+  return thrown instanceof Error ? redact(thrown.message).slice(0, 300) : 'unknown';
 }
 
 /** C2: why no session is to be had right now. */
@@ -63,6 +66,7 @@ class SupervisedConnection implements Connection {
   readonly server: DownstreamServer;
   readonly identity: ServerIdentity;
   readonly #deps: ConnectionDeps;
+  readonly #redact: (text: string) => string;
   readonly #closing = new AbortController();
   #state: ConnectionState = { state: 'idle', failures: 0 };
   #current: Session | undefined;
@@ -73,6 +77,7 @@ class SupervisedConnection implements Connection {
     this.server = server;
     this.identity = identity;
     this.#deps = deps;
+    this.#redact = deps.redact ?? ((text) => text);
   }
 
   state(): ConnectionState {
@@ -145,18 +150,19 @@ class SupervisedConnection implements Connection {
       if (this.#closing.signal.aborted) throw unavailable(name, 'it is being closed');
       return session;
     } catch (thrown) {
-      this.#broke(reasonOf(thrown));
-      throw unavailable(name, reasonOf(thrown), { cause: asRuntimeError(thrown).code });
+      const reason = reasonOf(thrown, this.#redact);
+      this.#broke(reason);
+      throw unavailable(name, reason, { cause: asRuntimeError(thrown).code });
     } finally {
       this.#starting = undefined;
     }
   }
 
   #watch(session: Session): void {
-    void session.ended.then(({ message }) => {
+    void session.ended.then((ended) => {
       if (this.#current !== session) return;
       this.#current = undefined;
-      this.#broke(message);
+      this.#broke(reasonOf(ended, this.#redact));
     });
   }
 }

@@ -9,7 +9,7 @@ import { RuntimeError } from '../base/errors.ts';
 import type { DownstreamServer } from '../config/types.ts';
 import type { Era } from './client.ts';
 import { createConnection } from './connection.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, ConnectionDeps } from './connection.ts';
 import type { ConnectionState } from './state.ts';
 import { serverIdentity } from './pin-file.ts';
 import type { PathTokens, ServerIdentity } from './pin-file.ts';
@@ -55,7 +55,7 @@ export interface Downstreams {
   close(): Promise<void>;
 }
 
-export interface DownstreamOptions extends SessionDeps {
+export interface DownstreamOptions extends SessionDeps, Pick<ConnectionDeps, 'redact'> {
   servers: Readonly<Record<string, DownstreamServer>>;
   /** Absolute directories that stand as tokens in the pin file. */
   pathTokens?: PathTokens;

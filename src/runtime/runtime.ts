@@ -7,7 +7,7 @@ import { asRuntimeError } from '../base/errors.ts';
 import { randomIds } from '../base/ids.ts';
 import type { Ids } from '../base/ids.ts';
 import { createDownstreams } from '../capabilities/downstreams.ts';
-import type { Downstreams } from '../capabilities/downstreams.ts';
+import type { DownstreamOptions, Downstreams } from '../capabilities/downstreams.ts';
 import { createDownstreamExecutor } from '../capabilities/executor.ts';
 import { sessionCompanion } from '../capabilities/sessions/approval-companion.ts';
 import { createLedger } from '../capabilities/sessions/ledger.ts';
@@ -26,7 +26,7 @@ import { createApprovals } from '../kernel/approvals/approvals.ts';
 import { createKernel } from '../kernel/create-kernel.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
 import type { KernelDeps } from '../kernel/deps.ts';
-import type { Redactor } from '../kernel/evidence/redact.ts';
+import type { LearningRedactor, Redactor } from '../kernel/evidence/redact.ts';
 import { startInstance } from '../kernel/instance.ts';
 import type { Instance } from '../kernel/instance.ts';
 import { createGate } from '../kernel/policy/gate.ts';
@@ -198,6 +198,11 @@ function liveSessions(
   });
 }
 
+/** What servers are given from files is known before they have it, and kept out of what they say of their own end. */
+function secretsOut(redactor: LearningRedactor): Pick<DownstreamOptions, 'onSecret' | 'redact'> {
+  return { onSecret: (value) => redactor.learn(value), redact: (text) => redactor.text(text) };
+}
+
 async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Parts> {
   const { env } = options;
   const grants = await openGrants(options.config);
@@ -225,7 +230,7 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
     onListed: (server, tools) => {
       pinning.onListed(server, tools);
     },
-    onSecret: (value) => redactor.learn(value),
+    ...secretsOut(redactor),
     onStderr: (server, line) => {
       log('debug', redactor.text(line), { server });
     },

@@ -213,3 +213,18 @@ test('a key is known by what is sent of it, whatever white space its variable ha
   const redactor = await redactorOf({ ...config, models }, { CANARY_KEY: ` ${SECRET}\n` });
   expect(redactor.text(`a ${SECRET} b`)).toBe('a [REDACTED] b');
 });
+
+test('a secret that a server refuses to start with stands in no answer about the server', async () => {
+  const at = await place();
+  const refusal = `process.stdin.once('data', (line) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0',
+    id: JSON.parse(line).id, error: { code: -32000, message: 'bad key ' + process.env.PROBE_TOKEN } }) + '\\n'))`;
+  const servers = { probe: { ...probe({ envAllow: ['PROBE_TOKEN'] }), args: ['-e', refusal] } };
+  const config = { ...configFor(at), servers };
+  const bench = await open(at, { config, env: { PROBE_TOKEN: SECRET } });
+  const told = await bench.runtime.pin('probe').catch(({ message }: Error) => message);
+  const { checks } = await bench.runtime.getHealth(CALLER);
+  const down = checks.find(({ check }) => check === 'servers');
+  expect(down?.detail).toContain('bad key');
+  expect(told).toContain('bad key');
+  expect(JSON.stringify([down, told])).not.toContain(SECRET);
+});
