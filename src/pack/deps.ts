@@ -6,6 +6,7 @@ import type { ModelProfile, ModelProvider } from '../providers/contract.ts';
 import type { Store } from '../store/contract.ts';
 import type { KernelPort } from './kernel-port.ts';
 import type { SessionCopies } from './managed/copy.ts';
+import type { OpenDefaults } from './sessions/default-sessions.ts';
 
 export interface PackDeps {
   config: RuntimeConfig;
@@ -17,6 +18,8 @@ export interface PackDeps {
   model: (profile: ModelProfile) => ModelProvider | Promise<ModelProvider>;
   /** This process among those that share the store. */
   instance: string;
+  /** The sessions of calls that name none, of this process by now. Absent: it has none yet. */
+  defaults?: OpenDefaults;
   /** Whether another process still shows signs of life. */
   isAlive(instance: string): Promise<boolean>;
   /** Looks again at which grants of delegation still stand. Absent: those of the configuration do. */

@@ -190,7 +190,8 @@ export async function openReloadable(parts: ReloadableParts): Promise<RuntimeHan
       log,
       load: () => source.load(),
       running: () => held.generations.handle,
-      join: (config) => join({ ...options, config }, { store, lines: first.lines.lines }),
+      join: (config) =>
+        join({ ...options, config }, { store, lines: first.lines.lines, defaults: first.defaults }),
       take: (next, record) => held.take(next, record),
       own: await register(book, process, parts),
     });

@@ -35,6 +35,8 @@ import type { Caller } from '../kernel/identity.ts';
 import { endWithProcess } from '../kernel/sandbox/process-end.ts';
 import { createSandbox } from '../kernel/sandbox/spawn.ts';
 import { createPack } from '../pack/pack.ts';
+import { openDefaults } from '../pack/sessions/default-sessions.ts';
+import type { OpenDefaults } from '../pack/sessions/default-sessions.ts';
 import { createPasts } from '../pack/sessions/past.ts';
 import type { SessionCopies } from '../pack/managed/copy.ts';
 import type { Pack } from '../pack/pack.ts';
@@ -75,6 +77,7 @@ interface Parts extends CallParts {
   leaveProcess: () => void;
   instance: Instance;
   copyFiles: SessionCopyFiles;
+  defaults: OpenDefaults;
   /** Whose configuration everything here is judged by. */
   grants: LiveGrants;
 }
@@ -174,6 +177,7 @@ function packOf(parts: Omit<Parts, 'pack' | 'leaveProcess'>, options: RuntimeOpt
         return providers.createModelProvider(profile, { env: options.env, clock, random });
       }),
     instance: instance.id,
+    defaults: parts.defaults,
     isAlive: (other) => instance.isAlive(other),
     refreshGrants: () => parts.grants.refresh(),
     copies: copiesOf(parts, log),
@@ -255,6 +259,7 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
     redactor,
     sessions,
     lines: new CallLines({ store, clock, ledger: sessions.parts.ledger, config, open: before?.lines }),
+    defaults: before?.defaults ?? openDefaults(instance.id),
     copyFiles,
   };
   const kernel = kernelOf(base, options, (appends, heads) => {
@@ -383,6 +388,7 @@ async function joinOver(options: RuntimeOptions, before?: Before): Promise<Joine
   return {
     handle: handleOf(parts, background),
     lines: parts.lines,
+    defaults: parts.defaults,
     stopWorker: () => background.stop(),
     close: () => closeAll(parts, background),
   };

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { GovernedReads } from '../../src/runtime/contract.ts';
 import { Generations } from '../../src/runtime/generations.ts';
+import { openDefaults } from '../../src/pack/sessions/default-sessions.ts';
 import type { Joined } from '../../src/runtime/joined.ts';
 import { KeptReads } from '../../src/runtime/kept-reads.ts';
 import { CALLER } from '../kernel/rig.ts';
@@ -43,6 +44,7 @@ function generation(name: string, status: 'done' | 'denied', log: string[]): Fak
   const joined: Joined = {
     handle,
     lines: { lines: new Map(), settled: () => Promise.resolve() },
+    defaults: openDefaults('inst_test'),
     stopWorker: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };

@@ -144,6 +144,35 @@ test('the next call is judged by the configuration that was taken, and the one i
   expect(await bench.records('config_taken')).toHaveLength(2);
 });
 
+test('the session of calls that name none goes on, and where it may not, its successor says which it follows', async () => {
+  const at = await place();
+  const { policy } = configFor(at);
+  const strict = { policy: { ...policy, cycle: { maxRepeats: 2, windowSeconds: 600 } } };
+  const bench = await serving(at, { config: configFor(at, strict) });
+  const sessions = async (): Promise<unknown[]> =>
+    (await bench.records('session_started')).map(({ session_id: id, predecessor_id: before }) => [
+      id,
+      before,
+    ]);
+  for (const status of ['done', 'done']) expect(await call(bench, 'note')).toMatchObject({ status });
+  bench.files.load = () => changed(at, 'new', strict);
+  expect(await bench.reload()).toMatchObject({ outcome: 'taken' });
+  expect(await call(bench, 'note')).toMatchObject({
+    ...{ status: 'denied', decision: { rule_id: 'cycle_detection', policy_digest: 'sha256:policy-new' } },
+  });
+  const [[first]] = (await sessions()) as [[string]];
+  expect(await sessions()).toEqual([[first, undefined]]);
+
+  const gateway = { ...configFor(at).runtime, gatewayIntent: 'support' };
+  bench.files.load = () => changed(at, 'bound', { ...strict, runtime: gateway });
+  expect(await bench.reload()).toMatchObject({ outcome: 'taken' });
+  expect(await call(bench, 'note')).toMatchObject({ status: 'done' });
+  expect(await sessions()).toEqual([
+    [first, undefined],
+    [expect.any(String), first],
+  ]);
+});
+
 test('what ran under the configuration before is closed with its last call', async () => {
   const at = await place();
   const bench = await serving(at);

@@ -1,9 +1,11 @@
 // Owns the session of calls that name none: one per tenant, principal and client connection of this process, begun at
-// its first use and followed by a linked successor when it has been idle, is a day old, or has grown long.
+// its first use and followed by a linked successor when it has been idle, is a day old, has grown long, or is bound to what
+// the configuration says no more.
 //
 // D1  Memory holds the most lately used; where each of this process is, its row says, so one that was dropped is found again.
 // D2  What is found again is what its records say: whose it is, when it was last used, how long it has grown.
 // D3  Nobody can end it and begin another, so its budgets are rates: with its time all of them begin anew.
+// D4  They are the process's: a configuration that is taken while it serves goes on with those of the one before.
 import type { EpochMs } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import { digestJson } from '../../base/digest.ts';
@@ -37,6 +39,22 @@ interface Default {
   calls: number;
 }
 
+/** Those of this process (D4). */
+export interface OpenDefaults {
+  /** What their places are named by. */
+  readonly process: string;
+  /** In the order of use, so that the first is the longest unused. */
+  readonly held: Map<string, Default>;
+  /** Being looked for or begun: whoever comes meanwhile gets the same. */
+  readonly coming: Map<string, Promise<Default>>;
+  /** While none was dropped, one that is not held was never begun. */
+  hasDropped: boolean;
+}
+
+export function openDefaults(process: string): OpenDefaults {
+  return { process, held: new Map(), coming: new Map(), hasDropped: false };
+}
+
 export interface DirectCall {
   context: RunContext;
   session: SessionBinding;
@@ -52,6 +70,8 @@ export interface DefaultSessions {
 }
 
 function isSpent({ facts, lastUsed, calls }: Default, { clock, config }: PackDeps): boolean {
+  // What a session is bound to for as long as it lives (D4).
+  if (facts.agentId !== config.agent.id || facts.intent !== config.runtime.gatewayIntent) return true;
   const now = clock.now();
   const age = now - facts.startedAt;
   const { loopBudget, cycle } = config.policy;
@@ -84,15 +104,15 @@ function keyOf(caller: Caller): string {
 }
 
 /** Of this process and of whoever calls so; a name of its own length would be too long for some. */
-function placeOf(deps: PackDeps, caller: Caller): { tenant: string; id: string } {
-  return { tenant: caller.tenant, id: `default:${digestJson([deps.instance, keyOf(caller)])}` };
+function placeOf(process: string, caller: Caller): { tenant: string; id: string } {
+  return { tenant: caller.tenant, id: `default:${digestJson([process, keyOf(caller)])}` };
 }
 
-function placeRow(deps: PackDeps, caller: Caller, { id, startedAt }: SessionFacts): RowWrite {
+function placeRow(process: string, caller: Caller, { id, startedAt }: SessionFacts): RowWrite {
   const { principal } = caller;
   const body: JsonObject = { session_id: id };
   const row = { kind: 'process', principal, status: 'current', updatedAt: startedAt, body } as const;
-  return { row: { ...row, ...placeOf(deps, caller) } };
+  return { row: { ...row, ...placeOf(process, caller) } };
 }
 
 async function factsFrom(store: Store, tenant: string, id: string): Promise<SessionFacts | undefined> {
@@ -102,9 +122,8 @@ async function factsFrom(store: Store, tenant: string, id: string): Promise<Sess
 }
 
 /** The one that this process began last for this caller, spent or not (D2). */
-async function recall(deps: PackDeps, caller: Caller): Promise<Default | undefined> {
-  const { store } = deps;
-  const { tenant, id: place } = placeOf(deps, caller);
+async function recall(store: Store, process: string, caller: Caller): Promise<Default | undefined> {
+  const { tenant, id: place } = placeOf(process, caller);
   const id = (await store.row('process', tenant, place))?.body.session_id;
   if (typeof id !== 'string') return undefined;
   const facts = await factsFrom(store, tenant, id);
@@ -134,7 +153,12 @@ function newRun(deps: PackDeps, caller: Caller, facts: SessionFacts): RunContext
   };
 }
 
-async function begin(deps: PackDeps, caller: Caller, before: Default | undefined): Promise<Default> {
+interface Beginning {
+  process: string;
+  before: Default | undefined;
+}
+
+async function begin(deps: PackDeps, caller: Caller, { process, before }: Beginning): Promise<Default> {
   const facts = newFacts(deps, caller);
   const context = newRun(deps, caller, facts);
   const at = facts.startedAt;
@@ -150,7 +174,7 @@ async function begin(deps: PackDeps, caller: Caller, before: Default | undefined
         evidence: { ...contextFacts(context), ...factsToEvidence(facts), ...link },
       },
     ],
-    rows: [sessionRow({ facts, context }, progress, at), placeRow(deps, caller, facts)],
+    rows: [sessionRow({ facts, context }, progress, at), placeRow(process, caller, facts)],
   });
   if (!done.ok) throw new RuntimeError('CONFLICT', 'The session could not be started.');
   return { facts, lastUsed: at, calls: 0 };
@@ -158,21 +182,17 @@ async function begin(deps: PackDeps, caller: Caller, before: Default | undefined
 
 class HeldDefaults implements DefaultSessions {
   readonly #deps: PackDeps;
-  /** In the order of use, so that the first is the longest unused. */
-  readonly #held = new Map<string, Default>();
-  /** Being looked for or begun: whoever comes meanwhile gets the same. */
-  readonly #coming = new Map<string, Promise<Default>>();
+  readonly #open: OpenDefaults;
   /** The key of each caller that is at hand; a connection has one. */
   readonly #keys = new WeakMap<Caller, string>();
-  /** While none was dropped, one that is not held was never begun. */
-  #hasDropped = false;
 
-  constructor(deps: PackDeps) {
+  constructor(deps: PackDeps, open: OpenDefaults) {
     this.#deps = deps;
+    this.#open = open;
   }
 
   get held(): number {
-    return this.#held.size;
+    return this.#open.held.size;
   }
 
   async directCall(caller: Caller): Promise<DirectCall> {
@@ -185,7 +205,7 @@ class HeldDefaults implements DefaultSessions {
   async directView(caller: Caller): Promise<DirectCall> {
     const deps = this.#deps;
     const key = this.#keyOf(caller);
-    await this.#coming.get(key)?.catch(() => undefined);
+    await this.#open.coming.get(key)?.catch(() => undefined);
     const known = await this.#known(key, caller);
     const isUsed = known !== undefined && !isSpent(known, deps);
     return bound(deps, caller, isUsed ? known.facts : newFacts(deps, caller));
@@ -202,38 +222,42 @@ class HeldDefaults implements DefaultSessions {
 
   #current(caller: Caller): Promise<Default> {
     const key = this.#keyOf(caller);
-    const coming = this.#coming.get(key);
+    const coming = this.#open.coming.get(key);
     if (coming !== undefined) return coming;
-    const held = this.#held.get(key);
+    const held = this.#open.held.get(key);
     if (held !== undefined && !isSpent(held, this.#deps)) return Promise.resolve(this.#hold(key, held));
-    const found = this.#find(key, caller).finally(() => this.#coming.delete(key));
-    this.#coming.set(key, found);
+    const found = this.#find(key, caller).finally(() => this.#open.coming.delete(key));
+    this.#open.coming.set(key, found);
     return found;
   }
 
   async #find(key: string, caller: Caller): Promise<Default> {
     const known = await this.#known(key, caller);
     const isUsed = known !== undefined && !isSpent(known, this.#deps);
-    return this.#hold(key, isUsed ? known : await begin(this.#deps, caller, known));
+    return this.#hold(
+      key,
+      isUsed ? known : await begin(this.#deps, caller, { process: this.#open.process, before: known }),
+    );
   }
 
   async #known(key: string, caller: Caller): Promise<Default | undefined> {
-    const held = this.#held.get(key);
-    return held ?? (this.#hasDropped ? await recall(this.#deps, caller) : undefined);
+    const held = this.#open.held.get(key);
+    const { process, hasDropped } = this.#open;
+    return held ?? (hasDropped ? await recall(this.#deps.store, process, caller) : undefined);
   }
 
   #hold(key: string, session: Default): Default {
-    this.#held.delete(key);
-    this.#held.set(key, session);
-    const oldest = this.#held.keys().next();
-    if (this.#held.size > MOST_HELD && oldest.done !== true) {
-      this.#held.delete(oldest.value);
-      this.#hasDropped = true;
+    this.#open.held.delete(key);
+    this.#open.held.set(key, session);
+    const oldest = this.#open.held.keys().next();
+    if (this.#open.held.size > MOST_HELD && oldest.done !== true) {
+      this.#open.held.delete(oldest.value);
+      this.#open.hasDropped = true;
     }
     return session;
   }
 }
 
 export function createDefaultSessions(deps: PackDeps): DefaultSessions {
-  return new HeldDefaults(deps);
+  return new HeldDefaults(deps, deps.defaults ?? openDefaults(deps.instance));
 }
