@@ -43,7 +43,7 @@ const promises = ({ checks }: Line): string[] => checks.map(({ check }) => check
 
 describe('examples', () => {
   verifies(
-    { partial: ['WF-20', 'LY-04'] },
+    { partial: ['LY-04'] },
     'chaining, routing, parallel work and orchestrated workers; a killed chain and a stopped program go on',
     async () => {
       const lines = await kept('prompt-chaining', 'routing', 'parallelization', 'orchestrator-workers');

@@ -171,7 +171,7 @@ describe('a failed node', () => {
 
 describe('conditions, loops and typed inputs', () => {
   verifies(
-    { partial: ['WF-20', 'WF-21'] },
+    { partial: ['WF-21'] },
     'route by what a node said, and a join runs with the branch that was taken',
     async () => {
       const schema = { type: 'object', properties: { kind: { type: 'string' } }, required: ['kind'] };
