@@ -50,6 +50,15 @@ function isWorkedOn({ id, body }: StoredRow, active: readonly StoredRow[]): bool
   return active.some(({ body: { parent } }) => isObject(parent) && parent.workflow_id === id);
 }
 
+const MOVING = ['active', 'ready', 'compensating'];
+
+/** A workflow that waits for one branch, or in which one has failed, while another would go on by itself. */
+function isMovingToo({ body }: StoredRow): boolean {
+  const nodes = body.nodes_by_status;
+  if (body.kind !== 'workflow' || !isObject(nodes) || body.reason === REASONS.interrupted) return false;
+  return MOVING.some((status) => nodes[status] !== undefined);
+}
+
 const SHOW = '`agent-runtime sessions show ID` tells how far each came';
 
 /** Runs that are stuck, that were left by their process, and that ran out of time. */
@@ -63,14 +72,16 @@ export async function sessions(deps: HealthDeps, caller: Caller): Promise<Check[
     oldestWith(store, { ...own, status: 'active' }),
     oldestWith(store, { ...own, status: 'suspended' }),
     oldestWith(store, { ...own, status: 'waiting_approval' }),
+    oldestWith(store, { ...own, status: 'error' }),
   ]);
-  const [active, suspended, waiting] = looked;
+  const [active, suspended, waiting, failed] = looked;
   const late = [...active, ...suspended, ...waiting].filter(
     (row) => endOf(row) <= now && endOf(row) > now - DAY_MS,
   );
   const ended = expired.filter((row) => row.updatedAt > now - DAY_MS);
   const waits = new Set(queued.map(({ id }) => id));
-  const stalled = active.filter(
+  const movingToo = [...suspended, ...waiting, ...failed].filter(isMovingToo);
+  const stalled = [...active, ...movingToo].filter(
     (row) =>
       endOf(row) > now && row.updatedAt <= now - STALLED_MS && !waits.has(row.id) && !isWorkedOn(row, active),
   );

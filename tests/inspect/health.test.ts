@@ -9,6 +9,7 @@ import { REASONS } from '../../src/pack/managed/next-step.ts';
 import { isoTime } from '../../src/base/clock.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import { rowView } from '../../src/inspect/row-view.ts';
+import { REASONS } from '../../src/pack/managed/next-step.ts';
 import type { RowKind, Store } from '../../src/store/contract.ts';
 import { createFixedIds } from '../../src/testing/fixed-ids.ts';
 import { verifies } from '../e2e/verifies.ts';
@@ -226,12 +227,13 @@ async function standing(
   kind: RowKind,
   status: string,
   bodies: readonly JsonObject[],
+  prefix = `${kind}_`,
 ): Promise<void> {
   const { tenant, principal } = CALLER;
   const rows = bodies.map((body, at) => ({
     row: {
       ...{ kind, tenant, principal, status, body },
-      id: `${kind}_${String(at).padStart(4, '0')}`,
+      id: `${prefix}${String(at).padStart(4, '0')}`,
       updatedAt: clock.now() - bodies.length + at,
     },
   }));
@@ -332,10 +334,20 @@ test('a workflow is stuck where none of its nodes is under way and no worker is 
   const { store, clock } = world;
   const [workflow, parent] = [{ kind: 'workflow' }, { workflow_id: 'session_0000', node_id: 'a' }];
   await standing(world, 'session', 'active', [workflow, { parent }, workflow, workflow]);
+  for (const status of ['error', 'waiting_approval', 'suspended']) {
+    const left = { ...workflow, nodes_by_status: { [status]: 1, compensating: 1 } };
+    const told = { ...left, reason: REASONS.interrupted };
+    const over = { ...workflow, nodes_by_status: { [status]: 1, completed: 1 } };
+    const rows = [left, over, ...(status === 'suspended' ? [told] : [])];
+    await standing(world, 'session', status, rows, `${status}_`);
+  }
   const queue = createQueue({ store, clock, maxQueued: 9 });
   await queue.admit(CALLER, { id: 'session_0003', kind: 'workflow' });
   clock.advance(40 * MINUTE);
   expect(await said(world, 'sessions')).toEqual([
-    'warn: 2 under way without a record for 30 min: session_0002, session_0001',
+    expect.stringMatching(
+      /^warn: 5 under way without a record for 30 min: session_0002, session_0001, suspended_0000, /,
+    ),
+    'warn: 1 left by a process that is gone: suspended_0002',
   ]);
 });

@@ -15,13 +15,12 @@ export function nodeStatus(node: NodeState): NodeStatus {
     case 'running':
       return 'active';
     case 'parked':
+    case 'to_compensate':
       return 'scheduled';
     case 'waiting':
       return heldStatus(node.hold) ?? 'suspended';
     case 'compensating':
       return heldStatus(node.hold) ?? 'compensating';
-    case 'to_compensate':
-      return 'compensating';
     case 'uncompensated':
       return 'error';
     default:
