@@ -7,7 +7,7 @@ import { capabilitySessionView } from './capability-session-view.ts';
 import { rowAt } from './effective.ts';
 import { failureView } from './failure.ts';
 import { runRecord } from './run-record.ts';
-import { recordView, sessionView, split } from './views.ts';
+import { recordView, refusedIn, sessionView, split } from './views.ts';
 import { rowView } from './row-view.ts';
 import { newestRows } from './lists.ts';
 import { mayRead, notFound, visibleRow } from './visible.ts';
@@ -71,6 +71,11 @@ function idsIn(found: readonly StoredRecord[], key: string): string[] {
   return [...new Set(found.map((one) => textOf(valueOf(one, key))).filter((id) => id !== ''))];
 }
 
+/** The calls that a turn refused as it asked for them. */
+function refusedBy({ evidence }: StoredRecord): string[] {
+  return evidence.state === 'present' ? refusedIn(evidence.value).map((one) => textOf(one.tool_call_id)) : [];
+}
+
 /** The same of records whose lines say more than their payloads do at the top. */
 function idsTold(found: readonly StoredRecord[], key: string): string[] {
   return [...new Set(found.map((one) => textOf(recordView(one)[key])).filter((id) => id !== ''))];
@@ -92,7 +97,8 @@ async function inspectRequest(
   const found = await records(
     store,
     chain,
-    (one) => valueOf(one, 'call_id') === id || valueOf(one, 'request_id') === id,
+    (one) =>
+      valueOf(one, 'call_id') === id || valueOf(one, 'request_id') === id || refusedBy(one).includes(id),
   );
   const links: JsonObject = {
     session_id: session,
@@ -101,7 +107,9 @@ async function inspectRequest(
     capability_session_ids: idsIn(found, 'capability_session_id'),
     records: placesOf(found),
   };
-  return inspection({ kind: 'request', id, state: rowView('request', row, now), links }, found);
+  const view = inspection({ kind: 'request', id, state: rowView('request', row, now), links }, found);
+  // A turn may have refused others beside this one.
+  return { ...view, decisions: view.decisions.filter(({ call_id: of }) => of === null || of === id) };
 }
 
 async function inspectApproval(
@@ -206,7 +214,9 @@ async function inspectRun(parts: InspectParts, caller: Caller, id: string): Prom
   const found = await withApprovals(store, tenant, own);
   const links: JsonObject = {
     session_id: session,
-    request_ids: idsIn(own, 'call_id'),
+    request_ids: [
+      ...new Set(own.flatMap((one) => [textOf(valueOf(one, 'call_id')), ...refusedBy(one)])),
+    ].filter((call) => call !== ''),
     approval_ids: idsIn(own, 'approval_id'),
     capability_session_ids: idsIn(own, 'capability_session_id'),
   };

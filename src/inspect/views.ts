@@ -1,5 +1,6 @@
 // Owns how rows and records look to a reader: snake case, ISO times, redacted values only. Pure.
 import { isoTime } from '../base/clock.ts';
+import { isObject } from '../base/json.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
 import type { StoredRecord, StoredRow } from '../store/contract.ts';
 import { approvalEventView } from './approval-view.ts';
@@ -115,9 +116,22 @@ function once(views: readonly JsonObject[], keys: readonly string[]): JsonObject
 // A call that waited for a person is decided again when it starts: the same decision stands in two records.
 const ONE_DECISION = ['call_id', 'tool', 'decision', 'rule_id', 'layer', 'policy_digest', 'reasons'];
 
+/** The calls that a turn asked for and that were refused there: no other record tells of them. */
+export function refusedIn({ requested_tools: asked }: JsonObject): JsonObject[] {
+  if (!Array.isArray(asked)) return [];
+  return asked.filter((one): one is JsonObject => isObject(one) && typeof one.refused === 'string');
+}
+
+/** What a line has decided: of its own call, or of calls that were refused as they were asked for. */
+function decidedIn(line: JsonObject): JsonObject[] {
+  const own = typeof line.decision === 'string' ? [line] : [];
+  const { seq = null } = line;
+  return [...own, ...refusedIn(line).map((one) => ({ ...one, seq, call_id: one.tool_call_id ?? null }))];
+}
+
 /** The decisions and the receipts that the lines carry. */
 export function split(timeline: JsonObject[]): { decisions: JsonObject[]; receipts: JsonObject[] } {
-  const decided = timeline.filter((line) => typeof line.decision === 'string').map(decisionView);
+  const decided = timeline.flatMap(decidedIn).map(decisionView);
   const receipts = timeline.filter((line) => typeof line.receipt_id === 'string').map(receiptView);
   return { decisions: once(decided, ONE_DECISION), receipts: once(receipts, ['receipt_id', 'type']) };
 }

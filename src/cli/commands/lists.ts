@@ -124,6 +124,15 @@ const TOLD = [
 // With its whole name an id of ours would not fit into one line of eighty columns.
 const SHORT: Readonly<Record<string, string>> = { receipt_id: 'receipt' };
 
+/** What a turn asked for, and what was decided of it then. */
+function askedIn(tools: unknown): string[] {
+  if (!Array.isArray(tools)) return [];
+  return tools.filter(isObject).map(({ tool, decision, rule_id: rule }) => {
+    const by = decision === 'deny' ? ` rule_id=${cell(rule)}` : '';
+    return `asks=${cell(tool)} decision=${cell(decision)}${by}`;
+  });
+}
+
 function timelineRow(line: JsonObject): unknown[] {
   const { seq, at, type, answered_by: by, ...rest } = line;
   const shown = TOLD.filter((name) => rest[name] !== undefined).map(
@@ -133,7 +142,7 @@ function timelineRow(line: JsonObject): unknown[] {
   const { code } = isObject(rest.error) ? rest.error : rest;
   if (code !== undefined) shown.push(`error_code=${cell(code)}`);
   const who = isObject(by) ? [`by=${cell(by.principal_id)}`, `attestation=${cell(by.attestation)}`] : [];
-  return [seq, at, type, [...shown, ...who].join(' ')];
+  return [seq, at, type, [...shown, ...askedIn(rest.requested_tools), ...who].join(' ')];
 }
 
 export async function showItem(context: Context, kind: Listed | 'run', id: string): Promise<Exit> {
