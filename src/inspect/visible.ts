@@ -47,7 +47,7 @@ export function notFound(kind: RowKind, id: string): RuntimeError {
 }
 
 const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = 200;
+export const MAX_LIMIT = 200;
 
 export interface PageQuery {
   filter?: { status?: string; session_id?: string; tool?: string };

@@ -2,7 +2,7 @@ import { appendFile, chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { verifies } from '../e2e/verifies.ts';
-import { edit, json, place, run } from './harness.ts';
+import { edit, json, MAIN, place, run } from './harness.ts';
 
 const GROUPS: Record<string, readonly string[]> = {
   '': ['serve', 'wrap', 'init', 'demo', 'trust', 'doctor', 'worker'],
@@ -63,8 +63,9 @@ test('mistakes end with their code, a sentence and a remedy, and never with a st
     [['approvals'], 2, 'Usage:'],
     [['serve', '--tools', 'everything'], 2, 'USAGE'],
     [['policy', 'decide'], 2, 'USAGE'],
-    [['requests', 'list', '--limit', '0'], 2, 'INVALID_INPUT'],
-    [['requests', 'list', '--limit', '1e2'], 2, 'INVALID_INPUT'],
+    [['requests', 'list', '--limit', '0'], 2, 'USAGE: --limit must be 1 to 200.'],
+    [['requests', 'list', '--limit', '1e2'], 2, 'USAGE: --limit must be 1 to 200.'],
+    [['sessions', 'start', '--input', MAIN], 2, `INVALID_INPUT: ${MAIN}: the text is not JSON`],
     [['config', 'check', '--workspace', 'nowhere'], 4, 'NOT_FOUND'],
     [['config', 'print', '--config', 'nowhere'], 2, 'CONFIGURATION_ERROR'],
     [['policy', 'decide', '--calls', 'nowhere.jsonl'], 4, 'NOT_FOUND'],

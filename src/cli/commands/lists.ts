@@ -8,7 +8,7 @@ import { inspectItem } from '../../inspect/inspect.ts';
 import { listPage } from '../../inspect/lists.ts';
 import type { Listed, Listing } from '../../inspect/lists.ts';
 import { statusFault } from '../../inspect/statuses.ts';
-import { checkedLimit } from '../../inspect/visible.ts';
+import { MAX_LIMIT } from '../../inspect/visible.ts';
 import type { PageQuery } from '../../inspect/visible.ts';
 import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
@@ -76,6 +76,9 @@ function timed(item: JsonObject, now: number): JsonObject {
 function queryOf(kind: Listed, options: ListOptions): PageQuery {
   const { session, tool, limit, cursor } = options;
   const status = statusOf(kind, options.status);
+  if (limit !== undefined && !(limit >= 1 && limit <= MAX_LIMIT)) {
+    throw new RuntimeError('USAGE', `--limit must be 1 to ${MAX_LIMIT}.`);
+  }
   return {
     filter: {
       ...(status === undefined ? {} : { status }),
@@ -91,7 +94,6 @@ export async function listItems(context: Context, kind: Listed, options: ListOpt
   const config = await loadAny(context);
   const caller = localCaller(config.identity);
   const query = queryOf(kind, options);
-  checkedLimit(query.limit);
   const page = await withStoreIfAny<Listing>(context, (store) =>
     store === undefined
       ? Promise.resolve({ items: [] })

@@ -1,6 +1,6 @@
 // Owns `sessions start`, `resume`, `cancel` and `snapshot`: governed sessions that outlive the command.
 import { readFile } from 'node:fs/promises';
-import { RuntimeError } from '../../base/errors.ts';
+import { asRuntimeError, RuntimeError } from '../../base/errors.ts';
 import { parseJson } from '../../base/strict-json.ts';
 import type { TurnInput, TurnMessage } from '../../pack/turn/contract.ts';
 import { turnInputSchema } from '../../pack/turn/input.ts';
@@ -54,14 +54,23 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
+/** The input in a file. Throws INVALID_INPUT with the name of the file. */
+async function readInput(path: string): Promise<TurnInput> {
+  const text = await readText(path);
+  try {
+    return parseWith<TurnInput>(turnInputSchema, parseJson(text));
+  } catch (thrown) {
+    const { code, message, details } = asRuntimeError(thrown);
+    throw new RuntimeError(code, `${path}: ${message}`, { ...details, path });
+  }
+}
+
 async function inputOf({ message, input, model, intent }: StartOptions): Promise<TurnInput> {
   if ((message === undefined) === (input === undefined)) {
     throw new RuntimeError('USAGE', 'Say what to do with --message TEXT or --input FILE, one of them.');
   }
   const given: TurnInput =
-    input === undefined
-      ? { messages: [{ role: 'user', content: message ?? '' }] }
-      : parseWith<TurnInput>(turnInputSchema, parseJson(await readText(input)));
+    input === undefined ? { messages: [{ role: 'user', content: message ?? '' }] } : await readInput(input);
   return {
     ...given,
     ...(model === undefined ? {} : { model_profile: model }),
