@@ -36,7 +36,10 @@ export async function rowsMadeFrom(store: Store, { aggregate, tenant, id }: Chai
 async function approvalsAskedFor(store: Store, tenant: string, session: string): Promise<ChainKey[]> {
   const ids = new Set<string>();
   for await (const { body } of rowsOf(store, 'request', tenant, session)) {
-    if (typeof body.approval_id === 'string') ids.add(body.approval_id);
+    const { approval_ids: before } = body;
+    for (const id of [body.approval_id, ...(Array.isArray(before) ? before : [])]) {
+      if (typeof id === 'string') ids.add(id);
+    }
   }
   return [...ids].map((id) => ({ tenant, aggregate: 'approval', id }));
 }
@@ -87,12 +90,33 @@ export function isOpenApproval(status: string): boolean {
   return status === 'pending' || status === 'approved';
 }
 
-/** The row without anything that somebody said; nothing where that is so already. An approval whose words are gone can be used by
- * nobody. */
-export function erasedRow(row: StoredRow, at: EpochMs): RowWrite[] {
-  if (row.status === REMOVED || row.body.erased_at !== undefined) return [];
-  const { version, ...kept } = row;
-  const status = row.kind === 'approval' && isOpenApproval(row.status) ? 'revoked' : row.status;
-  const left: Row = { ...kept, status, body: { ...wordless(row.kind, row.body), erased_at: isoTime(at) } };
-  return [{ row: left, when: { version } }];
+/** The approvals by the calls that asked for them. */
+function byCall(rows: readonly StoredRow[]): ReadonlyMap<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { kind, id, body } of rows) {
+    const call = kind === 'approval' && isObject(body.subject) ? body.subject.callId : undefined;
+    if (typeof call === 'string') found.set(call, [...(found.get(call) ?? []), id]);
+  }
+  return found;
+}
+
+/**
+ * The rows of one piece of work without anything that somebody said; those of which that is so already are left out. An
+ * approval whose words are gone can be used by nobody; that it belongs to the work only the row of its call will tell.
+ */
+export function erasedRows(rows: readonly StoredRow[], at: EpochMs): RowWrite[] {
+  const approvals = byCall(rows);
+  return rows.flatMap((row) => {
+    if (row.status === REMOVED || row.body.erased_at !== undefined) return [];
+    const { version, ...kept } = row;
+    const status = row.kind === 'approval' && isOpenApproval(row.status) ? 'revoked' : row.status;
+    const asked = row.kind === 'request' ? approvals.get(row.id) : undefined;
+    const body: JsonObject = {
+      ...wordless(row.kind, row.body),
+      ...(asked === undefined ? {} : { approval_ids: asked }),
+      erased_at: isoTime(at),
+    };
+    const left: Row = { ...kept, status, body };
+    return [{ row: left, when: { version } }];
+  });
 }

@@ -15,7 +15,7 @@ import { CHAIN_START, checkRecord } from '../store/chain.ts';
 import type { ChainPoint } from '../store/chain.ts';
 import type { ChainKey, Store, StoredRow } from '../store/contract.ts';
 import { goesOn, hasEnded } from './ended-work.ts';
-import { chainsOf, erasedRow, isOpenApproval, removedRow, rowsMadeFrom } from './made-rows.ts';
+import { chainsOf, erasedRows, isOpenApproval, removedRow, rowsMadeFrom } from './made-rows.ts';
 
 export interface RetentionParts {
   store: Store;
@@ -113,7 +113,7 @@ function assertSettled(rows: readonly StoredRow[], now: EpochMs): void {
 
 /** The rows go before the records that they were made from, as copies do (T1). */
 async function eraseRows(store: Store, rows: readonly StoredRow[], at: EpochMs): Promise<void> {
-  const left = rows.flatMap((row) => erasedRow(row, at));
+  const left = erasedRows(rows, at);
   for (let from = 0; from < left.length; from += PAGE) {
     const page = left.slice(from, from + PAGE);
     const done = await store.commit({ rows: page });

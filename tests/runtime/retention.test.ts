@@ -180,6 +180,30 @@ test('what was erased is removed whole, approvals with it', async () => {
   expect((await runtime.store.row('approval', CALLER.tenant, approval))?.status).toBe('removed');
 });
 
+test.each(['rejected', 'canceled'] as const)(
+  'the approval of a call that was %s goes with its session, also after an erasure',
+  async (how) => {
+    const bench = await open(await place());
+    const { clock, runtime } = bench;
+    const asked = await bench.ask('pay', { amount: 1 });
+    const approval = ticket(await bench.run(asked));
+    if (how === 'rejected') {
+      await runtime.deliverApproval(PERSON, approval, { ...ANSWERED, decision: 'reject' });
+      expect(await bench.run(asked)).toMatchObject({ status: 'denied' });
+    }
+    await runtime.cancel(CALLER, { session_id: asked.session_id });
+    const parts = { store: runtime.store, clock, copies: NO_COPIES };
+    await eraseWork(parts, await sessionRow(bench, asked.session_id), 'asked for');
+    await removeWork(parts, await sessionRow(bench, asked.session_id), {
+      signer: newSigner(),
+      reason: 'old',
+    });
+    expect((await runtime.store.row('approval', CALLER.tenant, approval))?.status).toBe('removed');
+    const chain = { tenant: CALLER.tenant, aggregate: 'approval' as const, id: approval };
+    expect(await runtime.store.read(chain)).toEqual([]);
+  },
+);
+
 test('an approval that can still be answered or used keeps its session from being erased', async () => {
   const bench = await open(await place());
   const { clock, runtime } = bench;
