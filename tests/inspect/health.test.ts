@@ -9,7 +9,6 @@ import { REASONS } from '../../src/pack/managed/next-step.ts';
 import { isoTime } from '../../src/base/clock.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import { rowView } from '../../src/inspect/row-view.ts';
-import { REASONS } from '../../src/pack/managed/next-step.ts';
 import type { RowKind, Store } from '../../src/store/contract.ts';
 import { createFixedIds } from '../../src/testing/fixed-ids.ts';
 import { verifies } from '../e2e/verifies.ts';
