@@ -63,13 +63,17 @@ export function newestWith(store: Store, asked: Asked): Promise<StoredRow[]> {
   return rowsWith(store, 'newest', asked);
 }
 
-const BEYOND = { oldest: 'newer', newest: 'older' };
+/** Rows of one status, and from which end of the list they are. */
+export type Looked = readonly [RowOrder, readonly StoredRow[]];
 
-/** What is said, and that rows beyond these were left out where a list was cut. */
-export function ofThose(order: RowOrder, detail: string, ...lists: (readonly StoredRow[])[]): string {
-  const isCut = lists.some((rows) => rows.length >= MOST_COUNTED);
-  const words = `of each status the ${order} ${MOST_COUNTED} were looked at, none ${BEYOND[order]}`;
-  return isCut ? `${detail}; ${words}` : detail;
+/** What is said, and for each list that was cut from which end it was looked at. */
+export function ofThose(detail: string, ...looked: readonly Looked[]): string {
+  const cut = looked.flatMap(([order, rows]) => {
+    const [first] = rows;
+    if (first === undefined || rows.length < MOST_COUNTED) return [];
+    return [`; of status ${first.status} only the ${order} ${MOST_COUNTED} were looked at`];
+  });
+  return [detail, ...cut].join('');
 }
 
 /** The same answer for everybody who asks. */

@@ -6,10 +6,10 @@ import type { Caller } from '../kernel/identity.ts';
 import { entryFromJson } from '../pack/background/entry.ts';
 import { isObject } from '../base/json.ts';
 import { REASONS } from '../pack/managed/next-step.ts';
-import type { RowOrder, StoredRow } from '../store/contract.ts';
+import type { StoredRow } from '../store/contract.ts';
 import { offeredToken } from './capability-session-view.ts';
 import { counted, DAY_MS, minutes, named, newestWith, ofThose, ok, oldestWith } from './health-check.ts';
-import type { Check, HealthDeps } from './health-check.ts';
+import type { Check, HealthDeps, Looked } from './health-check.ts';
 import { ownRows } from './visible.ts';
 
 /** Under way for so long without a record, a run is stuck: longer than any one call may take by default. */
@@ -21,18 +21,13 @@ const LOST_MS = 10 * 60_000;
 type Seen = readonly [rows: readonly StoredRow[], words: string, action: string];
 
 /** A warning for each that has rows, else that all is well. */
-function judged(
-  check: string,
-  seen: readonly Seen[],
-  well: string,
-  [order, looked]: readonly [RowOrder, StoredRow[][]],
-): Check[] {
+function judged(check: string, seen: readonly Seen[], well: string, ...looked: readonly Looked[]): Check[] {
   const found = seen.flatMap(([rows, words, action]): Check[] => {
     if (rows.length === 0) return [];
     const detail = `${counted(rows)} ${words}: ${named(rows.map(({ id }) => id))}`;
-    return [{ check, status: 'warn', detail: ofThose(order, detail, ...looked), action }];
+    return [{ check, status: 'warn', detail: ofThose(detail, ...looked), action }];
   });
-  return found.length > 0 ? found : [ok(check, ofThose(order, well, ...looked))];
+  return found.length > 0 ? found : [ok(check, ofThose(well, ...looked))];
 }
 
 function queuedRuns({ store }: HealthDeps, caller: Caller): Promise<StoredRow[]> {
@@ -66,15 +61,15 @@ export async function sessions(deps: HealthDeps, caller: Caller): Promise<Check[
   const { store } = deps;
   const now = deps.clock.now();
   const own = { kind: 'session', ...ownRows(caller) } as const;
-  const [expired, queued, ...looked] = await Promise.all([
+  const [expired, queued, active, suspended, waiting, failed] = await Promise.all([
     newestWith(store, { ...own, status: 'expired' }),
     queuedRuns(deps, caller),
     oldestWith(store, { ...own, status: 'active' }),
-    oldestWith(store, { ...own, status: 'suspended' }),
+    // A run that replied, or failed, rests there for good, so that what was left last is not among the oldest.
+    newestWith(store, { ...own, status: 'suspended' }),
     oldestWith(store, { ...own, status: 'waiting_approval' }),
-    oldestWith(store, { ...own, status: 'error' }),
+    newestWith(store, { ...own, status: 'error' }),
   ]);
-  const [active, suspended, waiting, failed] = looked;
   const late = [...active, ...suspended, ...waiting].filter(
     (row) => endOf(row) <= now && endOf(row) > now - DAY_MS,
   );
@@ -91,7 +86,13 @@ export async function sessions(deps: HealthDeps, caller: Caller): Promise<Check[
     [left, 'left by a process that is gone', `${SHOW}; \`agent-runtime sessions resume ID\` goes on there.`],
     [[...late, ...ended], 'ran out of time', `${SHOW}; what is still wanted is started anew.`],
   ];
-  return judged('sessions', seen, 'no run is stuck, left behind or out of time', ['oldest', looked]);
+  const looked: Looked[] = [
+    ['oldest', active],
+    ['newest', suspended],
+    ['newest', failed],
+    ['oldest', waiting],
+  ];
+  return judged('sessions', seen, 'no run is stuck, left behind or out of time', ...looked);
 }
 
 /** Calls that did not run because their connection was lost, and that wait to be asked for again. */
@@ -112,7 +113,8 @@ export async function connections({ store, clock }: HealthDeps, caller: Caller):
       'Repeat the call with its resume_token; `agent-runtime capability-sessions show ID` names it under must_retry.',
     ],
   ];
-  return judged('connections', seen, 'no call waits for a lost connection', ['newest', looked]);
+  const each = looked.map((rows): Looked => ['newest', rows]);
+  return judged('connections', seen, 'no call waits for a lost connection', ...each);
 }
 
 /** How many background runs wait, and since when. */
@@ -122,11 +124,10 @@ export async function queue(deps: HealthDeps, caller: Caller): Promise<Check[]> 
   const { maxQueued } = config.runtime.background;
   if (queued.length === 0) return [ok('queue', `nothing waits (room for ${maxQueued})`)];
   const waited = clock.now() - Math.min(...queued.map((row) => row.updatedAt));
-  const detail = ofThose(
+  const detail = ofThose(`${counted(queued)} of ${maxQueued} queued, the oldest for ${minutes(waited)} min`, [
     'oldest',
-    `${counted(queued)} of ${maxQueued} queued, the oldest for ${minutes(waited)} min`,
     queued,
-  );
+  ]);
   if (waited < LATE_MS && queued.length < maxQueued) return [ok('queue', detail)];
   const action = 'Start `agent-runtime worker`, or raise background.max_running in runtime.yaml.';
   return [{ check: 'queue', status: queued.length < maxQueued ? 'warn' : 'fail', detail, action }];
@@ -138,11 +139,10 @@ export async function locks(
   caller: Caller,
   callsUnderWay: () => Promise<StoredRow[]>,
 ): Promise<Check[]> {
-  const looked = await Promise.all([
+  const [calls, runs] = await Promise.all([
     callsUnderWay(),
     oldestWith(store, { kind: 'queue', ...ownRows(caller), status: 'in_progress' }),
   ]);
-  const [calls, runs] = looked;
   const held = [
     ...calls.map((row) => ({ row, by: row.body.instance as string })),
     ...runs.flatMap((row) => {
@@ -158,7 +158,7 @@ export async function locks(
   const action =
     'A worker takes such a run again by itself; a call is settled as unknown when it is repeated with its id.';
   const well = `${held.length} held, the oldest for ${oldest} min`;
-  return judged('locks', [[gone, words, action]], well, ['oldest', looked]);
+  return judged('locks', [[gone, words, action]], well, ['oldest', calls], ['oldest', runs]);
 }
 
 /** What should have been seen to by now: wake times, ends of waits, runs of the queue. */

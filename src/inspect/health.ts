@@ -112,11 +112,10 @@ async function approvals(deps: HealthDeps, caller: Caller): Promise<Check[]> {
       check: 'approvals',
       // The longest wait may end before the limit: what ran out has waited as long as anything can.
       status: waited >= limit || out > 0 ? 'fail' : 'warn',
-      detail: ofThose(
+      detail: ofThose(`${counted(pending)} pending, the oldest for ${waited} min (limit ${limit})${lost}`, [
         'oldest',
-        `${counted(pending)} pending, the oldest for ${waited} min (limit ${limit})${lost}`,
         stored,
-      ),
+      ]),
       action:
         'Run `agent-runtime approvals list --status pending`, then `agent-runtime approvals resolve ID`.',
     },
@@ -172,9 +171,8 @@ async function effects(
       check: 'effects',
       status: 'warn',
       detail: ofThose(
-        'oldest',
         `${counted(left)} call(s) left in progress by a process that is gone, the oldest ${left[0]?.id ?? ''}`,
-        calls,
+        ['oldest', calls],
       ),
       action:
         'Look at the downstream system: each may have taken effect. Repeating the call with the same id records it as ' +
@@ -191,7 +189,7 @@ async function effects(
   }
   return checks.length > 0
     ? checks
-    : [ok('effects', ofThose('oldest', 'no call with an unknown outcome', calls))];
+    : [ok('effects', ofThose('no call with an unknown outcome', ['oldest', calls]))];
 }
 
 /** What needs no journal. */

@@ -249,14 +249,17 @@ test('where more stands than is looked at, the check says so', async () => {
   await standing(world, 'queue', 'queued', many({}));
   await standing(world, 'request', 'in_progress', many({ instance: 'inst_here' }));
   await standing(world, 'capability_session', 'resumable', many({}));
-  for (const check of ['sessions', 'queue', 'locks', 'effects']) {
-    expect(await said(world, check), check).toEqual([
-      expect.stringMatching(/; of each status the oldest 1000 were looked at, none newer$/),
-    ]);
+  const cut = {
+    sessions: 'active only the oldest',
+    queue: 'queued only the oldest',
+    locks: 'in_progress only the oldest',
+    effects: 'in_progress only the oldest',
+    connections: 'resumable only the newest',
+  };
+  for (const [check, words] of Object.entries(cut)) {
+    const [only] = await said(world, check);
+    expect(only?.split('; ').slice(1), check).toEqual([`of status ${words} 1000 were looked at`]);
   }
-  expect(await said(world, 'connections')).toEqual([
-    expect.stringMatching(/; of each status the newest 1000 were looked at, none older$/),
-  ]);
   const aged = createWorld();
   await standing(aged, 'session', 'expired', many({}));
   aged.clock.advance(24 * 60 * MINUTE);
@@ -265,21 +268,24 @@ test('where more stands than is looked at, the check says so', async () => {
 
 test('what is stuck is found behind a thousand that are not, for it is the oldest', async () => {
   const world = createWorld();
-  const first = [{ instance: 'inst_gone', reason: REASONS.interrupted }];
-  const rows = [...first, ...many({ instance: 'inst_here' })];
+  const rows = [{ instance: 'inst_gone' }, ...many({ instance: 'inst_here' })];
   world.dead.add('inst_gone');
-  await standing(world, 'session', 'suspended', rows);
   await standing(world, 'queue', 'queued', rows);
   await standing(world, 'request', 'in_progress', rows);
-  expect(await said(world, 'sessions')).toEqual([
-    expect.stringMatching(/^warn: 1 left by a process that is gone: session_0000;/),
-  ]);
   expect(await said(world, 'locks')).toEqual([expect.stringMatching(/^warn: 1 held by .*: request_0000;/)]);
   expect(await said(world, 'effects')).toEqual([
     expect.stringMatching(/^warn: 1 .*the oldest request_0000;/),
   ]);
   world.clock.advance(60_000 - rows.length);
   expect(await said(world, 'queue')).toEqual([expect.stringMatching(/the oldest for 1 min;/)]);
+});
+
+test('a run that was left last is found behind a thousand that replied and rest since', async () => {
+  const world = createWorld();
+  await standing(world, 'session', 'suspended', [...many({}), { reason: REASONS.interrupted }]);
+  expect(await said(world, 'sessions')).toEqual([
+    'warn: 1 left by a process that is gone: session_1001; of status suspended only the newest 1000 were looked at',
+  ]);
 });
 
 test('each process is asked after once, and the calls under way are read once', async () => {
@@ -345,7 +351,7 @@ test('a workflow is stuck where none of its nodes is under way and no worker is 
   clock.advance(40 * MINUTE);
   expect(await said(world, 'sessions')).toEqual([
     expect.stringMatching(
-      /^warn: 5 under way without a record for 30 min: session_0002, session_0001, suspended_0000, /,
+      /^warn: 5 under way without a record for 30 min: session_0001, session_0002, suspended_0000, /,
     ),
     'warn: 1 left by a process that is gone: suspended_0002',
   ]);
