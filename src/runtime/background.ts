@@ -188,7 +188,9 @@ function refused(now: EpochMs, { thrown, stopped }: Refusal): Advanced {
   if (code === 'SESSION_CLOSED') return endedBefore(details.status);
   if (code === 'NOT_FOUND') return ended('failed', 'its records are gone');
   // Its holder goes on with it: what it was taken for in vain is no try that failed.
-  if (details.reason === 'run_held') return { type: 'parked', why: 'time', until: now + HELD_MS };
+  if (details.reason === 'run_held') {
+    return { type: 'parked', why: 'time', until: now + HELD_MS, untried: true };
+  }
   // Left at once: thrown on, it would lie until the time its timer was taken for is over.
   if (stopped) return { type: 'parked', why: 'time', until: now };
   throw thrown;

@@ -158,3 +158,16 @@ test('a branch that its worker or another process broke off goes on by the time 
   for (let round = 0; round < 2; round++) await later(rig, worker, HOUR);
   expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'completed' });
 });
+
+test('what was asked for while somebody else held the run is done after them', async () => {
+  const rig = createRig({ a: [{ suspend: REASONS.budget }, { complete: 'a' }] });
+  const [worker, queue] = [workerOf(rig), queueOf(rig)];
+  await rig.workflows.start(CALLER, { workflow: { session_id: 'wf', nodes: [node('a')] } }, rig.io);
+  const chain = { tenant: 'local', aggregate: 'session', id: 'wf' } as const;
+  const theirs = await rig.deps.holds.take(chain, () => Promise.resolve(true));
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow', asked: true });
+  await workOff(worker);
+  await theirs.release();
+  await later(rig, worker, 16_000);
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'completed' });
+});

@@ -16,12 +16,19 @@ export type EntryState =
   | { at: 'queued'; asked: boolean }
   | { at: 'running'; instance: string; takes: number; asked: boolean }
   /** Nothing of it runs; it goes on when it is woken, at the latest at `until`. */
-  | { at: 'parked'; why: 'approval' | 'time' | 'budget' | 'reconcile'; until: EpochMs; takes: number }
+  | {
+      at: 'parked';
+      why: 'approval' | 'time' | 'budget' | 'reconcile';
+      until: EpochMs;
+      takes: number;
+      asked: boolean;
+    }
   | { at: 'ended'; how: BackgroundEnd; reason: string };
 
 export type EntryEvent =
   | { type: 'taken'; instance: string }
-  | { type: 'parked'; why: Extract<EntryState, { at: 'parked' }>['why']; until: EpochMs }
+  /** untried: somebody else held it, so what was asked for has yet to be done. */
+  | { type: 'parked'; why: Extract<EntryState, { at: 'parked' }>['why']; until: EpochMs; untried?: true }
   | { type: 'ended'; how: BackgroundEnd; reason: string };
 
 export interface Entry {
@@ -41,7 +48,7 @@ export type EntryStatus = 'queued' | 'in_progress' | BackgroundEnd;
 
 /** Whether somebody wants it to go on with whatever it waits for, and not only with what came by itself. */
 export function isAsked(state: EntryState): boolean {
-  return (state.at === 'queued' || state.at === 'running') && state.asked;
+  return state.at !== 'ended' && state.asked;
 }
 
 /** B3: undefined when the state does not take the event. */
@@ -54,7 +61,13 @@ export function moveEntry(state: EntryState, event: EntryEvent): EntryState | un
     case 'parked':
       return state.at === 'queued'
         ? undefined
-        : { at: 'parked', why: event.why, until: event.until, takes: 0 };
+        : {
+            at: 'parked',
+            why: event.why,
+            until: event.until,
+            takes: 0,
+            asked: event.untried === true && isAsked(state),
+          };
     case 'ended':
       return { at: 'ended', how: event.how, reason: event.reason };
   }
@@ -84,7 +97,13 @@ function stateFromJson(json: JsonObject): EntryState {
     case 'parked': {
       const why = textAt(json, 'why');
       const known = why === 'time' || why === 'budget' || why === 'reconcile' ? why : 'approval';
-      return { at: 'parked', why: known, until: numberAt(json, 'until') ?? 0, takes };
+      return {
+        at: 'parked',
+        why: known,
+        until: numberAt(json, 'until') ?? 0,
+        takes,
+        asked: json.asked === true,
+      };
     }
     case 'ended': {
       const how = textAt(json, 'how');
