@@ -221,7 +221,7 @@ test('a secret that a server refuses to start with stands in no answer about the
   const servers = { probe: { ...probe({ envAllow: ['PROBE_TOKEN'] }), args: ['-e', refusal] } };
   const config = { ...configFor(at), servers };
   const bench = await open(at, { config, env: { PROBE_TOKEN: SECRET } });
-  const told = await bench.runtime.pin('probe').catch(({ message }: Error) => message);
+  const told = await bench.runtime.pin('probe').catch((thrown: unknown) => (thrown as Error).message);
   const { checks } = await bench.runtime.getHealth(CALLER);
   const down = checks.find(({ check }) => check === 'servers');
   expect(down?.detail).toContain('bad key');
