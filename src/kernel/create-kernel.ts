@@ -24,7 +24,7 @@ import { withoutSecrets } from './without-secrets.ts';
 
 export interface Kernel {
   call(request: CallRequest, io: CallIo): Promise<CallResult>;
-  /** Settles as unknown what ran in this process without its outcome being recorded, as far as the store takes it. */
+  /** Settles what ran in this process without its outcome being recorded: as unknown, or as what certainly did nothing. */
   settleLeft(): Promise<void>;
   /** What would be decided now, without the secrets that it quotes. No record, no effect. Throws INVALID_INPUT. */
   preview(request: CallRequest): Promise<Decision>;
@@ -63,9 +63,10 @@ function withShownNote(redactor: Redactor, delivery: Delivery): Delivery {
 /** One kernel over its ports. */
 export function createKernel(deps: KernelDeps): Kernel {
   const calls = new OwnCalls();
+  const door = { ...deps, calls, results: new LastResults() };
   return {
-    call: createCall({ ...deps, calls, results: new LastResults() }),
-    settleLeft: () => calls.settle((request) => knownCall(deps, request)),
+    call: createCall(door),
+    settleLeft: () => calls.settle((request) => knownCall(door, request)),
     async preview(request) {
       const prepared = await prepareCall(deps, request, parseArgs(request.args));
       if (!prepared.ok) return prepared.decision;

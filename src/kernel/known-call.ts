@@ -6,12 +6,13 @@ import type { JsonObject } from '../base/json.ts';
 import type { ChainKey, Store, StoredRecord, StoredRow } from '../store/contract.ts';
 import type { Series } from '../base/series.ts';
 import type { CallRequest, CallResult, ToolOutcome } from './call.ts';
-import type { KernelDeps } from './deps.ts';
+import type { DoorDeps, KernelDeps } from './deps.ts';
 import type { ContentBlock, SideEffect } from './execution/executor.ts';
 import { readResult } from './evidence/large-result.ts';
 import { record, requestRow, sessionChain } from './evidence/receipts.ts';
 import { contextFacts } from './evidence/records.ts';
 import type { RequestBody, RequestStatus } from './evidence/receipts.ts';
+import { callName } from './own-calls.ts';
 import type { Decision, Layer, RuleId } from './policy/decision.ts';
 
 export type Known =
@@ -179,7 +180,7 @@ async function settleUnknown(deps: KernelDeps, request: CallRequest, row: Stored
 }
 
 /** What is known of this call id: nothing that stops it, or the answer. Throws NOT_FOUND for another session's id. */
-export async function knownCall(deps: KernelDeps, request: CallRequest, series?: Series): Promise<Known> {
+export async function knownCall(deps: DoorDeps, request: CallRequest, series?: Series): Promise<Known> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const known = await readKnown(deps, request, series);
     if (known !== 'settled') return known;
@@ -200,8 +201,22 @@ function expiredCall(request: CallRequest, row: StoredRow): Known {
     : { kind: 'answer', result: errorResult(row, 'expired', 'CAPABILITY_SESSION_EXPIRED') };
 }
 
+/** Throws CONFLICT while another process runs it. */
+async function settleInProgress(deps: DoorDeps, request: CallRequest, row: StoredRow): Promise<void> {
+  const { instance } = row.body as unknown as RequestBody;
+  if (instance === deps.instance) {
+    if (await deps.calls.record(callName(request))) return;
+  } else if (await deps.isAlive(instance)) {
+    throw new RuntimeError('CONFLICT', 'Another process is running this call.', {
+      tool_call_id: request.toolCallId,
+    });
+  }
+  // Refused means that its outcome, or somebody else's settlement, came first: that is read next.
+  await settleUnknown(deps, request, row);
+}
+
 async function readKnown(
-  deps: KernelDeps,
+  deps: DoorDeps,
   request: CallRequest,
   series: Series | undefined,
 ): Promise<Known | 'settled'> {
@@ -226,13 +241,7 @@ async function readKnown(
     case 'expired':
       return expiredCall(request, row);
     case 'in_progress':
-      if (body.instance !== deps.instance && (await deps.isAlive(body.instance))) {
-        throw new RuntimeError('CONFLICT', 'Another process is running this call.', {
-          tool_call_id: request.toolCallId,
-        });
-      }
-      // Refused means that its outcome, or somebody else's settlement, came first: that is read next.
-      await settleUnknown(deps, request, row);
+      await settleInProgress(deps, request, row);
       return 'settled';
   }
 }

@@ -1,5 +1,5 @@
-// Owns the end of a call that ran: what it came to, its outcome receipt in one commit, and its answer. Where that cannot be
-// recorded the call is unknown.
+// Owns the end of a call that ran: its outcome on record, and what its caller is told where the journal did not take it.
+import type { EpochMs } from '../base/clock.ts';
 import { ERRORS, RuntimeError } from '../base/errors.ts';
 import type { Series } from '../base/series.ts';
 import { toldTo } from '../store/contract.ts';
@@ -9,14 +9,14 @@ import type { Admitted, Started } from './admitted.ts';
 import { restartMove } from './budgets/counters.ts';
 import type { CallFacts, CallResult } from './call.ts';
 import type { DoorDeps, KernelDeps } from './deps.ts';
-import { storedResult } from './evidence/large-result.ts';
-import type { StoredResult } from './evidence/large-result.ts';
-import { finish } from './evidence/receipts.ts';
 import type { Attempted } from './execution/attempts.ts';
 import type { ExecutionResult } from './execution/executor.ts';
 import { reservationRow } from './execution/idempotency.ts';
 import { endOf, judgeResult } from './execution/judge-result.ts';
 import type { Judged } from './execution/judge-result.ts';
+import { storedResult } from './evidence/large-result.ts';
+import type { StoredResult } from './evidence/large-result.ts';
+import { finish } from './evidence/receipts.ts';
 import { knownCall } from './known-call.ts';
 import type { PreparedCall } from './prepare.ts';
 import { confinementOf } from './sandbox/elsewhere.ts';
@@ -29,34 +29,50 @@ function storedOf(
   return result === undefined ? undefined : storedResult(request.context.caller.tenant, result, ids);
 }
 
-/** The answer of a call that ran, once its outcome is on record. */
+/** How a call that ran came out. */
+interface Ended {
+  tried: Attempted;
+  judged: Judged;
+  at: EpochMs;
+  durationMs: number;
+}
+
 export async function commitOutcome(
   deps: DoorDeps,
   admitted: Admitted,
   started: Started,
   { tried, series }: { tried: Attempted; series: Series | undefined },
 ): Promise<CallResult> {
-  const { call, decision } = admitted;
+  const { call } = admitted;
   const judged = judgeResult(tried, {
     mode: call.capability?.mode ?? 'write',
     idempotent: call.capability?.idempotency.idempotent ?? false,
   });
+  const durationMs = deps.clock.monotonic() - started.monotonic;
+  const ended: Ended = { tried, judged, at: deps.clock.now(), durationMs };
   try {
-    return await recordOutcome(deps, admitted, started, { tried, judged, series });
+    return await recordOutcome(deps, admitted, started, { ended, series });
   } catch (thrown) {
-    deps.calls.leave(call.request);
-    // What had no effect may be asked for again, as the store's own error says.
-    if (judged.sideEffect === 'not_executed') throw thrown;
-    const why = 'It ran, and what came of it could not be recorded.';
-    return {
-      status: 'unknown',
-      error: { code: 'SIDE_EFFECT_UNKNOWN', message: `${why} ${ERRORS.SIDE_EFFECT_UNKNOWN.sentence}` },
-      callId: call.request.toolCallId,
-      decision,
-      receiptIds: [started.receiptId],
-      sideEffect: 'side_effect_unknown',
-    };
+    if (judged.sideEffect !== 'not_executed') {
+      deps.calls.leave(call.request);
+      return unrecorded(admitted, started);
+    }
+    // It may be asked for again, as the store's own error says: then this is the answer.
+    deps.calls.leave(call.request, () => write(deps, outcomeCommit(deps, admitted, started, ended).commit));
+    throw thrown;
   }
+}
+
+function unrecorded({ call, decision }: Admitted, started: Started): CallResult {
+  const why = 'It ran, and what came of it could not be recorded.';
+  return {
+    status: 'unknown',
+    error: { code: 'SIDE_EFFECT_UNKNOWN', message: `${why} ${ERRORS.SIDE_EFFECT_UNKNOWN.sentence}` },
+    callId: call.request.toolCallId,
+    decision,
+    receiptIds: [started.receiptId],
+    sideEffect: 'side_effect_unknown',
+  };
 }
 
 /** Told of the outcome besides: a call that returned something else than the last equal one begins its count anew. */
@@ -79,43 +95,12 @@ async function recordOutcome(
   deps: DoorDeps,
   admitted: Admitted,
   started: Started,
-  { tried, judged, series }: { tried: Attempted; judged: Judged; series: Series | undefined },
+  { ended, series }: { ended: Ended; series: Series | undefined },
 ): Promise<CallResult> {
-  const { call, decision, held, reserved } = admitted;
-  const ends = endOf(deps.config.policy, judged, tried.attempts);
-  const now = deps.clock.now();
-  const receiptId = deps.ids.next('rcp');
-  const stored = storedOf(deps, call, judged);
-  const done = finish({ request: call.request, at: now }, deps.redactor, {
-    receiptId,
-    startReceiptId: started.receiptId,
-    startedAt: started.at,
-    startSeq: started.seq,
-    rowVersion: (admitted.rowVersion ?? 0) + 1,
-    instance: deps.instance,
-    status: judged.status,
-    decision,
-    outcome: {
-      outcome: judged.outcome,
-      sideEffect: judged.sideEffect,
-      durationMs: deps.clock.monotonic() - started.monotonic,
-      attempts: tried.attempts,
-      notes: tried.result.notes,
-      confinement: confinementOf(tried.result, call.capability?.transport),
-    },
-    result: judged.result,
-    stored,
-    ...(judged.error === undefined ? {} : { error: judged.error }),
-    ...ends,
-    ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
-    ...throughFacts(tried.result),
-  });
-  if (reserved.key !== undefined) {
-    const by = reservedBy(deps, call, now, started.seq);
-    done.rows = [...(done.rows ?? []), reservationRow(reserved.key, judged.reservation, by)];
-  }
-  const told = { at: started.at, result: stored?.json };
-  const written = await writeOutcome(deps, toldTo(series, done), call, told);
+  const { call, decision } = admitted;
+  const { tried, judged } = ended;
+  const { commit, receiptId, result } = outcomeCommit(deps, admitted, started, ended);
+  const written = await writeOutcome(deps, toldTo(series, commit), call, { at: started.at, result });
   if (!written.ok) {
     // Another process took this one for gone and settled the call; a stale owner's word no longer counts (K4).
     const settledBefore = await knownCall(deps, call.request);
@@ -127,10 +112,49 @@ async function recordOutcome(
     decision,
     receiptIds: [started.receiptId, receiptId],
     sideEffect: judged.sideEffect,
-    ...ends,
+    ...endOf(deps.config.policy, judged, tried.attempts),
     ...throughFacts(tried.result),
     ...expiryFacts(tried.result),
   });
+}
+
+function outcomeCommit(
+  deps: KernelDeps,
+  { call, decision, held, reserved, rowVersion }: Admitted,
+  started: Started,
+  { tried, judged, at, durationMs }: Ended,
+): { commit: Commit; receiptId: string; result: string | undefined } {
+  const receiptId = deps.ids.next('rcp');
+  const stored = storedOf(deps, call, judged);
+  const commit = finish({ request: call.request, at }, deps.redactor, {
+    receiptId,
+    startReceiptId: started.receiptId,
+    startedAt: started.at,
+    startSeq: started.seq,
+    rowVersion: (rowVersion ?? 0) + 1,
+    instance: deps.instance,
+    status: judged.status,
+    decision,
+    outcome: {
+      outcome: judged.outcome,
+      sideEffect: judged.sideEffect,
+      durationMs,
+      attempts: tried.attempts,
+      notes: tried.result.notes,
+      confinement: confinementOf(tried.result, call.capability?.transport),
+    },
+    result: judged.result,
+    stored,
+    ...(judged.error === undefined ? {} : { error: judged.error }),
+    ...endOf(deps.config.policy, judged, tried.attempts),
+    ...(held === undefined ? {} : { approvalId: held.approval.subject.approvalId }),
+    ...throughFacts(tried.result),
+  });
+  if (reserved.key !== undefined) {
+    const by = reservedBy(deps, call, at, started.seq);
+    commit.rows = [...(commit.rows ?? []), reservationRow(reserved.key, judged.reservation, by)];
+  }
+  return { commit, receiptId, result: stored?.json };
 }
 
 function throughFacts({ capabilitySessionId }: ExecutionResult): { capabilitySessionId?: string } {

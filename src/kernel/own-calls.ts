@@ -16,17 +16,27 @@ export interface CallName {
   callId: string;
 }
 
-function nameOf({ context, session, tool, toolCallId }: CallRequest): string {
-  return keyOf({ tenant: context.caller.tenant, session: session.id, tool, callId: toolCallId });
+export function callName({ context, session, tool, toolCallId }: CallRequest): CallName {
+  return { tenant: context.caller.tenant, session: session.id, tool, callId: toolCallId };
+}
+
+function nameOf(request: CallRequest): string {
+  return keyOf(callName(request));
 }
 
 function keyOf({ tenant, session, tool, callId }: CallName): string {
   return JSON.stringify([tenant, session, tool, callId]);
 }
 
+interface LeftCall {
+  request: CallRequest;
+  /** Puts on record what came of it, unless somebody else has settled it; absent: nobody is to be told but `unknown`. */
+  record: (() => Promise<unknown>) | undefined;
+}
+
 export class OwnCalls {
   readonly #running = new Map<string, RunningCall>();
-  readonly #left = new Map<string, CallRequest>();
+  readonly #left = new Map<string, LeftCall>();
 
   running(request: CallRequest): RunningCall | undefined {
     return this.#running.get(nameOf(request));
@@ -51,16 +61,26 @@ export class OwnCalls {
   }
 
   /** It ran, and its outcome is not on record. */
-  leave(request: CallRequest): void {
-    this.#left.set(nameOf(request), request);
+  leave(request: CallRequest, record?: LeftCall['record']): void {
+    this.#left.set(nameOf(request), { request, record });
   }
 
-  /** Has each that was left settled; one that cannot be yet stays for the next time. */
+  /** Records what came of a call that was left; false: it was not, or nobody may say. Throws what the store says. */
+  async record(name: CallName): Promise<boolean> {
+    const key = keyOf(name);
+    const left = this.#left.get(key);
+    if (left?.record === undefined) return false;
+    await left.record();
+    this.#left.delete(key);
+    return true;
+  }
+
+  /** Has each that was left recorded, or settled; one that cannot be yet stays for the next time. */
   async settle(settle: (request: CallRequest) => Promise<unknown>): Promise<void> {
-    for (const [name, request] of this.#left) {
+    for (const [name, { request, record }] of this.#left) {
       if (this.#running.has(name)) continue;
       try {
-        await settle(request);
+        await (record === undefined ? settle(request) : record());
         this.#left.delete(name);
       } catch {
         // It is tried again the next time.

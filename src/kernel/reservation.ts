@@ -204,6 +204,9 @@ async function heldKey(
   earlier: Earlier & { kind: 'wait' },
 ): Promise<FreeKey | Round> {
   const { call } = answering;
+  const { instance, session, callId } = earlier;
+  const name = { tenant: key.tenant, session, tool: call.request.tool, callId };
+  if (instance === deps.instance && (await deps.calls.record(name))) return again();
   if (await isUnderWay(deps, call, earlier)) return answerByKey(deps, answering, 'CONFLICT');
   // It may have ended since its key was read: then its outcome is the answer.
   const row = await deps.store.row('idempotency', key.tenant, key.id);

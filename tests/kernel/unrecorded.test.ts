@@ -56,7 +56,7 @@ describe('an outcome that cannot be recorded', () => {
     await expect(rig.call('note', { n: 2 })).rejects.toThrow('disk full');
   });
 
-  test('leaves a key that says so at once in its own process, and a read that can be made again', async () => {
+  test('leaves a key that says so at once in its own process, and a read that is answered', async () => {
     const { wrap, repair } = brokenStore();
     const rig = createRig({ wrapStore: wrap, isAlive: () => Promise.resolve(true) });
     await rig.call('ticket', ARGS);
@@ -66,8 +66,57 @@ describe('an outcome that cannot be recorded', () => {
       status: 'unknown',
       error: { code: 'SIDE_EFFECT_UNKNOWN' },
     });
-    expect((await rig.call('look', {}, { idempotencyKey: 'r' })).status).toBe('done');
-    expect(rig.effects.map((one) => one.capability.id)).toEqual(['ticket', 'look', 'look']);
+    const look = await rig.call('look', {}, { idempotencyKey: 'r' });
+    expect(look).toMatchObject({ status: 'done', outcome: { replayed: true } });
+    expect(rig.effects.map((one) => one.capability.id)).toEqual(['ticket', 'look']);
+  });
+
+  test('of what did nothing is recorded when it can be, and frees its key for every process', async () => {
+    const { wrap, repair } = brokenStore();
+    const rig = createRig({ wrapStore: wrap });
+    const other = besides(rig);
+    answers(rig, AWAY);
+    await expect(rig.call('ticket', ARGS, { toolCallId: 'call_away' })).rejects.toThrow('disk full');
+    await rig.kernel.settleLeft();
+    repair();
+    for (let n = 0; n < 2; n++) await rig.kernel.settleLeft();
+    const itself = { status: 'tool_error', side_effect_status: 'not_executed' };
+    expect(await endsOf(rig)).toMatchObject([{ ...itself, error: { code: 'DOWNSTREAM_UNAVAILABLE' } }]);
+    const tried = rig.effects.length;
+    for (const one of [other, rig]) {
+      const told = await one.call('ticket', ARGS, { toolCallId: 'call_away' });
+      expect(told).toMatchObject({ status: 'tool_error', sideEffect: 'not_executed' });
+    }
+    expect([rig.effects.length, other.effects.length]).toEqual([tried, 0]);
+    expect((await other.call('ticket', ARGS)).status).toBe('done');
+  });
+
+  test('of what did nothing is the answer of a repeat, and what comes with its key runs', async () => {
+    const { wrap, repair } = brokenStore();
+    const rig = createRig({ wrapStore: wrap });
+    answers(rig, AWAY);
+    const same = (): Promise<unknown> => rig.call('ticket', ARGS, { toolCallId: 'call_away' });
+    await expect(same()).rejects.toThrow('disk full');
+    const tried = rig.effects.length;
+    await expect(same()).rejects.toThrow('disk full');
+    await expect(rig.call('ticket', ARGS)).rejects.toThrow('disk full');
+    repair();
+    expect(await same()).toMatchObject({ status: 'tool_error', sideEffect: 'not_executed' });
+    expect(rig.effects).toHaveLength(tried);
+    answers(rig, OK);
+    expect((await rig.call('ticket', ARGS)).status).toBe('done');
+    await rig.kernel.settleLeft();
+    expect(await endsOf(rig)).toMatchObject([{ status: 'tool_error' }, { status: 'done' }]);
+  });
+
+  test('of what did nothing leaves its key free for whatever comes next', async () => {
+    const { wrap, repair } = brokenStore();
+    const rig = createRig({ wrapStore: wrap });
+    answers(rig, AWAY);
+    await expect(rig.call('ticket', ARGS)).rejects.toThrow('disk full');
+    repair();
+    answers(rig, OK);
+    expect((await rig.call('ticket', ARGS)).status).toBe('done');
   });
 
   test('is settled as unknown while its process lives, for every process and once', async () => {
