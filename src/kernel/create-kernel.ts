@@ -16,6 +16,7 @@ import { knownCall } from './known-call.ts';
 import { admitModel, settleModel } from './model-admission.ts';
 import type { Admission, ModelRequest } from './model-admission.ts';
 import { OwnCalls } from './own-calls.ts';
+import type { UnsettledCall } from './own-calls.ts';
 import type { Decision, DecisionInput } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import { createReachable } from './reachable.ts';
@@ -24,8 +25,8 @@ import { withoutSecrets } from './without-secrets.ts';
 
 export interface Kernel {
   call(request: CallRequest, io: CallIo): Promise<CallResult>;
-  /** Settles what ran in this process without its outcome being recorded: as unknown, or as what certainly did nothing. */
-  settleLeft(): Promise<void>;
+  /** Settles what ran in this process without its outcome being recorded: as unknown, or as what certainly did nothing. Tells what is still left. */
+  settleLeft(): Promise<UnsettledCall[]>;
   /** What would be decided now, without the secrets that it quotes. No record, no effect. Throws INVALID_INPUT. */
   preview(request: CallRequest): Promise<Decision>;
   /** The same, with everything the gate looked at; for explaining. No input: it could not be gathered. */

@@ -15,8 +15,10 @@ export interface InstanceOptions {
   id: string;
   /** How long a silent process counts as alive, milliseconds. */
   leaseMs: number;
-  /** Called after each renewal that went in: the store takes writes. */
+  /** Called after each renewal that went in, one at a time: the store takes writes. The next renewal does not wait for it. */
   renewed?: () => Promise<void>;
+  /** Told what a renewal, or what was called after it, has thrown. */
+  failed?: (thrown: unknown) => void;
 }
 
 function leaseKey(instance: string): string {
@@ -34,24 +36,45 @@ export async function isInstanceAlive(
   return !probe.ok;
 }
 
+/** Begins `work`, unless it is still under way. */
+function oneAtATime(work: (() => Promise<void>) | undefined, failed: (thrown: unknown) => void): () => void {
+  let isUnderWay = false;
+  return () => {
+    if (work === undefined || isUnderWay) return;
+    isUnderWay = true;
+    work()
+      .catch(failed)
+      .finally(() => {
+        isUnderWay = false;
+      });
+  };
+}
+
 /** Takes the lease and keeps renewing it at a third of its length until stopped. */
 export async function startInstance(options: InstanceOptions): Promise<Instance> {
-  const { store, clock, id, leaseMs, renewed } = options;
+  const { store, clock, id, leaseMs } = options;
   let lease: Lease | undefined;
   let cancel = (): void => undefined;
   let stopped = false;
 
-  const renew = async (): Promise<void> => {
+  const renew = async (): Promise<boolean> => {
     const taken = await store.claim(leaseKey(id), id, clock.now(), leaseMs);
     if (taken.ok) lease = taken.lease;
+    return taken.ok;
   };
+  const failed = (thrown: unknown): void => {
+    if (!stopped) options.failed?.(thrown);
+  };
+  const afterRenewal = oneAtATime(options.renewed, failed);
   const tick = (): void => {
     if (stopped) return;
     // A renewal that fails (disk full) is tried again at the next tick; others may then take us for gone, which is safe:
     // they only ever record `unknown`.
     renew()
-      .then(renewed)
-      .catch(() => undefined)
+      .then((isAlive) => {
+        if (isAlive && !stopped) afterRenewal();
+      })
+      .catch(failed)
       .finally(() => {
         if (!stopped) cancel = clock.after(leaseMs / 3, tick);
       });

@@ -34,6 +34,11 @@ interface LeftCall {
   record: (() => Promise<unknown>) | undefined;
 }
 
+/** Of a call that was left, why it still is. */
+export interface UnsettledCall extends CallName {
+  error: unknown;
+}
+
 export class OwnCalls {
   readonly #running = new Map<string, RunningCall>();
   readonly #left = new Map<string, LeftCall>();
@@ -75,16 +80,18 @@ export class OwnCalls {
     return true;
   }
 
-  /** Has each that was left recorded, or settled; one that cannot be yet stays for the next time. */
-  async settle(settle: (request: CallRequest) => Promise<unknown>): Promise<void> {
+  /** Has each that was left recorded, or settled; one that cannot be yet stays for the next time, and its error is told. */
+  async settle(settle: (request: CallRequest) => Promise<unknown>): Promise<UnsettledCall[]> {
+    const unsettled: UnsettledCall[] = [];
     for (const [name, { request, record }] of this.#left) {
       if (this.#running.has(name)) continue;
       try {
         await (record === undefined ? settle(request) : record());
         this.#left.delete(name);
-      } catch {
-        // It is tried again the next time.
+      } catch (error) {
+        unsettled.push({ ...callName(request), error });
       }
     }
+    return unsettled;
   }
 }

@@ -28,7 +28,7 @@ import type { Kernel } from '../kernel/create-kernel.ts';
 import type { KernelDeps } from '../kernel/deps.ts';
 import type { LearningRedactor, Redactor } from '../kernel/evidence/redact.ts';
 import { startInstance } from '../kernel/instance.ts';
-import type { Instance } from '../kernel/instance.ts';
+import type { Instance, InstanceOptions } from '../kernel/instance.ts';
 import { createGate } from '../kernel/policy/gate.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
@@ -207,6 +207,25 @@ function secretsOut(redactor: LearningRedactor): Pick<DownstreamOptions, 'onSecr
   return { onSecret: (value) => redactor.learn(value), redact: (text) => redactor.text(text) };
 }
 
+/** What was left of calls is settled beside the sign of life; the operator is told what does not go in. */
+function signsOfLife(kernel: () => Kernel, log: Log): Pick<InstanceOptions, 'renewed' | 'failed'> {
+  return {
+    async renewed() {
+      for (const { session, tool, callId, error } of await kernel().settleLeft()) {
+        const about = { session_id: session, tool, tool_call_id: callId };
+        const { message } = asRuntimeError(error);
+        log('error', 'what came of a call is not on record yet', { ...about, error: message });
+      }
+    },
+    failed: (thrown) => {
+      const { message } = asRuntimeError(thrown);
+      log('error', 'the sign of life was not renewed; others may take this process for gone', {
+        error: message,
+      });
+    },
+  };
+}
+
 async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Parts> {
   const { env } = options;
   const grants = await openGrants(options.config);
@@ -222,7 +241,7 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
   const store = before?.store ?? options.store ?? (await openStore(options, clock, ids));
   const leaseMs = options.instanceLeaseMs ?? INSTANCE_LEASE_MS;
   const id = ids.next('inst');
-  const instance = await startInstance({ store, clock, id, leaseMs, renewed: () => kernel.settleLeft() });
+  const instance = await startInstance({ store, clock, id, leaseMs, ...signsOfLife(() => kernel, log) });
   const tokens = pathTokens(options);
   const sandbox = createSandbox({ clock, environment: env, confine: confineOptions(options, ids, log) });
   const downstreams = createDownstreams({

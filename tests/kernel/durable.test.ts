@@ -194,6 +194,66 @@ describe('signs of life', () => {
     expect(clock.pending).toBe(0);
   });
 
+  test('what follows a renewal holds up none of those after it, and goes one at a time', async () => {
+    const [store, clock] = [createMemoryStore(), createFakeClock()];
+    const passes = async (): Promise<void> => {
+      clock.advance(3000);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    let begun = 0;
+    let end = (): void => undefined;
+    const renewed = (): Promise<void> => {
+      begun += 1;
+      return new Promise((resolve) => {
+        end = resolve;
+      });
+    };
+    const busy = await startInstance({ store, clock, id: 'busy', leaseMs: 9000, renewed });
+    const other = await startInstance({ store, clock, id: 'other', leaseMs: 9000 });
+    for (let n = 0; n < 5; n++) await passes();
+    expect([await other.isAlive('busy'), begun]).toEqual([true, 1]);
+    end();
+    for (let n = 0; n < 2; n++) await passes();
+    expect(begun).toBe(2);
+    await busy.stop();
+    await other.stop();
+  });
+
+  test('nothing follows a renewal that did not go in, and what is thrown is told', async () => {
+    const [inner, clock] = [createMemoryStore(), createFakeClock()];
+    let isBroken = false;
+    const store: Store = {
+      ...inner,
+      claim: (...lease) => (isBroken ? Promise.reject(new Error('disk full')) : inner.claim(...lease)),
+    };
+    const told: unknown[] = [];
+    let renewals = 0;
+    const one = await startInstance({
+      ...{ store, clock, id: 'one', leaseMs: 9000 },
+      renewed: () => {
+        renewals += 1;
+        return Promise.resolve();
+      },
+      failed: (thrown) => told.push(String(thrown)),
+    });
+    const pass = async (): Promise<void> => {
+      clock.advance(3000);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    clock.setWall(clock.now() + 10_000);
+    const taken = await inner.claim('instance/one', 'somebody', clock.now(), 60_000);
+    await pass();
+    expect([taken.ok, renewals]).toEqual([true, 0]);
+    isBroken = true;
+    await pass();
+    expect([told, renewals]).toEqual([['Error: disk full'], 0]);
+    [isBroken] = [false];
+    if (taken.ok) await inner.release(taken.lease);
+    await pass();
+    expect(renewals).toBe(1);
+    await one.stop();
+  });
+
   test('a process that was late with its sign of life is alive again after the next', async () => {
     const [store, clock] = [createMemoryStore(), createFakeClock()];
     const slow = await startInstance({ store, clock, id: 'slow', leaseMs: 9000 });

@@ -128,10 +128,12 @@ describe('an outcome that cannot be recorded', () => {
       const told = await other.call('ticket', ARGS);
       return 'error' in told ? told.error.code : told.status;
     };
-    await rig.kernel.settleLeft();
+    expect(await rig.kernel.settleLeft()).toMatchObject([
+      { callId: 'call_left', error: { message: 'disk full' } },
+    ]);
     expect(await answer()).toBe('CONFLICT'); // nobody has said anything yet, and its process lives
     repair();
-    for (let n = 0; n < 2; n++) await rig.kernel.settleLeft();
+    for (let n = 0; n < 2; n++) expect(await rig.kernel.settleLeft()).toEqual([]);
     expect(await rig.store.row('request', 'local', 'call_left')).toMatchObject({
       status: 'unknown',
       body: { side_effect_status: 'side_effect_unknown' },
