@@ -113,17 +113,22 @@ describe('bounds and faults of a turn', () => {
     expect((await other.ok({ ...HI, session_id })).run_id).toBe(run_id);
   });
 
-  /** A session of `other` whose second turn is asked of its model; its outcome stands still until `release`. */
-  async function leftBehind(): Promise<{
+  /**
+   * A session of `other` whose second turn is asked of its model; its outcome stands still until `release`, as does that of
+   * the call that `begin` begins before.
+   */
+  async function leftBehind(begin: (other: Rig, first: TurnOutput) => unknown = () => undefined): Promise<{
     other: Rig;
     rig: Rig;
     turn: Promise<TurnOutput | TurnFailure>;
-    of: { session_id: string; run_id: string };
+    of: TurnOutput;
     release: () => void;
   }> {
     const other = createPackRig({ seed: 'other', instance: 'inst_other' });
     other.model.next(asks('look', { n: 1 }));
-    const { session_id, run_id } = await other.ok(HI);
+    const of = await other.ok(HI);
+    const { session_id } = of;
+    await begin(other, of);
     let release = (): void => undefined;
     const isReleased = new Promise<void>((resolve) => {
       release = resolve;
@@ -142,7 +147,7 @@ describe('bounds and faults of a turn', () => {
     const config = rigConfig();
     config.policy.loopBudget = { maxIterations: 1 };
     const rig = createPackRig({ config, store, clock, seed: 'next', isAlive: async () => false });
-    return { other, rig, turn, of: { session_id, run_id }, release };
+    return { other, rig, turn, of, release };
   }
 
   test('a turn of a process that was taken for dead does not take back the run that a budget ended', async () => {
@@ -161,6 +166,36 @@ describe('bounds and faults of a turn', () => {
     expect(later).toMatchObject({ turn_index: 3 });
     expect(later.run_id).not.toBe(run_id);
     expect(await other.store.row('run', 'local', later.run_id)).toMatchObject({ status: 'success' });
+  });
+
+  test('a call that is recorded beside a refusal does not keep the run open', async () => {
+    let finish = (): unknown => undefined;
+    const { other, rig, turn, of, release } = await leftBehind(async (host, first) => {
+      host.tool.run = () =>
+        new Promise((resolve) => {
+          finish = () => {
+            resolve({ kind: 'result', content: [], isError: false, notes: [] });
+            return call;
+          };
+        });
+      const call = host.run(first);
+      await expect.poll(() => host.effects.length).toBe(1);
+    });
+    const { session_id, run_id } = of;
+    const { commit } = rig.store;
+    rig.store.commit = async (one) => {
+      rig.store.commit = commit;
+      await finish();
+      return commit(one);
+    };
+    expect((await rig.fails({ ...HI, session_id })).error.code).toBe('LIMIT_EXCEEDED');
+    const told = (await other.records(session_id)).slice(-4);
+    const types = told.map(({ header }) => header.type);
+    expect(types).toEqual(['turn_started', 'call_finished', 'turn_failed', 'turn_refused']);
+    expect(evidenceOf(told[3])).toMatchObject({ run_ended: true, run_id });
+    expect(await other.store.row('run', 'local', run_id)).toMatchObject({ status: 'failed' });
+    release();
+    expect(await turn).toMatchObject({ error: { code: 'CONFLICT' } });
   });
 
   test('a refusal does not end the run of a turn that ended it by itself meanwhile', async () => {

@@ -15,8 +15,12 @@ import type { HeldSession } from '../sessions/sessions.ts';
 import type { TurnFailure } from './contract.ts';
 import { plain } from './outcome-commit.ts';
 import { turnCounter } from './prepare.ts';
+import type { TurnRoom } from './prepare.ts';
 import { runRow, sessionRow } from './rows.ts';
 import { abandonedRecord } from './start-commit.ts';
+
+// Each round a call of the session was recorded between reading and committing; more than a few means a flood.
+const MAX_ROUNDS = 8;
 
 /** Stands in for a name that nobody gave; no identity can have it, because of the brackets. */
 const NOBODY = '[none]';
@@ -126,19 +130,37 @@ function refusedRows(
   return [sessionRow(turn, progress, at), runRow(turn, status, { turn_index: turnCount, ...more }, at)];
 }
 
+/** The session as it is now, if it is still in the turn that was left behind: only a call was recorded in between. */
+async function stillLeft(
+  { sessions }: Pick<TurnRoom, 'sessions'>,
+  caller: Caller,
+  { state }: HeldSession,
+  series: Series | undefined,
+): Promise<HeldSession | undefined> {
+  const { openTurn, run, facts } = state;
+  if (openTurn === undefined) return undefined;
+  const now = await sessions.load(caller, facts.id, series);
+  const isSame = now.state.openTurn?.turnIndex === openTurn.turnIndex && now.state.run?.runId === run?.runId;
+  return isSame ? now : undefined;
+}
+
 /** Records the refusal and gives it back as the turn's answer; of a session that a series was told of, only if it is there. */
 export async function refuseTurn(
-  deps: PackDeps,
+  room: Pick<TurnRoom, 'deps' | 'sessions'>,
   caller: Caller,
   held: HeldSession | undefined,
   { error, series }: { error: RuntimeError; series: Series | undefined },
 ): Promise<TurnFailure> {
+  const { deps } = room;
   const context = refusedContext(deps, caller, held);
-  const ending = endingOf(held, error);
-  const commit = (of: Pick<How, 'ending'>): Promise<CommitResult> =>
-    deps.store.commit({ ...refusalCommit(deps, context, held, { error, ...of }), after: series });
-  const done = await commit({ ending });
-  if (!done.ok && ending !== undefined) await commit({ ending: undefined });
+  const commit = (ending: HeldSession | undefined): Promise<CommitResult> =>
+    deps.store.commit({ ...refusalCommit(deps, context, ending ?? held, { error, ending }), after: series });
+  let ending = endingOf(held, error);
+  let done = await commit(ending);
+  for (let round = 0; !done.ok && ending !== undefined; round++) {
+    ending = round < MAX_ROUNDS ? await stillLeft(room, caller, ending, series) : undefined;
+    done = await commit(ending);
+  }
   const { details, ...view } = error.view();
   return {
     error: { ...view, details: { provider_call_count: 0, ...details } },

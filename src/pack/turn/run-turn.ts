@@ -304,7 +304,7 @@ async function refused(
   refusal: { error: RuntimeError; series: Series | undefined },
 ): Promise<TurnFailure> {
   try {
-    return await refuseTurn(room.deps, caller, held, refusal);
+    return await refuseTurn(room, caller, held, refusal);
   } catch (thrown) {
     // Without a record there is no other answer to give than that there is no record.
     return { error: asRuntimeError(thrown).view() };
