@@ -19,12 +19,12 @@ function told(thrown: unknown): object | undefined {
 
 /** What a message of others quotes may be a value that they were given: those that look secret by their name. */
 async function openRedactor(env: Env): Promise<Redactor> {
-  const [{ createRedactor }, { SECRET_NAME }] = await Promise.all([
+  const [{ createRedactor }, { looksSecret }] = await Promise.all([
     import('../kernel/evidence/redact.ts'),
     import('../config/files/servers.ts'),
   ]);
   const secrets = Object.entries(env).flatMap(([name, value]) =>
-    value !== undefined && SECRET_NAME.test(name) ? [value] : [],
+    value !== undefined && looksSecret(name, value) ? [value] : [],
   );
   return createRedactor({ secrets, fields: [], patterns: [] });
 }

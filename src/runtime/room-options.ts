@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Ids } from '../base/ids.ts';
 import type { DownstreamOptions } from '../capabilities/downstreams.ts';
 import type { PathTokens } from '../capabilities/pin-file.ts';
-import { SECRET_NAME } from '../config/files/servers.ts';
+import { looksSecret } from '../config/files/servers.ts';
 import type { RuntimeConfig, ValueSource } from '../config/types.ts';
 import { createRedactor } from '../kernel/evidence/redact.ts';
 import type { LearningRedactor } from '../kernel/evidence/redact.ts';
@@ -51,7 +51,7 @@ export async function redactorOf(
   const passed = Object.values(config.servers).flatMap(({ envAllow }) =>
     envAllow.flatMap((name) => {
       const value = env[name] ?? '';
-      return SECRET_NAME.test(name) ? [value] : credentialsIn(value);
+      return looksSecret(name, value) ? [value] : credentialsIn(value);
     }),
   );
   const secrets = [...keys, ...passed, ...(await Promise.all(given))];

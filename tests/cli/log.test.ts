@@ -36,6 +36,13 @@ test('a line of the log is JSON with nothing hidden in it', async () => {
   expect(lines.map((line) => (JSON.parse(line) as { workspace?: string }).workspace)).toContain(odd);
 });
 
+test('a line of the log has the directory that the environment calls PROJECT_PWD', async () => {
+  const at = await place();
+  const { err } = await run(at, ['serve'], { env: { PROJECT_PWD: at.workspace, LDAP_PASSWD: '/tmp/users' } });
+  expect(err).toContain(at.workspace);
+  expect(err).not.toContain('[REDACTED]');
+});
+
 test('a line of the log has no value that the environment calls a secret', async () => {
   const at = await place();
   const secret = 'canary-0123456789';

@@ -315,7 +315,7 @@ export const CATALOG_FAULTS: Fault[] = [
   fault(
     'a secret in env',
     'servers.yaml',
-    ['env: {}', 'env: { DESK_API_KEY: { value: abc } }'],
+    ['env: {}', 'env: { NSS_WRAPPER_PASSWD: { value: /etc/passwd }, DESK_API_KEY: { value: abc } }'],
     [
       '{ value: abc }',
       '/servers/desk/env/DESK_API_KEY',

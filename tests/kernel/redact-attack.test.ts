@@ -73,7 +73,9 @@ function plainly(value: JsonValue, path: string, replaced: string[]): JsonValue 
   if (typeof value !== 'object' || value === null) return value;
   const out: JsonObject = {};
   for (const [key, item] of Object.entries(value)) {
-    const name = plainText(key);
+    const shown = plainText(key);
+    let name = shown;
+    for (let count = 2; Object.hasOwn(out, name); count++) name = `${shown} (${count})`;
     const isSecret = SECRET_KEY.test(key) || key.toLowerCase() === FIELD.toLowerCase();
     const hides = isSecret && item !== null && typeof item !== 'boolean';
     if (hides) replaced.push(`${path}/${name}`);

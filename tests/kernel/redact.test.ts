@@ -59,6 +59,19 @@ describe('a known value', () => {
     expect(redactor.text('Bearer, and the host')).toBe('Bearer, and the host');
   });
 
+  test('is none where its address says the same openly: a default password stands in many an honest text', () => {
+    const secrets = [
+      ...['postgres://postgres:postgres@localhost/db', 'mysql://ann:Wordpress@db.internal/wordpress'],
+      ...['amqp://guest:rabbitmq@RabbitMQ.internal/', 'cockroach://ann:cockroach@db/x'],
+      'redis://ann:an%20honest@db/x',
+    ];
+    const redactor = createRedactor({ secrets, fields: [], patterns: [] });
+    for (const word of ['postgres', 'wordpress', 'rabbitmq', 'cockroach'])
+      expect(redactor.text(word)).toBe(word);
+    expect(redactor.object({ postgres_port: 5432 }).value).toEqual({ postgres_port: 5432 });
+    expect(redactor.text(`an honest ${secrets[0] ?? ''}`)).toBe(`${REDACTED} ${REDACTED}`);
+  });
+
   test('of the shortest length is found, one shorter is not looked for', () => {
     const redactor = createRedactor({ secrets: ['12345678', 'shorter'], fields: [], patterns: [] });
     expect(redactor.text('12345678')).toBe(REDACTED);
@@ -127,6 +140,16 @@ describe('an object', () => {
       expect([key, PLAIN.object({ [key]: 'v' }).fields]).toEqual([key, [`/${key}`]]);
     for (const key of ['tokens', 'maxTokens', 'tokenizer', 'secretary', 'passwordless', 'broken', 'Token2'])
       expect([key, PLAIN.object({ [key]: 'v' }).fields]).toEqual([key, []]);
+  });
+
+  test('has as many members as before where two keys are shown alike, one of them by chance', () => {
+    const keys = [`${REDACTED} (2)`, 'top-rabbit', 'TOP-RABBIT', REDACTED];
+    const { value: shown, fields: named } = redactor.object(
+      Object.fromEntries(keys.map((key, at) => [key, at === 2 ? 'top-rabbit' : at])),
+    );
+    const names = [`${REDACTED} (2)`, REDACTED, `${REDACTED} (3)`, `${REDACTED} (4)`];
+    expect(Object.entries(shown)).toEqual(names.map((name, at) => [name, at === 2 ? REDACTED : at]));
+    expect(named).toEqual([`/${REDACTED} (3)`]);
   });
 
   test('is another one, down to its last member', () => {

@@ -133,21 +133,30 @@ test('the password in an address, and what follows a scheme, stand in no record 
   await writeFile(file, 'Bearer canary-bearer-77\n');
   const servers = {
     probe: probe({
-      envAllow: ['DATABASE_URL', 'SMTP_PASS', 'PROXY'],
+      envAllow: ['DATABASE_URL', 'SMTP_PASS', 'DB_PWD', 'PROXY', 'PROJECT_PWD', 'NSS_WRAPPER_PASSWD'],
       env: { AUTH: { fromFile: file } },
     }),
   };
   const env = {
     DATABASE_URL: 'postgres://ann:canary%2Fpass-55@db.internal/visible-base',
     SMTP_PASS: 'canary-smtp-66',
+    DB_PWD: 'canary-base-88',
+    PROJECT_PWD: '/home/visible-project',
+    NSS_WRAPPER_PASSWD: '/tmp/visible-users',
     PROXY: 'http://proxy.internal:8080/visible-path',
   };
   const bench = await open(at, { config: { ...configFor(at), servers }, env });
-  const words = ['canary/pass-55', 'canary%2Fpass-55', 'canary-smtp-66', 'canary-bearer-77'];
+  const words = [
+    'canary/pass-55',
+    'canary%2Fpass-55',
+    'canary-smtp-66',
+    'canary-base-88',
+    'canary-bearer-77',
+  ];
   await bench.run(await bench.ask('note', { text: words.join(' and ') }));
   await bench.run(await bench.ask('note', { text: Object.values(env).join(' and ') }));
   for (const word of words) expect([word, await found(at, word)]).toEqual([word, []]);
-  for (const word of ['visible-base', 'visible-path'])
+  for (const word of ['visible-base', 'visible-path', 'visible-project', 'visible-users'])
     expect((await found(at, word)).length).toBeGreaterThan(0);
 });
 

@@ -1,4 +1,5 @@
 // Owns servers.yaml: the downstream MCP servers and how each is started or reached.
+import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { closed, present, record, refused, serverName, VARIABLE_NAME, whole } from '../shape.ts';
 import type { DownstreamServer, SandboxProfile, ValueSource } from '../types.ts';
@@ -16,8 +17,15 @@ export type ServerPart = Omit<DownstreamServer, 'sandbox'> & {
 /** By name; tokens such as {package} as written. */
 export type ServersPart = ReadonlyMap<string, ServerPart>;
 
-/** The name of a variable whose value looks like a secret. */
-export const SECRET_NAME: RegExp = /key|token|secret|passw(?:or)?d|passphrase|_(?:pass|pwd)$/i;
+const SECRET_NAME = /key|token|secret|password|passphrase|_pass$/i;
+// What is called so is a password as often as a place: DB_PWD and PROJECT_PWD, LDAP_PASSWD and NSS_WRAPPER_PASSWD.
+const PASSWORD_OR_PLACE = /passwd|_pwd$/i;
+
+/** Whether a variable with such a name and value looks like a secret. */
+export function looksSecret(name: string, value: string): boolean {
+  return SECRET_NAME.test(name) || (PASSWORD_OR_PLACE.test(name) && !isAbsolute(value));
+}
+
 const SECRET_HEADER = /auth|cookie|key|token|secret|password/i;
 // What the protocol and the connection set; a configured one would only break them.
 const OURS: ReadonlySet<string> = new Set([
@@ -46,7 +54,7 @@ const env = z
   .record(anyEnvName, envValue)
   .superRefine((values, context) => {
     for (const [name, one] of Object.entries(values)) {
-      if (!('value' in one) || !SECRET_NAME.test(name)) continue;
+      if (!('value' in one) || !looksSecret(name, one.value)) continue;
       const message = `${name} looks like a secret, which must not be written here; use from_env or from_file`;
       context.addIssue({ code: 'custom', path: [name], message });
     }
@@ -84,7 +92,7 @@ function isServerUrl(text: string): boolean {
   try {
     const url = new URL(text);
     const isWeb = url.protocol === 'https:' || url.protocol === 'http:';
-    const hasSecret = [...url.searchParams.keys()].some((name) => SECRET_NAME.test(name));
+    const hasSecret = [...url.searchParams].some(([name, value]) => looksSecret(name, value));
     return isWeb && url.username === '' && url.password === '' && url.hash === '' && !hasSecret;
   } catch {
     return false;

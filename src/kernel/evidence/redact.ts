@@ -135,13 +135,9 @@ class KnownSecrets {
   }
 }
 
-/** A redactor for one workspace; compiled once, and again with each secret that it learns. */
-export function createRedactor(rules: RedactionRules): LearningRedactor {
-  const known = new KnownSecrets(rules.secrets);
-  const patterns = rules.patterns.map((source) => new RegExp(source, 'g'));
-  const fields = new Set(rules.fields.map((name) => name.toLowerCase()));
-
-  const text = (value: string): string => {
+/** What is shown of a text. */
+function textRedactor(known: KnownSecrets, patterns: readonly RegExp[]): (value: string) => string {
+  return (value) => {
     // Half a character, which a server or a person may send, has no canonical form: its record could not be written.
     let out = value.toWellFormed();
     const { pattern } = known;
@@ -152,6 +148,25 @@ export function createRedactor(rules: RedactionRules): LearningRedactor {
     for (const own of patterns) out = out.replace(own, REDACTED);
     return out;
   };
+}
+
+/** Keys that are shown alike stay as many members. `taken` counts for one object, so that many cost no more than one each. */
+function freeName(out: JsonObject, name: string, taken: Map<string, number>): string {
+  let free = name;
+  while (Object.hasOwn(out, free)) {
+    const count = (taken.get(name) ?? 1) + 1;
+    taken.set(name, count);
+    free = `${name} (${count})`;
+  }
+  return free;
+}
+
+/** A redactor for one workspace; compiled once, and again with each secret that it learns. */
+export function createRedactor(rules: RedactionRules): LearningRedactor {
+  const known = new KnownSecrets(rules.secrets);
+  const patterns = rules.patterns.map((source) => new RegExp(source, 'g'));
+  const fields = new Set(rules.fields.map((name) => name.toLowerCase()));
+  const text = textRedactor(known, patterns);
 
   const keysShown = (): ((key: string) => ShownKey) =>
     remembered((key) => ({
@@ -162,16 +177,19 @@ export function createRedactor(rules: RedactionRules): LearningRedactor {
 
   const walkMembers = (value: JsonObject, path: string, replaced: string[]): JsonObject => {
     const out: JsonObject = {};
+    let taken: Map<string, number> | undefined;
     for (const key of Object.keys(value)) {
       const item = value[key] as JsonValue;
-      const { name, isSecret } = shownKey(key);
+      const { name: shown, isSecret } = shownKey(key);
+      if (shown !== key) taken ??= new Map();
+      const name = taken === undefined ? shown : freeName(out, shown, taken);
       if (isSecret && item !== null && typeof item !== 'boolean') {
         out[name] = REDACTED;
         replaced.push(`${path}/${name}`);
       } else if (typeof item === 'string') {
-        const shown = text(item);
-        out[name] = shown;
-        if (shown !== item) replaced.push(`${path}/${name}`);
+        const told = text(item);
+        out[name] = told;
+        if (told !== item) replaced.push(`${path}/${name}`);
       } else {
         out[name] =
           typeof item === 'object' && item !== null ? walk(item, `${path}/${name}`, replaced) : item;
