@@ -25,7 +25,7 @@ export async function withRuntime<T>(
   const { log, settled } = createLog('warn', context.env);
   const { workspace, stateDirectory, env, clock, ids } = context;
   const runtime = await createRuntime({
-    ...{ config, workspace, stateDirectory, env, clock, ids, log, ...callersOf(context, config) },
+    ...{ config, workspace, stateDirectory, env, clock, ids, log, ...callersOf(context, config, { log }) },
     ...(how.serves === true ? { configSource: sourceOf(context, config) } : {}),
   });
   const stopping = new AbortController();

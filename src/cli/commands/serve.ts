@@ -174,7 +174,7 @@ export async function serve(context: Context, given: ServeOptions): Promise<Exit
   const config = await loadTrusted(context);
   await rooms;
   const known = knownTokens(context, config);
-  const callers = callersOf(context, config, known);
+  const callers = callersOf(context, config, { tokens: known, log });
   const tokens =
     http === true ? (await import('../token-verifier.ts')).tokenVerifier(known, context) : undefined;
   const options: ServerOptions = { tools, toolNames, version: version() };

@@ -200,7 +200,7 @@ async function serveWrapped(wrapping: Wrapping, options: WrapOptions): Promise<E
   return carry({
     ...{ context, config, log },
     options: { tools: 'gateway', toolNames: options.toolNames, version: version() },
-    callers: callersOf(context, config),
+    callers: callersOf(context, config, { log }),
     open: async (serving) => {
       const server = await serveStdio(serving);
       // Finds at once what changed since the pin, and quarantines it; a call would find it too, but later.
