@@ -12,8 +12,8 @@ import { readOutput, shownOutput } from './output.ts';
 import type { LiveWorkflow, NodeState } from './state.ts';
 import { parseWakeTime } from './wake-time.ts';
 
-/** How a run of a node's session ended. */
-export type Arrival = { node: string } & ({ said: ManagedResult } | { thrown: unknown });
+/** How a run of a node's session ended. hasActed: that of an undo that failed had an effect, or may have had. */
+export type Arrival = { node: string; hasActed?: boolean } & ({ said: ManagedResult } | { thrown: unknown });
 
 export interface OutcomeView {
   state: LiveWorkflow;
@@ -24,8 +24,13 @@ export interface OutcomeView {
 
 /** An escalation asks for a person: the node waits for one, and nothing after it begins. */
 export const ESCALATED = 'The model asked for an operator.';
+const ACTED = 'A call of this undo took effect, or may have, so it is not tried again.';
 // How long a node whose session somebody else runs is left alone.
 const HELD_MS = 15_000;
+
+interface View extends OutcomeView {
+  hasActed: boolean;
+}
 
 type Driven = Extract<NodeState, { at: 'running' | 'waiting' | 'compensating' }>;
 
@@ -34,8 +39,15 @@ function isHeld(thrown: unknown): boolean {
   return code === 'CONFLICT' && details.reason === 'run_held';
 }
 
-function failed(id: string, node: Driven, error: LoopError, view: OutcomeView): WorkflowDraft {
+/** Another session would know nothing of what this one did, and might do it a second time. */
+function halfUndone(id: string, { code, message }: LoopError): WorkflowDraft {
+  const error: LoopError = { code, message: `${message} ${ACTED}` };
+  return { event: { type: 'compensation_failed', node: id, error } };
+}
+
+function failed(id: string, node: Driven, error: LoopError, view: View): WorkflowDraft {
   const isUndo = node.at === 'compensating';
+  if (isUndo && view.hasActed) return halfUndone(id, error);
   const retry = view.graph.nodes.get(id)?.node.retry;
   const mayRetry = error.code !== 'CANCELED' && retry !== undefined && node.attempt < retry.max_attempts;
   if (!mayRetry) return { event: { type: isUndo ? 'compensation_failed' : 'node_failed', node: id, error } };
@@ -92,7 +104,7 @@ function finished(
   id: string,
   node: Driven,
   said: Extract<ManagedResult, { kind: 'completed' }>,
-  view: OutcomeView,
+  view: View,
 ): WorkflowDraft {
   if (said.final_turn.status === 'escalate') return suspended(id, ESCALATED);
   if (node.at === 'compensating') return { event: { type: 'node_compensated', node: id } };
@@ -108,7 +120,7 @@ function parked(id: string, wakeAt: EpochMs, why: 'session' | 'held'): WorkflowD
   return { event: { type: 'node_scheduled', node: id, wakeAt, why } };
 }
 
-function drafted(id: string, node: Driven, said: ManagedResult, view: OutcomeView): WorkflowDraft {
+function drafted(id: string, node: Driven, said: ManagedResult, view: View): WorkflowDraft {
   switch (said.kind) {
     case 'completed':
       return finished(id, node, said, view);
@@ -168,8 +180,9 @@ function isOurCancel(arrival: Arrival, { state, graph }: OutcomeView): boolean {
 }
 
 /** What is to be recorded of a run that ended, or nothing. */
-export function draftOf(arrival: Arrival, view: OutcomeView): WorkflowDraft | undefined {
-  const { node: id } = arrival;
+export function draftOf(arrival: Arrival, given: OutcomeView): WorkflowDraft | undefined {
+  const { node: id, hasActed = false } = arrival;
+  const view: View = { ...given, hasActed };
   const node = view.state.nodes.get(id);
   if (node?.at !== 'running' && node?.at !== 'waiting' && node?.at !== 'compensating') return undefined;
   if (isOurCancel(arrival, view)) return undefined;

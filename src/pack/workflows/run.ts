@@ -14,6 +14,8 @@ import type { TurnInput, TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import type { ManagedResult, RunManaged } from '../managed/contract.ts';
 import { REASONS } from '../managed/next-step.ts';
+import { sessionChainOf } from '../sessions/sessions.ts';
+import { withEffect } from './acted.ts';
 import { createBranchIo } from './branch-io.ts';
 import type { BranchIo } from './branch-io.ts';
 import type { NodeOutput, WorkflowDeps, WorkflowHold } from './contract.ts';
@@ -190,20 +192,26 @@ async function drive(run: Run, id: string, node: Driven, signal: AbortSignal): P
   return deps.sessions.run(caller, sessionId, howOf(run, id, node, isFresh), branches.of(id, signal));
 }
 
+/** Never rejects. */
+async function arrive(run: Run, id: string, node: Driven, signal: AbortSignal): Promise<Arrival> {
+  const arrival = await drive(run, id, node, signal).then(
+    (said): Arrival => ({ node: id, said }),
+    (thrown: unknown): Arrival => ({ node: id, thrown }),
+  );
+  const chain = sessionChainOf(run.held.chain.tenant, node.sessionId);
+  return node.at === 'compensating' ? withEffect(run.deps.store, chain, arrival) : arrival;
+}
+
 function begin(run: Run, id: string): void {
   const node = run.held.state.nodes.get(id);
   if (node?.at !== 'running' && node?.at !== 'waiting' && node?.at !== 'compensating') return;
   run.retriable.delete(id);
   const stop = new AbortController();
   const signal = AbortSignal.any([run.signal, stop.signal]);
-  const deliver = (arrival: Arrival): void => {
+  const done = arrive(run, id, node, signal).then((arrival) => {
     run.arrivals.push(arrival);
     run.wake();
-  };
-  const done = drive(run, id, node, signal).then(
-    (said) => deliver({ node: id, said }),
-    (thrown: unknown) => deliver({ node: id, thrown }),
-  );
+  });
   run.driving.set(id, { done, stop });
 }
 
