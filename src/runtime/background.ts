@@ -32,6 +32,11 @@ function ended(how: 'completed' | 'failed' | 'canceled', reason: string): Advanc
   return { type: 'ended', how, reason };
 }
 
+/** It was stopped, or never began: whoever takes it next does all that it was taken for. */
+function heldUp(until: EpochMs): Advanced {
+  return { type: 'parked', why: 'time', until, isHeldUp: true };
+}
+
 /** What both kinds of work can end an invocation with, or wait for. */
 type Stopped = { over?: boolean } & (
   | { kind: 'completed' }
@@ -53,7 +58,7 @@ function afterSuspension(
   isStopped: boolean,
 ): Advanced {
   // A worker that is told to stop leaves the run to the next one.
-  if (isStopped) return { type: 'parked', why: 'time', until: now };
+  if (isStopped) return heldUp(now);
   // Whoever runs a call or a turn of it will be done with that; nobody has to resume it.
   if (reason === REASONS.busy) return { type: 'parked', why: 'time', until: now + HELD_MS };
   return goingOn(wakeAt) ?? ended('completed', `suspended: ${reason}`);
@@ -61,7 +66,7 @@ function afterSuspension(
 
 function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: boolean }): Advanced {
   // Whatever one branch of a workflow waits for or came to, the stop broke off others, which go on with the next worker.
-  if (at.stopped && result.over === false) return { type: 'parked', why: 'time', until: now };
+  if (at.stopped && result.over === false) return heldUp(now);
   switch (result.kind) {
     case 'completed':
       return ended('completed', 'completed');
@@ -188,11 +193,9 @@ function refused(now: EpochMs, { thrown, stopped }: Refusal): Advanced {
   if (code === 'SESSION_CLOSED') return endedBefore(details.status);
   if (code === 'NOT_FOUND') return ended('failed', 'its records are gone');
   // Its holder goes on with it: what it was taken for in vain is no try that failed.
-  if (details.reason === 'run_held') {
-    return { type: 'parked', why: 'time', until: now + HELD_MS, untried: true };
-  }
+  if (details.reason === 'run_held') return heldUp(now + HELD_MS);
   // Left at once: thrown on, it would lie until the time its timer was taken for is over.
-  if (stopped) return { type: 'parked', why: 'time', until: now };
+  if (stopped) return heldUp(now);
   throw thrown;
 }
 

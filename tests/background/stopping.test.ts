@@ -32,6 +32,7 @@ test('a run that the stop interrupted is due at once for the next worker', async
     type: 'parked',
     why: 'time',
     until: now,
+    isHeldUp: true,
   });
 });
 

@@ -27,8 +27,8 @@ export type EntryState =
 
 export type EntryEvent =
   | { type: 'taken'; instance: string }
-  /** untried: somebody else held it, so what was asked for has yet to be done. */
-  | { type: 'parked'; why: Extract<EntryState, { at: 'parked' }>['why']; until: EpochMs; untried?: true }
+  /** isHeldUp: its invocation did not end; what was asked of it still is. */
+  | { type: 'parked'; why: Extract<EntryState, { at: 'parked' }>['why']; until: EpochMs; isHeldUp?: true }
   | { type: 'ended'; how: BackgroundEnd; reason: string };
 
 export interface Entry {
@@ -58,16 +58,11 @@ export function moveEntry(state: EntryState, event: EntryEvent): EntryState | un
   switch (event.type) {
     case 'taken':
       return { at: 'running', instance: event.instance, takes: takes + 1, asked: isAsked(state) };
-    case 'parked':
-      return state.at === 'queued'
-        ? undefined
-        : {
-            at: 'parked',
-            why: event.why,
-            until: event.until,
-            takes: 0,
-            asked: event.untried === true && isAsked(state),
-          };
+    case 'parked': {
+      if (state.at === 'queued') return undefined;
+      const asked = event.isHeldUp === true && state.asked;
+      return { at: 'parked', why: event.why, until: event.until, takes: 0, asked };
+    }
     case 'ended':
       return { at: 'ended', how: event.how, reason: event.reason };
   }
@@ -97,13 +92,8 @@ function stateFromJson(json: JsonObject): EntryState {
     case 'parked': {
       const why = textAt(json, 'why');
       const known = why === 'time' || why === 'budget' || why === 'reconcile' ? why : 'approval';
-      return {
-        at: 'parked',
-        why: known,
-        until: numberAt(json, 'until') ?? 0,
-        takes,
-        asked: json.asked === true,
-      };
+      const until = numberAt(json, 'until') ?? 0;
+      return { at: 'parked', why: known, until, takes, asked: json.asked === true };
     }
     case 'ended': {
       const how = textAt(json, 'how');
