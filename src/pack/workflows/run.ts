@@ -104,8 +104,13 @@ function turnsOf({ how, held }: Run): number | undefined {
   return how.reason === 'wakeup' ? held.state.maxTurns : how.maxTurns;
 }
 
+/** Turns of what its timers begin from now on: only whoever resumes all of it says otherwise than before. */
+function boundOf({ how, held }: Run): number | undefined {
+  return how.reason === 'resumed' && how.tries === 'all' ? how.maxTurns : held.state.maxTurns;
+}
+
 function resumed(run: Run): WorkflowDraft {
-  const maxTurns = turnsOf(run);
+  const maxTurns = boundOf(run);
   return { event: { type: 'workflow_resumed', ...(maxTurns === undefined ? {} : { maxTurns }) } };
 }
 
@@ -355,8 +360,14 @@ function retriableOf(state: LiveWorkflow, { tries }: Invocation): Set<string> {
   return new Set([...state.nodes].flatMap(([id, node]) => (isTried(id, node, tries) ? [id] : [])));
 }
 
-/** What was left by its process shows as under way again before anything of it runs. */
+/**
+ * Before anything of it runs, what was left by its process shows as under way again, and what its timers begin is bounded as
+ * it is resumed: its branches may come to the very same, of which nothing is recorded.
+ */
 async function takeUp(run: Run): Promise<void> {
+  const { state } = run.held;
+  const isNews = state.interrupted !== undefined || boundOf(run) !== state.maxTurns;
+  if (!isNews || state.end !== undefined) return;
   const isSaid = run.how.reason === 'resumed'; // by `record` itself
   await record(run, isSaid ? [] : [resumed(run)]);
 }
@@ -404,7 +415,7 @@ export async function invoke(deps: WorkflowDeps, { held, how, io, onWake }: Invo
     box.wake = () => run.wake();
     onWake?.(box.wake);
     try {
-      if (held.state.interrupted !== undefined && held.state.end === undefined) await takeUp(run);
+      await takeUp(run);
       while (await step(run)) if (hold.over.aborted) throw lost(held);
     } finally {
       await finish(run);
