@@ -1,15 +1,16 @@
 // Owns what the worker does with what is due: it carries sessions and workflows on as their own principal, with the roles
 // and scopes that the configuration gives that principal now.
+import { isoTime } from '../base/clock.ts';
 import type { Clock, EpochMs } from '../base/clock.ts';
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Advanced, BackgroundRun, Runs, WaitingSession } from '../pack/background/worker.ts';
-import { REASONS } from '../pack/managed/next-step.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
+import type { SuspendedWhy } from '../pack/managed/state.ts';
 import type { Queue } from '../pack/background/queue.ts';
-import type { WakePayload, Workflows } from '../pack/workflows/contract.ts';
+import type { WaitingNode, WakePayload, Workflows } from '../pack/workflows/contract.ts';
 import type { CallerOf } from './configured-callers.ts';
 
 export interface RunsDeps {
@@ -44,7 +45,7 @@ type Stopped = { over?: boolean } & (
   | { kind: 'scheduled'; next_wake_at: string }
   | { kind: 'canceled' | 'expired'; reason: string }
   /** Of one branch, where there is a time: the others go on at it, and what only a person can resume is left. */
-  | { kind: 'suspended'; reason: string; wakeAt?: string }
+  | { kind: 'suspended'; why?: SuspendedWhy; reason: string; wakeAt?: string }
   | { kind: 'error'; error: { code: string }; wakeAt?: string }
 );
 
@@ -53,14 +54,14 @@ function goingOn(wakeAt: string | undefined): Advanced | undefined {
 }
 
 function afterSuspension(
-  { reason, wakeAt }: Extract<Stopped, { kind: 'suspended' }>,
+  { why, reason, wakeAt }: Extract<Stopped, { kind: 'suspended' }>,
   now: EpochMs,
   isStopped: boolean,
 ): Advanced {
   // A worker that is told to stop leaves the run to the next one.
   if (isStopped) return heldUp(now);
   // Whoever runs a call or a turn of it will be done with that; nobody has to resume it.
-  if (reason === REASONS.busy) return { type: 'parked', why: 'time', until: now + HELD_MS };
+  if (why === 'busy') return { type: 'parked', why: 'time', until: now + HELD_MS };
   return goingOn(wakeAt) ?? ended('completed', `suspended: ${reason}`);
 }
 
@@ -142,6 +143,12 @@ async function waits(deps: RunsDeps, caller: Caller, run: BackgroundRun): Promis
   return { asked: ids.length, answered: asked.filter(goesOn).length, look: now + wait };
 }
 
+/** When a node goes on without anybody: at its time, or once whoever runs a call or a turn of it is done with that. */
+function timeOf(node: WaitingNode, now: EpochMs): string[] {
+  if (node.needs === 'time') return [node.wake_at];
+  return node.needs === 'resume' && node.why === 'busy' ? [isoTime(now + HELD_MS)] : [];
+}
+
 async function invoke(
   deps: RunsDeps,
   caller: Caller,
@@ -155,9 +162,7 @@ async function invoke(
     const tries = run.asked ? ('all' as const) : ('unasked' as const);
     const how = { reason: 'wakeup' as const, tries, callerNow, ...bound };
     const result = await (await deps.workflows()).resume(caller, run.id, how, { signal });
-    const [wakeAt] = result.waiting_nodes
-      .flatMap((one) => (one.needs === 'time' ? [one.wake_at] : []))
-      .sort();
+    const [wakeAt] = result.waiting_nodes.flatMap((one) => timeOf(one, deps.clock.now())).sort();
     const isOneBranch = result.kind === 'error' || result.kind === 'suspended';
     return isOneBranch && wakeAt !== undefined ? { ...result, wakeAt } : result;
   }

@@ -1,4 +1,4 @@
-// Shows that a resume in the background is carried out in full, whatever keeps the worker from it at first.
+// Shows that what is in the queue is carried out in full, whatever keeps the worker from it at first.
 import { expect, test } from 'vitest';
 import { createQueue } from '../../src/pack/background/queue.ts';
 import type { Queue } from '../../src/pack/background/queue.ts';
@@ -93,4 +93,18 @@ test('once its invocation has ended, what it came to waits for the next one who 
   await workOff(worker());
   expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ completed_node_ids: ['b'] });
   expect(runsOf('a')).toBe(1);
+});
+
+test('a branch that another process is at is looked at again, also beside one that somebody has to resume', async () => {
+  const rig = createRig({ a: [SPENT], b: [{ suspend: REASONS.busy }, { complete: 'b' }] });
+  const { queue, worker, runsOf } = served(rig);
+  const workflow = { session_id: 'wf', nodes: [node('a'), node('b')] };
+  await rig.workflows.create(CALLER, { workflow });
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  await workOff(worker());
+  rig.clock.advance(16_000);
+  await workOff(worker());
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ completed_node_ids: ['b'] });
+  expect(runsOf('a')).toBe(1);
+  expect(await queue.status(CALLER, 'wf')).toMatchObject({ status: 'completed' });
 });

@@ -1,6 +1,5 @@
 // Shows that a worker which is told to stop leaves what it has to the next worker, and ends nothing.
 import { expect, test } from 'vitest';
-import { REASONS } from '../../src/pack/managed/next-step.ts';
 import { createRuns } from '../../src/runtime/background.ts';
 import type { RunsDeps } from '../../src/runtime/background.ts';
 import { RuntimeError } from '../../src/base/errors.ts';
@@ -43,7 +42,7 @@ test('a run that the stop suspended is due at once, one that suspended itself ha
 });
 
 test('a run of which another process still runs a call is looked at again, and not given up', async () => {
-  const { advance, now } = runsThat(() => Promise.resolve({ kind: 'suspended', reason: REASONS.busy }));
+  const { advance, now } = runsThat(() => Promise.resolve({ kind: 'suspended', why: 'busy' }));
   await expect(advance(RUN, new AbortController().signal)).resolves.toEqual({
     type: 'parked',
     why: 'time',

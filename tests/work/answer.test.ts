@@ -43,7 +43,13 @@ const WORKFLOW = {
 
 describe('the answer', () => {
   test('counts come from the result, times from the row, and nothing of the conversation is in it', () => {
-    const result: ManagedResult = { ...PROGRESS, status: 'suspended', kind: 'suspended', reason: 'budget' };
+    const result: ManagedResult = {
+      ...PROGRESS,
+      status: 'suspended',
+      kind: 'suspended',
+      why: 'budget',
+      reason: 'budget',
+    };
     expect(sessionAnswer(result, FACTS)).toEqual({
       kind: 'suspended',
       session_id: 'ses_1',

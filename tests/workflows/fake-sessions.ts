@@ -3,6 +3,7 @@
 import { RuntimeError } from '../../src/base/errors.ts';
 import type { ErrorCode } from '../../src/base/errors.ts';
 import type { ManagedParent, ManagedResult, RunManaged } from '../../src/pack/managed/contract.ts';
+import { REASONS } from '../../src/pack/managed/next-step.ts';
 import type { TurnInput, TurnOutput } from '../../src/pack/turn/contract.ts';
 import type { TurnIo } from '../../src/pack/turn/run-turn.ts';
 import type { NodeSessions } from '../../src/pack/workflows/contract.ts';
@@ -64,6 +65,11 @@ function progress(session: FakeSession): Omit<ManagedResult, 'kind'> {
   return { session_id: session.id, run_id: `run_${session.id}`, status: 'active', ...common };
 }
 
+/** The code of a sentence; of any other, that of a session that somebody has to resume. */
+function whyOf(sentence: string): string {
+  return Object.entries(REASONS).find(([, one]) => one === sentence)?.[0] ?? 'budget';
+}
+
 function resultOf(session: FakeSession, say: Say): ManagedResult {
   const told = progress(session);
   const make = (value: object): ManagedResult => ({ ...told, ...value }) as ManagedResult;
@@ -86,7 +92,7 @@ function resultOf(session: FakeSession, say: Say): ManagedResult {
     };
     return make({ kind: 'approval_required', pending_request_id: say.wait, requested_tool: tool });
   }
-  if ('suspend' in say) return make({ kind: 'suspended', reason: say.suspend });
+  if ('suspend' in say) return make({ kind: 'suspended', why: whyOf(say.suspend), reason: say.suspend });
   if ('sleep' in say) return make({ kind: 'scheduled', next_wake_at: say.sleep });
   if ('fail' in say) {
     return make({

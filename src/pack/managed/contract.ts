@@ -7,6 +7,7 @@ import type { LoopError } from '../loop/client-port.ts';
 import type { HistoryEntry } from '../loop/loop.ts';
 import type { RequestedTool, TurnInput, TurnMessage, TurnOutput } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
+import type { SuspendedWhy } from './state.ts';
 
 /** How a managed session stands; the last four are ends. */
 export type ManagedStatus =
@@ -65,7 +66,7 @@ export type ManagedResult = ManagedProgress &
         requested_tool: RequestedTool;
         last_turn?: TurnOutput;
       }
-    | { kind: 'suspended'; reason: string; last_turn?: TurnOutput }
+    | { kind: 'suspended'; why: SuspendedWhy; reason: string; last_turn?: TurnOutput }
     | { kind: 'scheduled'; next_wake_at: string }
     | { kind: 'canceled' | 'expired'; reason: string }
     | {

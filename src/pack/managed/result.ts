@@ -102,7 +102,7 @@ function endedResult(
     case 'suspended':
       return ending.why === 'reply' || ending.why === 'escalated'
         ? { ...progress, kind: 'completed', final_turn: finalTurn(transcript, progress.session_id) }
-        : { ...progress, kind: 'suspended', reason: ending.reason, ...last };
+        : { ...progress, kind: 'suspended', why: ending.why, reason: ending.reason, ...last };
     case 'waiting_approval':
       return {
         ...progress,

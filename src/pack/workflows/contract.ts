@@ -9,6 +9,7 @@ import type { ChainKey, Store } from '../../store/contract.ts';
 import type { Admission } from '../background/queue.ts';
 import type { LoopError } from '../loop/client-port.ts';
 import type { Continuation, ManagedResult, ManagedSessions, RunManaged } from '../managed/contract.ts';
+import type { SuspendedWhy } from '../managed/state.ts';
 import type { RequestedTool, TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import type { KnownNames } from './check-nodes.ts';
@@ -43,7 +44,7 @@ export interface NodeOutput {
 /** A node that cannot go on by itself, and what it needs. */
 export type WaitingNode = { node_id: string; session_id?: string } & (
   | { needs: 'approval'; pending_request_id: string }
-  | { needs: 'resume'; reason: string }
+  | { needs: 'resume'; why?: SuspendedWhy; reason: string }
   | { needs: 'time'; wake_at: string }
 );
 

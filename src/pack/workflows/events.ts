@@ -4,6 +4,8 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { isObject } from '../../base/json.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { LoopError } from '../loop/client-port.ts';
+import { REASONS } from '../managed/next-step.ts';
+import type { SuspendedWhy } from '../managed/state.ts';
 import { numberAt, objectAt, objectsAt, textAt } from '../records.ts';
 import type { NodeEvent, SkipReason, WorkflowEvent } from './state.ts';
 
@@ -113,6 +115,18 @@ function skipped(evidence: JsonObject, node: string): NodeEvent {
   return { type: 'node_skipped', node, reason: SKIPS.has(reason) ? (reason as SkipReason) : 'condition' };
 }
 
+function isWhy(why: string): why is SuspendedWhy {
+  return Object.hasOwn(REASONS, why);
+}
+
+/** A record of an earlier version has the sentence alone. */
+function suspended(evidence: JsonObject, node: string): NodeEvent {
+  const reason = textAt(evidence, 'reason') ?? '';
+  const said = Object.entries(REASONS).find(([, sentence]) => sentence === reason);
+  const why = textAt(evidence, 'why') ?? said?.[0] ?? '';
+  return { type: 'node_suspended', node, ...(isWhy(why) ? { why } : {}), reason };
+}
+
 type Reader = (evidence: JsonObject, node: string) => NodeEvent;
 
 const READERS: Readonly<Record<NodeEvent['type'], Reader>> = {
@@ -132,11 +146,7 @@ const READERS: Readonly<Record<NodeEvent['type'], Reader>> = {
     node,
     requestId: textAt(evidence, 'request_id') ?? '',
   }),
-  node_suspended: (evidence, node) => ({
-    type: 'node_suspended',
-    node,
-    reason: textAt(evidence, 'reason') ?? '',
-  }),
+  node_suspended: suspended,
   node_completed: (_evidence, node) => ({ type: 'node_completed', node }),
   node_retried: (evidence, node) => ({
     type: 'node_retried',

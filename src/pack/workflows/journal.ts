@@ -24,7 +24,7 @@ import type { LiveWorkflow, NodeState, WorkflowState } from './state.ts';
 
 const PAGE = 200;
 const SNAPSHOT_EVERY = 200;
-const SNAPSHOT_VERSION = 3;
+const SNAPSHOT_VERSION = 4;
 export const WAKE = 'workflow_wake';
 
 /** A workflow as it was read; `hash` is that of the record at `state.seq`. */

@@ -4,6 +4,7 @@ import type { EpochMs } from '../../base/clock.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { LoopError } from '../loop/client-port.ts';
 import type { ManagedResult } from '../managed/contract.ts';
+import type { SuspendedWhy } from '../managed/state.ts';
 import type { NodeOutput } from './contract.ts';
 import type { WorkflowDraft } from './events.ts';
 import { inputsOf, nodesBefore } from './graph.ts';
@@ -106,14 +107,14 @@ function finished(
   said: Extract<ManagedResult, { kind: 'completed' }>,
   view: View,
 ): WorkflowDraft {
-  if (said.final_turn.status === 'escalate') return suspended(id, ESCALATED);
+  if (said.final_turn.status === 'escalate') return suspended(id, 'escalated', ESCALATED);
   if (node.at === 'compensating') return { event: { type: 'node_compensated', node: id } };
   const read = readOutput(said.final_turn, view.graph.nodes.get(id)?.schema);
   return read.ok ? completed(id, node, read.output, view) : failed(id, node, read.error, view);
 }
 
-function suspended(id: string, reason: string): WorkflowDraft {
-  return { event: { type: 'node_suspended', node: id, reason } };
+function suspended(id: string, why: SuspendedWhy, reason: string): WorkflowDraft {
+  return { event: { type: 'node_suspended', node: id, why, reason } };
 }
 
 function parked(id: string, wakeAt: EpochMs, why: 'session' | 'held'): WorkflowDraft {
@@ -133,7 +134,7 @@ function drafted(id: string, node: Driven, said: ManagedResult, view: View): Wor
       };
     }
     case 'suspended':
-      return suspended(id, said.reason);
+      return suspended(id, said.why, said.reason);
     case 'scheduled': {
       const wake = parseWakeTime(said.next_wake_at);
       return parked(id, wake.ok ? wake.at : view.now + HELD_MS, 'session');
@@ -165,7 +166,7 @@ function holdOf(node: Driven): Extract<NodeState, { at: 'waiting' }>['hold'] | u
 function isSameHold(node: Driven, { event }: WorkflowDraft): boolean {
   const hold = holdOf(node);
   if (event.type === 'node_waiting') return hold?.kind === 'approval' && hold.requestId === event.requestId;
-  return event.type === 'node_suspended' && hold?.kind === 'suspended' && hold.reason === event.reason;
+  return event.type === 'node_suspended' && hold?.kind === 'suspended' && hold.why === event.why;
 }
 
 /** Whether this run ended because the workflow itself is being ended. */

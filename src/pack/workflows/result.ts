@@ -53,9 +53,11 @@ function waitingNode(id: string, node: NodeState): WaitingNode[] {
   if (wakeAt !== undefined) return [{ node_id: id, ...session, needs: 'time', wake_at: isoTime(wakeAt) }];
   const hold = node.at === 'waiting' || node.at === 'compensating' ? node.hold : undefined;
   if (hold === undefined) return [];
-  return hold.kind === 'approval'
-    ? [{ node_id: id, ...session, needs: 'approval', pending_request_id: hold.requestId }]
-    : [{ node_id: id, ...session, needs: 'resume', reason: hold.reason }];
+  if (hold.kind === 'approval') {
+    return [{ node_id: id, ...session, needs: 'approval', pending_request_id: hold.requestId }];
+  }
+  const { why, reason } = hold;
+  return [{ node_id: id, ...session, needs: 'resume', ...(why === undefined ? {} : { why }), reason }];
 }
 
 function completedIds(state: LiveWorkflow): string[] {

@@ -13,7 +13,7 @@ import type { Caller } from '../../kernel/identity.ts';
 import type { TurnInput, TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import type { ManagedResult, RunManaged } from '../managed/contract.ts';
-import { REASONS } from '../managed/next-step.ts';
+import type { SuspendedWhy } from '../managed/state.ts';
 import { sessionChainOf } from '../sessions/sessions.ts';
 import { withEffect } from './acted.ts';
 import { createBranchIo } from './branch-io.ts';
@@ -241,7 +241,7 @@ export async function cancelNode(deps: WorkflowDeps, held: HeldWorkflow, session
 const PASSED_ON: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'STORE_CORRUPT']);
 
 function isStopped(said: ManagedResult): boolean {
-  return said.kind === 'suspended' && said.reason === REASONS.stopped;
+  return said.kind === 'suspended' && said.why === 'stopped';
 }
 
 /** What this process is about to record, and where that leads. */
@@ -347,13 +347,13 @@ async function step(run: Run): Promise<boolean> {
 }
 
 // What else a session is suspended for is for a person to see to.
-const PASSING: ReadonlySet<string> = new Set([REASONS.busy, REASONS.stopped, REASONS.interrupted]);
+const PASSING: ReadonlySet<string | undefined> = new Set<SuspendedWhy>(['busy', 'stopped', 'interrupted']);
 
 function isTried(id: string, node: NodeState, tries: Invocation['tries']): boolean {
   if (node.at !== 'waiting' && node.at !== 'compensating') return false;
   if (typeof tries === 'object') return tries.node === id;
   if (tries !== 'unasked') return tries === 'all';
-  return node.hold?.kind === 'approval' || (node.hold !== undefined && PASSING.has(node.hold.reason));
+  return node.hold?.kind === 'approval' || PASSING.has(node.hold?.why);
 }
 
 function retriableOf(state: LiveWorkflow, { tries }: Invocation): Set<string> {

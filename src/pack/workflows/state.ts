@@ -8,6 +8,7 @@
 // W4  Each run of a node has a session of its own, named before it exists: attempt and iteration never share one.
 import type { EpochMs } from '../../base/clock.ts';
 import type { LoopError } from '../loop/client-port.ts';
+import type { SuspendedWhy } from '../managed/state.ts';
 
 /** One run of a node: which attempt of which iteration. */
 export interface RunMark {
@@ -21,9 +22,10 @@ export interface RunPlace extends RunMark {
 
 export type SkipReason = 'condition' | 'dependencies_skipped' | 'dependency_failed';
 
-/** What a node's session waits for. */
+/** What a node's session waits for. `why` decides; the reason, which may be redacted, is for reading. */
 export type Hold =
-  { kind: 'approval'; requestId: string; seq: number } | { kind: 'suspended'; reason: string };
+  | { kind: 'approval'; requestId: string; seq: number }
+  | { kind: 'suspended'; why?: SuspendedWhy; reason: string };
 
 export type NodeState =
   | { at: 'pending' }
@@ -79,7 +81,7 @@ export type NodeEvent = { node: string } & (
   | { type: 'wakeup_fired' }
   | ({ type: 'node_started' } & RunPlace)
   | { type: 'node_waiting'; requestId: string }
-  | { type: 'node_suspended'; reason: string }
+  | { type: 'node_suspended'; why?: SuspendedWhy; reason: string }
   | { type: 'node_completed' }
   | { type: 'node_retried'; wakeAt: EpochMs; error: LoopError }
   | { type: 'loop_iterated' }
@@ -154,13 +156,17 @@ function fromReady(node: Of<'ready'>, event: NodeEvent): Moved {
   }
 }
 
+function suspension({ why, reason }: Extract<NodeEvent, { type: 'node_suspended' }>): Hold {
+  return { kind: 'suspended', ...(why === undefined ? {} : { why }), reason };
+}
+
 /** The events by which a session's run ends, from every state in which it may be carried on. */
 function fromRun(node: Of<'running' | 'waiting' | 'parked'>, event: NodeEvent, seq: number): Moved {
   switch (event.type) {
     case 'node_waiting':
       return { at: 'waiting', hold: { kind: 'approval', requestId: event.requestId, seq }, ...placeOf(node) };
     case 'node_suspended':
-      return { at: 'waiting', hold: { kind: 'suspended', reason: event.reason }, ...placeOf(node) };
+      return { at: 'waiting', hold: suspension(event), ...placeOf(node) };
     case 'node_scheduled':
       return event.why === 'wake_at'
         ? undefined
@@ -190,7 +196,7 @@ function fromCompensating(node: Of<'compensating'>, event: NodeEvent, seq: numbe
     case 'node_waiting':
       return { ...bare, hold: { kind: 'approval', requestId: event.requestId, seq } };
     case 'node_suspended':
-      return { ...bare, hold: { kind: 'suspended', reason: event.reason } };
+      return { ...bare, hold: suspension(event) };
     case 'node_scheduled':
       return event.why === 'wake_at' ? undefined : { ...bare, wakeAt: event.wakeAt };
     case 'wakeup_fired':
