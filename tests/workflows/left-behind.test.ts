@@ -178,3 +178,24 @@ test('a cancel whose holder has died without seeing it is carried out by the nex
   expect(await swept(rig)).toEqual([]);
   expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'canceled' });
 });
+
+test.each<[string, (rig: Rig) => Promise<unknown>]>([
+  ['canceled', ({ workflows }) => workflows.cancel(CALLER, 'wf', 'again')],
+  ['resumed', ({ workflows, io }) => workflows.resume(CALLER, 'wf', {}, io)],
+])('a cancel that an earlier version wrote over ends it once it is %s again', async (_how, goOn) => {
+  const rig = await leftBehind();
+  const chain = { tenant: 'local', aggregate: 'session', id: 'wf' } as const;
+  const hold = await rig.deps.holds.take(chain, () => Promise.resolve(true));
+  await rig.workflows.cancel(CALLER, 'wf', 'not wanted');
+  const { version: _version, ...row } = (await rig.store.row('session', 'local', 'wf'))!;
+  const type = 'workflow_interrupted';
+  const append = { chain, when: { epoch: hold.epoch }, type, at: 0, evidence: { reason: 'gone' } };
+  await rig.store.commit({ appends: [append], rows: [{ row: { ...row, status: 'suspended' } }] });
+  await hold.release();
+  expect(await swept(rig)).toEqual([]);
+  expect(await statusIn(rig)).toBe('suspended');
+  await goOn(rig);
+  const ended = { kind: 'canceled', reason: 'not wanted' };
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject(ended);
+  expect(await statusIn(rig)).toBe('canceled');
+});
