@@ -45,7 +45,11 @@ export async function redactorOf(
     name === undefined ? [] : [env[name] ?? ''],
   );
   const given = Object.values(config.servers).flatMap((server) =>
-    [...Object.values(server.env), ...Object.values(server.headers ?? {})].map((one) => secretOf(one, env)),
+    [...Object.values(server.env), ...Object.values(server.headers ?? {})].map(async (one) => {
+      const value = await secretOf(one, env);
+      // Which part of it is secret is told by the scheme before it.
+      return 'prefix' in one ? [value, `${one.prefix ?? ''}${value}`] : [value];
+    }),
   );
   // Most of what is passed on by name is no secret, as a path or a language, and stands in many a text; it may hold one.
   const passed = Object.values(config.servers).flatMap(({ envAllow }) =>
@@ -54,7 +58,7 @@ export async function redactorOf(
       return looksSecret(name, value) ? [value] : credentialsIn(value);
     }),
   );
-  const secrets = [...keys, ...passed, ...(await Promise.all(given))];
+  const secrets = [...keys, ...passed, ...(await Promise.all(given)).flat()];
   return createRedactor({ secrets, ...config.runtime.redaction });
 }
 

@@ -1,6 +1,7 @@
 // Owns the proof of redaction by itself: each form of a secret from its shortest on, keys that come again, and what is named.
 import { describe, expect, test } from 'vitest';
 import { createRedactor, REDACTED } from '../../src/kernel/evidence/redact.ts';
+import { credentialsIn } from '../../src/kernel/evidence/secret-parts.ts';
 
 const PLAIN = createRedactor({ secrets: [], fields: [], patterns: [] });
 
@@ -57,6 +58,51 @@ describe('a known value', () => {
     const redactor = createRedactor({ secrets, fields: [], patterns: [] });
     for (const part of ['abcdefgh', 'p%40ssw0rd', 'p@ssw0rd']) expect(redactor.text(part)).toBe(REDACTED);
     expect(redactor.text('Bearer, and the host')).toBe('Bearer, and the host');
+  });
+
+  test.each([
+    ['mongodb://ann:s3cret-one@h1:27017,h2:27017/db?mail=a@b', ['s3cret-one']],
+    ['postgresql://ann:s3cret-one@h1:5432,h2:5432/db', ['s3cret-one']],
+    ['jdbc:postgresql://ann:s3cret-one@h/db', ['s3cret-one']],
+    ['jdbc:sqlserver://h;user=ann;password=s3cret-one;encrypt=true', ['s3cret-one']],
+    ['postgresql://h/db?user=ann&password=s3cret%2Fone', ['s3cret%2Fone', 's3cret/one']],
+    ['ann:s3cret-one@tcp(h:3306)/db', ['s3cret-one']],
+    ['ann:s3cret-one@proxy.internal:3128', ['s3cret-one']],
+    ['postgres://ann:s3#cret/on%40e@h/db', ['s3#cret/on%40e', 's3#cret/on@e']],
+    ['postgres://ann:s3@cret"one@h/db', ['s3@cret"one', 's3%40cret%22one']],
+    ['https://ghx-s3cret-one@github.com/a/b', ['ghx-s3cret-one']],
+    ['https://s3cret-one:x-oauth-basic@github.com/a/b', ['s3cret-one']],
+    [`Basic ${Buffer.from('ann:s3:cret-one').toString('base64')}`, ['s3:cret-one']],
+    [`Basic ${Buffer.from('s3cret-one:').toString('base64')}`, ['s3cret-one']],
+  ])('such as %s is found by its credential', (value, parts) => {
+    const redactor = createRedactor({ secrets: [value], fields: [], patterns: [] });
+    expect(parts.map((part) => redactor.text(`it is ${part}!`))).toEqual(
+      parts.map(() => `it is ${REDACTED}!`),
+    );
+  });
+
+  test.each([
+    ...[
+      'http://internal-host:8080/visible-path/me@x',
+      'mailto:somebody@internal-host',
+      'ssh://deployer@host',
+    ],
+    ...[
+      'node:20-bookworm@sha256:0123456789abcdef',
+      'git@internal-host:group/project',
+      'x://h?pwd=/home/user',
+    ],
+  ])('such as %s holds none', (value) => {
+    expect(credentialsIn(value)).toEqual([]);
+  });
+
+  test.each([
+    ...['a:@a@', ':@', 'a:', '?', '?a.', 'pwd', 'a:b@x(@', '@/', 'Basic ', 'c-:'].map((word) => [word]),
+  ])('of a hundred thousand times %j is looked through', (word) => {
+    const long = word.repeat(100_000);
+    for (const value of [long, `http://${long}`, `a:b@${long}`, `?${long}=`, `Basic ${long}`]) {
+      expect(credentialsIn(value)).toBeInstanceOf(Array);
+    }
   });
 
   test('is none where its address says the same openly: a default password stands in many an honest text', () => {

@@ -160,6 +160,15 @@ test('the password in an address, and what follows a scheme, stand in no record 
     expect((await found(at, word)).length).toBeGreaterThan(0);
 });
 
+test('the password in a header whose prefix says that it is one is known by itself', async () => {
+  const at = await place();
+  const headers = { Authorization: { fromEnv: 'LOGIN', prefix: 'Basic ' } };
+  const login = Buffer.from('ann:canary-basic-99').toString('base64');
+  const servers = { probe: probe({ transport: 'http', url: 'http://desk.internal/', headers }) };
+  const redactor = await redactorOf({ ...configFor(at), servers }, { LOGIN: login });
+  expect(redactor.text(`canary-basic-99 and ${login}`)).toBe('[REDACTED] and [REDACTED]');
+});
+
 test('a secret that a server prints stands in no line of the log', async () => {
   const at = await place();
   const print = `process.stderr.write('my key is ' + process.env.PROBE_TOKEN + ', bye\\n')`;
