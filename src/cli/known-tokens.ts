@@ -2,6 +2,7 @@
 // this workspace. What another process adds or revokes is taken from the file as soon as it changed.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { EpochMs } from '../base/clock.ts';
 import { EMPTY_TOKENS, tokenBook, tokenStatus } from '../config/token-book.ts';
 import type { TokenBook, TokenRecord } from '../config/token-book.ts';
 import type { RuntimeConfig } from '../config/types.ts';
@@ -65,6 +66,38 @@ export interface KnownTokens {
   tenants(): string[];
 }
 
+/** What `list` says about `now`. */
+function ownersOf(config: RuntimeConfig, list: KnownTokens['list'], now: () => EpochMs): KnownTokens {
+  const good = (): Caller[] => {
+    const at = now();
+    return list()
+      .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > at)
+      .map(({ caller }) => caller);
+  };
+  return {
+    list,
+    callerOf(tenant, principal) {
+      const theirs = good().filter((one) => one.tenant === tenant && one.principal === principal);
+      if (theirs.length === 0) return undefined;
+      const roles = common(theirs.map((one) => one.roles));
+      const scopes = common(theirs.map((one) => one.scopes));
+      return { tenant, principal, actor: 'worker', roles, scopes, lane: laneOf(config, tenant, principal) };
+    },
+    tenants: () => [...new Set(good().map(({ tenant }) => tenant))],
+  };
+}
+
+/** As they are at this moment, for work that must answer alike from beginning to end. Throws STORE_CORRUPT. */
+export function tokensNow(context: Context, config: RuntimeConfig): KnownTokens {
+  const now = context.clock.now();
+  const entries = knownTokens(context, config).list();
+  return ownersOf(
+    config,
+    () => entries,
+    () => now,
+  );
+}
+
 export function knownTokens(context: Context, config: RuntimeConfig): KnownTokens {
   const { clock, workspace } = context;
   const path = tokensPath(context);
@@ -84,22 +117,5 @@ export function knownTokens(context: Context, config: RuntimeConfig): KnownToken
     return entries;
   }
 
-  function good(): Caller[] {
-    const now = clock.now();
-    return list()
-      .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
-      .map(({ caller }) => caller);
-  }
-
-  return {
-    list,
-    callerOf(tenant, principal) {
-      const theirs = good().filter((one) => one.tenant === tenant && one.principal === principal);
-      if (theirs.length === 0) return undefined;
-      const roles = common(theirs.map((one) => one.roles));
-      const scopes = common(theirs.map((one) => one.scopes));
-      return { tenant, principal, actor: 'worker', roles, scopes, lane: laneOf(config, tenant, principal) };
-    },
-    tenants: () => [...new Set(good().map(({ tenant }) => tenant))],
-  };
+  return ownersOf(config, list, () => clock.now());
 }

@@ -8,7 +8,7 @@ import { createContext } from '../../src/cli/context.ts';
 import { createPrinter } from '../../src/cli/print.ts';
 import { callersOf } from '../../src/cli/callers.ts';
 import { configuredTenants } from '../../src/runtime/configured-callers.ts';
-import { knownTokens, openTokenBook } from '../../src/cli/known-tokens.ts';
+import { knownTokens, openTokenBook, tokensNow } from '../../src/cli/known-tokens.ts';
 import { tokenVerifier } from '../../src/cli/token-verifier.ts';
 import { createFakeClock } from '../../src/testing/fake-clock.ts';
 import { addToken, revokeToken } from '../../src/config/token-book.ts';
@@ -259,6 +259,20 @@ describe('who counts', () => {
     expect(callerOf('acme', 'alice')).toBeDefined();
     await book.update((now) => revokeToken(now, { workspace: at.workspace, id: 'tok_2' }, 1));
     expect(callerOf('acme', 'alice')).toBeUndefined();
+  });
+
+  test('who is asked about the owners of this moment gets one answer, whatever becomes of the file', async () => {
+    const { at, context } = await opened();
+    const clock = createFakeClock(Date.parse('2026-11-22T00:00:00.000Z'));
+    const until = { expires_at: '2026-11-22T00:01:00.000Z' };
+    await openTokenBook(context).update((now) => addToken(now, record(until, at.workspace)));
+    const { callerOf } = tokensNow({ ...context, clock }, sampleConfig());
+    clock.advance(60_000);
+    await writeFile(join(at.state, 'tokens.json'), 'no book');
+    expect(callerOf('acme', 'alice')).toMatchObject({ roles: ['operator', 'reader'] });
+    expect(() => tokensNow(context, sampleConfig())).toThrow(
+      expect.objectContaining({ code: 'STORE_CORRUPT' }),
+    );
   });
 
   test('a book that cannot be read stops the start, and is kept', async () => {

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseCallLine } from '../../src/cli/calls/call-line.ts';
@@ -163,6 +163,16 @@ test('definitions come from the named pin file, and their schema is enforced', a
   ];
   const answers = await decide(at, lines, ['--lock', lock, '--assume-pinned']);
   expect(answers.map((one) => one.rule_id)).toEqual(['capability_rule', 'arg_schema', 'arg_schema']);
+});
+
+test('where nobody can say who holds tokens no line is decided', async () => {
+  const at = await place();
+  await mkdir(at.state, { mode: 0o700 });
+  await writeFile(join(at.state, 'tokens.json'), 'no book');
+  const many = Array.from({ length: 1000 }, () => search('a'));
+  const input = [...many, search('b', { principal: 'alice' })].map((line) => JSON.stringify(line));
+  const ran = await run(at, ['policy', 'decide', '--calls', '-', '--json'], { input: input.join('\n') });
+  expect(ran).toMatchObject({ code: 5, out: '', err: expect.stringContaining('tokens.json') as unknown });
 });
 
 test('calls are read from standard input, and any spelling of a tool is taken', async () => {

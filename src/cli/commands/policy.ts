@@ -27,6 +27,7 @@ import type { CommonOptions, Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
 import { callersOf } from '../callers.ts';
+import { tokensNow } from '../known-tokens.ts';
 import { localCaller } from '../identity.ts';
 import { withStore } from '../open-store.ts';
 import { readDirectory } from '../pins.ts';
@@ -68,7 +69,7 @@ export async function decidePolicy(context: Context, options: DecideOptions): Pr
   const { print } = context;
   const config = await loadAny(context);
   const source = await openCalls(options.calls);
-  const { callerOf } = callersOf(context, config);
+  const { callerOf } = callersOf(context, config, { tokens: tokensNow(context, config) });
   const decider = await createDecider(config, await readDirectory(context, config, options), callerOf);
   const sink = createSink(process.stdout);
   const totals: Record<string, number> = { allow: 0, approval_required: 0, deny: 0 };
