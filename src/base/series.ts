@@ -41,6 +41,15 @@ export class Unflushed {
     await ended;
   }
 
+  /** Calls it once it is lost, and does not hurry that. */
+  ifLost(listen: () => void): void {
+    if (this.#fate.at === 'lost') listen();
+    if (this.#fate.at !== 'open') return;
+    this.#waiting.push(() => {
+      if (this.#fate.at === 'lost') listen();
+    });
+  }
+
   #end(fate: Fate): void {
     if (this.#fate.at !== 'open') return;
     this.#fate = fate;
@@ -50,11 +59,12 @@ export class Unflushed {
 
 /**
  * Handed as `io.series` to every step that one caller takes in this process; `settled` is awaited before anybody outside hears
- * of one. It rejects with STORE_UNAVAILABLE or STORE_CORRUPT where something told was not kept. Of one store: over two, nothing
+ * of one. It rejects with STORE_UNAVAILABLE or STORE_CORRUPT where something told was not kept, or with what that means. Of one store: over two, nothing
  * orders them.
  */
 export class Series {
   #told: Unflushed[] = [];
+  #gravest: RuntimeError | undefined;
 
   /** For the store: it has answered this series with what is not on disk yet. */
   tell(what: Unflushed): void {
@@ -63,9 +73,18 @@ export class Series {
     this.#told.push(what);
   }
 
-  /** Y2. Throws what undid it. */
+  /** Asked once any of what it was told by now is undone: what that means for whoever asks, if it is graver than what undid it. */
+  ifLost(graver: () => RuntimeError | undefined): void {
+    for (const one of this.#told) {
+      one.ifLost(() => {
+        this.#gravest ??= graver();
+      });
+    }
+  }
+
+  /** Y2. Throws what undid it, or what is graver. */
   assertWhole(): void {
-    for (const { fate } of this.#told) if (fate.at === 'lost') throw fate.error;
+    for (const { fate } of this.#told) if (fate.at === 'lost') throw this.#gravest ?? fate.error;
   }
 
   /** Y1 */

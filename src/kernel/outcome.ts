@@ -29,6 +29,8 @@ function storedOf(
   return result === undefined ? undefined : storedResult(request.context.caller.tenant, result, ids);
 }
 
+const UNRECORDED = `It ran, and what came of it could not be recorded. ${ERRORS.SIDE_EFFECT_UNKNOWN.sentence}`;
+
 /** How a call that ran came out. */
 interface Ended {
   tried: Attempted;
@@ -51,23 +53,35 @@ export async function commitOutcome(
   const durationMs = deps.clock.monotonic() - started.monotonic;
   const ended: Ended = { tried, judged, at: deps.clock.now(), durationMs };
   try {
-    return await recordOutcome(deps, admitted, started, { ended, series });
+    const told = await recordOutcome(deps, admitted, started, { ended, series });
+    series?.ifLost(() => leaveOutcome(deps, admitted, started, ended));
+    return told;
   } catch (thrown) {
-    if (judged.sideEffect !== 'not_executed') {
-      deps.calls.leave(call.request);
-      return unrecorded(admitted, started);
-    }
-    // It may be asked for again, as the store's own error says: then this is the answer.
-    deps.calls.leave(call.request, () => write(deps, outcomeCommit(deps, admitted, started, ended).commit));
-    throw thrown;
+    if (leaveOutcome(deps, admitted, started, ended) === undefined) throw thrown;
+    return unrecorded(admitted, started);
   }
 }
 
+/** Its outcome is not on record; gives the error that says so of a write that ran. What did nothing may be asked for again. */
+function leaveOutcome(
+  deps: DoorDeps,
+  admitted: Admitted,
+  started: Started,
+  ended: Ended,
+): RuntimeError | undefined {
+  const { request } = admitted.call;
+  if (ended.judged.sideEffect === 'not_executed') {
+    deps.calls.leave(request, () => write(deps, outcomeCommit(deps, admitted, started, ended).commit));
+    return undefined;
+  }
+  deps.calls.leave(request);
+  return new RuntimeError('SIDE_EFFECT_UNKNOWN', UNRECORDED, { tool_call_id: request.toolCallId });
+}
+
 function unrecorded({ call, decision }: Admitted, started: Started): CallResult {
-  const why = 'It ran, and what came of it could not be recorded.';
   return {
     status: 'unknown',
-    error: { code: 'SIDE_EFFECT_UNKNOWN', message: `${why} ${ERRORS.SIDE_EFFECT_UNKNOWN.sentence}` },
+    error: { code: 'SIDE_EFFECT_UNKNOWN', message: UNRECORDED },
     callId: call.request.toolCallId,
     decision,
     receiptIds: [started.receiptId],

@@ -10,7 +10,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import type { Store } from '../../src/store/contract.ts';
 import { fileTenantKeys } from '../../src/store/sealing.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
-import { look, pay } from '../kernel/sample-config.ts';
+import { look, note, pay } from '../kernel/sample-config.ts';
 import { PROFILE } from '../pack/rig.ts';
 import { asks, CALLER, configFor, IO, OK, open, place } from './rig.ts';
 import type { Bench } from './rig.ts';
@@ -19,6 +19,8 @@ interface Rig extends Bench {
   store: Store;
   /** From now on the engine refuses records of this type, at the end of their transaction. */
   refuse(type: string): void;
+  /** It takes them again, and the process gives its next sign of life. */
+  repair(): Promise<void>;
 }
 
 async function rigged(): Promise<Rig> {
@@ -32,20 +34,34 @@ async function rigged(): Promise<Rig> {
   const capabilities = {
     look: { ...look, inputSchema: { type: 'object', required: ['q'] } },
     pay,
+    note,
   };
   // As a path or a schema that is looked at does, deciding takes turns of the event loop.
   const counters: Store['counters'] = async (keys) => {
     for (let turns = 0; turns < 4; turns++) await nextTurn();
     return store.counters(keys);
   };
+  const bench = await open(at, {
+    store: { ...store, counters },
+    config: configFor(at, { models, capabilities }),
+  });
+  const execute = (sql: string): void => {
+    const db = new Database(path);
+    db.exec(sql);
+    db.close();
+  };
   return {
-    ...(await open(at, { store: { ...store, counters }, config: configFor(at, { models, capabilities }) })),
+    ...bench,
     store,
+    async repair() {
+      // After what was undone has been tried once more.
+      await store.commit({ counters: [{ key: `${CALLER.tenant}|after`, add: 1 }] });
+      execute('DROP TRIGGER refused');
+      bench.clock.advance(10_000);
+    },
     refuse(type) {
-      const db = new Database(path);
-      db.exec(`CREATE TRIGGER refused BEFORE INSERT ON records WHEN NEW.type = '${type}'
+      execute(`CREATE TRIGGER refused BEFORE INSERT ON records WHEN NEW.type = '${type}'
                BEGIN SELECT RAISE(ABORT, 'refused'); END`);
-      db.close();
     },
   };
 }
@@ -72,6 +88,51 @@ describe('a series that was told an outcome that cannot be recorded', () => {
     expect(await codeOf(told)).toBe('done');
     expect(await Promise.all(joined)).toEqual(['STORE_CORRUPT', 'STORE_CORRUPT']);
     await expect(series.settled()).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  });
+});
+
+describe('the outcome of a call that a series was told and that cannot be recorded', () => {
+  async function undone(tool: 'look' | 'note'): Promise<{ rig: Rig; series: Series; id: string }> {
+    const rig = await rigged();
+    const series = new Series();
+    const { session_id, tool_call_id } = await rig.ask(tool, { q: 1 });
+    rig.tool.run = () => {
+      rig.refuse('call_finished');
+      return Promise.resolve(OK);
+    };
+    const told = rig.runtime.callTool(CALLER, { session_id, tool_call_id }, { ...IO, series });
+    expect(await codeOf(told)).toBe('done');
+    return { rig, series, id: tool_call_id };
+  }
+
+  const statusOf = (rig: Rig, id: string) => async (): Promise<string | undefined> =>
+    (await rig.store.row('request', CALLER.tenant, id))?.status;
+
+  test('is unknown where it was a write, and settled so while the process lives', async () => {
+    const { rig, series, id } = await undone('note');
+    const error = { code: 'SIDE_EFFECT_UNKNOWN', retryable: false, details: { tool_call_id: id } };
+    await expect(series.settled()).rejects.toMatchObject(error);
+    await rig.repair();
+    await expect.poll(statusOf(rig, id)).toBe('unknown');
+  });
+
+  test('is recorded as it was where it was a read', async () => {
+    const { rig, series, id } = await undone('look');
+    await expect(series.settled()).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+    await rig.repair();
+    await expect.poll(statusOf(rig, id)).toBe('done');
+  });
+
+  test('is unknown to whoever has the runtime drive the session', async () => {
+    const rig = await rigged();
+    rig.model.next(asks('note', { n: 1 }));
+    rig.tool.run = () => {
+      rig.refuse('call_finished');
+      return Promise.resolve(OK);
+    };
+    const executeTurnInput = { messages: [{ role: 'user' as const, content: 'go' }] };
+    const run = rig.runtime.managed.start(CALLER, { executeTurnInput }, {}, IO);
+    await expect(run).rejects.toMatchObject({ code: 'SIDE_EFFECT_UNKNOWN' });
   });
 });
 

@@ -160,20 +160,21 @@ describe('the hold of a workflow', () => {
 });
 
 describe('an invocation', () => {
-  test('ends with the store that cannot answer, which is no failure of the node', async () => {
-    const rig = createRig();
-    const { run } = rig.sessions;
-    rig.sessions.run = async () => {
-      throw new RuntimeError('STORE_UNAVAILABLE');
-    };
-    const workflow = { session_id: 'wf', nodes: [node('a')] };
-    await expect(rig.workflows.start(CALLER, { workflow }, rig.io)).rejects.toMatchObject({
-      code: 'STORE_UNAVAILABLE',
-    });
-    rig.sessions.run = run;
-    expect(await rig.workflows.resume(CALLER, 'wf', {}, rig.io)).toMatchObject({ kind: 'completed' });
-    expect(rig.sessions.of('a')).toHaveLength(1);
-  });
+  test.each(['STORE_UNAVAILABLE', 'SIDE_EFFECT_UNKNOWN'] as const)(
+    'ends with %s of what cannot be recorded, which is no failure of the node',
+    async (code) => {
+      const rig = createRig();
+      const { run } = rig.sessions;
+      rig.sessions.run = async () => {
+        throw new RuntimeError(code);
+      };
+      const workflow = { session_id: 'wf', nodes: [node('a', { retry: { max_attempts: 2, delay_ms: 1 } })] };
+      await expect(rig.workflows.start(CALLER, { workflow }, rig.io)).rejects.toMatchObject({ code });
+      rig.sessions.run = run;
+      expect(await rig.workflows.resume(CALLER, 'wf', {}, rig.io)).toMatchObject({ kind: 'completed' });
+      expect(rig.sessions.of('a')).toHaveLength(1);
+    },
+  );
 
   test('that fails stops its other branches first', async () => {
     const rig = createRig();

@@ -238,7 +238,8 @@ export async function cancelNode(deps: WorkflowDeps, held: HeldWorkflow, session
   }
 }
 
-const PASSED_ON: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'STORE_CORRUPT']);
+// Of the last: the session goes on from the call, and asks a person; another attempt would make the effect twice.
+const PASSED_ON: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'STORE_CORRUPT', 'SIDE_EFFECT_UNKNOWN']);
 
 function isStopped(said: ManagedResult): boolean {
   return said.kind === 'suspended' && said.why === 'stopped';
