@@ -172,8 +172,18 @@ async function invoke(
   return deps.managed.run(caller, run.id, how, { signal });
 }
 
+/** Nobody can say who it is, while what says so cannot be read: no try of the run, which waits. */
+function ownerOf(deps: RunsDeps, { tenant, principal }: BackgroundRun): Caller | undefined | 'unsaid' {
+  try {
+    return deps.callerOf(tenant, principal);
+  } catch {
+    return 'unsaid';
+  }
+}
+
 async function advance(deps: RunsDeps, run: BackgroundRun, signal: AbortSignal): Promise<Advanced> {
-  const caller = deps.callerOf(run.tenant, run.principal);
+  const caller = ownerOf(deps, run);
+  if (caller === 'unsaid') return heldUp(deps.clock.now() + HELD_MS);
   if (caller === undefined) return ended('failed', 'the configuration no longer knows this principal');
   const result = await invoke(deps, caller, run, signal);
   const { look } = await waits(deps, caller, run);

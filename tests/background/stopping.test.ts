@@ -8,7 +8,10 @@ import { createFakeClock } from '../../src/testing/index.ts';
 const RUN = { tenant: 'acme', principal: 'ann', id: 's1', kind: 'session', asked: true } as const;
 const CALLER = { ...RUN, actor: 'worker', roles: [], scopes: [], lane: 'main' };
 
-function runsThat(run: () => Promise<unknown>): {
+function runsThat(
+  run: () => Promise<unknown>,
+  callerOf: RunsDeps['callerOf'] = () => CALLER,
+): {
   advance: ReturnType<typeof createRuns>['advance'];
   now: number;
 } {
@@ -19,7 +22,7 @@ function runsThat(run: () => Promise<unknown>): {
     result: () => Promise.resolve(undefined),
   } as unknown as RunsDeps['managed'];
   const never = (): Promise<never> => Promise.reject(new RuntimeError('INTERNAL', 'not asked for'));
-  const deps = { clock, managed, callerOf: () => CALLER, approvalFor: never, workflows: never };
+  const deps = { clock, managed, callerOf, approvalFor: never, workflows: never };
   return { ...createRuns({ ...deps, queue: {} as RunsDeps['queue'] }), now: clock.now() };
 }
 
@@ -53,4 +56,16 @@ test('a run of which another process still runs a call is looked at again, and n
 test('without a stop the same failure is thrown on, and the timer brings the run again', async () => {
   const { advance } = runsThat(canceled);
   await expect(advance(RUN, new AbortController().signal)).rejects.toMatchObject({ code: 'CANCELED' });
+});
+
+test('a run whose principal nobody can name now waits, and has tried nothing', async () => {
+  const { advance, now } = runsThat(canceled, () => {
+    throw new RuntimeError('STORE_CORRUPT', 'tokens.json cannot be read');
+  });
+  await expect(advance(RUN, new AbortController().signal)).resolves.toEqual({
+    type: 'parked',
+    why: 'time',
+    until: now + 15_000,
+    isHeldUp: true,
+  });
 });
