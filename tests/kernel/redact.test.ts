@@ -66,6 +66,8 @@ describe('a known value', () => {
     ['jdbc:postgresql://ann:s3cret-one@h/db', ['s3cret-one']],
     ['jdbc:sqlserver://h;user=ann;password=s3cret-one;encrypt=true', ['s3cret-one']],
     ['postgresql://h/db?user=ann&password=s3cret%2Fone', ['s3cret%2Fone', 's3cret/one']],
+    [`host=db password='s3cret one' user=ann`, ['s3cret one']],
+    ['postgresql://h/db?password=s3cret-one#shown', ['s3cret-one']],
     ['ann:s3cret-one@tcp(h:3306)/db', ['s3cret-one']],
     ['ann:s3cret-one@proxy.internal:3128', ['s3cret-one']],
     ['postgres://ann:s3#cret/on%40e@h/db', ['s3#cret/on%40e', 's3#cret/on@e']],

@@ -7,9 +7,9 @@ const SCHEME = /^(Bearer|Basic|Token|ApiKey)\s+(\S+)$/i;
 const ADDRESS = /^([a-z][\w+.:-]*):\/\/(.+)$/is;
 // `user:password@tcp(host)/base` of a driver, `user:password@host:80` of a proxy.
 const BARE = /^[^\s:@/?#]+:\S+@(?:\w+\(|\/|[\w.-]+:\d{1,5}$)/;
-// `?password=abc`, `;AccountKey=abc`.
+// `?password=abc`, `;AccountKey=abc`, `password='a b c'`.
 const NAMED =
-  /(?:^|[?&;\s])[\w.-]*(?:password|passwd|passphrase|secret|token|(?:api|access|account)[_-]?key|pwd(?==[^/]))=([^&;\s]+)/gi;
+  /(?:^|[?&;\s])[\w.-]*(?:password|passwd|passphrase|secret|token|(?:api|access|account)[_-]?key|pwd(?==[^/]))=(?:'([^']*)'|"([^"]*)"|([^&;#\s]+))/gi;
 
 // Over HTTP a user may be a token by itself; this is what stands in the place of its password then.
 const TOKEN_HOLDER = /^(?:git\+)?https?$/i;
@@ -93,7 +93,10 @@ export function credentialsIn(value: string): string[] {
   const trimmed = value.trim();
   const [, scheme, behind] = SCHEME.exec(trimmed) ?? [];
   if (behind !== undefined) return [behind, ...(scheme?.toLowerCase() === 'basic' ? inBasic(behind) : [])];
-  const named = Array.from(trimmed.matchAll(NAMED), ([, secret = '']) => secret);
+  const named = Array.from(
+    trimmed.matchAll(NAMED),
+    ([, single, double, bare]) => single ?? double ?? bare ?? '',
+  );
   return [...new Set([...inAddress(trimmed), ...named.flatMap((secret) => [secret, decoded(secret)])])];
 }
 
