@@ -64,7 +64,7 @@ function withShownNote(redactor: Redactor, delivery: Delivery): Delivery {
 /** One kernel over its ports. */
 export function createKernel(deps: KernelDeps): Kernel {
   const calls = new OwnCalls();
-  const door = { ...deps, calls, results: new LastResults() };
+  const door = { ...deps, calls, results: deps.results ?? new LastResults() };
   return {
     call: createCall(door),
     settleLeft: () => calls.settle((request) => knownCall(door, request)),

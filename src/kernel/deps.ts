@@ -37,6 +37,8 @@ export interface KernelDeps {
   isAlive(instance: string): Promise<boolean>;
   /** Told of what a call's start and outcome have just written; only so that whoever holds the session need not read it. */
   recorded?(appends: readonly Append[], heads: readonly Head[]): void;
+  /** What equal calls returned last, where that outlives the kernel. Absent: it does not. */
+  results?: LastResults;
 }
 
 /** The same, with what the door itself holds: the calls of this process, and what they returned last. */

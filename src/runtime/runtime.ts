@@ -119,6 +119,7 @@ function kernelOf(
     executors: [downstream, ...(options.executors ?? [])],
     ...reinitialization(parts),
     redactor: parts.redactor,
+    results: parts.defaults.results,
     clock,
     ids,
     instance: instance.id,
@@ -219,9 +220,13 @@ function signsOfLife(kernel: () => Kernel, log: Log): Pick<InstanceOptions, 'ren
     },
     failed: (thrown) => {
       const { message } = asRuntimeError(thrown);
-      log('error', 'the sign of life was not renewed; others may take this process for gone', {
-        error: message,
-      });
+      log(
+        'error',
+        'the sign of life, or what goes with it, failed; where it lasts others take this process for gone',
+        {
+          error: message,
+        },
+      );
     },
   };
 }
@@ -332,6 +337,7 @@ async function closeAll(parts: Parts, background: LastingWork): Promise<void> {
   await parts.sessions.settled();
   await pack.managed.settled();
   parts.leaveProcess();
+  await parts.kernel.settleLeft(); // a last time: whoever comes after knows nothing of it
   await parts.instance.stop().catch(() => undefined);
 }
 

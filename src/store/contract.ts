@@ -142,6 +142,7 @@ export interface Commit {
   counters?: CounterMove[];
   guards?: Guard[];
   timers?: TimerWrite[];
+  /** After `timers`: one that is in both is gone. */
   cancelTimers?: { tenant: string; id: string }[];
   blobs?: BlobWrite[];
   flush?: CommitFlush | undefined;

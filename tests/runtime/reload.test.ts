@@ -173,6 +173,21 @@ test('the session of calls that name none goes on, and where it may not, its suc
   ]);
 });
 
+test('what a call returned last is known under the configuration that was taken: one that returns something else is no cycle', async () => {
+  const at = await place();
+  const { policy } = configFor(at);
+  const strict = { policy: { ...policy, cycle: { maxRepeats: 2, windowSeconds: 600 } } };
+  const bench = await serving(at, { config: configFor(at, strict) });
+  const look = (text: string): Promise<unknown> => {
+    bench.tool.run = () => Promise.resolve({ ...OK, content: [{ type: 'text', text }] });
+    return call(bench, 'note');
+  };
+  expect(await look('one')).toMatchObject({ status: 'done' });
+  bench.files.load = () => changed(at, 'new', strict);
+  expect(await bench.reload()).toMatchObject({ outcome: 'taken' });
+  for (const text of ['two', 'three']) expect(await look(text)).toMatchObject({ status: 'done' });
+});
+
 test('what ran under the configuration before is closed with its last call', async () => {
   const at = await place();
   const bench = await serving(at);

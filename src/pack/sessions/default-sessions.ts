@@ -11,6 +11,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import { digestJson } from '../../base/digest.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { SessionBinding } from '../../kernel/call.ts';
+import { LastResults } from '../../kernel/budgets/last-results.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
@@ -49,10 +50,12 @@ export interface OpenDefaults {
   readonly coming: Map<string, Promise<Default>>;
   /** While none was dropped, one that is not held was never begun. */
   hasDropped: boolean;
+  /** What equal calls in them returned last; for the kernel, which counts by it. */
+  readonly results: LastResults;
 }
 
 export function openDefaults(process: string): OpenDefaults {
-  return { process, held: new Map(), coming: new Map(), hasDropped: false };
+  return { process, held: new Map(), coming: new Map(), hasDropped: false, results: new LastResults() };
 }
 
 export interface DirectCall {
@@ -223,12 +226,17 @@ class HeldDefaults implements DefaultSessions {
   #current(caller: Caller): Promise<Default> {
     const key = this.#keyOf(caller);
     const coming = this.#open.coming.get(key);
-    if (coming !== undefined) return coming;
+    if (coming !== undefined) return coming.then((one) => this.#unspent(one, caller));
     const held = this.#open.held.get(key);
     if (held !== undefined && !isSpent(held, this.#deps)) return Promise.resolve(this.#hold(key, held));
     const found = this.#find(key, caller).finally(() => this.#open.coming.delete(key));
     this.#open.coming.set(key, found);
     return found;
+  }
+
+  /** What comes may have been begun under another configuration. */
+  #unspent(session: Default, caller: Caller): Default | Promise<Default> {
+    return isSpent(session, this.#deps) ? this.#current(caller) : session;
   }
 
   async #find(key: string, caller: Caller): Promise<Default> {
