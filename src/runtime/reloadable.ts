@@ -191,7 +191,15 @@ export async function openReloadable(parts: ReloadableParts): Promise<RuntimeHan
       load: () => source.load(),
       running: () => held.generations.handle,
       join: (config) =>
-        join({ ...options, config }, { store, lines: first.lines.lines, defaults: first.defaults }),
+        join(
+          { ...options, config },
+          {
+            store,
+            lines: first.lines.lines,
+            defaults: first.defaults,
+            results: first.results,
+          },
+        ),
       take: (next, record) => held.take(next, record),
       own: await register(book, process, parts),
     });

@@ -22,6 +22,7 @@ import type { HealthDeps } from '../inspect/health-check.ts';
 import { inspectItem } from '../inspect/inspect.ts';
 import { listPage } from '../inspect/lists.ts';
 import type { Listed } from '../inspect/lists.ts';
+import { LastResults } from '../kernel/budgets/last-results.ts';
 import { createApprovals } from '../kernel/approvals/approvals.ts';
 import { createKernel } from '../kernel/create-kernel.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
@@ -78,6 +79,7 @@ interface Parts extends CallParts {
   instance: Instance;
   copyFiles: SessionCopyFiles;
   defaults: OpenDefaults;
+  results: LastResults;
   /** Whose configuration everything here is judged by. */
   grants: LiveGrants;
 }
@@ -119,7 +121,7 @@ function kernelOf(
     executors: [downstream, ...(options.executors ?? [])],
     ...reinitialization(parts),
     redactor: parts.redactor,
-    results: parts.defaults.results,
+    results: parts.results,
     clock,
     ids,
     instance: instance.id,
@@ -276,14 +278,14 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
   const sessions = liveSessions({ config, store, clock, ids, instance }, log);
   const copyFiles = sessionCopyFiles(join(options.workspace, '.agent-runtime', 'workflow'));
   const base = {
-    ...{ options, config, store, gate, clock, ids, grants },
-    instance,
+    ...{ options, config, store, gate, clock, ids, grants, instance },
     pinning,
     downstreams,
     redactor,
     sessions,
     lines: new CallLines({ store, clock, ledger: sessions.parts.ledger, config, open: before?.lines }),
     defaults: before?.defaults ?? openDefaults(instance.id),
+    results: before?.results ?? new LastResults(),
     copyFiles,
   };
   const kernel = kernelOf(base, options, (appends, heads) => {
@@ -414,6 +416,7 @@ async function joinOver(options: RuntimeOptions, before?: Before): Promise<Joine
     handle: handleOf(parts, background),
     lines: parts.lines,
     defaults: parts.defaults,
+    results: parts.results,
     stopWorker: () => background.stop(),
     close: () => closeAll(parts, background),
   };

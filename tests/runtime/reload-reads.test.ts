@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { GovernedReads } from '../../src/runtime/contract.ts';
 import { Generations } from '../../src/runtime/generations.ts';
+import { LastResults } from '../../src/kernel/budgets/last-results.ts';
 import { openDefaults } from '../../src/pack/sessions/default-sessions.ts';
 import type { Joined } from '../../src/runtime/joined.ts';
 import { KeptReads } from '../../src/runtime/kept-reads.ts';
@@ -45,6 +46,7 @@ function generation(name: string, status: 'done' | 'denied', log: string[]): Fak
     handle,
     lines: { lines: new Map(), settled: () => Promise.resolve() },
     defaults: openDefaults('inst_test'),
+    results: new LastResults(),
     stopWorker: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };

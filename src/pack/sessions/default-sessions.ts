@@ -11,7 +11,6 @@ import { RuntimeError } from '../../base/errors.ts';
 import { digestJson } from '../../base/digest.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { SessionBinding } from '../../kernel/call.ts';
-import { LastResults } from '../../kernel/budgets/last-results.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
@@ -50,12 +49,10 @@ export interface OpenDefaults {
   readonly coming: Map<string, Promise<Default>>;
   /** While none was dropped, one that is not held was never begun. */
   hasDropped: boolean;
-  /** What equal calls in them returned last; for the kernel, which counts by it. */
-  readonly results: LastResults;
 }
 
 export function openDefaults(process: string): OpenDefaults {
-  return { process, held: new Map(), coming: new Map(), hasDropped: false, results: new LastResults() };
+  return { process, held: new Map(), coming: new Map(), hasDropped: false };
 }
 
 export interface DirectCall {
