@@ -19,6 +19,13 @@ export function cutTo(text: string, max: number): string {
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? max - 1 : max);
 }
 
+const MADE_UP_CHARS = 200;
+
+/** A name that nobody configured, cut with a mark that no configured name holds: what is left of it is never one of those. */
+export function cutName(name: string): string {
+  return name.length <= MADE_UP_CHARS ? name : `${cutTo(name, MADE_UP_CHARS - 1)}…`;
+}
+
 /** `showHidden`, cut to `max` characters with the cut and the full length stated. */
 export function showCut(text: string, max: number): string {
   const shown = showHidden(text);

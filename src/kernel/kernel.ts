@@ -8,7 +8,7 @@
 // K5  Deciding is repeated when anything it relied on changed before the commit.
 // K6  An exception on the way to a decision is a recorded deny.
 import { RuntimeError } from '../base/errors.ts';
-import { cutTo } from '../base/text.ts';
+import { cutName } from '../base/text.ts';
 import type { Commit, CounterMove, Guard } from '../store/contract.ts';
 import { reservedBy, write } from './admitted.ts';
 import type { Admitted, Basis, Started } from './admitted.ts';
@@ -55,7 +55,7 @@ export function createCall(deps: DoorDeps): CallTool {
 /** What no capability is called somebody made up: in records it stands like any text from outside. */
 function named({ config, redactor }: DoorDeps, request: CallRequest): CallRequest {
   if (Object.hasOwn(config.capabilities, request.tool)) return request;
-  return { ...request, tool: cutTo(redactor.text(request.tool), 200) };
+  return { ...request, tool: cutName(redactor.text(request.tool)) };
 }
 
 async function runRounds(deps: DoorDeps, request: CallRequest, io: CallIo): Promise<CallResult> {

@@ -8,6 +8,7 @@ import { sealed } from '../../src/providers/failure.ts';
 import { readReaction } from '../../src/server/delivery.ts';
 import { answers, failed } from './outcomes.ts';
 import { createRig, OK } from './rig.ts';
+import { capability, sampleConfig } from './sample-config.ts';
 
 /** Two texts of characters that take two places each; in one of them every even place lies within a character. */
 const WIDE = ['😀'.repeat(3000), `a${'😀'.repeat(3000)}`];
@@ -68,4 +69,18 @@ describe('half a character from outside', () => {
       value: { error: { message: 'bad \ufffd end' } },
     });
   });
+});
+
+test('a made-up name that begins with the whole id of a tool does not become that tool when it is cut', async () => {
+  const id = `look:${'a'.repeat(195)}`;
+  const registry = { allowed: [id], denied: [] };
+  const rig = createRig({
+    config: sampleConfig({ policy: { registry }, capabilities: [capability(id)] }),
+  });
+  expect(await rig.call(id, {})).toMatchObject({ status: 'done' });
+  const made = await rig.call(`${id}b`, {}, { toolCallId: 'call_made_up' });
+  expect(made.status).toBe('denied');
+  expect(rig.effects).toHaveLength(1);
+  const names = (await rig.records()).map(({ evidence }) => JSON.stringify(evidence));
+  expect(names.filter((text) => text.includes(`"${id}"`))).toHaveLength(2);
 });

@@ -2,7 +2,7 @@
 // transaction that holds only if no later turn of the session has begun.
 import type { JsonObject } from '../../base/json.ts';
 import type { RuntimeError } from '../../base/errors.ts';
-import { cutTo } from '../../base/text.ts';
+import { cutName } from '../../base/text.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import type { ModelCallFacts, ModelOutput, ModelUsage } from '../../providers/contract.ts';
 import type { Append, Commit, CounterMove, RowWrite } from '../../store/contract.ts';
@@ -86,7 +86,7 @@ function shownRequests(deps: PackDeps, tools: readonly DecidedTool[]): JsonObjec
     });
     // Here `tool` may be the redacted name; it is cut afterwards, since a cut secret is not known.
     const shown = Object.assign(requestedEvidence(tool), value);
-    if (typeof value.tool === 'string') shown.tool = cutTo(value.tool, 200);
+    if (typeof value.tool === 'string') shown.tool = cutName(value.tool);
     if (fields.length > 0) shown.redacted_fields = fields;
     return shown;
   });
@@ -152,7 +152,7 @@ function refusedRows(deps: PackDeps, turn: PreparedTurn, tools: readonly Decided
       const { tool = '', ...said } = value;
       const body: JsonObject = {
         kind: 'call',
-        tool: cutTo(tool as string, 200),
+        tool: cutName(tool as string),
         session_id: session,
         run_id: turn.context.runId,
         trace_id: turn.context.traceId,
