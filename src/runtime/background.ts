@@ -10,7 +10,7 @@ import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
 import type { SuspendedWhy } from '../pack/managed/state.ts';
 import type { Queue } from '../pack/background/queue.ts';
-import type { WaitingNode, WakePayload, Workflows } from '../pack/workflows/contract.ts';
+import type { WakePayload, WorkflowResult, Workflows } from '../pack/workflows/contract.ts';
 import type { CallerOf } from './configured-callers.ts';
 
 export interface RunsDeps {
@@ -41,7 +41,8 @@ function heldUp(until: EpochMs): Advanced {
 /** What both kinds of work can end an invocation with, or wait for. */
 type Stopped = { over?: boolean } & (
   | { kind: 'completed' }
-  | { kind: 'approval_required' }
+  /** wakeAt: when a branch beside it that somebody else is at is to be tried again. */
+  | { kind: 'approval_required'; wakeAt?: string }
   | { kind: 'scheduled'; next_wake_at: string }
   | { kind: 'canceled' | 'expired'; reason: string }
   /** Of one branch, where there is a time: the others go on at it, and what only a person can resume is left. */
@@ -72,7 +73,7 @@ function after(result: Stopped, now: EpochMs, at: { look: EpochMs; stopped: bool
     case 'completed':
       return ended('completed', 'completed');
     case 'approval_required':
-      return { type: 'parked', why: 'approval', until: at.look };
+      return goingOn(result.wakeAt) ?? { type: 'parked', why: 'approval', until: at.look };
     case 'scheduled':
       return { type: 'parked', why: 'time', until: Date.parse(result.next_wake_at) };
     case 'suspended':
@@ -143,10 +144,15 @@ async function waits(deps: RunsDeps, caller: Caller, run: BackgroundRun): Promis
   return { asked: ids.length, answered: asked.filter(goesOn).length, look: now + wait };
 }
 
-/** When a node goes on without anybody: at its time, or once whoever runs a call or a turn of it is done with that. */
-function timeOf(node: WaitingNode, now: EpochMs): string[] {
-  if (node.needs === 'time') return [node.wake_at];
-  return node.needs === 'resume' && node.why === 'busy' ? [isoTime(now + HELD_MS)] : [];
+/**
+ * When the first node goes on without anybody: at its time, or once whoever runs a call or a turn of it is done with that.
+ * Beside one that waits for a person times are left to their own timers, since each look would resume the whole workflow.
+ */
+function wakeOf({ kind, waiting_nodes: nodes }: WorkflowResult, now: EpochMs): string | undefined {
+  const isBusy = nodes.some((one) => one.needs === 'resume' && one.why === 'busy');
+  const times = nodes.flatMap((one) => (one.needs === 'time' ? [one.wake_at] : []));
+  const held = isBusy ? [isoTime(now + HELD_MS)] : [];
+  return (kind === 'approval_required' ? held : [...times, ...held]).sort()[0];
 }
 
 async function invoke(
@@ -162,8 +168,9 @@ async function invoke(
     const tries = run.asked ? ('all' as const) : ('unasked' as const);
     const how = { reason: 'wakeup' as const, tries, callerNow, ...bound };
     const result = await (await deps.workflows()).resume(caller, run.id, how, { signal });
-    const [wakeAt] = result.waiting_nodes.flatMap((one) => timeOf(one, deps.clock.now())).sort();
-    const isOneBranch = result.kind === 'error' || result.kind === 'suspended';
+    const wakeAt = wakeOf(result, deps.clock.now());
+    const isOneBranch =
+      result.kind === 'error' || result.kind === 'suspended' || result.kind === 'approval_required';
     return isOneBranch && wakeAt !== undefined ? { ...result, wakeAt } : result;
   }
   const status = await deps.managed.status(caller, run.id);

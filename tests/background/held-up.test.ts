@@ -1,5 +1,6 @@
 // Shows that what is in the queue is carried out in full, whatever keeps the worker from it at first.
 import { expect, test } from 'vitest';
+import type { Approval } from '../../src/kernel/approvals/approval.ts';
 import { createQueue } from '../../src/pack/background/queue.ts';
 import type { Queue } from '../../src/pack/background/queue.ts';
 import { createWorker } from '../../src/pack/background/worker.ts';
@@ -16,13 +17,15 @@ interface Served {
   runsOf: (name: string) => number;
 }
 
+const PENDING = { state: 'pending', subject: { requestedAt: 0 } } as Approval;
+
 function served({ store, clock, workflows, sessions }: Rig): Served {
   const queue = createQueue({ store, clock, maxQueued: 9 });
   const runs = createRuns({
     ...{ clock, queue, managed: sessions as unknown as RunsDeps['managed'] },
     workflows: () => Promise.resolve(workflows),
     callerOf: () => CALLER,
-    approvalFor: () => Promise.resolve(undefined),
+    approvalFor: () => Promise.resolve(PENDING),
   });
   const isAlive = (): Promise<boolean> => Promise.resolve(true);
   return {
@@ -107,4 +110,18 @@ test('a branch that another process is at is looked at again, also beside one th
   expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ completed_node_ids: ['b'] });
   expect(runsOf('a')).toBe(1);
   expect(await queue.status(CALLER, 'wf')).toMatchObject({ status: 'completed' });
+});
+
+test('a branch that another process is at is looked at again, also beside one that waits for a person', async () => {
+  const rig = createRig({ a: [{ wait: 'apr_1' }], b: [{ suspend: REASONS.busy }, { complete: 'b' }] });
+  const { queue, worker } = served(rig);
+  const workflow = { session_id: 'wf', nodes: [node('a'), node('b')] };
+  await rig.workflows.create(CALLER, { workflow });
+  await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });
+  await workOff(worker());
+  rig.clock.advance(16_000);
+  await workOff(worker());
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ completed_node_ids: ['b'] });
+  const { entry } = await queue.status(CALLER, 'wf');
+  expect(entry.state).toMatchObject({ at: 'parked', why: 'approval' });
 });
