@@ -14,6 +14,7 @@ import type { Join, Joined } from './joined.ts';
 import { KeptReads } from './kept-reads.ts';
 import type { ConfigSource, Log, RuntimeHandle, RuntimeOptions } from './options.ts';
 import { ReloadWatch } from './reload-watch.ts';
+import { leaseOf } from './signs-of-life.ts';
 
 export interface ReloadableParts {
   options: RuntimeOptions;
@@ -22,8 +23,6 @@ export interface ReloadableParts {
   join: Join;
   closeStore(): Promise<void>;
 }
-
-const INSTANCE_LEASE_MS = 30_000;
 
 /** Every method of what is picked, called on the generation that the call enters. */
 function entering<T extends object>(
@@ -171,7 +170,6 @@ export async function openReloadable(parts: ReloadableParts): Promise<RuntimeHan
   const { store } = first.handle;
   const { tenant } = options.config.identity.stdio;
   const book: BookParts = { store, clock, tenant };
-  const leaseMs = options.instanceLeaseMs ?? INSTANCE_LEASE_MS;
   const held = new Reloadable(parts, log);
   let process: Instance | undefined;
   let watch: ReloadWatch | undefined;
@@ -183,7 +181,7 @@ export async function openReloadable(parts: ReloadableParts): Promise<RuntimeHan
     await parts.closeStore();
   };
   try {
-    process = await startInstance({ store, clock, id: ids.next('inst'), leaseMs });
+    process = await startInstance({ store, clock, id: ids.next('inst'), leaseMs: leaseOf(options) });
     watch = new ReloadWatch({
       book,
       clock,

@@ -62,6 +62,11 @@ export async function redactorOf(
   return createRedactor({ secrets, ...config.runtime.redaction });
 }
 
+/** What servers are given from files is known before they have it, and kept out of what they say of their own end. */
+export function secretsOut(redactor: LearningRedactor): Pick<DownstreamOptions, 'onSecret' | 'redact'> {
+  return { onSecret: (value) => redactor.learn(value), redact: (text) => redactor.text(text) };
+}
+
 /** State, configuration and keys are empty in every sandbox, whatever its profile binds. */
 export function confineOptions(options: RuntimeOptions, ids: Ids, log: Log): ConfineOptions {
   const { config, workspace, stateDirectory } = options;

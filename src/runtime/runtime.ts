@@ -6,8 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import { asRuntimeError } from '../base/errors.ts';
 import { randomIds } from '../base/ids.ts';
 import type { Ids } from '../base/ids.ts';
-import { createDownstreams } from '../capabilities/downstreams.ts';
-import type { DownstreamOptions, Downstreams } from '../capabilities/downstreams.ts';
+import type { Downstreams } from '../capabilities/downstreams.ts';
 import { createDownstreamExecutor } from '../capabilities/executor.ts';
 import { sessionCompanion } from '../capabilities/sessions/approval-companion.ts';
 import { createLedger } from '../capabilities/sessions/ledger.ts';
@@ -27,9 +26,9 @@ import { createApprovals } from '../kernel/approvals/approvals.ts';
 import { createKernel } from '../kernel/create-kernel.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
 import type { KernelDeps } from '../kernel/deps.ts';
-import type { LearningRedactor, Redactor } from '../kernel/evidence/redact.ts';
+import type { Redactor } from '../kernel/evidence/redact.ts';
 import { startInstance } from '../kernel/instance.ts';
-import type { Instance, InstanceOptions } from '../kernel/instance.ts';
+import type { Instance } from '../kernel/instance.ts';
 import { createGate } from '../kernel/policy/gate.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
@@ -56,15 +55,14 @@ import type { Log, RuntimeHandle, RuntimeOptions } from './options.ts';
 import { lastingWork, wakeAfter, withWork } from './lasting-work.ts';
 import type { LastingWork } from './lasting-work.ts';
 import { assertPackIsPinned } from './pack-manifest.ts';
-import { openPinning } from './pinning.ts';
 import type { Pinning } from './pinning.ts';
 import { createGovernedReads } from './reads.ts';
-import { confineOptions, pathTokens, poolOptions, redactorOf } from './room-options.ts';
+import { confineOptions, redactorOf } from './room-options.ts';
+import { joinServers } from './servers.ts';
+import { leaseOf, signsOfLife } from './signs-of-life.ts';
 import type { Before, Joined } from './joined.ts';
-import { workspaceRecorder } from './workspace-record.ts';
 
 const VERSION = '0.1.0';
-const INSTANCE_LEASE_MS = 30_000;
 
 interface Parts extends CallParts {
   options: RuntimeOptions;
@@ -205,35 +203,10 @@ function liveSessions(
   });
 }
 
-/** What servers are given from files is known before they have it, and kept out of what they say of their own end. */
-function secretsOut(redactor: LearningRedactor): Pick<DownstreamOptions, 'onSecret' | 'redact'> {
-  return { onSecret: (value) => redactor.learn(value), redact: (text) => redactor.text(text) };
-}
+/** What was begun and has to be ended, the last first, where the rest cannot be. */
+type Begun = (() => Promise<void>)[];
 
-/** What was left of calls is settled beside the sign of life; the operator is told what does not go in. */
-function signsOfLife(kernel: () => Kernel, log: Log): Pick<InstanceOptions, 'renewed' | 'failed'> {
-  return {
-    async renewed() {
-      for (const { session, tool, callId, error } of await kernel().settleLeft()) {
-        const about = { session_id: session, tool, tool_call_id: callId };
-        const { message } = asRuntimeError(error);
-        log('error', 'what came of a call is not on record yet', { ...about, error: message });
-      }
-    },
-    failed: (thrown) => {
-      const { message } = asRuntimeError(thrown);
-      log(
-        'error',
-        'the sign of life, or what goes with it, failed; where it lasts others take this process for gone',
-        {
-          error: message,
-        },
-      );
-    },
-  };
-}
-
-async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Parts> {
+async function roomsOver(options: RuntimeOptions, before: Before | undefined, begun: Begun): Promise<Parts> {
   const { env } = options;
   const grants = await openGrants(options.config);
   const { config } = grants;
@@ -245,42 +218,27 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
   // Before anything is opened: a policy that does not compile starts nothing.
   const gate: Gate = createGate(config, { redact: (text) => redactor.text(text) });
   mkdirSync(config.policy.sandbox.root, { recursive: true, mode: 0o700 });
-  const store = before?.store ?? options.store ?? (await openStore(options, clock, ids));
-  const leaseMs = options.instanceLeaseMs ?? INSTANCE_LEASE_MS;
-  const id = ids.next('inst');
-  const instance = await startInstance({ store, clock, id, leaseMs, ...signsOfLife(() => kernel, log) });
-  const tokens = pathTokens(options);
+  const given = before?.store ?? options.store;
+  const store = given ?? (await openStore(options, clock, ids));
+  if (given === undefined) begun.push(() => store.close());
   const sandbox = createSandbox({ clock, environment: env, confine: confineOptions(options, ids, log) });
-  const downstreams = createDownstreams({
-    servers: config.servers,
-    sandbox,
-    environment: env,
-    ...{ clock, clientVersion: VERSION, pathTokens: tokens },
-    ...poolOptions(config),
-    onListed: (server, tools) => {
-      pinning.onListed(server, tools);
-    },
-    ...secretsOut(redactor),
-    onStderr: (server, line) => {
-      log('debug', redactor.text(line), { server });
-    },
+  const servers = await joinServers({
+    ...{ options, config, store, clock, gate, redactor, sandbox, log },
+    clientVersion: VERSION,
   });
-  const pinning: Pinning = await openPinning({
-    config,
-    workspace: options.workspace,
-    tokens,
-    clock,
-    log,
-    record: workspaceRecorder({ store, clock, tenant: config.identity.stdio.tenant, redactor }),
-    downstreams: () => downstreams,
-    gate,
+  begun.push(() => servers.pinning.stop());
+  const id = ids.next('inst');
+  // From here on nothing is waited for: the kernel is there before the first renewal.
+  const instance = await startInstance({
+    ...{ store, clock, id, leaseMs: leaseOf(options) },
+    ...signsOfLife(() => kernel, log),
   });
+  begun.push(() => instance.stop());
   const sessions = liveSessions({ config, store, clock, ids, instance }, log);
   const copyFiles = sessionCopyFiles(join(options.workspace, '.agent-runtime', 'workflow'));
   const base = {
     ...{ options, config, store, gate, clock, ids, grants, instance },
-    pinning,
-    downstreams,
+    ...servers,
     redactor,
     sessions,
     lines: new CallLines({ store, clock, ledger: sessions.parts.ledger, config, open: before?.lines }),
@@ -293,6 +251,17 @@ async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Part
   });
   const pack = packOf({ ...base, kernel }, options, log);
   return { ...base, kernel, pack, leaveProcess: endWithProcess(sandbox) };
+}
+
+/** All of it, or nothing that goes on: no timer, no sign of life, no journal that was opened here. */
+async function joinRooms(options: RuntimeOptions, before?: Before): Promise<Parts> {
+  const begun: Begun = [];
+  try {
+    return await roomsOver(options, before, begun);
+  } catch (thrown) {
+    for (const end of begun.reverse()) await end().catch(() => undefined);
+    throw thrown;
+  }
 }
 
 /** What health and the catalog are read from. */

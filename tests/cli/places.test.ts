@@ -130,6 +130,21 @@ test('the remedy for a file that is not there, or is no document, fits a file', 
   );
 });
 
+test('a command over a pin file that cannot be read says so, and ends', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  await run(at, ['trust', '--yes']);
+  const lock = join(at.workspace, '.agent-runtime', 'tools.lock.json');
+  await mkdir(join(at.workspace, '.agent-runtime'), { recursive: true });
+  await writeFile(lock, '<<<<<<< ours\n');
+  for (const args of [['capabilities', 'pin', '--yes'], ['worker'], ['sessions', 'resume', 'ses_none']]) {
+    const { code, err } = await run(at, args);
+    expect({ args, code }).toEqual({ args, code: 5 });
+    expect(err).toContain('error STORE_CORRUPT');
+    expect(err).not.toContain('sign of life');
+  }
+});
+
 test('a file that holds no heads is named', async () => {
   const at = await place();
   const { store } = await journal(at);

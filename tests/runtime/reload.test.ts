@@ -1,4 +1,6 @@
 // A configuration that is replaced while the runtime serves: what takes it, what refuses it, and what is left of the old.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { RuntimeError } from '../../src/base/errors.ts';
@@ -291,6 +293,15 @@ const REFUSED: Record<string, { files: (at: Place) => RuntimeConfig; code: strin
     code: 'RESTART_NEEDED',
     says: 'runtime.yaml: runtime.max_line_bytes; identity.yaml: identity.stdio. A restart is needed.',
   },
+  'pins that cannot be read': {
+    files: (at) => {
+      mkdirSync(join(at.workspace, '.agent-runtime'), { recursive: true });
+      writeFileSync(join(at.workspace, '.agent-runtime', 'tools.lock.json'), '<<<<<<< ours\n');
+      return ruled(changed(at, 'asked'), { id: 'frozen', tools: ['note'], decision: 'deny' });
+    },
+    code: 'STORE_CORRUPT',
+    says: 'tools.lock.json',
+  },
 };
 
 for (const [what, { files, code, says }] of Object.entries(REFUSED)) {
@@ -298,6 +309,7 @@ for (const [what, { files, code, says }] of Object.entries(REFUSED)) {
     const at = await place();
     const bench = await serving(at);
     bench.files.load = () => files(at);
+    const { pending } = bench.clock;
     const answer = await bench.reload(changed(at, 'asked'));
     expect(answer).toMatchObject({
       outcome: 'refused',
@@ -311,6 +323,7 @@ for (const [what, { files, code, says }] of Object.entries(REFUSED)) {
       decision: { policy_digest: 'sha256:policy' },
     });
     expect(await bench.records('config_taken')).toHaveLength(1);
+    await expect.poll(() => bench.clock.pending).toBe(pending);
   });
 }
 
