@@ -222,7 +222,7 @@ export const GROUPS: Readonly<Record<string, { summary: string; leaves: readonly
       },
       {
         name: 'show <id>',
-        summary: 'one session with its whole history',
+        summary: 'one session with its history',
         example: 'sessions show ses_0123456789',
         load: showing('session'),
       },

@@ -1,4 +1,4 @@
-// Owns the names of failures: what went wrong on the way of a run, from its records, and why it ended, from how it stands. Pure.
+// Owns the names of failures: what went wrong on the way of a run, from its records, and why it ended, from how it stands.
 //
 // N1  What went wrong did not end the run by that alone: a model that is told of a failure may go on. So the reason of the end
 //     follows from the run's own status, never from a failure on its way.
@@ -29,8 +29,8 @@ export type TerminalReason = (typeof TERMINAL_REASONS)[number];
 /** A record of a run, as far as it is told here. */
 export interface Told {
   type: string;
-  /** undefined once erased. */
-  evidence: JsonObject | undefined;
+  /** Empty once erased. */
+  evidence: JsonObject;
 }
 
 /** What the tries of a call came to; a call that succeeded at once is not told of. */
@@ -49,25 +49,11 @@ function cameTo(attempts: readonly JsonValue[]): Came {
 }
 
 /** The denials that a record tells of. What a turn asked for and was refused has no record of its own. */
-function denialsIn({ type, evidence = {} }: Told): JsonObject[] {
+function denialsIn({ type, evidence }: Told): JsonObject[] {
   if (type === 'call_denied') return [evidence];
   const { requested_tools: asked } = evidence;
   if (type !== 'turn_completed' || !Array.isArray(asked)) return [];
   return asked.filter((one) => isObject(one)).filter(({ refused }) => refused !== undefined);
-}
-
-function see(told: readonly Told[]): Seen {
-  const seen: Seen = { denials: new Set(), calls: new Set() };
-  for (const one of told) {
-    const { type, evidence = {} } = one;
-    for (const { rule_id: rule } of denialsIn(one)) seen.denials.add(rule as RuleId);
-    if (evidence.code === 'LIMIT_EXCEEDED') seen.denials.add('loop_budget');
-    const { attempts, status } = evidence;
-    // What somebody canceled did not fail.
-    if (type !== 'call_finished' || status === 'canceled' || !Array.isArray(attempts)) continue;
-    seen.calls.add(cameTo(attempts));
-  }
-  return seen;
 }
 
 /** The order of the tests is the precedence: F3, F4, F2, F1, F5, then every other denial. */
@@ -87,36 +73,55 @@ const BY_RULE: Partial<Record<RuleId, TerminalReason>> = {
   loop_budget: 'loop_budget',
 };
 
-/** By what ended it: the denial that ends runs. A run that is one direct call has no turn, and ends with its denial. */
-function reasonOfDenial(told: readonly Told[]): TerminalReason {
-  const denials = told.flatMap(denialsIn);
-  const isOneCall = !told.some(({ type }) => type.startsWith('turn_'));
-  const last = isOneCall ? denials.at(-1) : denials.findLast(({ on_deny: then }) => then === 'end_run');
-  return BY_RULE[last?.rule_id as RuleId] ?? 'policy_denial_terminal';
-}
+/** Hears the records of a run in their order, and says what a reader is told of its failures beside its state. */
+export class Failures {
+  readonly #seen: Seen = { denials: new Set(), calls: new Set() };
+  /** A run that is one direct call has no turn. */
+  #isOneCall = true;
+  #lastDenial: JsonObject | undefined;
+  #endedBy: JsonObject | undefined;
+  #lastCode: string | undefined;
 
-/** N1; undefined: it has not ended, or somebody ended it. */
-function reasonOf(status: string, told: readonly Told[]): TerminalReason | undefined {
-  switch (status) {
-    case 'success':
-      return 'final_answer';
-    case 'denied':
-      return reasonOfDenial(told);
-    case 'failed': {
-      const last = told.findLast(({ evidence }) => typeof evidence?.code === 'string');
-      return last?.evidence?.code === 'LIMIT_EXCEEDED' ? 'loop_budget' : 'failure_mode_terminal';
+  add(told: Told): void {
+    const { type, evidence } = told;
+    const { denials, calls } = this.#seen;
+    if (type.startsWith('turn_')) this.#isOneCall = false;
+    for (const denial of denialsIn(told)) {
+      denials.add(denial.rule_id as RuleId);
+      this.#lastDenial = denial;
+      if (denial.on_deny === 'end_run') this.#endedBy = denial;
     }
-    default:
-      return undefined;
+    if (evidence.code === 'LIMIT_EXCEEDED') denials.add('loop_budget');
+    if (typeof evidence.code === 'string') this.#lastCode = evidence.code;
+    const { attempts, status } = evidence;
+    // What somebody canceled did not fail.
+    if (type !== 'call_finished' || status === 'canceled' || !Array.isArray(attempts)) return;
+    calls.add(cameTo(attempts));
   }
-}
 
-/** What a reader of a run is told beside its state. */
-export function failureView(status: string, told: readonly Told[]): JsonObject {
-  const mode = modeOf(see(told));
-  return {
-    failure_mode: mode,
-    failure_name: FAILURE_MODES[mode],
-    terminal_reason: reasonOf(status, told) ?? null,
-  };
+  view(status: string): JsonObject {
+    const mode = modeOf(this.#seen);
+    return {
+      failure_mode: mode,
+      failure_name: FAILURE_MODES[mode],
+      terminal_reason: this.#reasonOf(status) ?? null,
+    };
+  }
+
+  /** N1; undefined: it has not ended, or somebody ended it. */
+  #reasonOf(status: string): TerminalReason | undefined {
+    switch (status) {
+      case 'success':
+        return 'final_answer';
+      case 'denied': {
+        // By what ended it: the denial that ends runs; one direct call ends with its denial.
+        const denial = this.#isOneCall ? this.#lastDenial : this.#endedBy;
+        return BY_RULE[denial?.rule_id as RuleId] ?? 'policy_denial_terminal';
+      }
+      case 'failed':
+        return this.#lastCode === 'LIMIT_EXCEEDED' ? 'loop_budget' : 'failure_mode_terminal';
+      default:
+        return undefined;
+    }
+  }
 }

@@ -5,11 +5,14 @@ import type { Caller } from '../kernel/identity.ts';
 import type { ChainKey, Page, Store, StoredRecord, StoredRow } from '../store/contract.ts';
 import { capabilitySessionView } from './capability-session-view.ts';
 import { rowAt } from './effective.ts';
-import { failureView } from './failure.ts';
-import { runRecord } from './run-record.ts';
-import { recordView, refusedIn, sessionView, split } from './views.ts';
+import { chainRecords } from './evidence.ts';
+import { Failures } from './failure.ts';
+import { RunRecord } from './run-record.ts';
+import { refusedIn, sessionView } from './views.ts';
 import { rowView } from './row-view.ts';
 import { newestRows } from './lists.ts';
+import { Story } from './story.ts';
+import type { StoryLists } from './story.ts';
 import { mayRead, notFound, visibleRow } from './visible.ts';
 
 export interface InspectParts {
@@ -17,37 +20,11 @@ export interface InspectParts {
   now: EpochMs;
 }
 
-export interface InspectionView {
+export interface InspectionView extends StoryLists {
   kind: string;
   id: string;
   state: JsonObject;
-  timeline: JsonObject[];
-  decisions: JsonObject[];
-  receipts: JsonObject[];
   links: JsonObject;
-}
-
-// A timeline is read by a person; whoever needs every record exports the evidence.
-const MAX_LINES = 500;
-const PAGE = 200;
-
-async function records(
-  store: Store,
-  chain: ChainKey,
-  keep: (one: StoredRecord) => boolean,
-): Promise<StoredRecord[]> {
-  const kept: StoredRecord[] = [];
-  for (let from = 1; kept.length < MAX_LINES;) {
-    const page = await store.read(chain, from, PAGE);
-    kept.push(...page.filter(keep));
-    from = (page.at(-1)?.header.seq ?? 0) + 1;
-    if (page.length < PAGE) break;
-  }
-  return kept.slice(0, MAX_LINES);
-}
-
-function valueOf(record: StoredRecord, key: string): unknown {
-  return record.evidence.state === 'present' ? record.evidence.value[key] : undefined;
 }
 
 interface Subject {
@@ -57,33 +34,29 @@ interface Subject {
   links: JsonObject;
 }
 
-function inspection({ kind, id, state, links }: Subject, found: StoredRecord[]): InspectionView {
-  const timeline = found.map(recordView);
-  return { kind, id, state, timeline, ...split(timeline), links };
+function inspection({ kind, id, state, links }: Subject, story: Story): InspectionView {
+  return { kind, id, state, ...story.lists(), links };
+}
+
+/** Of an erased record there is none. */
+function evidenceOf({ evidence }: StoredRecord): JsonObject {
+  return evidence.state === 'present' ? evidence.value : {};
+}
+
+/** What all records of a chain tell. */
+async function wholeStory(store: Store, chain: ChainKey): Promise<Story> {
+  const story = new Story();
+  for await (const record of chainRecords(store, chain)) story.add(record);
+  return story;
 }
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** The different ids that records carry under a key, in order. */
-function idsIn(found: readonly StoredRecord[], key: string): string[] {
-  return [...new Set(found.map((one) => textOf(valueOf(one, key))).filter((id) => id !== ''))];
-}
-
 /** The calls that a turn refused as it asked for them. */
-function refusedBy({ evidence }: StoredRecord): string[] {
-  return evidence.state === 'present' ? refusedIn(evidence.value).map((one) => textOf(one.tool_call_id)) : [];
-}
-
-/** The same of records whose lines say more than their payloads do at the top. */
-function idsTold(found: readonly StoredRecord[], key: string): string[] {
-  return [...new Set(found.map((one) => textOf(recordView(one)[key])).filter((id) => id !== ''))];
-}
-
-/** Where a record stands: chain and number. */
-function placesOf(found: readonly StoredRecord[]): string[] {
-  return found.map(({ header: { chain, seq } }) => `${chain.aggregate}/${chain.id}#${seq}`);
+function refusedBy(line: JsonObject): string[] {
+  return refusedIn(line).map((one) => textOf(one.tool_call_id));
 }
 
 async function inspectRequest(
@@ -94,20 +67,20 @@ async function inspectRequest(
   const row = await rowAt(store, await visibleRow(store, caller, 'request', id), now);
   const session = row.ref ?? textOf(row.body.session_id);
   const chain: ChainKey = { tenant: row.tenant, aggregate: 'session', id: session };
-  const found = await records(
-    store,
-    chain,
-    (one) =>
-      valueOf(one, 'call_id') === id || valueOf(one, 'request_id') === id || refusedBy(one).includes(id),
-  );
+  const story = new Story();
+  for await (const record of chainRecords(store, chain)) {
+    const told = evidenceOf(record);
+    if (told.call_id === id || told.request_id === id || refusedBy(told).includes(id)) story.add(record);
+  }
   const links: JsonObject = {
     session_id: session,
     run_id: row.body.run_id ?? null,
-    approval_ids: idsIn(found, 'approval_id'),
-    capability_session_ids: idsIn(found, 'capability_session_id'),
-    records: placesOf(found),
+    approval_ids: story.ids('approval_id'),
+    capability_session_ids: story.ids('capability_session_id'),
+    // Where each record stands: chain and number.
+    records: story.lists().timeline.map((line) => `${textOf(line.chain)}#${Number(line.seq)}`),
   };
-  const view = inspection({ kind: 'request', id, state: rowView('request', row, now), links }, found);
+  const view = inspection({ kind: 'request', id, state: rowView('request', row, now), links }, story);
   // A turn may have refused others beside this one.
   return { ...view, decisions: view.decisions.filter(({ call_id: of }) => of === null || of === id) };
 }
@@ -118,14 +91,14 @@ async function inspectApproval(
   id: string,
 ): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'approval', id);
-  const found = await records(store, { tenant: row.tenant, aggregate: 'approval', id }, () => true);
+  const story = await wholeStory(store, { tenant: row.tenant, aggregate: 'approval', id });
   const view = rowView('approval', row, now);
   const links: JsonObject = {
     request_id: view.tool_call_id ?? null,
     session_id: view.session_id ?? null,
     run_id: view.run_id ?? null,
   };
-  return inspection({ kind: 'approval', id, state: view, links }, found);
+  return inspection({ kind: 'approval', id, state: view, links }, story);
 }
 
 const MOST_LINKS = 200;
@@ -142,19 +115,19 @@ function runIds(runs: readonly StoredRow[], requests: readonly StoredRow[]): str
 
 async function inspectSession({ store }: InspectParts, caller: Caller, id: string): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'session', id);
-  const found = await records(store, { tenant: row.tenant, aggregate: 'session', id }, () => true);
+  const story = await wholeStory(store, { tenant: row.tenant, aggregate: 'session', id });
   const [runs, requests] = await Promise.all([rowsOf(store, 'run', row), rowsOf(store, 'request', row)]);
   const isCut = runs.nextCursor !== undefined || requests.nextCursor !== undefined;
   const links: JsonObject = {
     run_ids: runIds(runs.items, requests.items),
-    trace_ids: idsIn(found, 'trace_id'),
+    trace_ids: story.ids('trace_id'),
     request_ids: requests.items.map((one) => one.id),
-    approval_ids: idsIn(found, 'approval_id'),
-    capability_session_ids: idsIn(found, 'capability_session_id'),
+    approval_ids: story.ids('approval_id'),
+    capability_session_ids: story.ids('capability_session_id'),
     // Of a long session these are the newest; the list of its requests, page by page, has the rest.
     ...(isCut ? { newest_only: true } : {}),
   };
-  return inspection({ kind: 'session', id, state: sessionView(row), links }, found);
+  return inspection({ kind: 'session', id, state: sessionView(row), links }, story);
 }
 
 /** In the same millisecond a request follows the call that waits for it, and all else about an approval comes first. */
@@ -163,12 +136,9 @@ function tie(one: StoredRecord): number {
   return one.header.type === 'approval_requested' ? 1 : -1;
 }
 
-/** With what happened to its approvals, which lie on chains of their own, by time. */
-async function withApprovals(store: Store, tenant: string, own: StoredRecord[]): Promise<StoredRecord[]> {
-  const read = (id: string): Promise<StoredRecord[]> =>
-    records(store, { tenant, aggregate: 'approval', id }, () => true);
-  const found = (await Promise.all(idsIn(own, 'approval_id').map(read))).flat();
-  return [...own, ...found].sort((a, b) => a.header.at - b.header.at || tie(a) - tie(b));
+/** By time. */
+function byTime(a: StoredRecord, b: StoredRecord): number {
+  return a.header.at - b.header.at || tie(a) - tie(b);
 }
 
 const DIRECT_STATUS: Readonly<Record<string, string>> = {
@@ -205,34 +175,55 @@ async function placeOfRun(parts: InspectParts, caller: Caller, id: string): Prom
   return { session: row.ref ?? '', state: { status: row.status, ...row.body } };
 }
 
+interface ToldRun {
+  story: Story;
+  record: RunRecord;
+  failures: Failures;
+  requestIds: string[];
+}
+
+/** What the run's own records tell, all of them. */
+async function ownStory(store: Store, chain: ChainKey, id: string): Promise<ToldRun> {
+  const told = { story: new Story(byTime), record: new RunRecord(), failures: new Failures() };
+  const requestIds = new Set<string>();
+  for await (const one of chainRecords(store, chain)) {
+    if (evidenceOf(one).run_id !== id) continue;
+    const line = told.story.add(one);
+    told.record.add(line);
+    told.failures.add({ type: one.header.type, evidence: evidenceOf(one) });
+    for (const call of [textOf(line.call_id), ...refusedBy(line)]) requestIds.add(call);
+  }
+  requestIds.delete('');
+  return { ...told, requestIds: [...requestIds] };
+}
+
 async function inspectRun(parts: InspectParts, caller: Caller, id: string): Promise<InspectionView> {
   const { store } = parts;
   const { tenant } = caller;
   const { session, state } = await placeOfRun(parts, caller, id);
   const chain: ChainKey = { tenant, aggregate: 'session', id: session };
-  const own = await records(store, chain, (one) => valueOf(one, 'run_id') === id);
-  const found = await withApprovals(store, tenant, own);
+  const { story, record: told, failures, requestIds } = await ownStory(store, chain, id);
+  const approvals = story.ids('approval_id');
   const links: JsonObject = {
     session_id: session,
-    request_ids: [
-      ...new Set(own.flatMap((one) => [textOf(valueOf(one, 'call_id')), ...refusedBy(one)])),
-    ].filter((call) => call !== ''),
-    approval_ids: idsIn(own, 'approval_id'),
-    capability_session_ids: idsIn(own, 'capability_session_id'),
+    request_ids: requestIds,
+    approval_ids: approvals,
+    capability_session_ids: story.ids('capability_session_id'),
   };
-  const told = own.map(({ header: { type }, evidence }) => ({
-    type,
-    evidence: evidence.state === 'present' ? evidence.value : undefined,
-  }));
-  const record = runRecord(state.status, own.map(recordView));
+  // What happened to its approvals lies on chains of their own.
+  for (const approval of approvals) {
+    const answered = chainRecords(store, { tenant, aggregate: 'approval', id: approval });
+    for await (const one of answered) story.add(one);
+  }
+  const record = told.view(state.status);
   const through = textOf(record.capability_session_id);
   const connection = through === '' ? undefined : await store.row('capability_session', tenant, through);
   const whole: JsonObject = {
     ...{ run_id: id, session_id: session, ...state, ...record },
     capability_session_status: connection?.status ?? null,
-    ...failureView(textOf(state.status), told),
+    ...failures.view(textOf(state.status)),
   };
-  return inspection({ kind: 'run', id, state: whole, links }, found);
+  return inspection({ kind: 'run', id, state: whole, links }, story);
 }
 
 async function inspectCapabilitySession(
@@ -241,16 +232,16 @@ async function inspectCapabilitySession(
   id: string,
 ): Promise<InspectionView> {
   const row = await visibleRow(store, caller, 'capability_session', id);
-  const found = await records(store, { tenant: row.tenant, aggregate: 'capability_session', id }, () => true);
+  const story = await wholeStory(store, { tenant: row.tenant, aggregate: 'capability_session', id });
   const state = capabilitySessionView(row, now);
   const links: JsonObject = {
     run_id: state.run_id ?? null,
-    run_ids: idsTold(found, 'run_id'),
-    request_ids: idsTold(found, 'call_id'),
+    run_ids: story.ids('run_id'),
+    request_ids: story.ids('call_id'),
     reinitialized_from: state.reinitialized_from ?? null,
     reinitialized_as: state.reinitialized_as ?? null,
   };
-  return inspection({ kind: 'capability_session', id, state, links }, found);
+  return inspection({ kind: 'capability_session', id, state, links }, story);
 }
 
 /** One item, whole. NOT_FOUND for a foreign or unknown one. */

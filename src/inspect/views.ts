@@ -94,27 +94,16 @@ function decisionView(line: JsonObject): JsonObject {
   };
 }
 
-function receiptView(line: JsonObject): JsonObject {
+export function receiptIn(line: JsonObject): JsonObject | undefined {
+  if (typeof line.receipt_id !== 'string') return undefined;
   return {
-    receipt_id: line.receipt_id ?? null,
+    receipt_id: line.receipt_id,
     type: line.type ?? null,
     at: line.at ?? null,
     tool: line.tool ?? null,
     side_effect_status: line.side_effect_status ?? null,
   };
 }
-
-/** Each once, where it stands first. */
-function once(views: readonly JsonObject[], keys: readonly string[]): JsonObject[] {
-  const seen = new Set<string>();
-  return views.filter((view) => {
-    const key = JSON.stringify(keys.map((name) => view[name] ?? null));
-    return !seen.has(key) && seen.add(key);
-  });
-}
-
-// A call that waited for a person is decided again when it starts: the same decision stands in two records.
-const ONE_DECISION = ['call_id', 'tool', 'decision', 'rule_id', 'layer', 'policy_digest', 'reasons'];
 
 /** The calls that a turn asked for and that were refused there: no other record tells of them. */
 export function refusedIn({ requested_tools: asked }: JsonObject): JsonObject[] {
@@ -123,15 +112,9 @@ export function refusedIn({ requested_tools: asked }: JsonObject): JsonObject[] 
 }
 
 /** What a line has decided: of its own call, or of calls that were refused as they were asked for. */
-function decidedIn(line: JsonObject): JsonObject[] {
+export function decisionsIn(line: JsonObject): JsonObject[] {
   const own = typeof line.decision === 'string' ? [line] : [];
   const { seq = null } = line;
-  return [...own, ...refusedIn(line).map((one) => ({ ...one, seq, call_id: one.tool_call_id ?? null }))];
-}
-
-/** The decisions and the receipts that the lines carry. */
-export function split(timeline: JsonObject[]): { decisions: JsonObject[]; receipts: JsonObject[] } {
-  const decided = timeline.flatMap(decidedIn).map(decisionView);
-  const receipts = timeline.filter((line) => typeof line.receipt_id === 'string').map(receiptView);
-  return { decisions: once(decided, ONE_DECISION), receipts: once(receipts, ['receipt_id', 'type']) };
+  const refused = refusedIn(line).map((one) => ({ ...one, seq, call_id: one.tool_call_id ?? null }));
+  return [...own, ...refused].map(decisionView);
 }

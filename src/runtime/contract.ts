@@ -165,6 +165,8 @@ export interface Inspection {
   decisions: JsonObject[];
   receipts: JsonObject[];
   links: JsonObject;
+  /** The lists that hold only the newest 500 of what there is; absent: all of them are whole. */
+  newest_only?: ('timeline' | 'decisions' | 'receipts')[];
 }
 
 /** One thing that was looked at. */

@@ -5,7 +5,8 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { environment, MAIN, place, run } from './harness.ts';
+import { SESSION } from '../kernel/rig.ts';
+import { environment, journal, MAIN, place, run } from './harness.ts';
 import type { Place } from './harness.ts';
 
 /** The exit code of a command whose reader of standard output (and error) has gone. */
@@ -28,6 +29,25 @@ test('a check that failed fails, also when nobody reads why', async () => {
   await writeFile(join(at.workspace, 'good.jsonl'), '');
   expect(await unread(at, ['evidence', 'verify', '--file', 'good.jsonl'])).toBe(0);
   expect(await unread(at, ['no-such-command'])).toBe(2);
+});
+
+test('a history that is cut says so, and where all of it is', async () => {
+  const at = await place();
+  const { store } = await journal(at);
+  const chain = { tenant: 'local', aggregate: 'session', id: SESSION } as const;
+  const show = ['sessions', 'show', SESSION];
+  expect((await run(at, show)).err).toBe('');
+  await store.commit({
+    appends: Array.from({ length: 500 }, () => ({
+      ...{ chain, when: { epoch: 0 }, type: 'noted', at: 1, evidence: {} },
+    })),
+  });
+  const { code, err } = await run(at, show);
+  expect(code).toBe(0);
+  expect(err).toContain(
+    `Only the newest of timeline are listed; all of it: agent-runtime evidence export --session ${SESSION} --out <dir>`,
+  );
+  await store.close();
 });
 
 test('deciding calls ends when nobody reads the decisions', async () => {

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/base/json.ts';
 import type { PolicyRule } from '../../src/config/types.ts';
-import { recordView, split } from '../../src/inspect/views.ts';
+import { decisionsIn, recordView } from '../../src/inspect/views.ts';
 import { decidedFacts } from '../../src/kernel/evidence/records.ts';
 import { verifies } from '../e2e/verifies.ts';
 import { asks, createPackRig, rigConfig } from '../pack/rig.ts';
@@ -35,7 +35,7 @@ function rigOf(): Rig {
 async function told(rig: Rig, type: string): Promise<{ record: JsonObject; list: unknown }> {
   const records = (await rig.records()).filter((one) => one.header.type === type);
   const line = recordView(records.at(-1)!);
-  return { record: line, list: split([line]).decisions[0]?.decisions };
+  return { record: line, list: decisionsIn(line)[0]?.decisions };
 }
 
 verifies(

@@ -5,6 +5,7 @@ import { isObject } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { isoTime } from '../../base/clock.ts';
 import { inspectItem } from '../../inspect/inspect.ts';
+import type { InspectionView } from '../../inspect/inspect.ts';
 import { listPage } from '../../inspect/lists.ts';
 import type { Listed, Listing } from '../../inspect/lists.ts';
 import { statusFault } from '../../inspect/statuses.ts';
@@ -116,6 +117,14 @@ export async function listItems(context: Context, kind: Listed, options: ListOpt
   return EXIT.ok;
 }
 
+/** Of these everything can be exported. */
+function exportOf({ kind, id, links }: InspectionView): string {
+  const [of, it] = kind === 'session' || kind === 'run' ? [kind, id] : ['session', links.session_id];
+  return typeof it === 'string'
+    ? `; all of it: agent-runtime evidence export --${of} ${cell(it, 200)} --out <dir>`
+    : '.';
+}
+
 /** What a line of a timeline tells besides its time and type. */
 const LONGEST_TOLD = 300;
 const TOLD = [
@@ -161,6 +170,9 @@ export async function showItem(context: Context, kind: Listed | 'run', id: strin
         facts(Object.entries({ ...view.links, as_of: isoTime(context.clock.now()) })),
       ].join('\n'),
     );
+    const cut = view.newest_only ?? [];
+    if (cut.length > 0)
+      context.print.remark(`Only the newest of ${cut.join(', ')} are listed${exportOf(view)}`);
   });
   return EXIT.ok;
 }

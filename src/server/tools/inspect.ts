@@ -25,18 +25,23 @@ export const inspect: AgentTool = agentTool({
   annotations: LOOKS_ONLY,
   input: z.strictObject({ kind: z.enum(KINDS), id: z.string().min(1) }),
   output: orError(
-    closed({
-      kind: oneOf(...KINDS),
-      id: TEXT,
-      state: OPEN,
-      timeline: list(OPEN),
-      decisions: list(OPEN),
-      receipts: list(OPEN),
-      links: OPEN,
-    }),
+    closed(
+      {
+        kind: oneOf(...KINDS),
+        id: TEXT,
+        state: OPEN,
+        timeline: list(OPEN),
+        decisions: list(OPEN),
+        receipts: list(OPEN),
+        links: OPEN,
+        newest_only: list(oneOf('timeline', 'decisions', 'receipts')),
+      },
+      ['newest_only'],
+    ),
   ),
   async run({ kind, id }, { runtime, caller }) {
     const found = await runtime.inspect(caller, kind, id);
-    return structuredResult(found, `${kind} ${found.id}: ${found.timeline.length} records.`);
+    const newest = found.newest_only?.includes('timeline') === true ? 'the newest ' : '';
+    return structuredResult(found, `${kind} ${found.id}: ${newest}${found.timeline.length} records.`);
   },
 });
