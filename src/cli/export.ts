@@ -11,7 +11,10 @@ import type { RuntimeConfig } from '../config/types.ts';
 import { chainRecords } from '../inspect/evidence.ts';
 import { exportLine } from '../inspect/export-line.ts';
 import { sealManifest } from '../inspect/manifest-seal.ts';
-import { notFound, visibleRow } from '../inspect/visible.ts';
+import { placeOfRun } from '../inspect/run-place.ts';
+import type { InspectParts } from '../inspect/run-place.ts';
+import { visibleRow } from '../inspect/visible.ts';
+import type { Caller } from '../kernel/identity.ts';
 import { chainsOf } from '../runtime/made-rows.ts';
 import type { ChainKey, Head, Store } from '../store/contract.ts';
 import type { Context } from './context.ts';
@@ -86,6 +89,12 @@ export interface Story {
   id: string;
 }
 
+/** Throws NOT_FOUND for what the caller may not see. */
+async function sessionOf(parts: InspectParts, caller: Caller, { kind, id }: Story): Promise<string> {
+  if (kind === 'run') return (await placeOfRun(parts, caller, id)).session;
+  return (await visibleRow(parts.store, caller, kind, id)).id;
+}
+
 function nothingLeft({ kind, id }: Story): RuntimeError {
   const text = `The records of the ${kind} ${id} were removed; nothing of them is left to export.`;
   return new RuntimeError('CONFLICT', text, { id });
@@ -102,9 +111,8 @@ export async function exportStory(
   out: string,
 ): Promise<JsonObject> {
   const { store, config } = from;
-  const row = await visibleRow(store, localCaller(config.identity), of.kind, of.id);
-  const session = of.kind === 'session' ? row.id : row.ref;
-  if (session === undefined) throw notFound(of.kind, of.id);
+  const caller = localCaller(config.identity);
+  const session = await sessionOf({ store, now: context.clock.now() }, caller, of);
   const target = resolve(out);
   const fills = await isThere(target);
   const suffix = `.partial-${Buffer.from(context.ids.bytes(6)).toString('hex')}`;
@@ -112,14 +120,14 @@ export async function exportStory(
   await mkdir(dirname(target), { recursive: true });
   await mkdir(draft, { mode: 0o700 });
   try {
-    const chains = await chainsOf(store, row.tenant, session);
+    const chains = await chainsOf(store, caller.tenant, session);
     const written = await writeChains(store, chains, join(draft, EVIDENCE));
     if (written.records === 0) throw nothingLeft(of);
     const told: JsonObject = {
       version: 1,
       product: `agent-runtime-pack ${version()}`,
       exported_at: isoTime(context.clock.now()),
-      tenant_id: row.tenant,
+      tenant_id: caller.tenant,
       session_id: session,
       ...(of.kind === 'run' ? { run_id: of.id } : {}),
       policy_digest: config.policy.digest,

@@ -1,5 +1,4 @@
 // Owns the answer to "what happened here": one item with its state, timeline, decisions, receipts and links.
-import type { EpochMs } from '../base/clock.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { ChainKey, Page, Store, StoredRecord, StoredRow } from '../store/contract.ts';
@@ -10,15 +9,11 @@ import { Failures } from './failure.ts';
 import { RunRecord } from './run-record.ts';
 import { refusedIn, sessionView } from './views.ts';
 import { rowView } from './row-view.ts';
-import { newestRows } from './lists.ts';
+import { placeOfRun } from './run-place.ts';
+import type { InspectParts } from './run-place.ts';
 import { Story } from './story.ts';
 import type { StoryLists } from './story.ts';
-import { mayRead, notFound, visibleRow } from './visible.ts';
-
-export interface InspectParts {
-  store: Store;
-  now: EpochMs;
-}
+import { notFound, visibleRow } from './visible.ts';
 
 export interface InspectionView extends StoryLists {
   kind: string;
@@ -139,40 +134,6 @@ function tie(one: StoredRecord): number {
 /** By time. */
 function byTime(a: StoredRecord, b: StoredRecord): number {
   return a.header.at - b.header.at || tie(a) - tie(b);
-}
-
-const DIRECT_STATUS: Readonly<Record<string, string>> = {
-  done: 'success',
-  tool_error: 'failed',
-  waiting_approval: 'waiting_for_approval',
-  unknown: 'blocked_on_reconciliation',
-};
-
-interface RunPlace {
-  session: string;
-  state: JsonObject;
-}
-
-/** The run of a direct call, found by its request among the caller's newest. */
-async function directRun({ store, now }: InspectParts, caller: Caller, id: string): Promise<RunPlace> {
-  for await (const row of newestRows({ store, caller, now }, 'request')) {
-    if (row.body.run_id !== id) continue;
-    const { trace_id: trace, session_id: session } = row.body;
-    const { status: stands } = await rowAt(store, row, now);
-    const status = DIRECT_STATUS[stands] ?? stands;
-    return {
-      session: textOf(session),
-      state: { status, principal_id: row.principal, tenant_id: row.tenant, trace_id: trace ?? null },
-    };
-  }
-  throw notFound('run', id);
-}
-
-async function placeOfRun(parts: InspectParts, caller: Caller, id: string): Promise<RunPlace> {
-  const row = await parts.store.row('run', caller.tenant, id);
-  if (row === undefined) return directRun(parts, caller, id);
-  if (!mayRead(caller, row)) throw notFound('run', id);
-  return { session: row.ref ?? '', state: { status: row.status, ...row.body } };
 }
 
 interface ToldRun {

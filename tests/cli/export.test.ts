@@ -5,9 +5,10 @@ import { createContext } from '../../src/cli/context.ts';
 import { exportStory } from '../../src/cli/export.ts';
 import { createPrinter } from '../../src/cli/print.ts';
 import type { Store } from '../../src/store/contract.ts';
-import { SESSION } from '../kernel/rig.ts';
+import { osPrincipal } from '../../src/cli/identity.ts';
+import { CALLER, contextOf, SESSION } from '../kernel/rig.ts';
 import { sampleConfig } from '../kernel/sample-config.ts';
-import { journal, place } from './harness.ts';
+import { journal, json, place, run } from './harness.ts';
 
 test('an export whose file cannot be written while records are read fails, and the process goes on', async () => {
   const at = await place();
@@ -40,4 +41,20 @@ test('an export whose file cannot be written while records are read fails, and t
   );
   await expect(exported).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await readdir(exports)).toEqual([]);
+});
+
+test('the run of a call that belongs to no turn is exported like any other', async () => {
+  const at = await place();
+  const { store, call } = await journal(at);
+  const caller = { ...CALLER, principal: osPrincipal() };
+  await call('look', { q: 2 }, { context: contextOf({ caller, runId: 'run_direct' }) });
+  expect(await store.row('run', 'local', 'run_direct')).toBeUndefined();
+  await store.close();
+  const shown = await json(at, ['runs', 'show', 'run_direct']);
+  expect(shown.links).toMatchObject({ session_id: SESSION });
+  const out = join(at.workspace, 'out');
+  const told = await json(at, ['evidence', 'export', '--run', 'run_direct', '--out', out]);
+  expect(told).toMatchObject({ run_id: 'run_direct', session_id: SESSION, tenant_id: 'local' });
+  const unknown = await run(at, ['evidence', 'export', '--run', 'run_other', '--out', `${out}2`]);
+  expect(unknown.err).toContain('error NOT_FOUND: No such run: run_other');
 });
