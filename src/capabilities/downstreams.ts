@@ -4,7 +4,7 @@
 // Q1  A connection serves one tenant's one principal under one policy; nobody else's call ever goes through it.
 // Q2  A connection that somebody uses is never ended to make room.
 import type { Clock } from '../base/clock.ts';
-import { digestJson } from '../base/digest.ts';
+import { digestJson, sha256 } from '../base/digest.ts';
 import { RuntimeError } from '../base/errors.ts';
 import type { DownstreamServer } from '../config/types.ts';
 import type { Era } from './client.ts';
@@ -110,6 +110,11 @@ function forgetIdle(pooled: Pooled): void {
 
 const NOBODY: PoolIdentity = { tenant: '', principal: '' };
 
+/** Whose kept home a server's process has; the same under every policy. */
+function ownerDigest({ tenant, principal }: PoolIdentity): string {
+  return sha256(JSON.stringify([tenant, principal])).slice(0, 32);
+}
+
 class Pool implements Downstreams {
   readonly #options: DownstreamOptions;
   readonly #identities = new Map<string, ServerIdentity>();
@@ -196,18 +201,23 @@ class Pool implements Downstreams {
     let pooled = this.#pooled.get(poolKey) ?? this.#adopt(name, who, poolKey);
     if (pooled === undefined) {
       const eras = { get: () => this.#eras.of(server), learn: (era: Era) => this.#eras.learn(server, era) };
-      const connection = createConnection(server, identity, { ...this.#options, eras });
+      const owner = who === NOBODY ? {} : { owner: ownerDigest(who) };
+      const connection = createConnection(server, identity, { ...this.#options, eras, ...owner });
       pooled = { connection, who, poolKey, users: 0, usedAt: 0, cancelIdle: undefined };
       this.#pooled.set(poolKey, pooled);
     }
     return pooled;
   }
 
-  /** What was opened only to look at a list belongs to the first who calls through it; no call went through it before. */
+  /**
+   * What was opened only to look at a list belongs to the first who calls through it; no call went through it before. One whose
+   * server keeps a home has none to keep (Q1), so it stays nobody's.
+   */
   #adopt(name: string, who: PoolIdentity, poolKey: string): Pooled | undefined {
     const key = this.poolKey(name, NOBODY);
     const looked = key === undefined || who === NOBODY ? undefined : this.#pooled.get(key);
     if (key === undefined || looked === undefined) return undefined;
+    if (looked.connection.server.sandbox?.persist === true) return undefined;
     const pooled = { ...looked, who, poolKey };
     this.#pooled.delete(key);
     this.#pooled.set(poolKey, pooled);

@@ -34,6 +34,8 @@ import { NOT_SENT, SESSION_GONE, stdioLink, StdioTransport } from './transport.t
 export interface SessionDeps extends Outside {
   sandbox: Sandbox;
   clock: Clock;
+  /** A digest of whom the server works for; absent: nobody, as when its list is looked at. */
+  owner?: string;
   /** Of this package; servers see it. */
   clientVersion: string;
   onStderr?: (server: string, line: string) => void;
@@ -231,7 +233,7 @@ async function startLink(server: DownstreamServer, deps: SessionDeps): Promise<L
     const { openHttpLink } = await import('./http-link.ts'); // a start needs it only where a server is reached so
     return openHttpLink(server, deps);
   }
-  const { onStderr } = deps;
+  const { onStderr, owner } = deps;
   const env = await resolveValues(server, 'env', deps);
   const child = await deps.sandbox.spawn({
     label: server.name,
@@ -239,6 +241,7 @@ async function startLink(server: DownstreamServer, deps: SessionDeps): Promise<L
     args: server.args,
     envAllow: server.envAllow,
     env,
+    ...(owner === undefined ? {} : { owner }),
     ...(server.sandbox === undefined ? {} : { profile: server.sandbox }),
     ...(server.cwd === undefined ? {} : { cwd: server.cwd }),
     ...(onStderr === undefined ? {} : { onStderr: (line: string) => onStderr(server.name, line) }),

@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Clock } from '../base/clock.ts';
 import type { Ids } from '../base/ids.ts';
 import type { DownstreamOptions } from '../capabilities/downstreams.ts';
 import type { PathTokens } from '../capabilities/pin-file.ts';
@@ -10,7 +11,10 @@ import type { RuntimeConfig, ValueSource } from '../config/types.ts';
 import { createRedactor } from '../kernel/evidence/redact.ts';
 import type { LearningRedactor } from '../kernel/evidence/redact.ts';
 import { credentialsIn } from '../kernel/evidence/secret-parts.ts';
+import type { Sandbox } from '../kernel/sandbox/contract.ts';
 import type { ConfineOptions } from '../kernel/sandbox/launch.ts';
+import { createSandbox } from '../kernel/sandbox/spawn.ts';
+import { holdLock } from '../store/documents/file-lock.ts';
 import type { Log, RuntimeOptions } from './options.ts';
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url)).replace(/[\\/]$/, '');
@@ -68,21 +72,27 @@ export function secretsOut(redactor: LearningRedactor): Pick<DownstreamOptions, 
 }
 
 /** State, configuration and keys are empty in every sandbox, whatever its profile binds. */
-export function confineOptions(options: RuntimeOptions, ids: Ids, log: Log): ConfineOptions {
+export function sandboxOf(
+  options: RuntimeOptions,
+  { ids, clock }: { ids: Ids; clock: Clock },
+  log: Log,
+): Sandbox {
   const { config, workspace, stateDirectory } = options;
   const state = join(workspace, '.agent-runtime');
   const { directory, realDirectory = directory } = config;
   const places = [...new Set([directory, realDirectory])];
   const configs = places.flatMap((place) => [place, join(dirname(place), '.agent-runtime')]);
-  return {
+  const confine: ConfineOptions = {
     masked: [state, ...configs, stateDirectory],
     packageRoot: PACKAGE_ROOT,
     homes: join(state, 'sandboxes'),
+    lock: (path) => holdLock(path, { ids, clock }),
     ids,
     onUnconfined: (server, reason) => {
       log('warn', 'a server runs without the sandbox that its profile asks for', { server, reason });
     },
   };
+  return createSandbox({ clock, environment: options.env, confine });
 }
 
 /** For whom this process looks at servers, and how many connections it keeps for how long. */

@@ -33,7 +33,6 @@ import { createGate } from '../kernel/policy/gate.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Caller } from '../kernel/identity.ts';
 import { endWithProcess } from '../kernel/sandbox/process-end.ts';
-import { createSandbox } from '../kernel/sandbox/spawn.ts';
 import { createPack } from '../pack/pack.ts';
 import { openDefaults } from '../pack/sessions/default-sessions.ts';
 import type { OpenDefaults } from '../pack/sessions/default-sessions.ts';
@@ -57,7 +56,7 @@ import type { LastingWork } from './lasting-work.ts';
 import { assertPackIsPinned } from './pack-manifest.ts';
 import type { Pinning } from './pinning.ts';
 import { createGovernedReads } from './reads.ts';
-import { confineOptions, redactorOf } from './room-options.ts';
+import { redactorOf, sandboxOf } from './room-options.ts';
 import { joinServers } from './servers.ts';
 import { leaseOf, signsOfLife } from './signs-of-life.ts';
 import type { Before, Joined } from './joined.ts';
@@ -221,7 +220,7 @@ async function roomsOver(options: RuntimeOptions, before: Before | undefined, be
   const given = before?.store ?? options.store;
   const store = given ?? (await openStore(options, clock, ids));
   if (given === undefined) begun.push(() => store.close());
-  const sandbox = createSandbox({ clock, environment: env, confine: confineOptions(options, ids, log) });
+  const sandbox = sandboxOf(options, { clock, ids }, log);
   const servers = await joinServers({
     ...{ options, config, store, clock, gate, redactor, sandbox, log },
     clientVersion: VERSION,

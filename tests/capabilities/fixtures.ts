@@ -24,11 +24,15 @@ import { createLedger } from '../../src/capabilities/sessions/ledger.ts';
 import type { Ledger } from '../../src/capabilities/sessions/ledger.ts';
 import { LiveSessions } from '../../src/capabilities/sessions/live.ts';
 import type { CapabilitySessionControls } from '../../src/config/types.ts';
+import { holdLock } from '../../src/store/documents/file-lock.ts';
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { Store } from '../../src/store/contract.ts';
 import { sampleConfig } from '../kernel/sample-config.ts';
 import type { Sandbox } from '../../src/kernel/sandbox/contract.ts';
 import { NO_DELEGATION } from '../../src/kernel/identity.ts';
+
+/** As the runtime has it. */
+export const lock: ConfineOptions['lock'] = (path) => holdLock(path, { ids: randomIds, clock: systemClock });
 
 export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 

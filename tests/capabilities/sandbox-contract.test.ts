@@ -11,7 +11,7 @@ import type { JsonObject } from '../../src/base/json.ts';
 import type { Change } from '../config/fixture.ts';
 import { load, loadAll, PACKAGE_ROOT, refusal } from '../config/fixture.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { createBench, script, server } from './fixtures.ts';
+import { createBench, lock, script, server } from './fixtures.ts';
 
 const when = process.platform === 'linux' ? describe : describe.skip;
 const SECRET = 'canary-7f3a91';
@@ -66,7 +66,13 @@ async function attempt(
   const more = declares ? { env_allow: ['PROVIDER_KEY'] } : {};
   const { servers } = await load(desk(profile, more));
   const { sandbox, envAllow } = servers['desk']!;
-  const confine = { masked: [], packageRoot: PACKAGE_ROOT, homes: join(at.root, 'homes'), ids: randomIds };
+  const confine = {
+    masked: [],
+    packageRoot: PACKAGE_ROOT,
+    homes: join(at.root, 'homes'),
+    lock,
+    ids: randomIds,
+  };
   const held = server('held', [script('intruder')], {
     envAllow,
     ...(sandbox === undefined ? {} : { sandbox }),

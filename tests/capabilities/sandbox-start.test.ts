@@ -1,5 +1,5 @@
 // How a confined process began: with an empty home, on a live one, as the last one left it, or from its last copy.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished } from 'vitest';
@@ -8,7 +8,7 @@ import type { SandboxProfile } from '../../src/config/types.ts';
 import type { ExecutionResult } from '../../src/kernel/execution/executor.ts';
 import { load, PACKAGE_ROOT, refusal, swap } from '../config/fixture.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { createBench, script, server } from './fixtures.ts';
+import { createBench, lock, script, server } from './fixtures.ts';
 import type { Bench } from './fixtures.ts';
 
 const when = process.platform === 'linux' ? describe : describe.skip;
@@ -45,14 +45,15 @@ function machine(sandbox: SandboxProfile): Machine {
   onTestFinished(() => {
     rmSync(root, { recursive: true, force: true });
   });
-  const confine = { masked: [], packageRoot: PACKAGE_ROOT, homes: join(root, 'homes'), ids: randomIds };
+  const confine = { masked: [], packageRoot: PACKAGE_ROOT, homes: join(root, 'homes'), lock, ids: randomIds };
   const held = server('held', [script('intruder')], { sandbox });
   const said = (result: ExecutionResult): unknown =>
     result.kind === 'result' ? result.content[0]?.['text'] : result.code;
   return {
     bench: () => createBench([held], process.env, undefined, {}, {}, confine),
     leave: (name) => {
-      writeFileSync(join(confine.homes, 'held', 'home', name), 'x');
+      const [owner = ''] = readdirSync(join(confine.homes, 'held'));
+      writeFileSync(join(confine.homes, 'held', owner, '1', 'home', name), 'x');
     },
     async call(on, tool, path) {
       const result = await on.call(`held:${tool}`, { path });

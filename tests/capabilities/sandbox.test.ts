@@ -24,7 +24,7 @@ import type { ConfineOptions } from '../../src/kernel/sandbox/launch.ts';
 import { lookForMeans } from '../../src/kernel/sandbox/means.ts';
 import { PACKAGE_ROOT } from '../config/fixture.ts';
 import { verifies } from '../e2e/verifies.ts';
-import { createBench, freshSignal, script, server } from './fixtures.ts';
+import { createBench, freshSignal, lock, script, server } from './fixtures.ts';
 import type { Bench } from './fixtures.ts';
 
 const SECRET = 'canary-7f3a91';
@@ -74,6 +74,7 @@ function place(): Place {
     masked: [join(inside, '.agent-runtime'), join(inside, 'configs')],
     packageRoot: PACKAGE_ROOT,
     homes: join(root, 'homes'),
+    lock,
     ids: randomIds,
     onUnconfined: (label: string, why: string) => warned.push(`${label}: ${why}`),
   };
@@ -324,7 +325,7 @@ when('a confined server', () => {
       for (const name of ['kept', 'afresh', 'lost'] as const) {
         const { confinement } = await call(`${name}:write`, note);
         expect(confinement).toMatchObject({ start: 'fresh', ...flags[name] });
-        await downstreams.connection(name)!.release('closed');
+        for (const one of downstreams.all()) if (one.server.name === name) await one.release('closed');
       }
       const again = await call('kept:read', note);
       expect(text(again)).toBe('x');
@@ -333,13 +334,9 @@ when('a confined server', () => {
         ...flags.kept,
         snapshot_id: expect.stringMatching(/^snap_/) as string,
       });
-      const copy = join(
-        at.confine.homes,
-        'kept',
-        'snapshots',
-        again.confinement?.['snapshot_id'] as string,
-        'note',
-      );
+      const kepts = join(at.confine.homes, 'kept');
+      const first = join(kepts, readdirSync(kepts)[0]!, '1');
+      const copy = join(first, 'snapshots', again.confinement?.['snapshot_id'] as string, 'note');
       expect(readFileSync(copy, 'utf8')).toBe('x');
       const live = await call('kept:read', note);
       expect(live.confinement).toEqual({ ...again.confinement, start: 'live' });

@@ -14,6 +14,8 @@ export interface SpawnSpec {
   envAllow: readonly string[];
   /** Values set for the child; they win over copied ones. */
   env: Readonly<Record<string, string>>;
+  /** A digest of whom it works for: only their processes find its kept home. Absent: nobody, and nothing is kept. */
+  owner?: string;
   /** What confines it; absent: nothing does. */
   profile?: SandboxProfile;
   /** One line of standard error, already cut; lines beyond the rate are counted, not handed over. */
@@ -34,7 +36,10 @@ export interface SpawnedProcess {
   readonly stdout: Readable;
   /** Resolves once the process is gone, its group with it, and its output was read; never rejects. */
   readonly exited: Promise<Exit>;
-  /** End of input, then SIGTERM, then SIGKILL, each after its grace and to the whole group. */
+  /**
+   * End of input, then SIGTERM, then SIGKILL, each after its grace and to the whole group; waits also for the copy of its
+   * kept home.
+   */
   kill(): Promise<Exit>;
   /** SIGKILL to the whole group, at once. */
   killNow(): void;

@@ -1,123 +1,126 @@
-// Owns the home directories that outlive a confined process: kept, emptied or copied as the profile's state says.
+// Owns the home directories that outlive a confined process: whose each is, that one process at a time has it, and that it
+// is kept, emptied or copied as the profile's state says.
 //
-// H1: a snapshot is named by what it holds, so two equal ones are one, and a changed one is seen.
-// H2: a name here is a server's, which is a plain word; nothing a program says becomes a path.
-import { createHash } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+// H1: a home belongs to one server and one owner; nobody else's process ever finds it.
+// H2: one process has a home, whatever other process of ours runs: the next one gets another of the same owner's.
+// H3: a name here is a server's, which is a plain word, or a digest; nothing a program says becomes a path.
+// Two starts of one owner after each other find the same home: the second waits until the first one's copy is made.
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeError } from '../../base/errors.ts';
 import type { SandboxProfile } from '../../config/types.ts';
 import type { Start } from './confine.ts';
+import { fromSnapshot, lastSnapshot, makeSnapshot } from './snapshots.ts';
 
 export interface Home {
   path: string;
   start: Start;
   /** The last copy that was made of it, if one was. */
   snapshotId?: string;
-  /** Makes the copy that the profile asks for. */
-  ended(): void;
+  /** The program is gone: makes the copy that the profile asks for and gives the home back. Never rejects. */
+  ended(): Promise<void>;
+  /** No program was started in it. */
+  unused(): void;
 }
 
-// A program that fills its home must not fill ours with copies of it.
-const MAX_SNAPSHOT_BYTES = 256 * 1024 * 1024;
-const MAX_SNAPSHOT_FILES = 10_000;
-const LAST = 'last-snapshot';
-
-/** Regular files by relative name; links and devices are not copied. undefined: too many, or too much. */
-function regularFiles(root: string): string[] | undefined {
-  const found: string[] = [];
-  let bytes = 0;
-  const walk = (directory: string): boolean => {
-    for (const name of readdirSync(join(root, directory)).sort()) {
-      const path = join(directory, name);
-      const stat = lstatSync(join(root, path));
-      if (stat.isDirectory()) {
-        if (!walk(path)) return false;
-      } else if (stat.isFile()) {
-        found.push(path);
-        bytes += stat.size;
-        if (found.length > MAX_SNAPSHOT_FILES || bytes > MAX_SNAPSHOT_BYTES) return false;
-      }
-    }
-    return true;
-  };
-  return walk('') ? found : undefined;
+/** Whose home; `owner` is a digest. */
+export interface HomeOf {
+  label: string;
+  owner: string;
+  profile: SandboxProfile;
 }
 
-function snapshot(home: string, place: string): string | undefined {
-  const files = regularFiles(home);
-  if (files === undefined) return undefined;
-  const hash = createHash('sha256');
-  for (const file of files) {
-    const bytes = readFileSync(join(home, file));
-    hash.update(`${file}\0${bytes.length}\0`).update(bytes);
-  }
-  const id = `snap_${hash.digest('hex').slice(0, 32)}`;
-  const target = join(place, 'snapshots', id);
-  if (!existsSync(target)) {
-    const making = `${target}.making`;
-    rmSync(making, { recursive: true, force: true });
-    mkdirSync(making, { recursive: true, mode: 0o700 });
-    for (const file of files) cpSync(join(home, file), join(making, file), { recursive: true });
-    renameSync(making, target);
-  }
-  writeFileSync(join(place, LAST), id, { mode: 0o600 });
-  return id;
+/** Undefined where somebody who is alive holds this file. */
+export type LockHome = (path: string) => { release(): void } | undefined;
+
+interface Lock {
+  release(): void;
 }
 
-/** Leaves the directory as the profile wants it found; `copy` is the last snapshot, if there is one. */
-function prepare(path: string, { resume }: SandboxProfile, copy: string | undefined): Start {
-  if (resume !== 'allowed') rmSync(path, { recursive: true, force: true });
-  const isKept = existsSync(path);
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  if (resume === 'snapshot' && copy !== undefined && existsSync(copy)) {
-    cpSync(copy, path, { recursive: true });
-    return 'snapshot';
-  }
-  return isKept ? 'resumed' : 'fresh';
-}
+// As many processes of one server for one owner at a time.
+const MOST = 16;
 
-/** Throws SUBPROCESS_TRANSPORT_FAILED when it cannot be made. */
-export function openHome(homes: string, label: string, profile: SandboxProfile): Home {
-  const place = join(homes, label);
+/** Leaves the directory as the profile wants it found. */
+async function prepare(
+  place: string,
+  { resume }: SandboxProfile,
+  copy: string | undefined,
+): Promise<{ path: string; start: Start }> {
   const path = join(place, 'home');
-  try {
-    const last = join(place, LAST);
-    const snapshotId = existsSync(last) ? readFileSync(last, 'utf8').trim() : undefined;
-    const start = prepare(
-      path,
-      profile,
-      snapshotId === undefined ? undefined : join(place, 'snapshots', snapshotId),
-    );
-    return {
-      path,
-      start,
-      ...(snapshotId === undefined ? {} : { snapshotId }),
-      ended() {
-        if (profile.snapshot === 'none') return;
-        try {
-          snapshot(path, place);
-        } catch {
-          // The next start says which snapshot there is; a copy that failed is not it.
-        }
-      },
-    };
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-    throw new RuntimeError(
-      'SUBPROCESS_TRANSPORT_FAILED',
-      `the kept home directory of ${label} cannot be opened (${reason})`,
-      { server: label, reason },
-    );
+  if (resume !== 'allowed') await rm(path, { recursive: true, force: true });
+  const isKept = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  if (resume === 'snapshot' && copy !== undefined && (await fromSnapshot(place, copy, path))) {
+    return { path, start: 'snapshot' };
   }
+  return { path, start: isKept ? 'resumed' : 'fresh' };
+}
+
+export class Homes {
+  readonly #directory: string;
+  readonly #lock: LockHome;
+  /** Whose program is gone, until they are given back. */
+  readonly #ending = new Map<string, Promise<void>>();
+
+  constructor(directory: string, lock: LockHome) {
+    this.#directory = directory;
+    this.#lock = lock;
+  }
+
+  /** Throws SUBPROCESS_TRANSPORT_FAILED when there is none to be had. */
+  async open(of: HomeOf): Promise<Home> {
+    try {
+      for (let number = 1; number <= MOST; number++) {
+        const place = join(this.#directory, of.label, of.owner, String(number));
+        await this.#ending.get(place);
+        await mkdir(place, { recursive: true, mode: 0o700 });
+        const lock = this.#lock(join(place, 'lock'));
+        if (lock !== undefined) return await this.#open(place, of, lock);
+      }
+    } catch (cause) {
+      const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+      throw unopened(of.label, `it cannot be opened (${reason})`);
+    }
+    throw unopened(of.label, `all ${MOST} are in use`);
+  }
+
+  async #open(place: string, { profile }: HomeOf, lock: Lock): Promise<Home> {
+    try {
+      const snapshotId = await lastSnapshot(place);
+      const { path, start } = await prepare(place, profile, snapshotId);
+      return {
+        path,
+        start,
+        ...(snapshotId === undefined ? {} : { snapshotId }),
+        ended: () => {
+          const ending = this.#end(place, profile, lock);
+          this.#ending.set(place, ending);
+          return ending;
+        },
+        unused: () => lock.release(),
+      };
+    } catch (thrown) {
+      lock.release();
+      throw thrown;
+    }
+  }
+
+  async #end(place: string, { snapshot }: SandboxProfile, lock: Lock): Promise<void> {
+    try {
+      if (snapshot !== 'none') await makeSnapshot(place, join(place, 'home'));
+    } catch {
+      // The next start says which snapshot there is; a copy that failed is not it.
+    } finally {
+      this.#ending.delete(place);
+      lock.release();
+    }
+  }
+}
+
+function unopened(label: string, reason: string): RuntimeError {
+  const text = `the kept home directory of ${label} cannot be used: ${reason}`;
+  return new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', text, { server: label, reason });
 }

@@ -10,7 +10,8 @@ import type { Confinement } from './confine.ts';
 import type { SpawnSpec } from './contract.ts';
 import { childEnvironment } from './environment.ts';
 import type { Environment } from './environment.ts';
-import { openHome } from './homes.ts';
+import { Homes } from './homes.ts';
+import type { Home, LockHome } from './homes.ts';
 import { lookForMeans } from './means.ts';
 import type { Means } from './means.ts';
 import { layOut, SANDBOX_HOME } from './mounts.ts';
@@ -22,6 +23,8 @@ export interface ConfineOptions {
   packageRoot: string;
   /** Where kept home directories and their snapshots lie. */
   homes: string;
+  /** Takes a file for this process alone; how one process at a time has a kept home. */
+  lock: LockHome;
   ids: Pick<Ids, 'next'>;
   /** Told of a server that runs without the sandbox that it should have. */
   onUnconfined?: (label: string, reason: string) => void;
@@ -35,8 +38,8 @@ export interface Launch {
   /** Handed over through a descriptor each. */
   files: { descriptor: number; content: string }[];
   confinement: Confinement;
-  /** When the process is gone; what it does is in the confinement's account of the next start. */
-  ended?: () => void;
+  /** The home that is kept of it; what is made of it when the process is gone is in the account of the next start. */
+  home?: Home;
 }
 
 export type Launcher = (spec: SpawnSpec, inherited: readonly number[]) => Promise<Launch>;
@@ -87,14 +90,22 @@ interface Confined {
   means: Means;
   bubblewrap: string;
   options: ConfineOptions;
+  homes: Homes;
 }
 
-function confined(
+/** A process of nobody's has a home in memory: what it leaves there would be found by whoever comes next. */
+function homeOf(spec: SpawnSpec, { profile, homes }: Confined): Promise<Home> | undefined {
+  const { label, owner } = spec;
+  return profile.persist && owner !== undefined ? homes.open({ label, owner, profile }) : undefined;
+}
+
+async function confined(
   spec: SpawnSpec,
   inherited: readonly number[],
   environment: Environment,
-  { profile, means, bubblewrap, options }: Confined,
-): Launch {
+  how: Confined,
+): Promise<Launch> {
+  const { profile, means, bubblewrap, options } = how;
   const env = innerEnvironment(spec, environment);
   const layout = layOut({
     label: spec.label,
@@ -107,7 +118,7 @@ function confined(
   });
   const inline = profile.entries.filter((entry) => entry.source === 'inline_file');
   const descriptors = freeDescriptors(inline.length, inherited);
-  const home = profile.persist ? openHome(options.homes, spec.label, profile) : undefined;
+  const home = await homeOf(spec, how);
   const { command, args } = confinedCommand({
     bubblewrap,
     prlimit: 'path' in means.prlimit ? means.prlimit.path : undefined,
@@ -119,7 +130,7 @@ function confined(
     descriptors,
   });
   const session = { id: options.ids.next('sbx'), start: home?.start ?? 'fresh' };
-  const account = confinement(profile, means, session);
+  const account = confinement({ ...profile, persist: home !== undefined }, means, session);
   return {
     command,
     args,
@@ -127,23 +138,19 @@ function confined(
     env,
     files: inline.map(({ content }, index) => ({ descriptor: descriptors[index] ?? -1, content })),
     confinement: home?.snapshotId === undefined ? account : { ...account, snapshot_id: home.snapshotId },
-    ...(home === undefined
-      ? {}
-      : {
-          ended: () => {
-            home.ended();
-          },
-        }),
+    ...(home === undefined ? {} : { home }),
   };
 }
 
 /** Looks at this machine once, at the first profile. */
 export function createLauncher(environment: Environment, options: ConfineOptions | undefined): Launcher {
   let looked: Promise<Means> | undefined;
+  const homes = options === undefined ? undefined : new Homes(options.homes, options.lock);
   return async (spec, inherited) => {
     const { profile, label } = spec;
     if (profile === undefined) return plain(spec, environment, 'no sandbox_profile');
-    if (options === undefined) throw new RuntimeError('INTERNAL', 'a profile without a place to keep it');
+    if (options === undefined || homes === undefined)
+      throw new RuntimeError('INTERNAL', 'a profile without a place to keep it');
     const means = await (looked ??= lookForMeans(environment));
     const why = missingMeans(means);
     if (why !== undefined && profile.missing === 'refuse') {
@@ -153,7 +160,7 @@ export function createLauncher(environment: Environment, options: ConfineOptions
     if ('path' in means.bubblewrap) {
       if (why !== undefined) options.onUnconfined?.(label, why);
       const bubblewrap = means.bubblewrap.path;
-      return confined(spec, inherited, environment, { profile, means, bubblewrap, options });
+      return confined(spec, inherited, environment, { profile, means, bubblewrap, options, homes });
     }
     options.onUnconfined?.(label, means.bubblewrap.why);
     return plain(spec, environment, means.bubblewrap.why);

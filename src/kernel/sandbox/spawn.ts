@@ -78,8 +78,15 @@ function watchExit(child: ChildProcessWithoutNullStreams, pid: number, clock: Cl
   });
 }
 
-function supervise({ child, pid, launch }: Started, clock: Clock, graces: Graces): SpawnedProcess {
+interface Supervised {
+  spawned: SpawnedProcess;
+  /** Resolves when nothing is left to do for it. */
+  over: Promise<void>;
+}
+
+function supervise({ child, pid, launch }: Started, clock: Clock, graces: Graces): Supervised {
   const exited = watchExit(child, pid, clock);
+  const over = exited.then(() => launch.home?.ended());
   let ending: Promise<Exit> | undefined;
   const end = async (): Promise<Exit> => {
     child.stdin.end();
@@ -92,9 +99,10 @@ function supervise({ child, pid, launch }: Started, clock: Clock, graces: Graces
     const exit = await exited;
     cancelTerm();
     cancelKill();
+    await over;
     return exit;
   };
-  return {
+  const spawned: SpawnedProcess = {
     pid,
     confinement: launch.confinement,
     stdin: child.stdin,
@@ -105,6 +113,7 @@ function supervise({ child, pid, launch }: Started, clock: Clock, graces: Graces
       if (child.exitCode === null && child.signalCode === null) signalGroup(pid, 'SIGKILL');
     },
   };
+  return { spawned, over };
 }
 
 interface Started {
@@ -159,6 +168,7 @@ async function start(spec: SpawnSpec, launcher: Launcher): Promise<Started> {
     handOver(child, launch.files);
     return { child, pid, launch };
   } catch (cause) {
+    launch.home?.unused();
     throw cannotStart(spec, cause);
   } finally {
     if (nullDevice !== -1) closeSync(nullDevice);
@@ -174,6 +184,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   };
   const launcher = createLauncher(environment, options.confine);
   const children = new Set<SpawnedProcess>();
+  const leaving = new Set<Promise<void>>();
   let closed = false;
 
   return {
@@ -183,12 +194,15 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       };
       if (closed) refuse();
       const started = await start(spec, launcher);
-      const spawned = supervise(started, clock, graces);
+      const { spawned, over } = supervise(started, clock, graces);
       drainStderr(started.child.stderr, clock, spec.onStderr ?? (() => undefined));
       children.add(spawned);
       void spawned.exited.then(() => {
         children.delete(spawned);
-        started.launch.ended?.();
+      });
+      leaving.add(over);
+      void over.then(() => {
+        leaving.delete(over);
       });
       if (closed) {
         spawned.killNow();
@@ -200,6 +214,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     async killAll() {
       closed = true;
       await Promise.all([...children].map((child) => child.kill()));
+      await Promise.all(leaving);
     },
     killAllNow() {
       closed = true;

@@ -5,10 +5,21 @@
 //     process number that was given again is told apart by the start time of the process.
 // L3  A stale lock is broken by the one who creates its breaker file, named after this very lock, and only while it is
 //     still this lock: two that judged at the same time cannot remove a third one's fresh lock.
-import { closeSync, linkSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+// L4  A lock that may be held for long is dated anew while it is held, so that no other machine takes it for stale.
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import type { Clock } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { Ids } from '../../base/ids.ts';
 
@@ -21,7 +32,7 @@ const holderSchema = z.strictObject({
 });
 type Holder = z.infer<typeof holderSchema>;
 
-// A document is held for milliseconds. A holder on another machine cannot be asked whether it lives, so its lock counts
+// A document is held for milliseconds, and what is held for longer is dated anew. A holder on another machine cannot be asked whether it lives, so its lock counts
 // as stale after this long by the file system's own clock.
 const FOREIGN_STALE_MS = 60_000;
 const TRIES = 400;
@@ -73,18 +84,19 @@ function tokenOf(holder: Holder | 'unreadable'): string {
   return holder === 'unreadable' ? 'unreadable' : holder.token;
 }
 
-/** L3. */
-function breakLock(path: string, judged: Holder | 'unreadable'): void {
+/** L3. False while somebody else is at it. */
+function breakLock(path: string, judged: Holder | 'unreadable'): boolean {
   const breaker = `${path}.${tokenOf(judged)}.break`;
   try {
     closeSync(openSync(breaker, 'wx', 0o600));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return; // somebody else is at it
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   }
   try {
     const now = readHolder(path);
     if (now !== 'none' && tokenOf(now) === tokenOf(judged)) rmSync(path, { force: true });
+    return true;
   } finally {
     rmSync(breaker, { force: true });
   }
@@ -100,33 +112,95 @@ function tryLink(draft: string, path: string): boolean {
   }
 }
 
-async function acquire(path: string, draft: string): Promise<void> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    if (tryLink(draft, path)) return; // L1
+/** Takes the lock if nobody who lives holds it. `draft` is the finished file. */
+function tryTake(path: string, draft: string): boolean {
+  for (;;) {
+    if (tryLink(draft, path)) return true; // L1
     const holder = readHolder(path);
     if (holder === 'none') continue;
-    if (isStale(path, holder, draft)) breakLock(path, holder);
-    else await sleep(PAUSE_MS);
+    if (!isStale(path, holder, draft) || !breakLock(path, holder)) return false;
+  }
+}
+
+async function acquire(path: string, draft: string): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    if (tryTake(path, draft)) return;
+    await sleep(PAUSE_MS);
   }
   const sentence = `Another process holds ${path}; if none is running, remove that file.`;
   throw new RuntimeError('STORE_UNAVAILABLE', sentence, { file: path });
 }
 
-/** Runs `work` while holding the lock file; waits up to about 6 s for it. */
-export async function withLock<T>(path: string, ids: Ids, work: () => Promise<T>): Promise<T> {
+interface Draft {
+  token: string;
+  path: string;
+}
+
+function draftOf(lock: string, ids: Ids): Draft {
   const token = Buffer.from(ids.bytes(8)).toString('hex');
   const holder: Holder = { pid: process.pid, started: startOf(process.pid), host: hostname(), token };
-  const draft = `${path}.${token}`;
-  writeFileSync(draft, JSON.stringify(holder), { flag: 'wx', mode: 0o600 });
+  const path = `${lock}.${token}`;
+  writeFileSync(path, JSON.stringify(holder), { flag: 'wx', mode: 0o600 });
+  return { token, path };
+}
+
+function isOurs(path: string, token: string): boolean {
+  const now = readHolder(path);
+  return now !== 'none' && tokenOf(now) === token;
+}
+
+function release(path: string, token: string): void {
+  if (isOurs(path, token)) rmSync(path, { force: true });
+}
+
+/** Runs `work` while holding the lock file; waits up to about 6 s for it. */
+export async function withLock<T>(path: string, ids: Ids, work: () => Promise<T>): Promise<T> {
+  const draft = draftOf(path, ids);
   try {
-    await acquire(path, draft);
+    await acquire(path, draft.path);
   } finally {
-    rmSync(draft, { force: true });
+    rmSync(draft.path, { force: true });
   }
   try {
     return await work();
   } finally {
-    const now = readHolder(path);
-    if (now !== 'none' && tokenOf(now) === token) rmSync(path, { force: true });
+    release(path, draft.token);
+  }
+}
+
+/** L4. Holds the lock file until it is released; undefined where somebody does who lives. */
+export function holdLock(
+  path: string,
+  { ids, clock }: { ids: Ids; clock: Clock },
+): { release(): void } | undefined {
+  const draft = draftOf(path, ids);
+  try {
+    if (!tryTake(path, draft.path)) return undefined;
+  } finally {
+    rmSync(draft.path, { force: true });
+  }
+  let cancel = (): void => undefined;
+  const dateAnew = (): void => {
+    cancel = clock.after(FOREIGN_STALE_MS / 3, () => {
+      if (isRedated(path, clock)) dateAnew();
+    });
+  };
+  dateAnew();
+  return {
+    release: () => {
+      cancel();
+      release(path, draft.token);
+    },
+  };
+}
+
+/** False once it is gone, or cannot be dated: then others may take it, as they would one of ours that has ended. */
+function isRedated(path: string, clock: Clock): boolean {
+  const seconds = clock.now() / 1000;
+  try {
+    utimesSync(path, seconds, seconds);
+    return true;
+  } catch {
+    return false;
   }
 }
