@@ -34,6 +34,7 @@ import type { CallOptions, CallRequest, Session } from './session.ts';
 import type { SessionKey } from './sessions/ledger.ts';
 import { servedRun } from './sessions/live.ts';
 import type { LiveSessions, Use } from './sessions/live.ts';
+import type { Refused } from './sessions/refusals.ts';
 import { NOT_SENT } from './transport.ts';
 import { untilAborted } from './until-aborted.ts';
 
@@ -276,7 +277,8 @@ async function callTool(
   const { server } = lease.connection;
   const request = callRequest(execution);
   if (request === undefined) return failed('INVALID_INPUT', NOT_WHAT_IT_SAYS, 'not_executed');
-  const relay = new CallRelay(parts.relay, { key, execution, io, deadline, server: server.name });
+  const refused = (one: Refused): Promise<void> => parts.sessions.refused(session, one);
+  const relay = new CallRelay(parts.relay, { key, execution, io, deadline, server: server.name, refused });
   const progress = progressGate((one) => relay.progress(one));
   const through = { capabilitySessionId: key.id };
   let raw: unknown;

@@ -27,6 +27,8 @@ import { answerNeeds } from './relay/server-requests.ts';
 import type { RequestPolicy } from './relay/server-requests.ts';
 import { heardAsSignal } from './heard-signal.ts';
 import type { LossCause } from './sessions/capability-session.ts';
+import { MOST_A_MINUTE } from './sessions/refusals.ts';
+import type { Refused } from './sessions/refusals.ts';
 import { createToolListing } from './tool-listing.ts';
 import type { ToolListing } from './tool-listing.ts';
 import { NOT_SENT, SESSION_GONE, stdioLink, StdioTransport } from './transport.ts';
@@ -56,25 +58,29 @@ export interface CallRequest {
   params: JsonObject;
 }
 
-/** What a server wanted and did not get. */
-export interface Refusal {
-  method: string;
-  why: string;
+/** Who hears what a server wanted and did not get. */
+export interface RefusalEars {
+  refused(refused: Refused): void;
+  /** So many more, of which nothing is known any longer. */
+  left(count: number): void;
 }
 
-/** Refusals in order; those that came before anybody listened are kept, up to a number. */
-class Refusals {
-  readonly #kept: Refusal[] = [];
-  #listener: ((refusal: Refusal) => void) | undefined;
+/** Refusals in order; of those that came before anybody listened the first are kept. */
+class RefusalsUntilHeard {
+  readonly #kept: Refused[] = [];
+  #left = 0;
+  #ears: RefusalEars | undefined;
 
-  add(refusal: Refusal): void {
-    if (this.#listener !== undefined) this.#listener(refusal);
-    else if (this.#kept.length < MAX_KEPT_REFUSALS) this.#kept.push(refusal);
+  add(refused: Refused): void {
+    if (this.#ears !== undefined) this.#ears.refused(refused);
+    else if (this.#kept.length < MOST_A_MINUTE) this.#kept.push(refused);
+    else this.#left++;
   }
 
-  listen(listener: (refusal: Refusal) => void): void {
-    this.#listener = listener;
-    for (const refusal of this.#kept.splice(0)) listener(refusal);
+  listen(ears: RefusalEars): void {
+    this.#ears = ears;
+    for (const refused of this.#kept.splice(0)) ears.refused(refused);
+    ears.left(this.#left);
   }
 }
 
@@ -95,7 +101,7 @@ export interface Session {
   /** Its lists of resources and prompts, and what it says about them. */
   readonly reads: SessionReads;
   /** Who hears what the server asked for and did not get. */
-  onRefusal(listener: (refusal: Refusal) => void): void;
+  onRefusal(ears: RefusalEars): void;
   /** Set as soon as a bound was broken or the connection ended. */
   fault(): RuntimeError | undefined;
   /** How the connection was lost, once it was. */
@@ -114,7 +120,6 @@ export interface Session {
 export type CloseReason = 'idle' | 'max_wait' | 'replaced' | 'closed';
 
 const MAX_PAGES = 64;
-const MAX_KEPT_REFUSALS = 100;
 // Rounds of questions within one call; the number of questions is bounded by the relay.
 const MAX_INPUT_ROUNDS = 32;
 // Above any deadline of ours: the signal ends a call, never this.
@@ -281,7 +286,7 @@ function readsOf(server: DownstreamServer, deps: SessionDeps, client: Client, li
   return reads;
 }
 
-function requestPolicy({ policy }: SessionDeps, onRefused: (refusal: Refusal) => void): RequestPolicy {
+function requestPolicy({ policy }: SessionDeps, onRefused: (refused: Refused) => void): RequestPolicy {
   return {
     elicitation: policy?.elicitation ?? false,
     sampling: policy?.sampling ?? false,
@@ -299,8 +304,8 @@ async function open(
   let strays = 0;
   let closing: CloseReason | undefined;
   const calls = new CallsInFlight();
-  const refusals = new Refusals();
-  const requests = requestPolicy(deps, (refusal) => refusals.add(refusal));
+  const refusals = new RefusalsUntilHeard();
+  const requests = requestPolicy(deps, (refused) => refusals.add(refused));
   const client = await createClient({
     server,
     clientVersion: deps.clientVersion,
@@ -336,7 +341,7 @@ async function open(
     call: (request, options) =>
       calls.run(calledOf(request), options.until, options, () => call(client, request, options, requests)),
     reads,
-    onRefusal: (listener) => refusals.listen(listener),
+    onRefusal: (ears) => refusals.listen(ears),
     fault: () => link.fault(),
     loss: () => link.loss(),
     ended: link.ended,

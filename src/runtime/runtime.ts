@@ -185,9 +185,10 @@ function packOf(parts: Omit<Parts, 'pack' | 'leaveProcess'>, options: RuntimeOpt
 }
 
 function liveSessions(
-  { config, store, clock, ids, instance }: Pick<Parts, 'config' | 'store' | 'clock' | 'ids' | 'instance'>,
+  parts: Pick<Parts, 'config' | 'store' | 'clock' | 'ids' | 'instance' | 'redactor'>,
   log: Log,
 ): LiveSessions {
+  const { config, store, clock, ids, instance, redactor } = parts;
   return new LiveSessions({
     ledger: createLedger({ store, clock, ids }),
     clock,
@@ -196,6 +197,7 @@ function liveSessions(
     instance: instance.id,
     policyDigest: config.policy.digest,
     isAlive: (other) => instance.isAlive(other),
+    redact: (text) => redactor.text(text),
     onUnrecorded: (what, thrown) => {
       log('error', `${what} was not recorded`, { error: asRuntimeError(thrown).message });
     },
@@ -233,7 +235,7 @@ async function roomsOver(options: RuntimeOptions, before: Before | undefined, be
     ...signsOfLife(() => kernel, log),
   });
   begun.push(() => instance.stop());
-  const sessions = liveSessions({ config, store, clock, ids, instance }, log);
+  const sessions = liveSessions({ config, store, clock, ids, instance, redactor }, log);
   const copyFiles = sessionCopyFiles(join(options.workspace, '.agent-runtime', 'workflow'));
   const base = {
     ...{ options, config, store, gate, clock, ids, grants, instance },

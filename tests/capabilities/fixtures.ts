@@ -199,6 +199,7 @@ export function createBench(
   const store = createMemoryStore();
   const ledger = createLedger({ store, clock, ids: randomIds });
   const sessions = new LiveSessions({
+    redact: (text) => text,
     ledger,
     clock,
     controls: { ...controls.capabilitySessions, ...over },

@@ -25,6 +25,7 @@ import type { SchemaCache } from '../../kernel/policy/arg-schema.ts';
 import type { InputEnd, OpenInput } from '../sessions/capability-session.ts';
 import type { Ledger, SessionKey } from '../sessions/ledger.ts';
 import { servedRun } from '../sessions/live.ts';
+import type { Refused } from '../sessions/refusals.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { CallEars } from './calls-in-flight.ts';
 import { parseNeed, replyFault, resultFor } from './question.ts';
@@ -46,6 +47,8 @@ export interface RelayedCall {
   io: CallIo;
   deadline: Deadline;
   server: string;
+  /** Puts on record what is asked of nobody. */
+  refused: (refused: Refused) => Promise<void>;
 }
 
 interface Answered {
@@ -157,7 +160,11 @@ export class CallRelay implements CallEars {
     const parsed = parseNeed(need, bounds);
     const why = parsed.ok ? await this.#unaskable(parsed.input) : parsed.why;
     if (parsed.ok && why === undefined) return parsed.input;
-    await this.#refused(need.method, why ?? '');
+    await this.#call.refused({
+      method: need.method,
+      why: why ?? '',
+      callId: this.#call.execution.callId,
+    });
     return undefined;
   }
 
@@ -173,11 +180,6 @@ export class CallRelay implements CallEars {
     if (this.#asked > 0) this.#over.abort(); // an abort costs more than the rest of a call's end
     this.#flush();
     await this.#writing;
-  }
-
-  async #refused(method: string, why: string): Promise<void> {
-    const facts = { method, why, call_id: this.#call.execution.callId };
-    await this.#parts.ledger.note(this.#call.key, 'capability_request_refused', facts);
   }
 
   /** R1. Undefined when the session takes no question any more. */

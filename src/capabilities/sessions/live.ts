@@ -7,6 +7,7 @@
 // Z3  A session that was opened for an approval has no process until a connection is made for it; that one takes it over.
 import type { Clock } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
+import type { JsonObject } from '../../base/json.ts';
 import type { CapabilitySessionControls, DownstreamServer } from '../../config/types.ts';
 import type { RunContext } from '../../kernel/identity.ts';
 import type { Commit } from '../../store/contract.ts';
@@ -14,6 +15,8 @@ import type { PoolIdentity } from '../downstreams.ts';
 import type { Session } from '../session.ts';
 import type { CapabilityEvent, CapabilitySession, LossCause, ServedRun } from './capability-session.ts';
 import type { HeldSession, Ledger, OpenedFor, SessionKey } from './ledger.ts';
+import { Refusals } from './refusals.ts';
+import type { Refused } from './refusals.ts';
 
 export interface LiveParts {
   ledger: Ledger;
@@ -23,6 +26,8 @@ export interface LiveParts {
   instance: string;
   policyDigest: string;
   isAlive: (instance: string) => Promise<boolean>;
+  /** Takes secrets out of what a server says. */
+  redact: (text: string) => string;
   /** A change that could not be recorded; the next who looks finds the session as it was. */
   onUnrecorded?: (what: string, thrown: unknown) => void;
 }
@@ -59,6 +64,7 @@ export class LiveSessions {
   readonly parts: LiveParts;
   readonly #keys = new WeakMap<Session, Promise<SessionKey>>();
   readonly #ends = new WeakMap<Session, Promise<void>>();
+  readonly #refusals = new WeakMap<Session, Refusals>();
   readonly #writing = new Set<Promise<void>>();
 
   constructor(parts: LiveParts) {
@@ -77,6 +83,11 @@ export class LiveSessions {
     this.#keys.set(session, made);
     made.catch(() => this.#keys.delete(session));
     return made;
+  }
+
+  /** On record once this resolves, or one of a number that will be. */
+  refused(session: Session, refused: Refused): Promise<void> {
+    return this.#refusals.get(session)?.add(refused) ?? Promise.resolve();
   }
 
   /** Resolves once the end of a connection that is ending is on record. */
@@ -188,16 +199,27 @@ export class LiveSessions {
   }
 
   #watch(session: Session, key: SessionKey): void {
-    const note = (method: string, why: string): void => {
-      void this.#write('a refused request', () =>
-        this.parts.ledger.note(key, 'capability_request_refused', { method: method.slice(0, 100), why }),
-      );
-    };
-    session.onRefusal(({ method, why }) => note(method, why));
-    const ended = session.ended.then(() =>
-      this.#write('the end of a session', () => this.#recordEnd(session, key)),
-    );
+    const refusals = this.#refusalsOf(key);
+    this.#refusals.set(session, refusals);
+    session.onRefusal({
+      refused: (one) => refusals.addLater(one),
+      left: (count) => refusals.leave(count),
+    });
+    const ended = session.ended.then(() => {
+      refusals.end();
+      return this.#write('the end of a session', () => this.#recordEnd(session, key));
+    });
     this.#ends.set(session, ended);
+  }
+
+  #refusalsOf(key: SessionKey): Refusals {
+    const { ledger, clock, redact } = this.parts;
+    const note = (evidence: JsonObject): Promise<void> =>
+      ledger.note(key, 'capability_request_refused', evidence);
+    const noteLater = (evidence: JsonObject): void => {
+      void this.#write('a refused request', () => note(evidence));
+    };
+    return new Refusals({ clock, redact, note, noteLater });
   }
 
   async #recordEnd(session: Session, key: SessionKey): Promise<void> {

@@ -16,6 +16,7 @@
 //   strays          answers a call with replies to nobody, endlessly   progress-flood  reports progress of a call, endlessly
 //   same-id         asks two questions in a call under one id           explodes        asks with a form that takes ages to check
 //   bad-result      answers a call with something that is no result    relist          says in every list that the list changed
+//   demands         asks 500 times for what there is not in a call, then once for a form
 //   chatty          prints lines that are no messages beside each answer
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -108,6 +109,7 @@ function ask(id: Message['id']): void {
 }
 
 function heard(message: Message): void {
+  if (String(message.id).startsWith('want-')) return;
   answers.push(`${message.id ?? ''}:${message.error?.code ?? message.result?.action ?? 'answered'}`);
   if (answers.length === 2) send({ id: asked, result: result(answers.sort().join(' ')) });
 }
@@ -180,6 +182,12 @@ const calls: Record<string, (id: number | string, token?: unknown) => void> = {
   },
   'bad-result': (id) => send({ id, result: { content: 'text' } }),
   asks: ask,
+  demands: (id) => {
+    asked = id;
+    answers.push('');
+    for (let at = 0; at < 500; at++) send({ id: `want-${at}`, method: `${'x'.repeat(99)}\u{1f600}` });
+    elicit('Who?', {});
+  },
   poison: (id) => {
     const block = { type: 'text', text: 'ok', _meta: poison };
     send({ id, result: { content: [block], _meta: poison } });

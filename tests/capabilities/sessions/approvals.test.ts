@@ -91,6 +91,7 @@ function rig(instance = 'inst_1', shared?: Pick<Rig, 'store' | 'clock'>): Rig {
   const given = watched(store, commits, before);
   const ledger = createLedger({ store: given, clock, ids: createFixedIds(instance) });
   const sessions = new LiveSessions({
+    redact: (text) => text,
     ledger,
     clock,
     controls: sampleConfig().controls.capabilitySessions,
