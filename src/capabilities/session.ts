@@ -9,6 +9,7 @@ import { isObject } from '../base/json.ts';
 import type { JsonObject } from '../base/json.ts';
 import { cutTo } from '../base/text.ts';
 import type { DownstreamServer } from '../config/types.ts';
+import { workingDirectory } from '../config/working-directory.ts';
 import type { Progress } from '../kernel/execution/executor.ts';
 import type { Confinement } from '../kernel/sandbox/confine.ts';
 import type { Sandbox } from '../kernel/sandbox/contract.ts';
@@ -35,6 +36,8 @@ import { NOT_SENT, SESSION_GONE, stdioLink, StdioTransport } from './transport.t
 
 export interface SessionDeps extends Outside {
   sandbox: Sandbox;
+  /** Where a server works that names no directory. */
+  sandboxRoot: string;
   clock: Clock;
   /** A digest of whom the server works for; absent: nobody, as when its list is looked at. */
   owner?: string;
@@ -248,7 +251,7 @@ async function startLink(server: DownstreamServer, deps: SessionDeps): Promise<L
     env,
     ...(owner === undefined ? {} : { owner }),
     ...(server.sandbox === undefined ? {} : { profile: server.sandbox }),
-    ...(server.cwd === undefined ? {} : { cwd: server.cwd }),
+    cwd: workingDirectory(server, deps.sandboxRoot),
     ...(onStderr === undefined ? {} : { onStderr: (line: string) => onStderr(server.name, line) }),
   });
   return stdioLink(new StdioTransport(child, server.name, server, deps.clock));

@@ -3,6 +3,7 @@
 import { createGate } from '../kernel/policy/gate.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { DownstreamServer, RuntimeConfig } from '../config/types.ts';
+import { workingDirectory } from '../config/working-directory.ts';
 import type { Context } from './context.ts';
 import { localCaller } from './identity.ts';
 import { cell } from './print.ts';
@@ -18,6 +19,20 @@ function environmentOf(server: DownstreamServer): string[] {
     return 'fromEnv' in from ? `${name} (from ${from.fromEnv})` : `${name} (from the file ${from.fromFile})`;
   });
   return [...server.envAllow, ...set];
+}
+
+/** undefined: it is not started here. */
+function startedIn(server: DownstreamServer, { policy }: RuntimeConfig): string | undefined {
+  return server.transport === 'http' ? undefined : workingDirectory(server, policy.sandbox.root);
+}
+
+function serverLines(server: DownstreamServer, config: RuntimeConfig): string[] {
+  const directory = startedIn(server, config);
+  const place = directory === undefined ? '' : `in ${cell(directory, 1000)}, `;
+  return [
+    `Server      ${cell(server.name)} ${cell(startOf(server), 2000)}`,
+    `            ${place}sees the variables ${cell(environmentOf(server).join(', ') || '(none)', 1000)}`,
+  ];
 }
 
 /** What each tool gets, in each of the intents that reach it; arguments may still tighten it. */
@@ -56,7 +71,7 @@ export function reachOf(config: RuntimeConfig, { workspace }: Context): JsonObje
     servers: Object.values(config.servers).map((server) => ({
       name: server.name,
       does: startOf(server),
-      cwd: server.cwd ?? null,
+      cwd: startedIn(server, config) ?? null,
       environment: environmentOf(server),
     })),
     models: Object.values(models.profiles).map((profile) => ({
@@ -87,10 +102,7 @@ export function reachText(config: RuntimeConfig, context: Context): string {
     `Workspace   ${cell(context.workspace, 1000)}`,
     `Files       ${cell(config.directory, 1000)}`,
     `Digest      ${config.digest}`,
-    ...Object.values(config.servers).flatMap((server) => [
-      `Server      ${cell(server.name)} ${cell(startOf(server), 2000)}`,
-      `            in ${cell(server.cwd ?? 'the workspace', 1000)}, sees the variables ${cell(environmentOf(server).join(', ') || '(none)', 1000)}`,
-    ]),
+    ...Object.values(config.servers).flatMap((server) => serverLines(server, config)),
     ...Object.values(config.models.profiles).map(
       (profile) =>
         `Model       ${cell(profile.name)}: ${cell(profile.provider)}${profile.baseUrl === undefined ? '' : ` at ${cell(profile.baseUrl, 500)}`}${profile.apiKeyEnv === undefined ? '' : `, with the key in ${cell(profile.apiKeyEnv)}`}`,

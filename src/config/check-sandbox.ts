@@ -1,10 +1,9 @@
 // Owns which sandbox profile a server has, and the checks of profiles against servers and the catalog.
-import { isAbsolute } from 'node:path';
 import type { ControlsPart } from './files/controls.ts';
 import type { ServerPart } from './files/servers.ts';
 import type { Parts } from './parts.ts';
 import type { PathPart, Problems } from './problems.ts';
-import { tokenProblem } from './tokens.ts';
+import { placeProblem } from './tokens.ts';
 import type { Capability, SandboxProfile } from './types.ts';
 
 /** The server's own profile, else the one for all; undefined: nothing confines it. */
@@ -23,17 +22,10 @@ function checkEntries(
 ): void {
   for (const [index, { path }] of profile.entries.entries()) {
     const where = [...at.path, 'sandbox_profile', 'workspace', 'entries', index, 'path'];
-    const plain = path.replace(/^\{(?:sandbox|workspace|package|module:[^{}]*)\}/, '/token');
-    const wrong = tokenProblem(path);
+    const wrong = placeProblem(path);
     if (wrong !== undefined) problems.add(at.file, where, wrong);
-    else if (!isAbsolute(plain) || plain.split(/[\\/]/).includes('..')) {
-      problems.add(
-        at.file,
-        where,
-        'must be absolute or begin with {sandbox}, {workspace} or {package}, without ..',
-      );
-    } else if (plain.replace(/\/+$/, '') === '')
-      problems.add(at.file, where, 'is everything on this machine');
+    else if (path.split(/[\\/]/).includes('..')) problems.add(at.file, where, 'must not hold ..');
+    else if (path.replace(/\/+$/, '') === '') problems.add(at.file, where, 'is everything on this machine');
   }
 }
 

@@ -12,7 +12,7 @@ import type { Parts } from './parts.ts';
 import type { PathPart, Problems } from './problems.ts';
 import { sandboxRoot } from './sandbox-root.ts';
 import { approverOf, record } from './shape.ts';
-import { expandTokens, tokenProblem } from './tokens.ts';
+import { expandTokens, placeProblem, tokenProblem } from './tokens.ts';
 import type { TokenValues } from './tokens.ts';
 import type {
   CapabilitySessionControls,
@@ -53,7 +53,8 @@ function checkTokens(parts: Partial<Parts>, problems: Problems): void {
   for (const server of parts.servers?.values() ?? []) {
     const at = ['servers', server.name];
     check(server.command ?? '', [...at, 'command']);
-    check(server.cwd ?? '', [...at, 'cwd']);
+    const misplaced = server.cwd === undefined ? undefined : placeProblem(server.cwd);
+    if (misplaced !== undefined) problems.add('servers.yaml', [...at, 'cwd'], misplaced);
     for (const [index, argument] of server.args.entries()) check(argument, [...at, 'args', index]);
     for (const [name, one] of Object.entries(server.env)) {
       if ('value' in one) check(one.value, [...at, 'env', name, 'value']);

@@ -1,6 +1,6 @@
 // Owns what {package}, {sandbox}, {workspace} and {module:…} become in servers.yaml and in path scopes.
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { didYouMean } from '../base/suggest.ts';
 
 export interface TokenValues {
@@ -56,4 +56,12 @@ export function expandTokens(text: string, values: TokenValues): string {
     if (name === 'workspace') return values.workspace;
     return name === 'module' ? modulePath(argument ?? '', values.packageRoot) : whole;
   });
+}
+
+/** Why a text cannot be the place of a directory, whatever its tokens stand for. */
+export function placeProblem(text: string): string | undefined {
+  const wrong = tokenProblem(text);
+  if (wrong !== undefined) return wrong;
+  const plain = text.replace(/^\{(?:sandbox|workspace|package|module:[^{}]*)\}/, '/token');
+  return isAbsolute(plain) ? undefined : 'must be absolute or begin with {sandbox}, {workspace} or {package}';
 }

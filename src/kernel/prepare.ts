@@ -193,8 +193,7 @@ async function gather(deps: KernelDeps, request: CallRequest, args: JsonObject):
   const repeats = repeatsIn(value, now, config.policy.cycle.windowSeconds);
   const definition = await definitionOf(deps, tool, capability);
   const pin: PinState = definition?.pin ?? { state: 'unpinned' };
-  const paths =
-    capability === undefined ? [] : await resolvePaths(args, capability, config.policy.sandbox.root);
+  const paths = capability === undefined ? [] : await resolvePaths(args, capability, config);
   const authority = isOwn(context.delegation)
     ? OWN
     : await grantedAuthority(deps, context.delegation, session.actor);

@@ -34,6 +34,7 @@ export async function joinServers(
   const downstreams = createDownstreams({
     servers: config.servers,
     sandbox,
+    sandboxRoot: config.policy.sandbox.root,
     environment: options.env,
     ...{ clock, clientVersion, pathTokens: tokens },
     ...poolOptions(config),

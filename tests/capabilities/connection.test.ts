@@ -1,4 +1,5 @@
 // The supervision of one server: when it is started, when it is left alone, and that it never outlives its end.
+import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { createConnection } from '../../src/capabilities/connection.ts';
@@ -87,6 +88,7 @@ test('a server that keeps failing is left alone for a growing time, by the clock
   const entry = server('gone', [], { command: '/nonexistent/program' });
   const connection = createConnection(entry, serverIdentity(entry), {
     sandbox,
+    sandboxRoot: tmpdir(),
     environment: {},
     clock,
     clientVersion: '0',

@@ -183,6 +183,7 @@ export function createBench(
   const downstreams = createDownstreams({
     servers: Object.fromEntries(servers.map((entry) => [entry.name, entry])),
     sandbox,
+    sandboxRoot: directory,
     environment,
     clock,
     clientVersion: '0.0.0',

@@ -163,8 +163,7 @@ export async function createDecider(
         ...(intent === undefined ? {} : { intent }),
       },
       pin: definition?.pin ?? { state: 'unpinned' },
-      paths:
-        capability === undefined ? [] : await resolvePaths(call.args, capability, config.policy.sandbox.root),
+      paths: capability === undefined ? [] : await resolvePaths(call.args, capability, config),
       history: historyOf(config, counted, key),
       ...(gate.looksBack(tool) ? { past: counted?.past ?? new PastIndex() } : {}),
       ...(capability === undefined ? {} : { capability }),

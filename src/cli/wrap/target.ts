@@ -22,6 +22,8 @@ export interface Program {
   command: string;
   args: string[];
   env: string[];
+  /** Where it is started: as its host would have done without us. */
+  directory: string;
 }
 
 export interface WrapTarget {
@@ -36,6 +38,8 @@ export interface WrapTarget {
 
 export interface Surroundings {
   workspace: string;
+  /** Where we were started. */
+  directory: string;
   env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -145,7 +149,7 @@ export function wrapTarget(words: readonly string[], flags: WrapFlags, around: S
   const env = [...new Set([...ALWAYS, ...(flags.passEnv ?? [])])];
   return {
     name,
-    way: { transport: 'stdio', command, args, env },
+    way: { transport: 'stdio', command, args, env, directory: around.directory },
     root: rootOf(flags.root, args, around.workspace),
     hosts: flags.allowHost ?? [],
     key: keyOf({ name, command, args }),

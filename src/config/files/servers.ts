@@ -114,7 +114,10 @@ const server = z.discriminatedUnion('transport', [
     transport: z.literal('stdio'),
     command: word.min(1).describe('The program; no shell is involved.'),
     args: z.array(argument).max(200).default([]),
-    cwd: word.min(1).optional().describe('Default: the sandbox root.'),
+    cwd: word
+      .min(1)
+      .optional()
+      .describe('Where it is started and relative paths begin. Default: the sandbox root.'),
     env_allow: z.array(anyEnvName).max(200).default([]).describe('Names copied from our environment.'),
     env,
     sandbox_profile: z

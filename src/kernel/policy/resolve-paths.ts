@@ -4,7 +4,8 @@ import { lstat, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, parse, sep } from 'node:path';
 import type { JsonObject } from '../../base/json.ts';
 import { showHidden } from '../../base/text.ts';
-import type { Capability } from '../../config/types.ts';
+import type { Capability, RuntimeConfig } from '../../config/types.ts';
+import { directoryOfTool } from '../../config/working-directory.ts';
 import type { ResolvedPath } from './decision.ts';
 import { pathArgumentsOf } from './paths.ts';
 import type { PathArgument } from './paths.ts';
@@ -80,16 +81,22 @@ async function kindProblem(path: string, access: 'read' | 'write'): Promise<stri
     : undefined;
 }
 
+interface Places {
+  root: string;
+  realRoot: string;
+  /** What a relative path is relative to. */
+  from: string;
+}
+
 async function resolveArgument(
   argument: PathArgument,
-  root: string,
-  realRoot: string,
+  { root, realRoot, from }: Places,
 ): Promise<ResolvedPath> {
   const refused = refusedText(argument.given);
   if (refused !== undefined) return { ...argument, problem: refused };
   try {
     const { given } = argument;
-    const found = await resolveOne(isAbsolute(given) ? given : `${realRoot}${sep}${given}`);
+    const found = await resolveOne(isAbsolute(given) ? given : `${from}${sep}${given}`);
     if ('problem' in found) return { ...argument, problem: found.problem };
     const problem = found.exists ? await kindProblem(found.path, argument.access) : undefined;
     // The configured root may itself lead through a link; the policy speaks of the configured one.
@@ -101,20 +108,27 @@ async function resolveArgument(
   }
 }
 
-/** Where every path argument of a call leads. Never throws for what a caller sent; the gate denies each problem. */
+/**
+ * Where every path argument of a call leads, a relative one from where the tool's server works. Never throws for what a
+ * caller sent; the gate denies each problem.
+ */
 export async function resolvePaths(
   args: JsonObject,
   capability: Capability,
-  root: string,
+  config: Pick<RuntimeConfig, 'policy' | 'servers'>,
 ): Promise<ResolvedPath[]> {
   const found = pathArgumentsOf(args, capability);
   if (found.length === 0) return [];
   if (found.length > MAX_PATHS) {
     return found.map((argument) => ({ ...argument, problem: `is one of more than ${MAX_PATHS} paths` }));
   }
+  const { root } = config.policy.sandbox;
   const own = await resolveOne(root).catch((error: unknown) => ({ problem: codeOf(error) }));
   if ('problem' in own) {
     return found.map((argument) => ({ ...argument, problem: 'the sandbox root cannot be resolved' }));
   }
-  return Promise.all(found.map((argument) => resolveArgument(argument, root, own.path)));
+  const directory = directoryOfTool(config, capability);
+  const from = directory === root ? own.path : directory;
+  const places = { root, realRoot: own.path, from };
+  return Promise.all(found.map((argument) => resolveArgument(argument, places)));
 }

@@ -72,6 +72,8 @@ export function confinedCommand(request: ConfineRequest): ConfinedCommand {
       ...(prlimit === undefined ? [] : ['--ro-bind', prlimit, prlimit]),
       ...layout.mounts.flatMap(mountArgs),
       ...inlineArgs(request),
+      // Where no entry holds the directory that it works in, that is an empty one.
+      ...['--dir', request.cwd],
       // The bare root and /dev are memory too; what is mounted on them stays as it is.
       ...['--remount-ro', '/dev', '--remount-ro', '/'],
       ...['--chdir', request.cwd, '--'],

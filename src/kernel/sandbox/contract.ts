@@ -9,7 +9,8 @@ export interface SpawnSpec {
   /** The program as given; no shell reads it. */
   command: string;
   args: readonly string[];
-  cwd?: string;
+  /** Absolute. */
+  cwd: string;
   /** Names copied from our environment, beyond what a program needs to start. */
   envAllow: readonly string[];
   /** Values set for the child; they win over copied ones. */

@@ -79,12 +79,6 @@ function missingMeans({ bubblewrap, prlimit }: Means): string | undefined {
   return 'why' in prlimit ? prlimit.why : undefined;
 }
 
-function workingDirectory(spec: SpawnSpec, profile: SandboxProfile): string {
-  if (spec.cwd !== undefined) return spec.cwd;
-  const first = profile.entries.find((entry) => entry.source === 'local_dir');
-  return first?.path ?? SANDBOX_HOME;
-}
-
 interface Confined {
   profile: SandboxProfile;
   means: Means;
@@ -124,7 +118,7 @@ async function confined(
     prlimit: 'path' in means.prlimit ? means.prlimit.path : undefined,
     layout,
     args: spec.args,
-    cwd: workingDirectory(spec, profile),
+    cwd: spec.cwd,
     profile,
     home: home?.path,
     descriptors,

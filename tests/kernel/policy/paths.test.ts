@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/base/json.ts';
+import type { RuntimeConfig } from '../../../src/config/types.ts';
 import type { Decision } from '../../../src/kernel/policy/decision.ts';
 import type { Gate } from '../../../src/kernel/policy/gate.ts';
 import { pathArgumentsOf } from '../../../src/kernel/policy/paths.ts';
 import { resolvePaths } from '../../../src/kernel/policy/resolve-paths.ts';
 import { verifies } from '../../e2e/verifies.ts';
-import { capability, gateOf, input } from './fixtures.ts';
+import { capability, config, gateOf, input } from './fixtures.ts';
 
 let base = '';
 let root = '';
@@ -42,10 +43,15 @@ afterAll(() => {
   rmSync(base, { recursive: true, force: true });
 });
 
+const rooted = (at: string): RuntimeConfig => ({
+  ...config({ policy: { sandbox: { pathTemplate: at, root: at } } }),
+  servers: {},
+});
+
 async function decidePath(args: JsonObject, gate?: Gate): Promise<Decision> {
   const own =
     gate ?? (await gateOf({ capabilities: [tool], policy: { sandbox: { pathTemplate: root, root } } }));
-  return own.decide(input({ args, paths: await resolvePaths(args, tool, root) }));
+  return own.decide(input({ args, paths: await resolvePaths(args, tool, rooted(root)) }));
 }
 
 describe('sandbox_path', () => {
@@ -111,13 +117,13 @@ describe('sandbox_path', () => {
   });
 
   test('the text of a link followed by `..` is not what the kernel does', async () => {
-    const [found] = await resolvePaths({ path: 'deep/../secret' }, tool, root);
+    const [found] = await resolvePaths({ path: 'deep/../secret' }, tool, rooted(root));
     expect(found?.resolved).toBe(join(base, 'outside/secret'));
   });
 
   test('a root that leads through a link is spoken of as configured', async () => {
     const alias = join(base, 'alias');
-    const [found] = await resolvePaths({ path: 'a/file' }, tool, alias);
+    const [found] = await resolvePaths({ path: 'a/file' }, tool, rooted(alias));
     expect(found?.resolved).toBe(`${alias}/a/file`);
   });
 
@@ -177,7 +183,8 @@ describe('sandbox_path', () => {
     const reader = { ...tool, mode: 'read' as const };
     const gate = await gateOf({ capabilities: [reader], policy: { sandbox: { pathTemplate: root, root } } });
     const decide = async (path: string): Promise<string> =>
-      gate.decide(input({ args: { path }, paths: await resolvePaths({ path }, reader, root) })).ruleId;
+      gate.decide(input({ args: { path }, paths: await resolvePaths({ path }, reader, rooted(root)) }))
+        .ruleId;
     expect(await decide('in/x')).toBe('capability_rule');
     expect(await decide('a/file')).toBe('sandbox_path');
   });

@@ -26,7 +26,7 @@ const IN_ANOTHER_PROCESS = `
 const OURS = `${IN_ANOTHER_PROCESS}
   const { readlinkSync } = await import('node:fs');
   const own = [readlinkSync('/proc/self/fd/60')];
-  const spec = { label: 'ls', command: '/bin/ls', args: ['-l', '/proc/self/fd'], envAllow: [], env: {} };
+  const spec = { label: 'ls', command: '/bin/ls', args: ['-l', '/proc/self/fd'], cwd: '/', envAllow: [], env: {} };
   const child = await box.spawn(spec);
   let text = '';
   child.stdout.on('data', (chunk) => { text += chunk; });
@@ -42,6 +42,7 @@ function run(box: Sandbox, code: string, over: Partial<SpawnSpec> = {}): Promise
     label: 'child',
     command: process.execPath,
     args: ['-e', code],
+    cwd: tmpdir(),
     envAllow: [],
     env: {},
     ...over,
@@ -217,7 +218,7 @@ test('killAll and killAllNow leave nobody and let nobody in', async () => {
 test('a child that listens to its input ends when we are killed', async () => {
   const probe = fileURLToPath(new URL('../../../dist/testing/servers/probe.js', import.meta.url));
   const parent = `${IN_ANOTHER_PROCESS}
-    const spec = { label: 'p', command: process.execPath, args: [${JSON.stringify(probe)}], envAllow: [], env: {} };
+    const spec = { label: 'p', command: process.execPath, args: [${JSON.stringify(probe)}], cwd: '/', envAllow: [], env: {} };
     console.log((await box.spawn(spec)).pid);
     setInterval(() => {}, 1000);`;
   const us = spawn(process.execPath, ['--input-type=module', '-e', parent], {
