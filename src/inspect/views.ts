@@ -2,6 +2,7 @@
 import { isoTime } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
 import type { JsonObject, JsonValue } from '../base/json.ts';
+import { ERASED_TYPE } from '../store/contract.ts';
 import type { StoredRecord, StoredRow } from '../store/contract.ts';
 import { approvalEventView } from './approval-view.ts';
 import { attemptsView } from './attempts.ts';
@@ -40,6 +41,7 @@ export function sessionView(row: StoredRow): JsonObject {
 
 function payloadOf({ header, evidence }: StoredRecord): JsonObject {
   if (evidence.state !== 'present') return { payload: evidence.state };
+  if (header.type === ERASED_TYPE) return evidence.value; // the same on every chain
   const { aggregate } = header.chain;
   if (aggregate === 'approval') return approvalEventView(evidence.value);
   if (aggregate === 'capability_session') return capabilityEventView(evidence.value);

@@ -29,8 +29,6 @@ export interface Pack {
   directCall(caller: Caller): Promise<DirectCall>;
   /** The same to look with: it begins no session and leaves no record. */
   directView(caller: Caller): Promise<DirectCall>;
-  /** Must be called after payloads of a session were erased, so that memory forgets them too. */
-  forget(tenant: string, sessionId: string): void;
   /** Sessions that outlive a request: started, paused, resumed and recovered by the runtime itself. */
   readonly managed: ManagedPack;
   /** Workflows over those sessions; loaded at the first use. */
@@ -69,9 +67,5 @@ export function createPack(deps: PackDeps): Pack {
     },
     directCall: (caller) => defaults.directCall(caller),
     directView: (caller) => defaults.directView(caller),
-    forget(tenant, id) {
-      sessions.forget(tenant, id);
-      managed.forget(tenant, id);
-    },
   };
 }

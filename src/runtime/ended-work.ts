@@ -6,6 +6,8 @@ import { LONGEST_MS } from '../pack/sessions/default-sessions.ts';
 import type { ChainKey, Store, StoredRow } from '../store/contract.ts';
 
 const ENDED: ReadonlySet<string> = new Set(['completed', 'closed', 'canceled', 'expired', 'error']);
+/** What they are in that can go on. */
+export const AT_REST: ReadonlySet<string> = new Set(['open', 'escalated', 'suspended']);
 /** Long enough for every call that began last. */
 const DAY_MS = 24 * 60 * 60_000;
 const PAGE = 200;
@@ -30,8 +32,14 @@ function isSpent({ body, status }: StoredRow, now: EpochMs): boolean {
   return now >= Date.parse(body.started_at) + LONGEST_MS + DAY_MS;
 }
 
+/** Nobody finds it any more to go on with it, or to end it; but calls without a session may still come to theirs. */
+function isErased({ body }: StoredRow): boolean {
+  return body.erased_at !== undefined && body.kind !== 'default';
+}
+
 export async function hasEnded(store: Store, row: StoredRow, now: EpochMs): Promise<boolean> {
-  return ENDED.has(row.status) ? !(await hasLiveBranches(store, row)) : isSpent(row, now);
+  if (ENDED.has(row.status)) return !(await hasLiveBranches(store, row));
+  return isErased(row) || isSpent(row, now);
 }
 
 /** Says why it is not taken, and what ends it. */
@@ -57,7 +65,7 @@ export async function* endedBefore(
   tenant: string,
   time: EpochMs,
 ): AsyncGenerator<StoredRow> {
-  for (const status of [...ENDED, 'open']) {
+  for (const status of [...ENDED, ...AT_REST]) {
     let cursor: string | undefined;
     do {
       const from = cursor === undefined ? {} : { cursor };

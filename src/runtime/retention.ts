@@ -1,9 +1,11 @@
 // Owns what an operator takes out of the journal: the payloads of one piece of work, or all its records under a signed
 // segment. Either takes its readable copies with it.
 //
-// T1  A copy goes before what it was made from, so that a crash in between leaves nothing readable behind.
+// T1  A copy goes before what it was made from, so that a crash in between leaves nothing readable behind; and once more
+//     afterwards, because another process may have made one in between.
 // T2  Only work that has ended is taken, whole: its own chain last, so that what a crash left is found by it again.
 // T3  Nothing is signed that does not verify from its first record on.
+// T4  What goes on with erased work finds nothing of it: a turn that was under way has nothing to add to.
 import { RuntimeError } from '../base/errors.ts';
 import type { Clock, EpochMs } from '../base/clock.ts';
 import { isObject } from '../base/json.ts';
@@ -14,7 +16,9 @@ import type { SegmentSigner } from '../inspect/segments.ts';
 import { CHAIN_START, checkRecord } from '../store/chain.ts';
 import type { ChainPoint } from '../store/chain.ts';
 import type { ChainKey, Store, StoredRow } from '../store/contract.ts';
-import { goesOn, hasEnded } from './ended-work.ts';
+import { LASTING_TYPES } from '../store/erasure.ts';
+import { turnCounter } from '../pack/turn/prepare.ts';
+import { AT_REST, goesOn, hasEnded } from './ended-work.ts';
 import { chainsOf, erasedRows, isOpenApproval, removedRow, rowsMadeFrom } from './made-rows.ts';
 
 export interface RetentionParts {
@@ -29,8 +33,6 @@ export interface Taken {
   records: number;
 }
 
-/** Nothing of it runs; what goes on with it finds that its words are gone. */
-const RESTING: ReadonlySet<string> = new Set(['open', 'escalated', 'suspended']);
 const PAGE = 200;
 
 /** The ids of the sessions that belong to a row: its own last, those of a workflow's nodes before it. */
@@ -102,21 +104,29 @@ async function soundEnd(
   return records === 0 ? undefined : { ...end, records };
 }
 
-/** What still waits for an answer, or for its use, could never be used once its words are gone. */
+/** What still waits for an answer, or for its use, could never be used once its words are gone; and what a call comes to would
+ * be written behind the erasure. */
 function assertSettled(rows: readonly StoredRow[], now: EpochMs): void {
   for (const row of rows) {
+    if (row.kind === 'request' && row.status === 'in_progress') {
+      const text = `The call ${row.id} is under way; wait for its end, or cancel the session first.`;
+      throw new RuntimeError('CONFLICT', text, { request_id: row.id, status: row.status });
+    }
     if (row.kind !== 'approval' || !isOpenApproval(effectiveStatus(row, now))) continue;
     const text = `The approval ${row.id} is ${row.status}; reject it, or wait until it has been used or has expired.`;
     throw new RuntimeError('CONFLICT', text, { approval_id: row.id, status: row.status });
   }
 }
 
-/** The rows go before the records that they were made from, as copies do (T1). */
+/** The rows go before the records that they were made from, as copies do (T1), with the turns that are under way (T4). */
 async function eraseRows(store: Store, rows: readonly StoredRow[], at: EpochMs): Promise<void> {
   const left = erasedRows(rows, at);
   for (let from = 0; from < left.length; from += PAGE) {
     const page = left.slice(from, from + PAGE);
-    const done = await store.commit({ rows: page });
+    const counters = page
+      .filter(({ row }) => row.kind === 'session')
+      .map(({ row }) => ({ key: turnCounter(row), add: 1 }));
+    const done = await store.commit({ rows: page, counters });
     if (!done.ok) throw moved({ id: page[0]?.row.id ?? '' });
   }
 }
@@ -145,6 +155,7 @@ export async function removeWork(
     taken.chains += 1;
     taken.records += end.records;
   }
+  for (const id of sessions) await copies.remove(id); // T1
   return taken;
 }
 
@@ -160,7 +171,7 @@ export async function eraseWork(
   reason: string,
 ): Promise<Taken> {
   const isOver = await hasEnded(store, row, clock.now());
-  if (!isOver && !RESTING.has(row.status)) throw goesOn(row);
+  if (!isOver && !AT_REST.has(row.status)) throw goesOn(row);
   const { sessions, chains } = await storiesOf(store, row);
   const rows: StoredRow[] = [];
   for (const chain of chains) rows.push(...(await rowsMadeFrom(store, chain)));
@@ -171,12 +182,13 @@ export async function eraseWork(
   for (const chain of chains) {
     const seqs: number[] = [];
     for await (const { header, evidence } of chainRecords(store, chain)) {
-      if (evidence.state !== 'erased') seqs.push(header.seq);
+      if (evidence.state !== 'erased' && !LASTING_TYPES.includes(header.type)) seqs.push(header.seq);
     }
     if (seqs.length === 0) continue;
     await store.erase(chain, seqs, clock.now(), reason);
     taken.chains += 1;
     taken.records += seqs.length;
   }
+  for (const id of sessions) await copies.remove(id); // T1
   return taken;
 }

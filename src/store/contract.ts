@@ -28,6 +28,12 @@ export interface ChainKey {
 /** The type of the record that vouches for a removal (S7), on the tenant's workspace chain; never erased. */
 export const SEGMENT_TYPE = 'segment_closed';
 
+/**
+ * The type of the record of an erasure (S4), never erased either. It stands on the tenant's workspace chain, which is never cut,
+ * and on the chain whose payloads went: its head moves, so that whoever holds something of it in memory reads it anew.
+ */
+export const ERASED_TYPE = 'payload_erased';
+
 /** The key of the lease that fences a chain: an append with `when.epoch` is judged against this lease (S3). */
 export function chainLeaseKey(chain: ChainKey): string {
   return `${encodeURIComponent(chain.tenant)}/${chain.aggregate}/${encodeURIComponent(chain.id)}`;
@@ -236,7 +242,7 @@ export interface Store {
   read(chain: ChainKey, from?: number, limit?: number): Promise<StoredRecord[]>;
   /** The sealed payload of one record, decrypted. */
   unseal(chain: ChainKey, seq: number): Promise<Payload<JsonValue>>;
-  /** Erases payloads (S4) and records it on the workspace chain of the tenant. */
+  /** Erases payloads (S4) and records it on the workspace chain of the tenant and on the chain itself, in one commit. */
   erase(chain: ChainKey, seqs: number[] | 'all', at: EpochMs, reason: string): Promise<void>;
   /**
    * S7: removes the records of a chain up to `upTo`, with their payloads and its snapshot, in one transaction with `closing`.

@@ -1,10 +1,9 @@
-// Owns what an erasure says about itself: the record on the tenant's workspace chain (S4).
+// Owns what an erasure says about itself: the records on the tenant's workspace chain and on the chain itself (S4).
 import type { EpochMs } from '../base/clock.ts';
 import { RuntimeError } from '../base/errors.ts';
-import { SEGMENT_TYPE } from './contract.ts';
+import { ERASED_TYPE, SEGMENT_TYPE } from './contract.ts';
+import { isChain } from './chain.ts';
 import type { Append, ChainKey } from './contract.ts';
-
-const ERASED_TYPE = 'payload_erased';
 
 /** Records of these types are never erased: they are what tells an erased payload, or a removed record, from a stolen one. */
 export const LASTING_TYPES: readonly string[] = [ERASED_TYPE, SEGMENT_TYPE];
@@ -28,18 +27,15 @@ export function rangesOf(seqs: number[]): [number, number][] {
   return ranges;
 }
 
-/** The record of an erasure; throws INVALID_INPUT when nothing would be erased. */
-export function erasureRecord(erasure: Erasure): Append {
+/** The records of an erasure; throws INVALID_INPUT when nothing would be erased. */
+export function erasureRecords(erasure: Erasure): Append[] {
   const { chain, seqs, at, reason } = erasure;
   if (seqs.length === 0) {
     throw new RuntimeError('INVALID_INPUT', 'There is no payload to erase there.', { field: '/seqs' });
   }
   const { tenant, aggregate, id } = chain;
-  return {
-    chain: { tenant, aggregate: 'workspace', id: 'workspace' },
-    when: { epoch: 0 },
-    type: ERASED_TYPE,
-    at,
-    evidence: { chain: { tenant, aggregate, id }, seqs: rangesOf(seqs), reason },
-  };
+  const workspace: ChainKey = { tenant, aggregate: 'workspace', id: 'workspace' };
+  const evidence = { chain: { tenant, aggregate, id }, seqs: rangesOf(seqs), reason };
+  const places = isChain(chain, workspace) ? [workspace] : [workspace, chain];
+  return places.map((place) => ({ chain: place, when: { epoch: 0 }, type: ERASED_TYPE, at, evidence }));
 }

@@ -104,7 +104,6 @@ describe('requested calls over time', () => {
     const report = await reportAt(keyless, chain, finished?.header.seq ?? 0);
     expect(report).toMatchObject({ isError: true, content: expect.stringContaining('erased') as unknown });
     await rig.store.erase(chain, [finished?.header.seq ?? 0], rig.clock.now(), 'asked');
-    rig.pack.forget('local', turn.session_id);
     await rig.ok({ ...HI, session_id: turn.session_id });
     expect(JSON.stringify(rig.model.inputs.at(-1))).not.toContain('private words');
     expect(JSON.stringify(rig.model.inputs.at(-1))).toContain('has been erased');

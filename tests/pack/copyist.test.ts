@@ -81,7 +81,6 @@ test('many are made one after the other, the newest first, and one that fails ho
   const { clock, copies, made, most } = bench();
   copies.copyLater(CALLER, 'broken');
   for (let n = 0; n < 5_000; n++) copies.copyLater(CALLER, `s${n}`);
-  copies.forget('s1');
   clock.advance(1);
   await turns();
   expect(made).toEqual([]);
@@ -89,8 +88,7 @@ test('many are made one after the other, the newest first, and one that fails ho
   await copies.settled();
   expect(made[0]).toBe('s4999');
   expect(made.at(-1)).toBe('broken');
-  expect(made).toHaveLength(5_000);
-  expect(new Set(made).size).toBe(5_000);
-  expect(made).not.toContain('s1');
+  expect(made).toHaveLength(5_001);
+  expect(new Set(made).size).toBe(5_001);
   expect([most(), clock.pending]).toEqual([1, 0]);
 });

@@ -175,7 +175,6 @@ test('what was erased is not told from memory', async () => {
     .filter(({ header }) => header.type === 'call_finished')
     .map(({ header }) => header.seq);
   await at.rig.store.erase(chain, seqs, at.rig.clock.now(), 'asked');
-  at.rig.pack.forget('local', id);
   expect(await told(at)).toBe(await told(boot(worlds.get(at)!)));
   expect(await told(at)).not.toContain('"content":[{"text":"found"');
 });

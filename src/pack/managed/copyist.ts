@@ -15,7 +15,6 @@ export interface Copyist {
   copyLater(caller: Caller, sessionId: string): void;
   /** K1 */
   during<T>(sessionId: string, run: () => Promise<T>): Promise<T>;
-  forget(sessionId: string): void;
   /** Makes those that wait now; resolves when all are written or have failed. */
   settled(): Promise<void>;
 }
@@ -114,7 +113,6 @@ export function createCopyist(
         }
       }
     },
-    forget: (sessionId) => void waiting.delete(sessionId),
     async settled() {
       making = making.then(makeAll);
       await making;

@@ -21,8 +21,6 @@ export function managedAtFirstUse(load: () => Promise<ManagedPack>): ManagedPack
       assertTakes: async (...args) => (await loaded()).nodes.assertTakes(...args),
     },
     rebuildSnapshot: async (...args) => (await loaded()).rebuildSnapshot(...args),
-    // What was never loaded holds nothing.
-    forget: (tenant, id) => void loading?.then((managed) => managed.forget(tenant, id)),
     settled: async () => (await loading)?.settled(),
   };
 }

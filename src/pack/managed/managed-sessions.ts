@@ -3,7 +3,6 @@
 import { RuntimeError } from '../../base/errors.ts';
 import type { Caller } from '../../kernel/identity.ts';
 import type { PackDeps } from '../deps.ts';
-import { sessionChainOf } from '../sessions/sessions.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import { assertMayCancel, assertMayResume } from './allowed.ts';
@@ -44,8 +43,6 @@ export interface ManagedPack extends ManagedSessions {
    * not so.
    */
   recover(caller: Caller, sessionId: string): Promise<boolean>;
-  /** Drops what is held of a session after its payloads were erased. */
-  forget(tenant: string, sessionId: string): void;
   /** Resolves when every copy that was begun is written or has failed. */
   settled(): Promise<void>;
 }
@@ -190,10 +187,6 @@ export function createManagedSessions(parts: {
       return isRecovered;
     },
     rebuildSnapshot: (caller, sessionId) => writeCopy(room, caller, sessionId),
-    forget(tenant, sessionId) {
-      room.transcripts.forget(sessionChainOf(tenant, sessionId));
-      copies.forget(sessionId);
-    },
     settled: () => copies.settled(),
   };
 }

@@ -34,6 +34,8 @@ export interface Transcript {
 
 interface Reading extends Transcript {
   upTo: number;
+  /** The reading of the session that it goes on with; another one begins anew. */
+  of: object;
   /** Where the entry of a call stands in the history. */
   entryOf: Map<string, number>;
   decisions: Map<string, DecisionView>;
@@ -250,7 +252,6 @@ function nodeOf(so: Reading): string | undefined {
 export interface Transcripts {
   /** Everything up to the state that is held. The caller must not change it. */
   read(held: HeldSession): Promise<Transcript>;
-  forget(chain: ChainKey): void;
 }
 
 const PAGE = 200;
@@ -276,8 +277,9 @@ async function readOn(store: Store, { chain, state, own: written }: HeldSession,
   so.upTo = state.seq;
 }
 
-function empty(): Reading {
+function empty(of: object): Reading {
   return {
+    of,
     input: undefined,
     history: [],
     continuations: [],
@@ -296,14 +298,15 @@ export function createTranscripts(store: Store): Transcripts {
   const keyOf = (chain: ChainKey): string => JSON.stringify([chain.tenant, chain.id]);
   return {
     async read(held) {
-      const { chain, state } = held;
+      const { chain, state, reading } = held;
       const key = keyOf(chain);
-      const known = kept.get(key);
+      const before = kept.get(key);
+      const known = before?.of === reading ? before : undefined;
       if (known?.upTo === state.seq) return known;
       // A copy, so that a read that fails half way, or two at once, leave the kept one whole.
       const so: Reading =
         known === undefined || known.upTo > state.seq
-          ? empty()
+          ? empty(reading)
           : { ...known, history: [...known.history], continuations: [...known.continuations] };
       await readOn(store, held, so);
       held.own = []; // nothing of it is read again, as a rule
@@ -312,9 +315,6 @@ export function createTranscripts(store: Store): Transcripts {
       const oldest = kept.keys().next();
       if (kept.size > MAX_HELD && oldest.done !== true) kept.delete(oldest.value);
       return so;
-    },
-    forget(chain) {
-      kept.delete(keyOf(chain));
     },
   };
 }

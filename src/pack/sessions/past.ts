@@ -1,7 +1,8 @@
 // Owns the reading of a session's past for rules: its chain, verified link by link, from the last record read on.
 //
 // P1: a past is given only when every record up to the head is there, in order, unaltered and readable.
-// P2: what was read is kept in memory, so a decision reads only what is new; it is a cache of the chain and nothing else.
+// P2: what was read is kept in memory, so a decision reads only what is new; it is a cache of the chain and nothing else. Behind
+//     the record of an erasure the chain is read anew from its first record.
 import { isObject } from '../../base/json.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
@@ -10,6 +11,7 @@ import { PastIndex } from '../../kernel/policy/past.ts';
 import type { NoPast, Past, PastOutcome, Source } from '../../kernel/policy/past.ts';
 import { CHAIN_START, checkChain } from '../../store/chain.ts';
 import type { ChainPoint } from '../../store/chain.ts';
+import { ERASED_TYPE } from '../../store/contract.ts';
 import type { ChainKey, Payload, Store, StoredRecord } from '../../store/contract.ts';
 import { objectsAt, textAt } from '../records.ts';
 import { reportAt } from './call-report.ts';
@@ -23,6 +25,10 @@ interface Read {
 }
 
 type Tools = RuntimeConfig['capabilities'];
+
+function unread(): Read {
+  return { index: new PastIndex(), end: CHAIN_START };
+}
 
 function sourceOf(tools: Tools, callId: string, tool: string): Source {
   const capability = Object.hasOwn(tools, tool) ? tools[tool] : undefined;
@@ -80,7 +86,7 @@ class Pasts {
 
   async past(chain: ChainKey): Promise<Past | NoPast> {
     const key = JSON.stringify([chain.tenant, chain.id]);
-    const before = this.#read.get(key) ?? Promise.resolve({ index: new PastIndex(), end: CHAIN_START });
+    const before = this.#read.get(key) ?? Promise.resolve(unread());
     // One after another: two readers of one chain would add its records twice.
     const next = before.then((read) => ('why' in read ? read : this.#goOn(chain, read)));
     this.#read.delete(key);
@@ -110,6 +116,8 @@ class Pasts {
       const page = await this.#store.read(chain, end.seq + 1, PAGE);
       const verdict = checkChain(chain, page, end);
       if (!verdict.ok) return { why: `record ${verdict.seq} of its journal does not verify` };
+      const isGone = from.seq > 0 && page.some(({ header }) => header.type === ERASED_TYPE);
+      if (isGone) return this.#goOn(chain, unread()); // P2
       for (const record of page) {
         const problem = await this.#add(index, record);
         if (problem !== undefined) return problem;

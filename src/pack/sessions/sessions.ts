@@ -4,9 +4,12 @@
 // L2  A foreign session and an unknown one answer alike, in one sentence.
 // L3  A snapshot is a cache: it counts only if the record at its position has its hash, it holds no message, and who the
 //     session belongs to is always read from the session's first record.
+// L4  Behind the record of an erasure nothing goes on that was held or saved before it: the session is read anew from its
+//     first record, and one whose first record was erased is found by nobody.
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Caller } from '../../kernel/identity.ts';
+import { ERASED_TYPE } from '../../store/contract.ts';
 import type { Append, ChainKey, Head, Store } from '../../store/contract.ts';
 import type { Series } from '../../base/series.ts';
 import { ownReport, reportAt } from './call-report.ts';
@@ -27,6 +30,8 @@ export interface Said {
 
 export interface HeldSession {
   chain: ChainKey;
+  /** One object for all that goes on from one reading of the chain; another one says that it was read anew (L4). */
+  reading: object;
   state: LiveState;
   /** Hash of the record at `state.seq`. */
   hash: string;
@@ -54,8 +59,6 @@ export interface Sessions {
   advance(from: Advance): Promise<HeldSession | undefined>;
   /** Takes over what the kernel has just written of a call; a session that is not held, or moved, is left to `load`. */
   recorded(appends: readonly Append[], heads: readonly Head[]): void;
-  /** Drops what is held of a session, e.g. after its payloads were erased. */
-  forget(tenant: string, id: string): void;
 }
 
 export interface Advance {
@@ -100,13 +103,14 @@ interface Folded {
   snapshotSeq: number;
 }
 
-/** Folds every record after `from`, page by page. */
-async function foldOn(store: Store, chain: ChainKey, from: Folded): Promise<Folded> {
+/** Folds every record after `from`, page by page; undefined: what was folded before may have been erased since (L4). */
+async function foldOn(store: Store, chain: ChainKey, from: Folded): Promise<Folded | undefined> {
   let { state, hash } = from;
   const { snapshotSeq } = from;
   for (;;) {
     const page = await store.read(chain, state.seq + 1, PAGE);
     for (const record of page) {
+      if (record.header.type === ERASED_TYPE && from.state.seq > 0) return undefined;
       state = apply(state, eventOf(readable(record)));
       hash = record.hash;
     }
@@ -133,23 +137,25 @@ async function fromSnapshot(store: Store, chain: ChainKey): Promise<Folded | und
 }
 
 async function coldLoad(store: Store, chain: ChainKey): Promise<HeldSession | undefined> {
-  const base = (await fromSnapshot(store, chain)) ?? { state: ABSENT, hash: '', snapshotSeq: 0 };
-  const { state, ...at } = await foldOn(store, chain, base);
-  return state.status === 'absent'
-    ? undefined
-    : { chain, state, ...at, conversation: undefined, own: [], shown: undefined };
+  const saved = await fromSnapshot(store, chain);
+  const begun = { state: ABSENT, hash: '', snapshotSeq: 0 };
+  const folded = (saved && (await foldOn(store, chain, saved))) ?? (await foldOn(store, chain, begun));
+  if (folded === undefined || folded.state.status === 'absent') return undefined;
+  const { state, ...at } = folded;
+  return { chain, reading: {}, state, ...at, conversation: undefined, own: [], shown: undefined };
 }
 
 function isCurrent({ state, hash }: HeldSession, head: Head): boolean {
   return head.seq === state.seq && head.hash === hash;
 }
 
-/** What came since; undefined when the chain is not the one that was held. */
+/** What came since; undefined when the chain is not the one that was held, or is that no more (L4). */
 async function catchUp(store: Store, held: HeldSession, head: Head): Promise<HeldSession | undefined> {
   const { chain, state, hash } = held;
   if (head.seq <= state.seq || !(await isOnChain(store, chain, { seq: state.seq, hash }))) return undefined;
-  const { state: on, ...at } = await foldOn(store, chain, held);
-  return on.status === 'absent' ? undefined : { ...held, ...at, state: on, shown: undefined };
+  const folded = await foldOn(store, chain, held);
+  if (folded === undefined || folded.state.status === 'absent') return undefined;
+  return { ...held, ...folded, state: folded.state, shown: undefined };
 }
 
 function isSnapshotDue({ state, snapshotSeq }: HeldSession): boolean {
@@ -233,11 +239,19 @@ async function current(
   if (cached !== undefined && isCurrent(cached, head)) return cache.hold(cached);
   const caughtUp = cached === undefined ? undefined : await catchUp(store, cached, head);
   const held = caughtUp ?? (await coldLoad(store, chain));
-  return held === undefined ? undefined : cache.hold(held);
+  if (held !== undefined) return cache.hold(held);
+  cache.drop(chain);
+  return undefined;
 }
 
 function nothingSaid(): Said & { upTo: number } {
   return { upTo: 0, entries: [], origin: {} };
+}
+
+type Begun = Pick<HeldSession, 'reading' | 'conversation' | 'own' | 'snapshotSeq'> & { state: SessionState };
+
+function unbegun(): Begun {
+  return { reading: {}, state: ABSENT, conversation: nothingSaid(), own: [], snapshotSeq: 0 };
 }
 
 /** What is held of our records after these appends were written. */
@@ -257,19 +271,18 @@ function appendsOf(chain: ChainKey, appends: readonly Append[]): readonly Append
 
 /** The session after a commit of ours, with what it said. */
 function advanced({ chain, held, appends, heads, said, shown }: Advance): HeldSession | undefined {
-  const before = held?.state ?? ABSENT;
+  const { reading, state: before, conversation: known, own: told, snapshotSeq } = held ?? unbegun();
   const written = appendsOf(chain, appends);
   const moved = foldOwn(chain, before, written, heads);
   if (moved === undefined) return undefined;
-  const known = held === undefined ? nothingSaid() : held.conversation;
   const upTo = moved.state.seq;
   const conversation =
     known?.upTo === before.seq
       ? { ...known, upTo, entries: said.length === 0 ? known.entries : [...known.entries, ...said] }
       : undefined;
   const { state, hash } = moved;
-  const own = state.managed === undefined ? [] : ownAfter(held?.own ?? [], state, written);
-  return { chain, state, hash, conversation, own, shown, snapshotSeq: held?.snapshotSeq ?? 0 };
+  const own = state.managed === undefined ? [] : ownAfter(told, state, written);
+  return { chain, reading, state, hash, conversation, own, shown, snapshotSeq };
 }
 
 /** The session after a call's commit of ours. Such records say nothing by themselves: a turn tells what became of calls. */
@@ -278,7 +291,7 @@ function withCalls(
   appends: readonly Append[],
   heads: readonly Head[],
 ): HeldSession | undefined {
-  const { chain, conversation, shown, snapshotSeq } = held;
+  const { chain, reading, conversation, shown, snapshotSeq } = held;
   const written = appendsOf(chain, appends);
   const moved = foldOwn(chain, held.state, written, heads);
   if (moved === undefined) return undefined;
@@ -286,6 +299,7 @@ function withCalls(
   const isRead = conversation?.upTo === held.state.seq;
   return {
     chain,
+    reading,
     state,
     hash,
     conversation: isRead ? { ...conversation, upTo: state.seq } : conversation,
@@ -333,10 +347,6 @@ export function createSessions(store: Store): Sessions {
       const held = chain === undefined ? undefined : cache.get(chain);
       const next = held === undefined ? undefined : withCalls(held, appends, heads);
       if (next !== undefined) cache.hold(next);
-    },
-
-    forget(tenant, id) {
-      cache.drop(sessionChainOf(tenant, id));
     },
   };
 }

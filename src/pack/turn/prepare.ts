@@ -62,8 +62,8 @@ export interface PreparedTurn {
 }
 
 /** Counts the turns of a session; the outcome commit holds only while it still counts this one as the last. */
-export function turnCounter(facts: SessionFacts): string {
-  return `${encodeURIComponent(facts.tenant)}|turns|${encodeURIComponent(facts.id)}`;
+export function turnCounter({ tenant, id }: Pick<SessionFacts, 'tenant' | 'id'>): string {
+  return `${encodeURIComponent(tenant)}|turns|${encodeURIComponent(id)}`;
 }
 
 /** Time in which a provider call that reached its deadline is still being written down. */

@@ -108,6 +108,7 @@ async function enter(
   { seen, series }: { seen: Seen; series: Series | undefined },
 ): Promise<Extract<Admission, { kind: 'admitted' }>> {
   for (let round = 0; round < MAX_ROUNDS; round++) {
+    seen.held = undefined;
     const session = await sessionFor(room, caller, input, series);
     seen.held = session.held;
     // Lists show a new session as soon as it is admitted, so its first turn holds it too.

@@ -6,7 +6,7 @@ import { canonicalJson } from '../../base/json.ts';
 import type { JsonValue } from '../../base/json.ts';
 import type { ChainKey, Commit, CommitResult, Payload, Store, TenantKeys } from '../contract.ts';
 import { checkPart } from '../cursor.ts';
-import { erasureRecord, LASTING_TYPES } from '../erasure.ts';
+import { erasureRecords, LASTING_TYPES } from '../erasure.ts';
 import type { Erasure } from '../erasure.ts';
 import { claimLease, releaseLease } from '../lease.ts';
 import { checkCommit, checkName } from '../names.ts';
@@ -52,10 +52,10 @@ function erase(room: Room, erasure: Omit<Erasure, 'seqs'> & { seqs: number[] | '
   const targets = held.forms
     .filter(({ type }) => !LASTING_TYPES.includes(type))
     .filter(({ seq }) => erasure.seqs === 'all' || erasure.seqs.includes(seq));
-  const record = erasureRecord({ ...erasure, seqs: targets.map(({ seq }) => seq) });
+  const appends = erasureRecords({ ...erasure, seqs: targets.map(({ seq }) => seq) });
   for (const form of targets) Object.assign(form, { salt: null, evidence: null, sealed: null });
   delete held.snapshot; // folded from what is now gone
-  runCommit(room, { appends: [record] });
+  runCommit(room, { appends });
 }
 
 function openSealed(room: Room, chain: ChainKey, seq: number): Payload<JsonValue> {

@@ -4,7 +4,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import { chainLeaseKey } from '../contract.ts';
 import type { ChainKey, Commit, CommitResult } from '../contract.ts';
 import type { DamageLog } from '../damage.ts';
-import { erasureRecord, LASTING_TYPES } from '../erasure.ts';
+import { erasureRecords, LASTING_TYPES } from '../erasure.ts';
 import type { Erasure } from '../erasure.ts';
 import { planCommit, resultOf } from '../plan.ts';
 import type { View } from '../plan.ts';
@@ -126,7 +126,7 @@ function targets(tables: Tables, chain: ChainKey, seqs: number[] | 'all'): numbe
   return present.filter((seq) => wanted.has(seq));
 }
 
-/** The job of an erasure: payloads go, and the workspace chain says so, in one transaction (S4). */
+/** The job of an erasure: payloads go, and the workspace chain and their own say so, in one transaction (S4). */
 export function erase(
   tables: Tables,
   erasure: Omit<Erasure, 'seqs'> & { seqs: number[] | 'all' },
@@ -136,8 +136,7 @@ export function erase(
   tables.write();
   if (tables.chains.end(chain) === undefined) throw new RuntimeError('NOT_FOUND');
   const seqs = targets(tables, chain, erasure.seqs);
-  const record = erasureRecord({ ...erasure, seqs });
-  commit({ appends: [record] }); // first: what cannot be recorded is not erased
+  commit({ appends: erasureRecords({ ...erasure, seqs }) }); // first: what cannot be recorded is not erased
   tables.records.erase(chain, seqs);
   tables.snapshots.remove(chain); // folded from what is now gone
 }
