@@ -8,7 +8,7 @@ import { answerPlaces } from '../kernel/approvals/approver.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { BackgroundKind } from '../pack/background/entry.ts';
 import type { Admission, Admitted, Queue } from '../pack/background/queue.ts';
-import { assertMayCancel, assertMayResume } from '../pack/managed/allowed.ts';
+import { assertMayCancel, assertMayQueue, assertMayResume } from '../pack/managed/allowed.ts';
 import type { ManagedResult } from '../pack/managed/contract.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type {
@@ -142,16 +142,6 @@ async function ended(parts: WorkParts, caller: Caller, result: ManagedResult): P
   return sessionAnswer(result, await factsOf(parts, row, pendingOf(result)));
 }
 
-function assertBackground({ config }: WorkParts): void {
-  if (config.runtime.background.enabled && config.controls.backgroundModeAllowed) return;
-  throw new RuntimeError('POLICY_DENIED', 'The configuration does not allow runs in the background.', {
-    rule_id: 'run_precheck',
-    field: config.runtime.background.enabled
-      ? 'runtime_controls.background_mode_allowed'
-      : 'runtime.background.enabled',
-  });
-}
-
 function expiry(text: string | undefined): { expiresAt?: EpochMs } {
   if (text === undefined) return {};
   const read = parseWakeTime(text);
@@ -185,7 +175,7 @@ function refuseGiven(given: Record<string, unknown>): void {
 }
 
 async function enqueue(parts: WorkParts, caller: Caller, run: Admitted): Promise<WorkAnswer> {
-  assertBackground(parts);
+  assertMayQueue(parts.config);
   assertMayResume(parts.config);
   await ownRow(parts, caller, run.id);
   await parts.queue.admit(caller, { ...run, asked: true });
@@ -202,7 +192,7 @@ async function startSession(
   const { managed, queue } = parts;
   const create = { executeTurnInput, ...expiry(input.expires_at) };
   if (background === true) {
-    assertBackground(parts);
+    assertMayQueue(parts.config);
     const admit = (id: string): Promise<Admission> => queue.admission(caller, admitted(id, 'session', input));
     const queued = await managed.create(caller, { ...create, as: 'queued', admit });
     return look(parts, caller, queued.session_id);
@@ -242,7 +232,7 @@ async function startWorkflow(
   const workflows = await parts.workflows();
   const start = { workflow, ...(sessionId === undefined ? {} : { sessionId }), ...nodeTurns(most) };
   if (input.background === true) {
-    assertBackground(parts);
+    assertMayQueue(parts.config);
     const admit = (id: string): Promise<Admission> =>
       parts.queue.admission(caller, admitted(id, 'workflow', input));
     const queued = await workflows.create(caller, { ...start, admit });

@@ -9,6 +9,7 @@ import type {
   ServerCapabilities,
   ServerContext,
 } from '@modelcontextprotocol/server';
+import { noBackground } from '../pack/managed/allowed.ts';
 import { answerable } from './ask.ts';
 import type { Connection, Era } from './connection.ts';
 import { toolFailure, unknownTool } from './errors.ts';
@@ -66,7 +67,7 @@ async function runTool(
 ): Promise<ToolResult> {
   const { runtime, caller, gate } = connection;
   const { ctx, client } = request;
-  const asTask = client.takesTasks && runtime.config.runtime.background.enabled;
+  const asTask = client.takesTasks && noBackground(runtime.config) === undefined;
   const offered = await connection.table.current();
   const entry = offered.find(params.name);
   if (entry === undefined) throw unknownTool(params.name);

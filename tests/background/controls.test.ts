@@ -91,6 +91,22 @@ verifies(
   120_000,
 );
 
+test('a client that takes tasks starts and resumes at once where the configuration keeps runs out of the background', async () => {
+  const at = await servedPlace({ controls: { background_mode_allowed: false } });
+  const client = await serve(at, 'tasks');
+  const quick = { ...saying('be quick.'), max_turns_per_invocation: 1 };
+  const { session_id } = await client.call('agent:start-session', quick);
+  await expect(client.call('agent:resume-session', { session_id })).resolves.toMatchObject({
+    kind: 'completed',
+  });
+  await expect(client.call('agent:start-workflow', ONE)).resolves.toMatchObject({
+    kind: 'approval_required',
+  });
+  await expect(client.call('agent:start-session', { ...quick, background: true })).resolves.toMatchObject(
+    denied('runtime_controls.background_mode_allowed'),
+  );
+});
+
 test('a worker keeps the bound of turns, and nothing that is new to the model gets lost in the queue', async () => {
   const at = await servedPlace();
   const client = await serve(at, 'v2');

@@ -17,3 +17,18 @@ export function assertMayResume({ controls }: RuntimeConfig): void {
 export function assertMayCancel({ runtime }: RuntimeConfig): void {
   if (!runtime.background.allowCancel) throw denied('cancel', 'runtime.background.allow_cancel');
 }
+
+/** The setting that keeps runs out of the background; undefined: they may go there. */
+export function noBackground({ runtime, controls }: RuntimeConfig): string | undefined {
+  if (!runtime.background.enabled) return 'runtime.background.enabled';
+  return controls.backgroundModeAllowed ? undefined : 'runtime_controls.background_mode_allowed';
+}
+
+export function assertMayQueue(config: RuntimeConfig): void {
+  const field = noBackground(config);
+  if (field === undefined) return;
+  throw new RuntimeError('POLICY_DENIED', 'The configuration does not allow runs in the background.', {
+    rule_id: 'run_precheck',
+    field,
+  });
+}
