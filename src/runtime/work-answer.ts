@@ -71,8 +71,6 @@ export function sessionAnswer(result: ManagedResult, facts: WorkFacts): WorkAnsw
     }
     case 'suspended':
       return { ...view, kind: 'suspended', reason: result.reason };
-    case 'scheduled':
-      return { ...view, kind: 'scheduled', next_wake_at: result.next_wake_at };
     case 'canceled':
     case 'expired':
       return { ...view, kind: result.kind, reason: result.reason };

@@ -192,9 +192,9 @@ describe('a workflow', () => {
     expect(await saying('b')).toMatchObject({ kind: 'completed' });
   });
 
-  test('refuses what is said to a node whose session waits for a time, until it has come', async () => {
-    const until = isoTime(createRig().clock.now() + 60_000);
-    const rig = createRig({ a: [{ sleep: until }, { complete: 'a' }] });
+  test('refuses what is said to a node whose session somebody else runs, until it is tried again', async () => {
+    const until = isoTime(createRig().clock.now() + 15_000);
+    const rig = createRig({ a: [{ conflict: true }, { complete: 'a' }] });
     await rig.workflows.start(CALLER, { workflow: { session_id: 'wf', nodes: [node('a')] } }, rig.io);
     const said = [{ role: 'user' as const, content: 'hear me' }];
     const saying = (): Promise<unknown> =>
@@ -203,7 +203,7 @@ describe('a workflow', () => {
       code: 'INVALID_INPUT',
       message: `/continuationMessagesByNodeId/a: waits until ${until} and takes no messages before`,
     });
-    rig.clock.advance(60_000);
+    rig.clock.advance(15_000);
     expect(await saying()).toMatchObject({ kind: 'completed' });
     expect(rig.sessions.of('a')[0]?.runs.at(-1)?.continuationMessages).toEqual(said);
   });
@@ -294,9 +294,8 @@ describe('a workflow over time', () => {
   );
 
   test('bounds what its timers carry on as it was started or last resumed, whoever carries it on', async () => {
-    const late = { sleep: '2026-01-01T02:00:00Z' };
-    const steps = [{ sleep: wake }, { wait: 'apr' }, late, { complete: 'a' }];
-    const rig = createRig({ a: steps });
+    const held = { conflict: true } as const;
+    const rig = createRig({ a: [held, { wait: 'apr' }, held, { complete: 'a' }] });
     const workflow = { session_id: 'wf', nodes: [node('a'), node('b', { wake_at: wake })] };
     await rig.workflows.start(CALLER, { workflow, maxTurnsPerInvocation: 3 }, rig.io);
     rig.clock.advance(3_600_000);

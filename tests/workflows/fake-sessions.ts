@@ -12,7 +12,6 @@ export type Say =
   | { complete: string; status?: 'complete' | 'reply' | 'escalate' }
   | { wait: string }
   | { suspend: string }
-  | { sleep: string }
   | { fail: ErrorCode }
   | { conflict: true }
   | { lost: true };
@@ -93,7 +92,6 @@ function resultOf(session: FakeSession, say: Say): ManagedResult {
     return make({ kind: 'approval_required', pending_request_id: say.wait, requested_tool: tool });
   }
   if ('suspend' in say) return make({ kind: 'suspended', why: whyOf(say.suspend), reason: say.suspend });
-  if ('sleep' in say) return make({ kind: 'scheduled', next_wake_at: say.sleep });
   if ('fail' in say) {
     return make({
       kind: 'error',

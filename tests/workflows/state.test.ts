@@ -21,7 +21,7 @@ const STATES: { [K in NodeState['at']]: Extract<NodeState, { at: K }> } = {
   pending: { at: 'pending' },
   ready: { at: 'ready', isDue: false, ...run },
   scheduled: { at: 'scheduled', wakeAt: 5, why: 'retry', ...run },
-  parked: { at: 'parked', wakeAt: 5, why: 'held', ...place },
+  parked: { at: 'parked', wakeAt: 5, ...place },
   running: { at: 'running', ...place },
   waiting: { at: 'waiting', hold: { kind: 'suspended', reason: 'x' }, ...place },
   completed: { at: 'completed', seq: 3, ...place },
@@ -37,7 +37,7 @@ const STATES: { [K in NodeState['at']]: Extract<NodeState, { at: K }> } = {
 const EVENTS: Record<NodeEvent['type'], NodeEvent> = {
   node_ready: { type: 'node_ready', node: 'a' },
   join_ready: { type: 'join_ready', node: 'a' },
-  node_scheduled: { type: 'node_scheduled', node: 'a', wakeAt: 9, why: 'session' },
+  node_scheduled: { type: 'node_scheduled', node: 'a', wakeAt: 9, why: 'held' },
   wakeup_fired: { type: 'wakeup_fired', node: 'a' },
   node_started: { type: 'node_started', node: 'a', ...place },
   node_waiting: { type: 'node_waiting', node: 'a', requestId: 'apr' },

@@ -16,13 +16,7 @@ export type EntryState =
   | { at: 'queued'; asked: boolean }
   | { at: 'running'; instance: string; takes: number; asked: boolean }
   /** Nothing of it runs; it goes on when it is woken, at the latest at `until`. */
-  | {
-      at: 'parked';
-      why: 'approval' | 'time' | 'budget' | 'reconcile';
-      until: EpochMs;
-      takes: number;
-      asked: boolean;
-    }
+  | { at: 'parked'; why: 'approval' | 'time'; until: EpochMs; takes: number; asked: boolean }
   | { at: 'ended'; how: BackgroundEnd; reason: string };
 
 export type EntryEvent =
@@ -90,10 +84,9 @@ function stateFromJson(json: JsonObject): EntryState {
     case 'running':
       return { at: 'running', instance: textAt(json, 'instance') ?? '', takes, asked: json.asked !== false };
     case 'parked': {
-      const why = textAt(json, 'why');
-      const known = why === 'time' || why === 'budget' || why === 'reconcile' ? why : 'approval';
+      const why = json.why === 'time' ? 'time' : 'approval';
       const until = numberAt(json, 'until') ?? 0;
-      return { at: 'parked', why: known, until, takes, asked: json.asked === true };
+      return { at: 'parked', why, until, takes, asked: json.asked === true };
     }
     case 'ended': {
       const how = textAt(json, 'how');

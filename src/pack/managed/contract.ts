@@ -67,7 +67,6 @@ export type ManagedResult = ManagedProgress &
         last_turn?: TurnOutput;
       }
     | { kind: 'suspended'; why: SuspendedWhy; reason: string; last_turn?: TurnOutput }
-    | { kind: 'scheduled'; next_wake_at: string }
     | { kind: 'canceled' | 'expired'; reason: string }
     | {
         kind: 'error';

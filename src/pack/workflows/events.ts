@@ -105,9 +105,8 @@ const SKIPS: ReadonlySet<string> = new Set<SkipReason>([
 ]);
 
 function scheduled(evidence: JsonObject, node: string): NodeEvent {
-  const why = textAt(evidence, 'why');
-  const known = why === 'session' || why === 'held' ? why : 'wake_at';
-  return { type: 'node_scheduled', node, wakeAt: numberAt(evidence, 'wake_at') ?? 0, why: known };
+  const why = evidence.why === 'held' ? 'held' : 'wake_at';
+  return { type: 'node_scheduled', node, wakeAt: numberAt(evidence, 'wake_at') ?? 0, why };
 }
 
 function skipped(evidence: JsonObject, node: string): NodeEvent {

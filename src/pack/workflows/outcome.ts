@@ -11,7 +11,6 @@ import { inputsOf, nodesBefore } from './graph.ts';
 import type { Graph, GraphNode, Outputs } from './graph.ts';
 import { readOutput, shownOutput } from './output.ts';
 import type { LiveWorkflow, NodeState } from './state.ts';
-import { parseWakeTime } from './wake-time.ts';
 
 /** How a run of a node's session ended. hasActed: that of an undo that failed had an effect, or may have had. */
 export type Arrival = { node: string; hasActed?: boolean } & ({ said: ManagedResult } | { thrown: unknown });
@@ -117,8 +116,8 @@ function suspended(id: string, why: SuspendedWhy, reason: string): WorkflowDraft
   return { event: { type: 'node_suspended', node: id, why, reason } };
 }
 
-function parked(id: string, wakeAt: EpochMs, why: 'session' | 'held'): WorkflowDraft {
-  return { event: { type: 'node_scheduled', node: id, wakeAt, why } };
+function parked(id: string, wakeAt: EpochMs): WorkflowDraft {
+  return { event: { type: 'node_scheduled', node: id, wakeAt, why: 'held' } };
 }
 
 function drafted(id: string, node: Driven, said: ManagedResult, view: View): WorkflowDraft {
@@ -135,10 +134,6 @@ function drafted(id: string, node: Driven, said: ManagedResult, view: View): Wor
     }
     case 'suspended':
       return suspended(id, said.why, said.reason);
-    case 'scheduled': {
-      const wake = parseWakeTime(said.next_wake_at);
-      return parked(id, wake.ok ? wake.at : view.now + HELD_MS, 'session');
-    }
     case 'canceled':
       return failed(
         id,
@@ -191,7 +186,7 @@ export function draftOf(arrival: Arrival, given: OutcomeView): WorkflowDraft | u
     const draft = drafted(id, node, arrival.said, view);
     return isSameHold(node, draft) ? undefined : draft;
   }
-  if (isHeld(arrival.thrown)) return parked(id, view.now + HELD_MS, 'held');
+  if (isHeld(arrival.thrown)) return parked(id, view.now + HELD_MS);
   const { code, message } = asRuntimeError(arrival.thrown);
   return failed(id, node, { code, message }, view);
 }

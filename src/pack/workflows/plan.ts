@@ -27,7 +27,7 @@ export interface PlanView {
 export interface Wake {
   node: string;
   at: EpochMs;
-  why: 'wake_at' | 'retry' | 'session' | 'held';
+  why: 'wake_at' | 'retry' | 'held';
 }
 
 export interface Plan {
@@ -128,8 +128,10 @@ function planNode(id: string, state: LiveWorkflow, draft: Draft, view: PlanView)
       planReady(id, node, draft, view);
       return;
     case 'scheduled':
-    case 'parked':
       planWake(id, { at: node.wakeAt, why: node.why }, draft, view);
+      return;
+    case 'parked':
+      planWake(id, { at: node.wakeAt, why: 'held' }, draft, view);
       return;
     case 'running':
       if (!view.driving.has(id)) draft.runs.push(id);
@@ -210,7 +212,7 @@ function planCompensating(id: string, state: LiveWorkflow, view: PlanView): Plan
   if (node.wakeAt !== undefined) {
     return node.wakeAt <= view.now
       ? { ...NOTHING, events: [{ type: 'wakeup_fired', node: id }] }
-      : { ...NOTHING, wakes: [{ node: id, at: node.wakeAt, why: 'session' }] };
+      : { ...NOTHING, wakes: [{ node: id, at: node.wakeAt, why: 'held' }] };
   }
   const mayRun = node.hold === undefined || view.retriable.has(id);
   return { ...NOTHING, runs: mayRun ? [id] : [] };
@@ -222,7 +224,7 @@ function letFinish(state: LiveWorkflow, view: PlanView): Plan | undefined {
   const draft: Draft = { events: [], runs: [], cancels: [], wakes: [], slots: slotsOf(state, view) };
   let isAny = running.length > 0;
   for (const [id, node] of state.nodes) {
-    if (node.at !== 'parked' || node.why !== 'held') continue;
+    if (node.at !== 'parked') continue;
     isAny = true;
     planWake(id, { at: node.wakeAt, why: 'held' }, draft, view);
   }

@@ -32,8 +32,8 @@ export type NodeState =
   /** isDue: its wake time, if it has one, has passed. lastSeq: the output of the iteration before. */
   | ({ at: 'ready'; isDue: boolean; lastSeq?: number } & RunMark)
   | ({ at: 'scheduled'; wakeAt: EpochMs; why: 'wake_at' | 'retry'; lastSeq?: number } & RunMark)
-  /** Its session is scheduled, or held by another run. */
-  | ({ at: 'parked'; wakeAt: EpochMs; why: 'session' | 'held'; lastSeq?: number } & RunPlace)
+  /** Its session is held by another run. */
+  | ({ at: 'parked'; wakeAt: EpochMs; lastSeq?: number } & RunPlace)
   | ({ at: 'running'; lastSeq?: number } & RunPlace)
   | ({ at: 'waiting'; hold: Hold; lastSeq?: number } & RunPlace)
   /** seq: the record that holds its output. */
@@ -77,7 +77,7 @@ export interface At {
 
 export type NodeEvent = { node: string } & (
   | { type: 'node_ready' | 'join_ready' }
-  | { type: 'node_scheduled'; wakeAt: EpochMs; why: 'wake_at' | 'session' | 'held' }
+  | { type: 'node_scheduled'; wakeAt: EpochMs; why: 'wake_at' | 'held' }
   | { type: 'wakeup_fired' }
   | ({ type: 'node_started' } & RunPlace)
   | { type: 'node_waiting'; requestId: string }
@@ -168,9 +168,7 @@ function fromRun(node: Of<'running' | 'waiting' | 'parked'>, event: NodeEvent, s
     case 'node_suspended':
       return { at: 'waiting', hold: suspension(event), ...placeOf(node) };
     case 'node_scheduled':
-      return event.why === 'wake_at'
-        ? undefined
-        : { at: 'parked', wakeAt: event.wakeAt, why: event.why, ...placeOf(node) };
+      return event.why === 'wake_at' ? undefined : { at: 'parked', wakeAt: event.wakeAt, ...placeOf(node) };
     case 'wakeup_fired':
       return node.at === 'parked' ? { at: 'running', ...placeOf(node) } : undefined;
     case 'node_completed': {
