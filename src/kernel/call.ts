@@ -10,6 +10,8 @@ import type { Decision } from './policy/decision.ts';
 /** The part of a session that decides; from the session's own record, never from the caller. */
 export interface SessionBinding {
   id: string;
+  /** Of a session that has followed another one by itself: the first of their line, which approvals are bound to. */
+  line?: string;
   /** Epoch milliseconds of the first record; wall time budgets run from it. */
   startedAt: number;
   /** The actor that the session was minted for; digests are bound to it. */

@@ -136,7 +136,7 @@ function actionOf(
     actor: session.actor,
     agent: context.agentId,
     delegation: isRevoked ? { ...context.delegation, revoked: true } : context.delegation,
-    session: session.id,
+    session: session.line ?? session.id,
     tool,
     args,
     ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),

@@ -25,8 +25,8 @@ export interface Pack {
   ): Promise<Requested>;
   /** Must be told of what the kernel's calls write, or sessions are read anew. */
   recorded(appends: readonly Append[], heads: readonly Head[]): void;
-  /** The run and default session of a call that names no session. */
-  directCall(caller: Caller): Promise<DirectCall>;
+  /** The run and default session of a call that names no session, or of one that is asked for once more. */
+  directCall(caller: Caller, toolCallId?: string): Promise<DirectCall>;
   /** The same to look with: it begins no session and leaves no record. */
   directView(caller: Caller): Promise<DirectCall>;
   /** Sessions that outlive a request: started, paused, resumed and recovered by the runtime itself. */
@@ -65,7 +65,7 @@ export function createPack(deps: PackDeps): Pack {
     recorded(appends, heads) {
       sessions.recorded(appends, heads);
     },
-    directCall: (caller) => defaults.directCall(caller),
+    directCall: (...of) => defaults.directCall(...of),
     directView: (caller) => defaults.directView(caller),
   };
 }

@@ -116,14 +116,14 @@ export async function callCapability(
   call: { tool: string; args: unknown; idempotencyKey?: string; callId?: string },
   io: RuntimeIo,
 ): Promise<CallAnswer> {
-  const { context, session } = await parts.pack.directCall(caller);
+  const { context, session, toolCallId } = await parts.pack.directCall(caller, call.callId);
   const request: CallRequest = {
     context,
     session,
     tool: canonical(parts.config, call.tool),
     args: call.args,
-    toolCallId: call.callId ?? parts.ids.next('call'),
-    isNew: call.callId === undefined,
+    toolCallId: toolCallId ?? parts.ids.next('call'),
+    isNew: toolCallId === undefined,
   };
   if (call.idempotencyKey !== undefined) request.idempotencyKey = call.idempotencyKey;
   return parts.lines.run(request, io, (lineIo) => parts.kernel.call(request, lineIo));

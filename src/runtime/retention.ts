@@ -71,6 +71,17 @@ interface Story {
   chains: ChainKey[];
 }
 
+/** Of calls that name no session, an approval counts in the sessions that follow too. */
+function isInLine({ body }: StoredRow): boolean {
+  return body.kind === 'default';
+}
+
+async function rowsOfAll(store: Store, chains: readonly ChainKey[]): Promise<StoredRow[]> {
+  const rows: StoredRow[] = [];
+  for (const chain of chains) rows.push(...(await rowsMadeFrom(store, chain)));
+  return rows;
+}
+
 async function storiesOf(store: Store, row: StoredRow): Promise<Story> {
   const sessions = await sessionsOf(store, row);
   const chains: ChainKey[] = [];
@@ -104,14 +115,17 @@ async function soundEnd(
   return records === 0 ? undefined : { ...end, records };
 }
 
-/** What still waits for an answer, or for its use, could never be used once its words are gone; and what a call comes to would
- * be written behind the erasure. */
-function assertSettled(rows: readonly StoredRow[], now: EpochMs): void {
+/** What a call comes to would be written behind the erasure. */
+function assertStill(rows: readonly StoredRow[]): void {
+  const call = rows.find(({ kind, status }) => kind === 'request' && status === 'in_progress');
+  if (call === undefined) return;
+  const text = `The call ${call.id} is under way; wait for its end, or cancel the session first.`;
+  throw new RuntimeError('CONFLICT', text, { request_id: call.id, status: call.status });
+}
+
+/** What still waits for an answer, or for its use, could never be used once its words are gone. */
+function assertAnswered(rows: readonly StoredRow[], now: EpochMs): void {
   for (const row of rows) {
-    if (row.kind === 'request' && row.status === 'in_progress') {
-      const text = `The call ${row.id} is under way; wait for its end, or cancel the session first.`;
-      throw new RuntimeError('CONFLICT', text, { request_id: row.id, status: row.status });
-    }
     if (row.kind !== 'approval' || !isOpenApproval(effectiveStatus(row, now))) continue;
     const text = `The approval ${row.id} is ${row.status}; reject it, or wait until it has been used or has expired.`;
     throw new RuntimeError('CONFLICT', text, { approval_id: row.id, status: row.status });
@@ -139,6 +153,7 @@ export async function removeWork(
 ): Promise<Taken> {
   if (!(await hasEnded(store, row, clock.now()))) throw goesOn(row);
   const { sessions, chains } = await storiesOf(store, row);
+  if (isInLine(row)) assertAnswered(await rowsOfAll(store, chains), clock.now());
   for (const id of sessions) await copies.remove(id); // T1
   const taken: Taken = { sessions: sessions.length, chains: 0, records: 0 };
   for (const chain of chains) {
@@ -173,9 +188,9 @@ export async function eraseWork(
   const isOver = await hasEnded(store, row, clock.now());
   if (!isOver && !AT_REST.has(row.status)) throw goesOn(row);
   const { sessions, chains } = await storiesOf(store, row);
-  const rows: StoredRow[] = [];
-  for (const chain of chains) rows.push(...(await rowsMadeFrom(store, chain)));
-  if (!isOver) assertSettled(rows, clock.now());
+  const rows = await rowsOfAll(store, chains);
+  if (!isOver) assertStill(rows);
+  if (!isOver || isInLine(row)) assertAnswered(rows, clock.now());
   for (const id of sessions) await copies.remove(id); // T1
   await eraseRows(store, rows, clock.now());
   const taken: Taken = { sessions: sessions.length, chains: 0, records: 0 };

@@ -194,7 +194,12 @@ test(
     await json(at, ['sessions', 'erase', SESSION, '--yes']);
     const after = join(at.workspace, 'after');
     const told = await json(at, ['evidence', 'export', '--session', SESSION, '--out', after]);
-    expect(told).toMatchObject({ chains: 2, erased: told.records, heads });
+    // Each chain ends with the record of its erasure, which says what is gone.
+    expect(told).toMatchObject({ chains: 2, erased: Number(told.records) - 2 });
+    const longer = (heads as { seq: number }[]).map(
+      ({ seq }) => expect.objectContaining({ seq: seq + 1 }) as unknown,
+    );
+    expect(told.heads).toEqual(longer);
     const anchored = ['--file', join(after, 'evidence.jsonl'), '--anchor', join(before, 'manifest.json')];
     expect(await json(at, ['evidence', 'verify', ...anchored])).toMatchObject({ completeness: 'verified' });
   },

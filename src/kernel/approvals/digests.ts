@@ -11,6 +11,7 @@ export interface Action {
   agent: string;
   /** `revoked`: its grant is gone; nobody's earlier word is for that. */
   delegation: Delegation & { revoked?: true };
+  /** Of a session that follows others by itself, the first of their line. */
   session: string;
   tool: string;
   args: JsonObject;

@@ -6,11 +6,14 @@
 // D2  What is found again is what its records say: whose it is, when it was last used, how long it has grown.
 // D3  Nobody can end it and begin another, so its budgets are rates: with its time all of them begin anew.
 // D4  They are the process's: a configuration that is taken while it serves goes on with those of the one before.
+// D5  Those that follow each other are one line. A person's word is bound to the line, so that it does not end with the session
+//     it was asked in; budgets are not.
 import type { EpochMs } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import { digestJson } from '../../base/digest.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { SessionBinding } from '../../kernel/call.ts';
+import type { RequestStatus } from '../../kernel/evidence/receipts.ts';
 import { contextFacts } from '../../kernel/evidence/records.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { Caller, RunContext } from '../../kernel/identity.ts';
@@ -30,6 +33,8 @@ export const LONGEST_MS: number = 24 * 60 * 60_000;
 // A call is at most three records (a wait, a start, an outcome); 10,000 records are then never passed.
 const RECORDS_A_CALL = 3;
 const MOST_CALLS = 3_300;
+// How long one that has been erased may still be used: nothing of what it said is, but rules see no past there.
+const LOOK_MS = 5_000;
 // Under a kilobyte each; more principals than this are rarely at work in the same minutes.
 const MOST_HELD = 1_024;
 
@@ -37,6 +42,8 @@ interface Default {
   facts: SessionFacts;
   lastUsed: EpochMs;
   calls: number;
+  /** When it was last seen not to be erased. */
+  lookedAt: EpochMs;
 }
 
 /** Those of this process (D4). */
@@ -58,11 +65,16 @@ export function openDefaults(process: string): OpenDefaults {
 export interface DirectCall {
   context: RunContext;
   session: SessionBinding;
+  /** The call that is asked for once more; undefined: it is a new one. */
+  toolCallId?: string;
 }
 
 export interface DefaultSessions {
-  /** The run and session of one direct call of this caller; its first use records the session's start. */
-  directCall(caller: Caller): Promise<DirectCall>;
+  /**
+   * The run and session of one direct call of this caller; its first use records the session's start. A call that is asked for
+   * once more is answered in the session that it has begun in; one that has not begun there begins in the one of now.
+   */
+  directCall(caller: Caller, toolCallId?: string): Promise<DirectCall>;
   /** The same for a look: no use is counted, and a session that does not exist yet is not begun. */
   directView(caller: Caller): Promise<DirectCall>;
   /** How many are in memory (D1). */
@@ -80,7 +92,7 @@ function isSpent({ facts, lastUsed, calls }: Default, { clock, config }: PackDep
   return calls >= MOST_CALLS || now - lastUsed > IDLE_MS || age > LONGEST_MS || age >= most;
 }
 
-function newFacts(deps: PackDeps, caller: Caller): SessionFacts {
+function newFacts(deps: PackDeps, caller: Caller, before: Default | undefined): SessionFacts {
   const { config, ids, clock } = deps;
   const intent = config.runtime.gatewayIntent;
   return {
@@ -96,6 +108,7 @@ function newFacts(deps: PackDeps, caller: Caller): SessionFacts {
     limits: limitsOf(config.limits),
     delegation: NO_DELEGATION,
     startedAt: clock.now(),
+    ...(before === undefined ? {} : { line: before.facts.line ?? before.facts.id }), // D5
   };
 }
 
@@ -131,13 +144,14 @@ async function recall(store: Store, process: string, caller: Caller): Promise<De
   if (facts === undefined || head === undefined) return undefined;
   const [last] = await store.read(sessionChainOf(tenant, id), head.seq, 1);
   const lastUsed = last?.header.at ?? facts.startedAt;
-  return { facts, lastUsed, calls: Math.ceil((head.seq - 1) / RECORDS_A_CALL) };
+  return { facts, lastUsed, calls: Math.ceil((head.seq - 1) / RECORDS_A_CALL), lookedAt: 0 };
 }
 
 function bound(deps: PackDeps, caller: Caller, facts: SessionFacts): DirectCall {
-  const { id, startedAt, actor, lane, task, intent } = facts;
+  const { id, startedAt, actor, lane, task, intent, line } = facts;
   const session: SessionBinding = { id, startedAt, actor, lane, task, countsResults: true };
   if (intent !== undefined) session.intent = intent;
+  if (line !== undefined) session.line = line;
   return { context: newRun(deps, caller, facts), session };
 }
 
@@ -159,7 +173,7 @@ interface Beginning {
 }
 
 async function begin(deps: PackDeps, caller: Caller, { process, before }: Beginning): Promise<Default> {
-  const facts = newFacts(deps, caller);
+  const facts = newFacts(deps, caller, before);
   const context = newRun(deps, caller, facts);
   const at = facts.startedAt;
   const link: JsonObject = before === undefined ? {} : { predecessor_id: before.facts.id };
@@ -177,7 +191,18 @@ async function begin(deps: PackDeps, caller: Caller, { process, before }: Beginn
     rows: [sessionRow({ facts, context }, progress, at), placeRow(process, caller, facts)],
   });
   if (!done.ok) throw new RuntimeError('CONFLICT', 'The session could not be started.');
-  return { facts, lastUsed: at, calls: 0 };
+  return { facts, lastUsed: at, calls: 0, lookedAt: at };
+}
+
+function isOf({ kind, tenant, principal, actor, lane }: SessionFacts, caller: Caller): boolean {
+  return kind === 'default' && keyOf({ ...caller, tenant, principal, actor, lane }) === keyOf(caller);
+}
+
+/** Where nothing of a call has been started, and it is decided anew whenever it is asked for. */
+const UNBEGUN: ReadonlySet<string> = new Set<RequestStatus>(['waiting_approval', 'denied']);
+
+async function wasErased({ store }: PackDeps, { tenant, id }: SessionFacts): Promise<boolean> {
+  return (await store.row('session', tenant, id))?.body.erased_at !== undefined;
 }
 
 class HeldDefaults implements DefaultSessions {
@@ -195,11 +220,23 @@ class HeldDefaults implements DefaultSessions {
     return this.#open.held.size;
   }
 
-  async directCall(caller: Caller): Promise<DirectCall> {
+  async directCall(caller: Caller, toolCallId?: string): Promise<DirectCall> {
     const session = await this.#current(caller);
     session.lastUsed = this.#deps.clock.now();
     session.calls += 1;
-    return bound(this.#deps, caller, session.facts);
+    const call = bound(this.#deps, caller, session.facts);
+    return toolCallId === undefined ? call : this.#again(caller, call, toolCallId);
+  }
+
+  /** Of somebody else's call, and of one that nobody knows, the door says what there is to say. */
+  async #again(caller: Caller, now: DirectCall, toolCallId: string): Promise<DirectCall> {
+    const { store } = this.#deps;
+    const row = await store.row('request', caller.tenant, toolCallId);
+    const of = row?.body.session_id;
+    const isHere = row === undefined || typeof of !== 'string' || of === now.session.id;
+    const facts = isHere ? undefined : await factsFrom(store, caller.tenant, of);
+    if (row === undefined || facts === undefined || !isOf(facts, caller)) return { ...now, toolCallId };
+    return UNBEGUN.has(row.status) ? now : { ...bound(this.#deps, caller, facts), toolCallId };
   }
 
   async directView(caller: Caller): Promise<DirectCall> {
@@ -208,7 +245,7 @@ class HeldDefaults implements DefaultSessions {
     await this.#open.coming.get(key)?.catch(() => undefined);
     const known = await this.#known(key, caller);
     const isUsed = known !== undefined && !isSpent(known, deps);
-    return bound(deps, caller, isUsed ? known.facts : newFacts(deps, caller));
+    return bound(deps, caller, isUsed ? known.facts : newFacts(deps, caller, known));
   }
 
   #keyOf(caller: Caller): string {
@@ -225,7 +262,8 @@ class HeldDefaults implements DefaultSessions {
     const coming = this.#open.coming.get(key);
     if (coming !== undefined) return coming.then((one) => this.#unspent(one, caller));
     const held = this.#open.held.get(key);
-    if (held !== undefined && !isSpent(held, this.#deps)) return Promise.resolve(this.#hold(key, held));
+    const isKnown = held !== undefined && this.#deps.clock.now() - held.lookedAt < LOOK_MS;
+    if (isKnown && !isSpent(held, this.#deps)) return Promise.resolve(this.#hold(key, held));
     const found = this.#find(key, caller).finally(() => this.#open.coming.delete(key));
     this.#open.coming.set(key, found);
     return found;
@@ -237,12 +275,13 @@ class HeldDefaults implements DefaultSessions {
   }
 
   async #find(key: string, caller: Caller): Promise<Default> {
+    const deps = this.#deps;
     const known = await this.#known(key, caller);
-    const isUsed = known !== undefined && !isSpent(known, this.#deps);
-    return this.#hold(
-      key,
-      isUsed ? known : await begin(this.#deps, caller, { process: this.#open.process, before: known }),
-    );
+    if (known !== undefined && !isSpent(known, deps) && !(await wasErased(deps, known.facts))) {
+      known.lookedAt = deps.clock.now();
+      return this.#hold(key, known);
+    }
+    return this.#hold(key, await begin(deps, caller, { process: this.#open.process, before: known }));
   }
 
   async #known(key: string, caller: Caller): Promise<Default | undefined> {

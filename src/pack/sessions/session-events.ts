@@ -53,8 +53,9 @@ export function factsShown(facts: SessionFacts): JsonObject {
 }
 
 export function factsToEvidence(facts: SessionFacts): JsonObject {
-  const { id, tenant, principal } = facts;
-  return { session_id: id, tenant_id: tenant, principal_id: principal, ...factsShown(facts) };
+  const { id, tenant, principal, line } = facts;
+  const follows = line === undefined ? {} : { line_id: line };
+  return { session_id: id, tenant_id: tenant, principal_id: principal, ...follows, ...factsShown(facts) };
 }
 
 function factsOf(evidence: JsonObject, at: EpochMs): SessionFacts {
@@ -62,6 +63,7 @@ function factsOf(evidence: JsonObject, at: EpochMs): SessionFacts {
   const limits = objectAt(evidence, 'limits');
   const limit = (key: string): number => numberAt(limits, key) ?? 0;
   const intent = textAt(evidence, 'intent');
+  const line = textAt(evidence, 'line_id');
   return {
     id: text('session_id'),
     kind: text('kind') === 'default' ? 'default' : 'agent',
@@ -83,6 +85,7 @@ function factsOf(evidence: JsonObject, at: EpochMs): SessionFacts {
       delegatedScope: text('delegated_scope'),
     },
     startedAt: at,
+    ...(line === undefined ? {} : { line }),
   };
 }
 

@@ -25,6 +25,8 @@ export interface SessionFacts {
   limits: { turns: number; toolCalls: number; inputBytes: number };
   delegation: Delegation;
   startedAt: EpochMs;
+  /** Of a default session that follows another one: the first of their line. */
+  line?: string;
 }
 
 export type CallState =
