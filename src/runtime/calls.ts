@@ -10,10 +10,11 @@ import type { LiveSessions } from '../capabilities/sessions/live.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Gate } from '../kernel/policy/gate.ts';
 import type { Pack, Requested } from '../pack/index.ts';
-import type { ManagedWork, ResumeSessionInput, WorkAnswer } from '../pack/managed/surface.ts';
+import type { ResumeSessionInput, WorkAnswer } from '../pack/managed/surface.ts';
 import { refusedAnswer } from './call-answer.ts';
 import type { CallLines } from './call-lines.ts';
 import type { CallAnswer, CallToolInput, RuntimeIo } from './contract.ts';
+import type { Work } from './work.ts';
 
 export interface CallParts {
   config: RuntimeConfig;
@@ -84,9 +85,20 @@ async function resumeCall(
   }
 }
 
-/** With a token its call goes first, so that the session goes on with how that ended. */
+/** What fails once the call of a token has run says so: the token is spent, and the call may have taken effect. */
+function afterCall(thrown: unknown, call: CallAnswer): RuntimeError {
+  const { code, message, details } = asRuntimeError(thrown);
+  const { status, tool_call_id, side_effect_status, resume_token: token } = call;
+  const resumed = { tool_call_id, status, side_effect_status };
+  return new RuntimeError(code, message, {
+    ...details,
+    resumed_call: token === undefined ? resumed : { ...resumed, resume_token: token },
+  });
+}
+
+/** With a token its call goes first of all that the resume does, so that the session goes on with how that ended. */
 export async function resumeSession(
-  parts: CallParts & { work: Pick<ManagedWork<Caller, RuntimeIo>, 'work' | 'resumeSession'> },
+  parts: CallParts & { work: Pick<Work, 'resumeSession'> },
   caller: Caller,
   input: ResumeSessionInput,
   io: RuntimeIo,
@@ -103,11 +115,16 @@ export async function resumeSession(
       },
     );
   }
-  await parts.work.work(caller, input.session_id);
-  const call = await resumeCall(parts, caller, { session_id: input.session_id, resume_token }, io);
-  const answer = await parts.work.resumeSession(caller, rest, io);
+  const { session_id } = input;
+  let call: CallAnswer | undefined;
+  const first = async (): Promise<void> => {
+    call = await resumeCall(parts, caller, { session_id, resume_token }, io);
+  };
+  const answer = await parts.work.resumeSession(caller, { ...rest, first }, io).catch((thrown: unknown) => {
+    throw call === undefined ? thrown : afterCall(thrown, call);
+  });
   // It is under way still, or its connection was lost again.
-  return call.resume_token === undefined ? answer : { ...answer, resume_token: call.resume_token };
+  return call?.resume_token === undefined ? answer : { ...answer, resume_token: call.resume_token };
 }
 
 export async function callCapability(

@@ -9,7 +9,7 @@ import type { Caller } from '../kernel/identity.ts';
 import type { BackgroundKind } from '../pack/background/entry.ts';
 import type { Admission, Admitted, Queue } from '../pack/background/queue.ts';
 import { assertMayCancel, assertMayQueue, assertMayResume } from '../pack/managed/allowed.ts';
-import type { ManagedResult } from '../pack/managed/contract.ts';
+import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type {
   ManagedWork,
@@ -200,10 +200,13 @@ async function startSession(
   return ended(parts, caller, await managed.start(caller, create, turns(most), io));
 }
 
+/** How it is resumed, and what is done first of all once it may be. */
+type Resumed = ResumeSessionInput & Pick<RunManaged, 'first'>;
+
 async function resumeSession(
   parts: WorkParts,
   caller: Caller,
-  input: ResumeSessionInput,
+  input: Resumed,
   io: RuntimeIo,
 ): Promise<WorkAnswer> {
   const { session_id: id, background, max_turns_per_invocation: most } = input;
@@ -217,6 +220,7 @@ async function resumeSession(
     ...turns(most),
     ...(messages === undefined ? {} : { continuationMessages: messages }),
     ...(acceptUnknown === undefined ? {} : { acceptUnknown }),
+    ...(input.first === undefined ? {} : { first: input.first }),
     reason: 'resumed' as const,
   };
   return ended(parts, caller, await parts.managed.run(caller, id, how, io));
@@ -261,8 +265,13 @@ async function resumeWorkflow(
   return workflowView(parts, caller, await (await parts.workflows()).resume(caller, id, how, io));
 }
 
+/** As hosts have it, and with what the runtime itself has to do within a resume. */
+export interface Work extends ManagedWork<Caller, RuntimeIo> {
+  resumeSession(caller: Caller, input: Resumed, io: RuntimeIo): Promise<WorkAnswer>;
+}
+
 /** Over the pack's sessions and workflows, and the queue. */
-export function createWork(parts: WorkParts): ManagedWork<Caller, RuntimeIo> {
+export function createWork(parts: WorkParts): Work {
   return {
     startSession: (caller, input, io) => startSession(parts, caller, input, io),
     resumeSession: (caller, input, io) => resumeSession(parts, caller, input, io),

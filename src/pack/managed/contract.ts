@@ -107,6 +107,11 @@ export interface RunManaged {
   /** Calls whose effect is unknown and of which the caller takes note, so that the model is told and the run goes on. */
   acceptUnknown?: string[];
   reason?: 'created' | 'resumed' | 'wakeup' | 'approval';
+  /**
+   * Done once all that is asked for has been judged and the session is held, before anything else of the run: what moves the
+   * session by itself and may not happen when the run is refused. The run goes on with how the session stands then.
+   */
+  first?: () => Promise<unknown>;
   /** Who the caller is by now, asked before every step; undefined: nobody any more. Absent: who began the run. */
   callerNow?: () => Caller | undefined;
 }

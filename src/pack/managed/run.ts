@@ -144,10 +144,19 @@ async function invocation(run: Run, at: ManagedHeld): Promise<ManagedHeld | unde
   return carryOn(run, await begin(run, at), first);
 }
 
-async function heldRun(run: Run): Promise<ManagedHeld | undefined> {
+async function standing(run: Run): Promise<ManagedHeld> {
   const at = await loadCurrent(run.room, run.caller, run.sessionId, run.series);
   assertNotOver(at); // it may have ended while this run waited for its turn
+  return at;
+}
+
+async function heldRun(run: Run, first: RunManaged['first']): Promise<ManagedHeld | undefined> {
+  let at = await standing(run);
   assertFits(run.asked, at.state);
+  if (first !== undefined) {
+    await first();
+    at = await standing(run);
+  }
   await seeWaiting(run, at);
   return isIdle(run, at) ? at : invocation(run, at);
 }
@@ -247,7 +256,8 @@ export async function runInvocation(
   const before = await loadCurrent(room, caller, sessionId);
   assertNotOver(before);
   assertPrecheck(room.deps.config, actingCaller(caller, before.state), before.state.facts.agentId);
-  if (await isAtRest(sightOf(room, running.asked, running.io), before))
+  const { first } = given.how;
+  if (first === undefined && (await isAtRest(sightOf(room, running.asked, running.io), before)))
     return { hasMoved: false, now: before };
-  return underHold(running, heldRun);
+  return underHold(running, (run) => heldRun(run, first));
 }
