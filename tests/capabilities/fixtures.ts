@@ -98,6 +98,7 @@ export interface Bench {
   executor: Executor;
   store: Store;
   ledger: Ledger;
+  sessions: LiveSessions;
   drifted: string[];
   /** Servers in the order in which they were listed. */
   listed: string[];
@@ -161,12 +162,26 @@ async function executionOf(
   };
 }
 
+/** One of several processes over one store. */
+export interface Beside {
+  store: Store;
+  instance: string;
+  isAlive: (instance: string) => Promise<boolean>;
+}
+
+interface BenchBounds {
+  idleMs?: number;
+  maxOpen?: number;
+  maxWaitMs?: number;
+  beside?: Beside;
+}
+
 export function createBench(
   servers: DownstreamServer[],
   environment: Record<string, string | undefined> = process.env,
   clock: Clock = systemClock,
   over: Partial<CapabilitySessionControls> = {},
-  { maxWaitMs, ...pool }: { idleMs?: number; maxOpen?: number; maxWaitMs?: number } = {},
+  { maxWaitMs, beside, ...pool }: BenchBounds = {},
   confine?: ConfineOptions,
 ): Bench {
   const directory = mkdtempSync(join(tmpdir(), 'capabilities-'));
@@ -197,7 +212,7 @@ export function createBench(
     onStderr: (name, line) => stderr.push(`${name}: ${line}`),
   });
   const { controls } = sampleConfig();
-  const store = createMemoryStore();
+  const store = beside?.store ?? createMemoryStore();
   const ledger = createLedger({ store, clock, ids: randomIds });
   const sessions = new LiveSessions({
     redact: (text) => text,
@@ -205,9 +220,9 @@ export function createBench(
     clock,
     controls: { ...controls.capabilitySessions, ...over },
     owner: 'tests',
-    instance: 'inst_tests',
+    instance: beside?.instance ?? 'inst_tests',
     policyDigest: 'policy',
-    isAlive: async () => false,
+    isAlive: beside?.isAlive ?? (async () => false),
   });
   const executor = createDownstreamExecutor({
     downstreams,
@@ -224,6 +239,7 @@ export function createBench(
     executor,
     store,
     ledger,
+    sessions,
     drifted,
     listed,
     stderr,

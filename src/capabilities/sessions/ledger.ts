@@ -8,7 +8,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import type { Ids } from '../../base/ids.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import type { Append, ChainKey, Commit, RowWrite, Store } from '../../store/contract.ts';
-import { STATUSES } from './capability-session.ts';
+import { OPEN_STATUSES, STATUSES } from './capability-session.ts';
 import type {
   CapabilityEvent,
   CapabilitySession,
@@ -53,8 +53,8 @@ export interface Ledger {
     awaited: CapabilityEvent & { type: 'capability_approval_awaited' },
   ): { id: string; commit: Commit };
   get(tenant: string, id: string): Promise<HeldSession | undefined>;
-  /** The newest of this pool key that has not ended. */
-  standing(tenant: string, principal: string, poolKey: string): Promise<HeldSession | undefined>;
+  /** Those of this pool key that have not ended, of whichever process; what changed last first. */
+  standing(tenant: string, principal: string, poolKey: string): Promise<HeldSession[]>;
   /** Y1. `beside` is written in the same commit or not at all; `sealed` goes with the event. */
   move(key: SessionKey, event: CapabilityEvent, beside?: Beside): Promise<Moved>;
   /** The part of somebody else's commit that makes these changes; what may not happen now is left out, undefined: all of it. */
@@ -84,6 +84,9 @@ export interface Beside {
 export type CapabilityNote = 'capability_progress_reported' | 'capability_request_refused';
 
 const MAX_ROUNDS = 16;
+// One for each process that shares the pool key, and a few more that nobody has looked after yet.
+const MAX_STANDING = 20;
+const STANDING: readonly CapabilityStatus[] = [...OPEN_STATUSES, 'reinitialize_required'];
 
 function chainOf({ tenant, id }: SessionKey): ChainKey {
   return { tenant, aggregate: 'capability_session', id };
@@ -218,18 +221,15 @@ class StoreLedger implements Ledger {
     return { session: row.body as unknown as CapabilitySession, version: row.version };
   }
 
-  async standing(tenant: string, principal: string, poolKey: string): Promise<HeldSession | undefined> {
-    const page = await this.#store.list({
-      kind: 'capability_session',
-      tenant,
-      principal,
-      ref: poolKey,
-      limit: 20,
-    });
-    const row = page.items.find(({ body }) => !('endedAt' in body));
-    return row === undefined
-      ? undefined
-      : { session: row.body as unknown as CapabilitySession, version: row.version };
+  async standing(tenant: string, principal: string, ref: string): Promise<HeldSession[]> {
+    // By status: those that have ended are many, and what still stands may be older than all of them.
+    const pages = await Promise.all(
+      STANDING.map((status) =>
+        this.#store.list({ kind: 'capability_session', tenant, principal, ref, status, limit: MAX_STANDING }),
+      ),
+    );
+    const rows = pages.flatMap(({ items }) => items).sort((a, b) => b.updatedAt - a.updatedAt);
+    return rows.map(({ body, version }) => ({ session: body as unknown as CapabilitySession, version }));
   }
 
   moving({ session, version }: HeldSession, events: readonly CapabilityEvent[]): Commit | undefined {

@@ -5,6 +5,7 @@
 // Z2  A session of a process that is gone is lost, with every question it had open, and is said so before another
 //     continues it.
 // Z3  A session that was opened for an approval has no process until a connection is made for it; that one takes it over.
+// Z4  What another process that lives holds or has lost is not this one's: neither asked for here nor continued.
 import type { Clock } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
@@ -127,23 +128,39 @@ export class LiveSessions {
     await Promise.all(this.#writing);
   }
 
-  /** As it is on record, after what this process knows of the others' ends (Z2). */
-  async #standing(who: PoolIdentity, poolKey: string): Promise<HeldSession | undefined> {
-    const { ledger, clock, controls, instance, isAlive } = this.parts;
-    const held = await ledger.standing(who.tenant, who.principal, poolKey);
-    if (held === undefined || held.session.status === 'reinitialize_required') return held;
-    if (held.session.planned === true) return held; // No process holds it.
-    const { subject } = held.session;
-    if (subject.instance === instance || (await isAlive(subject.instance))) return held;
-    const key = { tenant: who.tenant, id: subject.id };
+  /**
+   * What the next connection of this process goes on from: its own session; else one that is planned; else one whose process is
+   * gone (Z2). What another process that lives holds, or has lost, is that one's to go on from (Z4).
+   */
+  async #standing({ tenant, principal }: PoolIdentity, poolKey: string): Promise<HeldSession | undefined> {
+    const { ledger, instance, isAlive } = this.parts;
+    const standing = await ledger.standing(tenant, principal, poolKey);
+    const isPlanned = ({ session }: HeldSession): boolean => session.planned === true;
+    const held = standing.filter((one) => !isPlanned(one));
+    const own = held.find(({ session }) => session.subject.instance === instance) ?? standing.find(isPlanned);
+    if (own !== undefined) return own;
+    for (const one of held) {
+      if (await isAlive(one.session.subject.instance)) continue;
+      const left = await this.#leftBehind(one);
+      if (left !== undefined) return left;
+    }
+    return undefined;
+  }
+
+  /** Z2; undefined where it has ended with that. */
+  async #leftBehind(held: HeldSession): Promise<HeldSession | undefined> {
+    const { ledger, clock, controls } = this.parts;
+    const { subject, status } = held.session;
+    if (status === 'reinitialize_required') return held;
     const event: CapabilityEvent = {
       type: 'capability_session_lost',
       cause: 'host_gone',
       then: controls.onExpiry === 'cancel' ? 'cancel' : 'reinitialize',
       at: clock.now(),
     };
-    await ledger.move(key, event, { evidence: { signal_owner: controls.expirySignalOwner } });
-    return ledger.standing(who.tenant, who.principal, poolKey);
+    await ledger.move(subject, event, { evidence: { signal_owner: controls.expirySignalOwner } });
+    const now = await ledger.get(subject.tenant, subject.id);
+    return now?.session.status === 'reinitialize_required' ? now : undefined;
   }
 
   async #open(session: Session, use: Use): Promise<SessionKey> {
