@@ -181,8 +181,7 @@ interface Opened {
 
 function useOf(execution: Execution, { connection, who, poolKey }: Lease): Use {
   const run = servedRun(execution.context);
-  const mayReinitialize = execution.reinitializes ?? false;
-  return { server: connection.server, who, poolKey, run, mayReinitialize };
+  return { server: connection.server, who, poolKey, run, approved: execution.approved };
 }
 
 async function openSession(

@@ -19,6 +19,8 @@ export interface Admitted extends Basis {
   decision: Decision;
   executor: Executor;
   held: Held | undefined;
+  /** The lost capability session that the word in `held` is for too. */
+  lost: string | undefined;
   reserved: FreeKey;
 }
 

@@ -12,6 +12,14 @@ import type { OwnCalls } from './own-calls.ts';
 import type { Gate } from './policy/gate.ts';
 import type { NoPast, Past } from './policy/past.ts';
 
+/** A connection that was lost; only a word that was asked for afterwards is for building it anew. */
+export interface LostConnection {
+  /** Of its capability session. */
+  id: string;
+  /** The approvals that were opened since. */
+  askedSince: readonly string[];
+}
+
 export interface KernelDeps {
   config: RuntimeConfig;
   store: Store;
@@ -26,11 +34,8 @@ export interface KernelDeps {
   redactor: Redactor;
   clock: Clock;
   ids: Ids;
-  /**
-   * Whether the call would go through a lost connection that may be built anew only with a person's word. Absent: none
-   * needs one.
-   */
-  asksToReinitialize?: (context: RunContext, server: string) => Promise<boolean>;
+  /** The lost connection that the call would go through, where it may be built anew only with a person's word. */
+  lostConnection?: (context: RunContext, server: string) => Promise<LostConnection | undefined>;
   /** This process among those that share the store; in every start receipt. */
   instance: string;
   /** Whether another instance still shows signs of life. */

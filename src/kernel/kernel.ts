@@ -15,14 +15,14 @@ import type { Admitted, Basis, Started } from './admitted.ts';
 import type { Held } from './approvals/approvals.ts';
 import { controlsKey, isSameWindow, moves, repeatMove, repeatsIn } from './budgets/counters.ts';
 import type { CallRequest, CallResult, CallTool } from './call.ts';
-import type { DoorDeps, KernelDeps } from './deps.ts';
+import type { DoorDeps, KernelDeps, LostConnection } from './deps.ts';
 import { knownCall, NEW } from './known-call.ts';
 import { repeatedByOthers, unreachable, usedUp } from './late-denial.ts';
 import { answerFor, openApproval } from './open-approval.ts';
 import { again, answer, nothingRan } from './round.ts';
 import type { Round } from './round.ts';
 import { attempt } from './execution/attempts.ts';
-import type { CallIo } from './execution/executor.ts';
+import type { CallIo, Execution } from './execution/executor.ts';
 import { reservationRow } from './execution/idempotency.ts';
 import { checkReservation } from './reservation.ts';
 import { denial, start } from './evidence/receipts.ts';
@@ -32,7 +32,7 @@ import { asApproved } from './policy/configured-rules.ts';
 import type { Decision } from './policy/decision.ts';
 import { parseArgs, prepareCall } from './prepare.ts';
 import type { PreparedCall } from './prepare.ts';
-import { withdrawApproval } from './withdrawn.ts';
+import { isFromBefore, withdrawApproval, withdrawLost } from './withdrawn.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
 // Each round another writer won a race on this very call, approval or key; more than a few means something is wrong.
@@ -82,24 +82,15 @@ async function oneRound(
   if (!prepared.ok) return refuse(deps, { request, args }, prepared.decision, basis);
   const { call } = prepared;
   if (call.grantedDigest !== undefined) await withdrawApproval(deps, call, call.grantedDigest());
-  const decision = await orAskToReinitialize(
-    deps,
-    call,
-    withoutSecrets(deps.redactor, deps.gate.decide(call.input)),
-  );
+  const { decision, lost } = await decide(deps, call);
   if (decision.verdict === 'deny') return refuse(deps, call, decision, basis);
 
   const reserved = await checkReservation(deps, call, decision, basis);
   if (reserved.kind !== 'free') return reserved;
 
-  let held: Held | undefined;
-  if (decision.verdict === 'approval_required') {
-    const standing = await answerFor(deps, call, known.waitsFor);
-    if (standing?.approval.state !== 'approved') {
-      return openApproval(deps, { call, decision, standing, ...basis, waitsFor: known.waitsFor });
-    }
-    held = standing;
-  }
+  const word = await wordFor(deps, { call, decision, lost, waitsFor: known.waitsFor, basis });
+  if (word.kind !== 'word') return word;
+  const { held } = word;
   const executor = deps.executors.find((one) =>
     one.transports.includes(call.capability?.transport ?? 'host'),
   );
@@ -107,23 +98,56 @@ async function oneRound(
     return refuse(deps, call, unreachable(deps.config, decision), basis);
   }
   const allowed = held === undefined ? decision : asApproved(decision, call.capability);
-  const admitted: Admitted = { call, decision: allowed, executor, held, reserved, ...basis };
+  const admitted: Admitted = { call, decision: allowed, executor, held, lost: lost?.id, reserved, ...basis };
   return runAdmitted(deps, admitted, io);
 }
 
-/** What policy allows still asks where the server's lost connection may be built anew only with a person's word. */
-async function orAskToReinitialize(
+interface Decided {
+  decision: Decision;
+  /** The connection that must not be built anew without a word for it. */
+  lost: LostConnection | undefined;
+}
+
+async function decide(deps: KernelDeps, call: PreparedCall): Promise<Decided> {
+  const decision = withoutSecrets(deps.redactor, deps.gate.decide(call.input));
+  const server = call.capability?.server;
+  if (decision.verdict === 'deny' || server === undefined) return { decision, lost: undefined };
+  const lost = await deps.lostConnection?.(call.request.context, server);
+  return { decision: lost === undefined ? decision : asksToReinitialize(call, decision), lost };
+}
+
+interface Asking extends Decided {
+  call: PreparedCall;
+  waitsFor: string | undefined;
+  basis: Basis;
+}
+
+/** The word of a person where the decision asks for one, or the answer to a call that has none. */
+async function wordFor(
   deps: KernelDeps,
-  { request, capability }: PreparedCall,
-  decision: Decision,
-): Promise<Decision> {
-  const server = capability?.server;
-  if (decision.verdict !== 'allow' || server === undefined || deps.asksToReinitialize === undefined) {
-    return decision;
+  { call, decision, lost, waitsFor, basis }: Asking,
+): Promise<{ kind: 'word'; held: Held | undefined } | Round> {
+  if (decision.verdict !== 'approval_required') return { kind: 'word', held: undefined };
+  const standing = await answerFor(deps, call, waitsFor);
+  if (standing !== undefined && isFromBefore(lost, standing)) {
+    await withdrawLost(deps, standing);
+    return again();
   }
-  if (!(await deps.asksToReinitialize(request.context, server))) return decision;
+  if (standing?.approval.state === 'approved') return { kind: 'word', held: standing };
+  return openApproval(deps, { call, decision, standing, ...basis, waitsFor });
+}
+
+/** What policy allows is asked for too, and what it asks for says this beside its own reasons. */
+function asksToReinitialize({ capability }: PreparedCall, decision: Decision): Decision {
+  const server = capability?.server ?? '';
   const why = `the connection to ${server} was lost, and a person has to agree before it is built anew`;
   return { ...decision, verdict: 'approval_required', reasons: [why, ...decision.reasons] };
+}
+
+/** A person's word, and the lost connection that it was asked for with. */
+function approvedIn({ held, lost }: Admitted): Pick<Execution, 'approved'> {
+  if (held === undefined) return {};
+  return { approved: lost === undefined ? {} : { reinitializes: lost } };
 }
 
 async function refuse(
@@ -157,7 +181,7 @@ async function runAdmitted(deps: DoorDeps, admitted: Admitted, io: CallIo): Prom
       outputBytes: capability.outputBytes,
       ...(admitted.reserved.key === undefined ? {} : { idempotencyKey: admitted.reserved.key.id }),
       ...(pin.state === 'pinned' ? { pinDigest: pin.digest } : {}),
-      ...(admitted.held === undefined ? {} : { reinitializes: true }),
+      ...approvedIn(admitted),
       ...(admitted.held !== undefined || call.request.resumed === true ? { resumes: true } : {}),
     },
     io,

@@ -132,12 +132,12 @@ function reinitialization({
   config,
   sessions,
   downstreams,
-}: Pick<Parts, 'config' | 'sessions' | 'downstreams'>): Pick<KernelDeps, 'asksToReinitialize'> {
+}: Pick<Parts, 'config' | 'sessions' | 'downstreams'>): Pick<KernelDeps, 'lostConnection'> {
   if (!config.controls.capabilitySessions.reinitRequiresApproval) return {};
   return {
-    asksToReinitialize: async ({ caller }, server) => {
+    lostConnection: async ({ caller }, server) => {
       const poolKey = downstreams.poolKey(server, caller);
-      return poolKey !== undefined && sessions.isLost(caller, poolKey);
+      return poolKey === undefined ? undefined : sessions.lost(caller, poolKey);
     },
   };
 }

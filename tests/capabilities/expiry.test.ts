@@ -96,7 +96,12 @@ describe.each([
       expect(await rows(bench)).toMatchObject([{ status: 'reinitialize_required', cause }]);
       const again = failed(await bench.call('relay:echo', { text: 'b' }));
       expect(again).toMatchObject({ code: 'CAPABILITY_SESSION_EXPIRED', sideEffect: 'not_executed' });
-      const agreed = await bench.call('relay:echo', { text: 'b' }, { execution: { reinitializes: true } });
+      for (const approved of [{}, { reinitializes: 'cap_other' }]) {
+        const other = failed(await bench.call('relay:echo', { text: 'b' }, { execution: { approved } }));
+        expect(other).toMatchObject({ code: 'CAPABILITY_SESSION_EXPIRED' });
+      }
+      const approved = { reinitializes: result.expiry?.expiredId ?? '' };
+      const agreed = await bench.call('relay:echo', { text: 'b' }, { execution: { approved } });
       expect(agreed).toMatchObject({ kind: 'result' });
       expect(await rows(bench)).toMatchObject([{ status: 'in_progress' }, { status: 'expired' }]);
     });

@@ -105,6 +105,33 @@ verifies(
   },
 );
 
+test('reinit_requires_approval: a word that was given before the connection was lost is not for building it anew', async () => {
+  const rig = await relayRig({ reinitRequiresApproval: true });
+  const first = await rig.run(await rig.ask('relay:echo', { text: 'a' }));
+  const asked = await rig.ask('relay:progress', { steps: 1 });
+  const pending = await rig.ask('relay:progress', { steps: 2 });
+  const [before, unanswered] = [ticket(await rig.run(asked)), ticket(await rig.run(pending))];
+  await rig.runtime.deliverApproval(PERSON, before, APPROVE);
+  await rig.relay.forget();
+  expect((await rig.run(await rig.ask('relay:echo', { text: 'b' }))).status).toBe('expired');
+
+  const again = await rig.run(asked);
+  expect(again.status).toBe('approval_required');
+  expect(JSON.stringify(again)).toContain('the connection to relay was lost');
+  expect(ticket(again)).not.toBe(before);
+  expect(ticket(await rig.run(pending))).not.toBe(unanswered);
+  expect(ticket(await rig.run(asked))).toBe(ticket(again)); // asked for once
+  expect((await rig.sessions())[0]).toMatchObject({ status: 'reinitialize_required' });
+  for (const id of [before, unanswered]) {
+    expect((await rig.runtime.inspect(CALLER, 'approval', id)).state).toMatchObject({ status: 'revoked' });
+  }
+  await rig.runtime.deliverApproval(PERSON, ticket(again), APPROVE);
+  const done = await rig.run(asked);
+  expect([done.status, textOf(done)]).toEqual(['done', '1 steps']);
+  const { state } = await rig.runtime.inspect(CALLER, 'capability_session', done.capability_session_id ?? '');
+  expect(state).toMatchObject({ reinitialized_from: first.capability_session_id });
+});
+
 test('max_wait_seconds: nobody is waited for longer, whatever approvals say', async () => {
   const at = await place();
   const base = configFor(at);

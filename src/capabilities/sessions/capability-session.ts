@@ -99,7 +99,14 @@ interface Common {
 
 export type CapabilitySession =
   | (Common & { status: OpenStatus })
-  | (Common & { status: 'reinitialize_required'; cause: LossCause; lostAt: EpochMs; lostInputs: string[] })
+  | (Common & {
+      status: 'reinitialize_required';
+      cause: LossCause;
+      lostAt: EpochMs;
+      lostInputs: string[];
+      /** Approvals that were opened since. Rows of older versions lack it. */
+      askedSince?: string[];
+    })
   | (Common & {
       status: EndedStatus;
       endedAt: EpochMs;

@@ -10,6 +10,8 @@ import type { Clock } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { CapabilitySessionControls, DownstreamServer } from '../../config/types.ts';
+import type { LostConnection } from '../../kernel/deps.ts';
+import type { Execution } from '../../kernel/execution/executor.ts';
 import type { RunContext } from '../../kernel/identity.ts';
 import type { Commit } from '../../store/contract.ts';
 import type { PoolIdentity } from '../downstreams.ts';
@@ -42,8 +44,8 @@ export interface Through {
 }
 
 export interface Use extends Through {
-  /** A person has agreed that a lost session is built anew. */
-  mayReinitialize: boolean;
+  /** A person's word for the call, and the lost session that may be built anew by it. */
+  approved: Execution['approved'];
 }
 
 export function servedRun({ runId, traceId }: RunContext): ServedRun {
@@ -52,6 +54,13 @@ export function servedRun({ runId, traceId }: RunContext): ServedRun {
 
 /** Details of the error by which a session that must not be built anew by itself is told from any other failure. */
 export const LOST_SESSION = 'lost_session';
+
+/** What is replaced by policy for a call that was approved is agreed to with the call. */
+function isAgreed(lost: CapabilitySession, { approved }: Use): boolean {
+  if (approved === undefined) return false;
+  const isReplaced = lost.status === 'reinitialize_required' && lost.cause === 'resume_policy';
+  return isReplaced || approved.reinitializes === lost.subject.id;
+}
 
 function causeOf(session: Session): LossCause {
   const why = session.closedBecause();
@@ -97,10 +106,11 @@ export class LiveSessions {
     await this.#ends.get(session);
   }
 
-  /** Whether the next call would go through a session that has to be built anew. */
-  async isLost(who: PoolIdentity, poolKey: string): Promise<boolean> {
-    const held = await this.#standing(who, poolKey);
-    return held?.session.status === 'reinitialize_required';
+  /** The session that the next call would go through, where it has to be built anew. */
+  async lost(who: PoolIdentity, poolKey: string): Promise<LostConnection | undefined> {
+    const session = (await this.#standing(who, poolKey))?.session;
+    if (session?.status !== 'reinitialize_required') return undefined;
+    return { id: session.subject.id, askedSince: session.askedSince ?? [] };
   }
 
   /**
@@ -169,7 +179,7 @@ export class LiveSessions {
     await this.settled();
     const before = await this.#standing(use.who, use.poolKey);
     const isLost = before?.session.status === 'reinitialize_required';
-    if (isLost && controls.reinitRequiresApproval && !use.mayReinitialize) {
+    if (isLost && controls.reinitRequiresApproval && !isAgreed(before.session, use)) {
       throw new RuntimeError('CAPABILITY_SESSION_EXPIRED', undefined, {
         [LOST_SESSION]: before.session.subject.id,
       });

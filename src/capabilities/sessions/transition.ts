@@ -207,10 +207,13 @@ function fromOpen(state: Open, event: CapabilityEvent): Step {
 function fromLost(state: Lost, event: CapabilityEvent): Step {
   if (isEnding(event)) return ending(state, event);
   const { cause } = state;
-  const { lostAt, lostInputs } = state;
-  const stays = (changed: Changed): Step => ({
+  const { lostAt, lostInputs, askedSince = [] } = state;
+  const stays = (changed: Changed, asked = askedSince): Step => ({
     ok: true,
-    session: { ...common(changed), status: 'reinitialize_required', cause, lostAt, lostInputs },
+    session: {
+      ...common(changed),
+      ...{ status: 'reinitialize_required', cause, lostAt, lostInputs, askedSince: asked },
+    },
   });
   switch (event.type) {
     case 'capability_session_reinitialized': // V2
@@ -221,7 +224,7 @@ function fromLost(state: Lost, event: CapabilityEvent): Step {
         reinitializedAs: event.successor,
       });
     case 'capability_approval_awaited':
-      return stays(awaiting(state, event));
+      return stays(awaiting(state, event), [...askedSince, event.approvalId]);
     case 'capability_approval_decided':
       return within(decided(state, event), stays, 'it waits for no such approval');
     case 'capability_resume_offered':

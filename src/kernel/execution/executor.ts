@@ -76,8 +76,8 @@ export interface Execution {
   pinDigest?: string;
   /** The most that a result may have. */
   outputBytes: number;
-  /** A person has agreed that a lost connection is built anew for this call. */
-  reinitializes?: boolean;
+  /** A person has agreed to it; and, where it is named, that this lost capability session is built anew for it. */
+  approved?: { reinitializes?: string };
   /** It goes on after it had to wait for a person, or with a resume token. */
   resumes?: boolean;
 }

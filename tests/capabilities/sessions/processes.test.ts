@@ -52,11 +52,11 @@ test('what one process has lost is neither asked of another that lives nor conti
   const [a, b] = [at.bench('inst_a'), at.bench('inst_b')];
   await b.call('probe:echo', { text: 'b' });
   await loseConnection(a);
-  expect(await a.sessions.isLost(WHO, poolKey(a))).toBe(true);
-  expect(await b.sessions.isLost(WHO, poolKey(b))).toBe(false);
+  expect(await a.sessions.lost(WHO, poolKey(a))).toMatchObject({ askedSince: [] });
+  expect(await b.sessions.lost(WHO, poolKey(b))).toBeUndefined();
 
   const c = at.bench('inst_c');
-  expect(await c.sessions.isLost(WHO, poolKey(c))).toBe(false);
+  expect(await c.sessions.lost(WHO, poolKey(c))).toBeUndefined();
   expect(await c.call('probe:echo', { text: 'c' })).toMatchObject({ kind: 'result' });
   const lost = (await at.rows()).find(({ subject }) => subject.instance === 'inst_a');
   expect(lost).toMatchObject({ status: 'reinitialize_required' });
