@@ -180,8 +180,8 @@ export const gatePlants: readonly Plant[] = [
     rule: 'url_allowlist',
     bug: 'what lies beneath a url argument is not looked at',
     file: `${POLICY}/walk.ts`,
-    find: 'frame.underUrlKey || isUrlKey(key)',
-    put: 'isUrlKey(key)',
+    find: 'frame.underUrlKey || meaningOf(key).isUrl',
+    put: 'meaningOf(key).isUrl',
     caughtBy,
   },
   {

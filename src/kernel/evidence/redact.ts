@@ -2,7 +2,7 @@
 // R1: a known secret never passes, in whatever case, also base64, base64url, percent-encoded, as JSON writes it, or cut out of a longer text.
 // R2: a value under a secret-looking key, or of a secret-looking form, is replaced whole.
 import type { JsonObject, JsonValue } from '../../base/json.ts';
-import { remembered } from '../policy/walk.ts';
+import { remembered } from '../policy/keys.ts';
 import { secretTexts } from './secret-parts.ts';
 
 export const REDACTED = '[REDACTED]';

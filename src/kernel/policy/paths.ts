@@ -8,13 +8,16 @@ import { containsPath } from '../scopes/scope.ts';
 import type { ScopeSet } from '../scopes/scope.ts';
 import { pathSegments } from '../scopes/pattern.ts';
 import type { ResolvedPath } from './decision.ts';
-import { isBeneath, parsePointer, pointerOf, remembered, stringLeaves } from './walk.ts';
+import { guessOf } from './path-text.ts';
+import { isBeneath, parsePointer, pointerOf, stringLeaves } from './walk.ts';
 import type { Leaf } from './walk.ts';
 
 export interface PathArgument {
   pointer: string;
   given: string;
   access: 'read' | 'write';
+  /** Nothing names it a path but a key further up: it must lie in the sandbox, in whatever scope. */
+  isGuess?: boolean;
 }
 
 export interface PathRules {
@@ -22,11 +25,6 @@ export interface PathRules {
   readonly byName: boolean;
   readonly access: 'read' | 'write';
 }
-
-const NAMES = 'paths?|files?|file_?names?|dirs?|director(?:y|ies)|folders?|sources?|destinations?|roots?';
-const PATH_KEY = new RegExp(`(?:^|[_-])(?:${NAMES})$`, 'i');
-const PATH_CAMEL_KEY =
-  /[a-z0-9](?:Paths?|Files?|File[Nn]ames?|Dirs?|Director(?:y|ies)|Folders?|Sources?|Destinations?|Roots?)$/;
 
 /** By name only where a tool has to do with files, or its server might. */
 export function pathRules(capability: Capability): PathRules {
@@ -41,22 +39,29 @@ export function pathRules(capability: Capability): PathRules {
   };
 }
 
-const isPathKey = remembered((key) => PATH_KEY.test(key) || PATH_CAMEL_KEY.test(key));
+/** What may be a path, and is one as far as it looks like it. */
+function guessed({ text, trail }: Leaf, access: 'read' | 'write'): PathArgument | undefined {
+  const leads = guessOf(text);
+  if (leads === undefined) return undefined;
+  const found = { pointer: pointerOf(trail), given: text, access };
+  return leads === 'away' ? found : { ...found, isGuess: true };
+}
 
 function pathArgument(leaf: Leaf, rules: PathRules): PathArgument | undefined {
   if (rules.declared.length > 0) {
     const declared = declaredArgument(leaf, rules);
     if (declared !== undefined) return declared;
   }
-  if (!rules.byName || !isPathKey(leaf.key)) return undefined;
+  if (!rules.byName || leaf.path === undefined) return undefined;
+  if (leaf.path === 'above') return guessed(leaf, rules.access);
   return { pointer: pointerOf(leaf.trail), given: leaf.text, access: rules.access };
 }
 
 function declaredArgument(leaf: Leaf, rules: PathRules): PathArgument | undefined {
-  const declared = rules.declared.filter(({ tokens }) => isBeneath(leaf.trail, tokens));
+  const declared = rules.declared.filter(({ tokens }) => isBeneath(leaf, tokens));
   if (declared.length === 0) return undefined;
   const access = declared.some((entry) => entry.access === 'write') ? 'write' : 'read';
-  return { pointer: pointerOf(leaf.trail), given: leaf.text, access };
+  return leaf.isKey ? guessed(leaf, access) : { pointer: pointerOf(leaf.trail), given: leaf.text, access };
 }
 
 function hasNone({ byName, declared }: PathRules): boolean {
@@ -92,7 +97,11 @@ export interface Confinement {
   readonly scope: ScopeSet | undefined;
 }
 
-function judge(path: ResolvedPath, { root, reserved, scope }: Confinement): string | undefined {
+function judge(
+  path: ResolvedPath,
+  { root, reserved, scope }: Confinement,
+  isGuess: boolean,
+): string | undefined {
   if (path.problem !== undefined) return path.problem;
   if (path.resolved === undefined) return 'could not be resolved';
   const segments = pathSegments(path.resolved);
@@ -100,6 +109,7 @@ function judge(path: ResolvedPath, { root, reserved, scope }: Confinement): stri
   if (root.length > segments.length || root.some((name, at) => segments[at] !== name))
     return 'leaves the sandbox';
   if (isReserved(reserved, path.resolved)) return 'is in a reserved directory';
+  if (isGuess) return undefined;
   if (scope === undefined || !containsPath(scope[path.access], path.resolved)) {
     return `is in no ${path.access} scope in force`;
   }
@@ -129,7 +139,9 @@ export function pathOffences(
     });
   }
   for (const path of resolved) {
-    const why = judge(path, confinement);
+    const meant = expected.filter((one) => one.pointer === path.pointer && one.given === path.given);
+    const isGuess = meant.length > 0 && meant.every((one) => one.isGuess);
+    const why = judge(path, confinement, isGuess);
     if (why === undefined) continue;
     found.push({ why, given: path.given, resolved: path.resolved ?? '' });
   }

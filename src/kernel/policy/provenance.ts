@@ -9,7 +9,7 @@ import { isPast, LEAST_CHARACTERS } from './past.ts';
 import type { Labels, Past, Source } from './past.ts';
 import type { ArgumentRole, Plan, ToolPlan } from './plan.ts';
 import { deny, verdict } from './verdict.ts';
-import { isBeneath, pointerOf, stringLeaves } from './walk.ts';
+import { isBeneath, pointerOf, wholeLeaves } from './walk.ts';
 import type { Leaf } from './walk.ts';
 
 // Hosts are short, and one is enough to send something away.
@@ -95,8 +95,8 @@ export function checkProvenance({ plan, input, found }: RuleContext, tool: ToolP
     found.push(deny('capability_rule', reason, { aliases: ['untrusted_argument', 'cap_410'] }));
     return;
   }
-  for (const leaf of stringLeaves(input.args)) {
-    const own = roles.find(({ tokens }) => isBeneath(leaf.trail, tokens));
+  for (const leaf of wholeLeaves(input.args)) {
+    const own = roles.find(({ tokens }) => isBeneath(leaf, tokens));
     if (own === undefined) continue;
     const finding = findingIn(leaf, own.role, past, tool.capability.server);
     if (finding !== undefined) found.push(demand(plan, finding, tool));

@@ -3,15 +3,13 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, parse, sep } from 'node:path';
 import type { JsonObject } from '../../base/json.ts';
-import { showHidden } from '../../base/text.ts';
 import type { Capability, RuntimeConfig } from '../../config/types.ts';
 import { directoryOfTool } from '../../config/working-directory.ts';
 import type { ResolvedPath } from './decision.ts';
 import { pathArgumentsOf } from './paths.ts';
+import { misspelt } from './path-text.ts';
 import type { PathArgument } from './paths.ts';
 
-const MAX_PATH_BYTES = 4096;
-const MAX_NAME_BYTES = 255;
 const MAX_PATHS = 256;
 
 type Found = { path: string; exists: boolean } | { problem: string };
@@ -19,21 +17,6 @@ type Found = { path: string; exists: boolean } | { problem: string };
 function codeOf(error: unknown): string {
   const { code } = error as { code?: unknown };
   return typeof code === 'string' ? code : 'unknown error';
-}
-
-function refusedText(given: string): string | undefined {
-  if (given === '') return 'is empty';
-  if (given.includes('\0')) return 'holds a NUL byte';
-  if (showHidden(given) !== given || /[\t\n]/.test(given)) return 'holds control or invisible characters';
-  if (!given.isWellFormed()) return 'holds a lone surrogate';
-  if (given.startsWith('~')) return 'begins with `~`, which programs read in different ways';
-  if (/^[a-z][a-z0-9+.-]+:/i.test(given)) return 'begins with a scheme';
-  if (Buffer.byteLength(given) > MAX_PATH_BYTES) return `is longer than ${MAX_PATH_BYTES} bytes`;
-  if (given.split(/[\\/]/).some((name) => Buffer.byteLength(name) > MAX_NAME_BYTES)) {
-    return `has a name of more than ${MAX_NAME_BYTES} bytes`;
-  }
-  if (sep === '/' && given.includes('\\')) return 'holds a backslash';
-  return undefined;
 }
 
 /** One more component beneath a directory that is already real. */
@@ -92,7 +75,7 @@ async function resolveArgument(
   argument: PathArgument,
   { root, realRoot, from }: Places,
 ): Promise<ResolvedPath> {
-  const refused = refusedText(argument.given);
+  const refused = misspelt(argument.given);
   if (refused !== undefined) return { ...argument, problem: refused };
   try {
     const { given } = argument;

@@ -212,7 +212,7 @@ export function urlOffences(
   const { declared, usesNetwork } = tool;
   for (const leaf of leaves) {
     const isNamed =
-      leaf.underUrlKey || (declared.length > 0 && declared.some((tokens) => isBeneath(leaf.trail, tokens)));
+      leaf.underUrlKey || (declared.length > 0 && declared.some((tokens) => isBeneath(leaf, tokens)));
     if (!isNamed && !(usesNetwork && looksLikeUrl(leaf.text))) continue;
     const wrong = judge(leaf, allowed) ?? beyondScope(leaf, inForce);
     if (wrong !== undefined) found.push(wrong);

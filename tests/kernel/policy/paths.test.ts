@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/base/json.ts';
 import type { RuntimeConfig } from '../../../src/config/types.ts';
-import type { Decision } from '../../../src/kernel/policy/decision.ts';
+import type { Decision, ResolvedPath } from '../../../src/kernel/policy/decision.ts';
 import type { Gate } from '../../../src/kernel/policy/gate.ts';
 import { pathArgumentsOf } from '../../../src/kernel/policy/paths.ts';
 import { resolvePaths } from '../../../src/kernel/policy/resolve-paths.ts';
@@ -125,6 +125,52 @@ describe('sandbox_path', () => {
     const alias = join(base, 'alias');
     const [found] = await resolvePaths({ path: 'a/file' }, tool, rooted(alias));
     expect(found?.resolved).toBe(`${alias}/a/file`);
+  });
+
+  test('what stands beneath a path is one as far as it looks like it, and so is the key of a map', async () => {
+    const evil: JsonObject[] = [
+      { file: { name: '/etc/passwd' } },
+      { file: { name: ' ../../.bashrc' } },
+      { file: { at: { place: '~/x' } } },
+      { file: { name: 'file:///etc/passwd' } },
+      { file: { name: 'C:\\x' } },
+      { file: { name: 'out/secret' } }, // through a link
+      { file: { name: '.agent-runtime/runtime.db' } },
+      { file: { name: 'a\n/../../outside/x' } },
+      { file: { data: { name: '/etc/passwd' } } },
+      { files: { '../../.bashrc': 'text' } },
+      { files: { 'out/secret': { mode: 1 } } },
+      { files: [{ '/etc/passwd': true }] },
+      { files: { 'a.txt': '/etc/passwd' } },
+    ];
+    for (const args of evil) {
+      expect((await decidePath(args)).ruleId, JSON.stringify(args)).toBe('sandbox_path');
+    }
+    const scoped = capability({
+      networkAccess: 'none',
+      scopes: [{ type: 'path', pattern: '{sandbox}/in/**', access: 'write' }],
+    });
+    const gate = await gateOf({
+      capabilities: [scoped],
+      policy: { sandbox: { pathTemplate: root, root } },
+    });
+    const good: JsonObject[] = [
+      { file: { name: 'report.txt', type: 'text/plain', at: '2024-01-01T00:00:00Z', size: 3 } },
+      { file: { path: 'in/x', content: '../x is text' } },
+      { files: [{ path: 'in/x', content: '// a program\n', sha: 'abc' }] },
+      { files: { 'in/a.ts': "// as it is\nimport '../b';\n" } },
+      { source: { type: 'base64', data: '/9j/4AAQ' } },
+      { source: { title: 'What it says:\nnothing', id: 'urn:x:1' } },
+      { destination: { iban: 'DE89370400440532013000', note: 'see a/b' } },
+    ];
+    for (const args of good) {
+      const paths = await resolvePaths(args, scoped, rooted(root));
+      expect(gate.decide(input({ args, paths })).reasons, JSON.stringify(args)).toEqual(['configured']);
+    }
+    // A guess counts as one only where the arguments say so.
+    const [given] = await resolvePaths({ file: { name: 'a/file' } }, scoped, rooted(root));
+    const paths = [{ ...given, pointer: '/path', given: 'a/file' } as ResolvedPath];
+    expect(gate.decide(input({ args: { path: 'a/file' }, paths })).ruleId).toBe('sandbox_path');
   });
 
   test('arguments are found by name, in lists, and by declaration', () => {

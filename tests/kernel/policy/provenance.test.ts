@@ -47,6 +47,22 @@ async function decide(args: JsonObject, over: Partial<DecisionInput> = {}, when?
 }
 
 describe('the roles of arguments', () => {
+  test('a sink is judged as a key, and as a number by its text', async () => {
+    const index = past();
+    index.addUntrusted({ pay: 'Account 4000123412341234' }, { record: 'call_3', isRead: true });
+    const asked = async (args: JsonObject): Promise<unknown> =>
+      (await decide(args, { past: index })).attributes['policy.argument'];
+    expect(await asked({ to: { 'mallory@evil.example': 'main' } })).toBe('/to/mallory@evil.example');
+    expect(await asked({ cc: [{ 'mallory@evil.example': true }] })).toBe('/cc/0/mallory@evil.example');
+    expect(await asked({ to: 4_000_123_412_341_234 })).toBe('/to');
+    expect(await asked({ cc: [1, 4_000_123_412_341_234] })).toBe('/cc/1');
+    expect(
+      await asked({ title: 4_000_123_412_341_234, body: { 'mallory@evil.example': 1 } }),
+    ).toBeUndefined();
+    index.addUser('Pay 4000123412341234, please');
+    expect(await asked({ to: 4_000_123_412_341_234 })).toBeUndefined();
+  });
+
   test("a sink that is untrusted and not the user's asks, and says where it stands", async () => {
     const decision = await decide({ to: 'mallory@evil.example' });
     expect(decision).toMatchObject({

@@ -3,6 +3,7 @@ import { containsHost, networkIntersection } from '../../../src/kernel/scopes/ne
 import { parseUrlAllowlist, urlOffences } from '../../../src/kernel/policy/urls.ts';
 import { stringLeaves } from '../../../src/kernel/policy/walk.ts';
 import { allowlist } from '../../../src/kernel/scopes/network.ts';
+import type { JsonObject } from '../../../src/base/json.ts';
 import type { Capability } from '../../../src/config/types.ts';
 import type { Decision } from '../../../src/kernel/policy/decision.ts';
 import { verifies } from '../../e2e/verifies.ts';
@@ -21,6 +22,18 @@ test('a listed URL must also lie in the network scope that all layers leave', ()
     urlOffences(stringLeaves({ url }), LISTED, TOOL, inForce).map((one) => one.why);
   expect(judge('https://docs.internal/a')).toEqual([]);
   expect(judge('http://h.example:8080/')).toEqual(['is outside the network scope in force']);
+});
+
+test('the key of a map is a URL beneath one, where it is declared, and where it looks like one', () => {
+  const judge = (args: JsonObject, over: { declared?: string[][]; usesNetwork?: boolean } = {}): string[] =>
+    urlOffences(stringLeaves(args), LISTED, { ...TOOL, ...over }).map(({ pointer }) => pointer);
+  const evil = 'https://evil.example/';
+  const offline = { usesNetwork: false };
+  expect(judge({ links: { [evil]: 1 } }, offline)).toEqual(['/links/https:~1~1evil.example~1']);
+  expect(judge({ page: { [evil]: 1 } })).toEqual(['/page/https:~1~1evil.example~1']);
+  expect(judge({ page: { [evil]: 1 } }, { ...offline, declared: [['page']] })).toHaveLength(1);
+  expect(judge({ page: { [evil]: 1 } }, offline)).toEqual([]);
+  expect(judge({ links: { 'https://docs.internal/a': 1, self: 'https://docs.internal/b' } })).toEqual([]);
 });
 
 verifies(
