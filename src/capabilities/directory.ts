@@ -104,7 +104,8 @@ function definitionsOf(
       add(declaredDefinition(capability));
     }
   }
-  createToolNames([...out.keys()]);
+  // What the catalog does not list is never called, so its name takes none from others.
+  createToolNames([...out.keys()].filter((id) => Object.hasOwn(config.capabilities, id)));
   return out;
 }
 

@@ -6,7 +6,7 @@ import { canonicalJson } from '../base/json.ts';
 import type { JsonValue } from '../base/json.ts';
 import { RuntimeError } from '../base/errors.ts';
 import { showCut } from '../base/text.ts';
-import { createToolNames, RESERVED_SERVER } from '../kernel/catalog/names.ts';
+import { RESERVED_SERVER } from '../kernel/catalog/names.ts';
 import type { Connection } from './connection.ts';
 import type { LiveList, LiveTool } from './definitions.ts';
 import { diffDefinitions } from './diff.ts';
@@ -124,13 +124,6 @@ function toolPins(identity: ServerPin['identity'], tools: readonly LiveTool[]): 
   );
 }
 
-function assertNoShadow(file: PinFile): void {
-  const ids = Object.entries(file.servers).flatMap(([server, pin]) =>
-    Object.keys(pin.tools).map((tool) => `${server}:${tool}`),
-  );
-  createToolNames(ids);
-}
-
 function withServer(file: PinFile, server: string, pin: ServerPin): PinFile {
   return { ...file, servers: { ...file.servers, [server]: pin } };
 }
@@ -147,7 +140,7 @@ async function liveList(connection: Connection, signal: AbortSignal): Promise<Li
 /**
  * Accepts what the server offers, and lifts a quarantine: only on a person's word, and only what that person was shown,
  * which `expected`, the digest of the report, says. Writes nothing when it throws CONFLICT, because server or pin file
- * are not what was shown, or CONFIGURATION_ERROR, for a name that would mean two tools.
+ * are not what was shown, or CONFIGURATION_ERROR, for a reserved name of a server.
  */
 export async function pinServer(
   connection: Connection,
@@ -168,9 +161,7 @@ export async function pinServer(
     report = comparePins(name, identity, pinOf(file, name), live);
     if (report.digest !== expected) throw notWhatWasShown(report);
     const version = live.version === undefined ? {} : { version: live.version };
-    const next = withServer(file, name, { identity, ...version, tools: toolPins(identity, live.tools) });
-    assertNoShadow(next);
-    return next;
+    return withServer(file, name, { identity, ...version, tools: toolPins(identity, live.tools) });
   });
   return report ?? comparePins(name, identity, undefined, live);
 }

@@ -2,7 +2,7 @@
 import type { CapabilitiesPart } from './files/capabilities.ts';
 import type { PolicyPart } from './files/policy.ts';
 import type { ServersPart } from './files/servers.ts';
-import { MAX_PORTABLE_NAME, portableName } from './names.ts';
+import { portableName } from '../base/tool-name.ts';
 import type { Problems } from './problems.ts';
 import { didYouMean } from '../base/suggest.ts';
 import type { Capability, Scope } from './types.ts';
@@ -120,14 +120,7 @@ function checkIds(capabilities: CapabilitiesPart, problems: Problems): void {
     ids.set(id, name);
     const portable = portableName(id);
     const clash = portables.get(portable);
-    if (portable.length > MAX_PORTABLE_NAME) {
-      problems.add(
-        FILE,
-        at,
-        `${portable} has more than ${MAX_PORTABLE_NAME} characters, the most that model APIs take`,
-        'key',
-      );
-    } else if (portable.startsWith('agent_')) {
+    if (portable.startsWith('agent_')) {
       problems.add(FILE, at, `${portable} begins with agent_, which is reserved for our own tools`, 'key');
     } else if (clash !== undefined) {
       problems.add(FILE, at, `${id} and ${clash} have the same portable name ${portable}`, 'key');

@@ -34,11 +34,3 @@ export class ToolNames {
     return `"${name}" is not a capability of capabilities.yaml${didYouMean(name, this.#ids.keys())}`;
   }
 }
-
-// What a model API and every host take as a tool name.
-export const MAX_PORTABLE_NAME = 64;
-
-/** `desk_search_docs` for `desk:search_docs`. */
-export function portableName(id: string): string {
-  return id.replace(/[^A-Za-z0-9_-]/g, '_');
-}

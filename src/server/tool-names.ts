@@ -1,21 +1,11 @@
 // Owns the two spellings of a tool: the canonical id (`agent:execute-turn`, `files:read`) and the portable name that
 // every model API takes (`agent_execute_turn`). Both are accepted on every call; one of them is listed, never both.
-import { sha256 } from '../base/digest.ts';
 import { RuntimeError } from '../base/errors.ts';
+import { portableName } from '../base/tool-name.ts';
 import { refusesColon } from './hosts.ts';
 
 /** How tool names are spelled: `canonical` has a colon, `portable` none; `auto` goes by the client's name. */
 export type NameMode = 'auto' | 'canonical' | 'portable';
-
-const LONGEST = 64;
-const SUFFIX_DIGITS = 8;
-
-/** `server:tool` → `server_tool`; beyond 64 characters cut, with digits of the id's own digest so it stays the same. */
-export function portableName(id: string): string {
-  const plain = id.replaceAll(/[^A-Za-z0-9_]/g, '_');
-  if (plain.length <= LONGEST) return plain;
-  return `${plain.slice(0, LONGEST - SUFFIX_DIGITS - 1)}_${sha256(id).slice(0, SUFFIX_DIGITS)}`;
-}
 
 /** The spelling this client sees in the list. */
 export function listedName(id: string, mode: NameMode, clientName: string | undefined): string {

@@ -297,7 +297,11 @@ describe('the tool directory', () => {
         a_b: { ...pinFile().servers['probe']!, tools: { run: { digest: 'x', definition: TOOL } } },
       },
     };
-    expect(() => createToolDirectory(config([one, two]), shadow)).toThrow(/share the name a_b_run/);
+    const listed = [capability('a', 'b_run'), capability('a_b', 'run')];
+    expect(() => createToolDirectory(config([one, two], listed), shadow)).toThrow(/share the name a_b_run/);
+    // What nobody can call takes no name from others.
+    const all = createToolDirectory(config([one, two], listed.slice(0, 1)), shadow).all();
+    expect(all.map(({ id }) => id)).toEqual(['a:b_run', 'a_b:run']);
     expect(() => createToolDirectory(config([{ ...entry, name: 'agent' }]), EMPTY_PIN_FILE)).toThrow(
       /reserved/,
     );

@@ -241,16 +241,6 @@ export const CATALOG_FAULTS: Fault[] = [
     ['read_doc:', '/capabilities/read_doc', 'is the same tool as search_docs: desk:search_docs'],
   ),
   fault(
-    'a portable name too long',
-    'capabilities.yaml',
-    ['tool: search_docs', `tool: ${'s'.repeat(60)}`],
-    [
-      'search_docs:',
-      '/capabilities/search_docs',
-      `desk_${'s'.repeat(60)} has more than 64 characters, the most that model APIs take`,
-    ],
-  ),
-  fault(
     'a name that is no name',
     'capabilities.yaml',
     ['  read_doc:', '  read doc:'],

@@ -155,12 +155,14 @@ describe('rules across files', () => {
       const entry = (name: string, server: string, tool: string): string =>
         `  ${name}:\n    { owner: o, mode: read, transport: mcp_stdio, server: ${server}, tool: ${tool}, tool_principal: p, risk_tier: low, network_access: none }\n`;
       const { problems } = await refusal({
-        'capabilities.yaml': (text) => `${text}${entry('one', 'a_b', 'c')}${entry('two', 'a', 'b_c')}`,
+        'capabilities.yaml': (text) =>
+          `${text}${entry('one', 'a_b', 'c')}${entry('two', 'a', 'b_c')}${entry('three', 'a', 'd-e')}${entry('four', 'a', 'd_e')}`,
         'servers.yaml': (text) =>
           `${text}  a_b: { transport: stdio, command: x }\n  a: { transport: stdio, command: x }\n`,
       });
       expect(problems).toMatchObject([
         { path: '/capabilities/two', message: 'a:b_c and a_b:c have the same portable name a_b_c' },
+        { path: '/capabilities/four', message: 'a:d_e and a:d-e have the same portable name a_d_e' },
       ]);
     },
   );

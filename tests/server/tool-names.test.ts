@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { listedName, nameTable, portableName } from '../../src/server/tool-names.ts';
+import { portableName } from '../../src/base/tool-name.ts';
+import { listedName, nameTable } from '../../src/server/tool-names.ts';
 
 test.each([
   ['agent:execute-turn', 'agent_execute_turn'],

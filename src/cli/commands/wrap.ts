@@ -4,7 +4,7 @@ import { digestJson } from '../../base/digest.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import { serverIdentity } from '../../capabilities/pin-file.ts';
 import type { ServerPin, ToolPin } from '../../capabilities/pin-file.ts';
-import { MAX_PORTABLE_NAME, portableName } from '../../config/names.ts';
+import { portableName } from '../../base/tool-name.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import type { Log, PinResult, RuntimeHandle } from '../../runtime/options.ts';
 import type { NameMode } from '../../server/index.ts';
@@ -51,13 +51,16 @@ interface Wrapping {
   log: Log;
 }
 
-/** Tools that can be offered: a name that no model API takes would make every other one unusable too. */
+/** Tools that can be offered; of two that a model API could not tell apart, the first. */
 function offered({ name }: WrapTarget, pin: ServerPin): Pins {
+  const taken = new Set<string>();
   return Object.fromEntries(
-    Object.entries(pin.tools).filter(
-      ([tool]) =>
-        portableName(`${name}:${tool}`).length <= MAX_PORTABLE_NAME && /^[\w][\w./-]{0,63}$/.test(tool),
-    ),
+    Object.entries(pin.tools).filter(([tool]) => {
+      const portable = portableName(`${name}:${tool}`);
+      const isFirst = !taken.has(portable);
+      taken.add(portable);
+      return isFirst && /^[\w][\w./-]{0,63}$/.test(tool);
+    }),
   );
 }
 

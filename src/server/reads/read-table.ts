@@ -9,7 +9,7 @@ import type { Caller } from '../../kernel/identity.ts';
 import type { ListedReads, Runtime } from '../../runtime/contract.ts';
 import type { ToolSet } from '../connection.ts';
 import { isOwnResource } from '../resources.ts';
-import { portableName } from '../tool-names.ts';
+import { portableName } from '../../base/tool-name.ts';
 
 export interface Offered<T> {
   server: string;
