@@ -37,6 +37,14 @@ interface Ended {
   judged: Judged;
   at: EpochMs;
   durationMs: number;
+  /** What is written of it, made when it is first asked for: each making seals a large result anew, as another blob. */
+  outcome(): OutcomeCommit;
+}
+
+interface OutcomeCommit {
+  commit: Commit;
+  receiptId: string;
+  result: string | undefined;
 }
 
 export async function commitOutcome(
@@ -51,13 +59,17 @@ export async function commitOutcome(
     idempotent: call.capability?.idempotency.idempotent ?? false,
   });
   const durationMs = deps.clock.monotonic() - started.monotonic;
-  const ended: Ended = { tried, judged, at: deps.clock.now(), durationMs };
+  let made: OutcomeCommit | undefined;
+  const ended: Ended = {
+    ...{ tried, judged, at: deps.clock.now(), durationMs },
+    outcome: () => (made ??= outcomeCommit(deps, admitted, started, ended)),
+  };
   try {
     const told = await recordOutcome(deps, admitted, started, { ended, series });
-    series?.ifLost(() => leaveOutcome(deps, admitted, started, ended));
+    series?.ifLost(() => leaveOutcome(deps, admitted, ended));
     return told;
   } catch (thrown) {
-    if (leaveOutcome(deps, admitted, started, ended) === undefined) throw thrown;
+    if (leaveOutcome(deps, admitted, ended) === undefined) throw thrown;
     return unrecorded(admitted, started);
   }
 }
@@ -65,13 +77,11 @@ export async function commitOutcome(
 /** Its outcome is not on record; gives the error that says so of a write that ran. What did nothing may be asked for again. */
 function leaveOutcome(
   deps: DoorDeps,
-  admitted: Admitted,
-  started: Started,
+  { call: { request } }: Admitted,
   ended: Ended,
 ): RuntimeError | undefined {
-  const { request } = admitted.call;
   if (ended.judged.sideEffect === 'not_executed') {
-    deps.calls.leave(request, () => write(deps, outcomeCommit(deps, admitted, started, ended).commit));
+    deps.calls.leave(request, () => write(deps, ended.outcome().commit));
     return undefined;
   }
   deps.calls.leave(request);
@@ -113,7 +123,7 @@ async function recordOutcome(
 ): Promise<CallResult> {
   const { call, decision } = admitted;
   const { tried, judged } = ended;
-  const { commit, receiptId, result } = outcomeCommit(deps, admitted, started, ended);
+  const { commit, receiptId, result } = ended.outcome();
   const written = await writeOutcome(deps, toldTo(series, commit), call, { at: started.at, result });
   if (!written.ok) {
     // Another process took this one for gone and settled the call; a stale owner's word no longer counts (K4).
@@ -137,7 +147,7 @@ function outcomeCommit(
   { call, decision, held, reserved, rowVersion }: Admitted,
   started: Started,
   { tried, judged, at, durationMs }: Ended,
-): { commit: Commit; receiptId: string; result: string | undefined } {
+): OutcomeCommit {
   const receiptId = deps.ids.next('rcp');
   const stored = storedOf(deps, call, judged);
   const commit = finish({ request: call.request, at }, deps.redactor, {

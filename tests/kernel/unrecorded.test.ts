@@ -91,6 +91,31 @@ describe('an outcome that cannot be recorded', () => {
     expect((await other.call('ticket', ARGS)).status).toBe('done');
   });
 
+  test('is tried again as it was first written, with the same large result', async () => {
+    const { wrap, repair } = brokenStore();
+    const tried: string[] = [];
+    const rig = createRig({
+      wrapStore: (store) => {
+        const broken = wrap(store);
+        return {
+          ...broken,
+          commit: (commit) => {
+            tried.push(...(commit.blobs ?? []).map(({ key }) => key));
+            return broken.commit(commit);
+          },
+        };
+      },
+    });
+    const content = [{ type: 'text', text: 'x'.repeat(100_000) }];
+    answers(rig, { kind: 'result', content, isError: false, notes: [] });
+    await expect(rig.call('look', {})).rejects.toThrow('disk full');
+    await rig.kernel.settleLeft();
+    repair();
+    await rig.kernel.settleLeft();
+    expect([tried.length, new Set(tried).size]).toEqual([3, 1]);
+    expect(await endsOf(rig)).toMatchObject([{ status: 'done' }]);
+  });
+
   test('of what did nothing is the answer of a repeat, and what comes with its key runs', async () => {
     const { wrap, repair } = brokenStore();
     const rig = createRig({ wrapStore: wrap });

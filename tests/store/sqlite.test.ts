@@ -1,8 +1,9 @@
 // Owns what only the SQLite engine promises: durability settings, indexed lists, backups, erased bytes, busy files.
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'libsql';
 import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { memoryTenantKeys } from '../../src/store/sealing.ts';
 import { connect } from '../../src/store/sqlite/connection.ts';
 import { configure } from '../../src/store/sqlite/schema.ts';
@@ -90,6 +91,25 @@ describe('large content', () => {
     expect(readdirSync(join(dirname(path), 'blobs', '~2e~2e~2fevil'))).toEqual(['~4b~2f1']);
     rmSync(join(dirname(path), 'blobs'), { recursive: true });
     await expect(store.blob('../evil', 'K/1')).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  });
+
+  test('that could not be written leaves nothing, and what an ended process left goes in time', async () => {
+    const path = join(testDir(), 'runtime.db');
+    const folder = join(dirname(path), 'blobs', 'acme');
+    mkdirSync(join(folder, 'k'), { recursive: true }); // in the way of the file
+    const [old, young] = ['a.00.tmp', 'b.11.tmp'].map((name) => join(folder, name)) as [string, string];
+    for (const draft of [old, young]) writeFileSync(draft, 'half');
+    const twoHoursAgo = systemClock.now() / 1000 - 7200;
+    utimesSync(old, twoHoursAgo, twoHoursAgo);
+    const store = await testStore(path, keys);
+    const commit = { blobs: [{ tenant: 'acme', key: 'k', bytes: Buffer.alloc(1024 * 1024 + 1, 3) }] };
+    await expect(store.commit(commit)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    expect(readdirSync(folder).sort()).toEqual(['b.11.tmp', 'k']);
+    rmSync(join(folder, 'k'), { recursive: true });
+    expect(await store.commit(commit)).toMatchObject({ ok: true });
+    const { ino } = statSync(join(folder, 'k'));
+    await store.commit(commit);
+    expect([readdirSync(folder).sort(), statSync(join(folder, 'k')).ino]).toEqual([['b.11.tmp', 'k'], ino]);
   });
 });
 

@@ -1,10 +1,12 @@
 // Owns large content: rows of the database, and above 1 MiB files beside it. A file is on disk before the commit that
-// names it, and content under one key never changes, so a refused commit leaves at most an unnamed file.
+// names it, and content under one key never changes, so a refused commit leaves at most one unnamed file, however often it
+// is tried. What an interrupted writing left is removed by the first that writes a file after an hour.
 import { existsSync, readFileSync } from 'node:fs';
-import { copyFile, open, rename } from 'node:fs/promises';
+import { copyFile, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sha256 } from '../../base/digest.ts';
 import { RuntimeError } from '../../base/errors.ts';
+import type { Clock, EpochMs } from '../../base/clock.ts';
 import type { Ids } from '../../base/ids.ts';
 import type { BlobWrite } from '../contract.ts';
 import { safeFileName } from '../file-name.ts';
@@ -13,6 +15,8 @@ import { asBytes } from './connection.ts';
 import type { Connection } from './connection.ts';
 
 const LARGEST_ROW = 1024 * 1024;
+const DRAFT = '.tmp';
+const DRAFT_MS = 60 * 60 * 1000;
 
 export interface Blobs {
   /** Puts on disk what will be a file; before the transaction. */
@@ -41,35 +45,68 @@ async function flushFile(path: string): Promise<void> {
   }
 }
 
-async function writeFileDurably(path: string, bytes: Uint8Array, ids: Ids): Promise<void> {
-  makePrivateDir(dirname(path));
-  const draft = `${path}.${Buffer.from(ids.bytes(8)).toString('hex')}.tmp`;
-  const handle = await open(draft, 'wx', 0o600);
+async function writeDraft(path: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(path, 'wx', 0o600);
   try {
     await handle.writeFile(bytes);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await rename(draft, path);
+}
+
+async function writeFileDurably(path: string, bytes: Uint8Array, ids: Ids): Promise<void> {
+  makePrivateDir(dirname(path));
+  // A file has its name only once it is whole, and its content is told by that name.
+  const before = await stat(path).catch(() => undefined);
+  if (before?.isFile() !== true || before.size !== bytes.length) {
+    const draft = `${path}.${Buffer.from(ids.bytes(8)).toString('hex')}${DRAFT}`;
+    try {
+      await writeDraft(draft, bytes);
+      await rename(draft, path);
+    } catch (error) {
+      await unlink(draft).catch(() => undefined);
+      throw error;
+    }
+  }
   syncDir(dirname(path));
+}
+
+/** Of writers that ended before they could do it. Nobody else's: a draft that is so old is not being written. */
+async function removeOldDrafts(directory: string, now: EpochMs): Promise<void> {
+  const drafts = (await readdir(directory, { recursive: true })).filter((name) => name.endsWith(DRAFT));
+  for (const name of drafts) {
+    const path = join(directory, name);
+    const { mtimeMs } = await stat(path);
+    if (mtimeMs < now - DRAFT_MS) await unlink(path);
+  }
 }
 
 function damagedBlob(tenant: string, key: string, what: string): RuntimeError {
   return new RuntimeError('STORE_CORRUPT', `A stored content is damaged: ${what}.`, { tenant, key, what });
 }
 
-export function createBlobs(db: Connection, path: string, ids: Ids): Blobs {
+export function createBlobs(db: Connection, path: string, { ids, clock }: { ids: Ids; clock: Clock }): Blobs {
   const insert = db.prepare(
     'INSERT INTO blobs (tenant, key, digest, bytes) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, key) DO NOTHING',
   );
   const find = db.prepare('SELECT digest, bytes FROM blobs WHERE tenant = ? AND key = ?');
   const listFiles = db.prepare('SELECT tenant, key FROM blobs WHERE bytes IS NULL');
 
+  let haveLooked = false;
+  const looked = async (): Promise<void> => {
+    if (haveLooked) return;
+    haveLooked = true;
+    // Only tidying: another process may do the same at this moment.
+    await removeOldDrafts(join(dirname(path), 'blobs'), clock.now()).catch(() => undefined);
+  };
+
   return {
     async prepare(blobs) {
       for (const { tenant, key, bytes } of blobs) {
-        if (bytes.length > LARGEST_ROW) await writeFileDurably(blobPath(path, tenant, key), bytes, ids);
+        if (bytes.length <= LARGEST_ROW) continue;
+        await looked();
+        await writeFileDurably(blobPath(path, tenant, key), bytes, ids);
       }
     },
     write({ tenant, key, bytes }) {

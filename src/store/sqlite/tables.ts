@@ -1,5 +1,6 @@
 // Owns the set of tables behind one connection, and the two jobs that touch several of them: a commit and an erasure.
 // Both run inside the writer's transaction.
+import type { Clock } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import { chainLeaseKey } from '../contract.ts';
 import type { ChainKey, Commit, CommitResult } from '../contract.ts';
@@ -59,7 +60,7 @@ export interface Tables {
 export function createTables(
   db: Connection,
   path: string,
-  tools: SealingTools & { damage: DamageLog },
+  tools: SealingTools & { damage: DamageLog; clock: Clock },
 ): Tables {
   const rows = createRows(db);
   const counters = createCounters(db);
@@ -93,7 +94,7 @@ export function createTables(
       remembered.undone();
     },
     timers: createTimers(db),
-    blobs: createBlobs(db, path, tools.ids),
+    blobs: createBlobs(db, path, tools),
     snapshots: createSnapshots(db, chains, tools),
   };
 }
