@@ -8,6 +8,7 @@ import { RuntimeError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { RuntimeConfig } from '../config/types.ts';
+import { allChains } from '../inspect/evidence.ts';
 import type { Store } from '../store/contract.ts';
 
 /** On the chain of the workspace. */
@@ -65,6 +66,18 @@ export function digestsOf({ digest, policy }: RuntimeConfig): ConfigDigests {
 export async function readBook({ store, tenant }: BookParts): Promise<ConfigBook> {
   const row = await store.row('process', tenant, ID);
   return row === undefined ? { serving: [] } : (row.body as unknown as ConfigBook);
+}
+
+/**
+ * A process keeps its book under the tenant of its own start, and whatever it wrote there lies on that tenant's chain: so all
+ * of the workspace's books are found, whatever the files say of the tenant by now.
+ */
+export async function booksOf({ store, clock }: Pick<BookParts, 'store' | 'clock'>): Promise<BookParts[]> {
+  const books: BookParts[] = [];
+  for await (const { chain } of allChains(store, { aggregate: 'workspace' })) {
+    books.push({ store, clock, tenant: chain.tenant });
+  }
+  return books;
 }
 
 /** Undefined from `move`: nothing is to be written. Rejects with STORE_UNAVAILABLE when it could not be. */

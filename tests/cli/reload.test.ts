@@ -142,3 +142,19 @@ test('a broken edit is told with its place, and a change that needs a start by i
   expect(none).toMatchObject({ code: 0 });
   expect(none.out).toContain('No process serves this workspace');
 });
+
+test('a change of the tenant reaches the process that was started for another, which says that it needs a start', async () => {
+  const { at, client } = await served();
+  await edit(at, 'configs/identity.yaml', ['tenant: local', 'tenant: acme']);
+  await trusted(at);
+  const refused = await json(at, ['config', 'reload'], 1);
+  expect(refused.processes).toMatchObject([
+    {
+      outcome: 'refused',
+      code: 'RESTART_NEEDED',
+      message: expect.stringContaining('identity.stdio') as string,
+    },
+  ]);
+  expect(await client.call(...SEARCH)).toMatchObject(FOUND);
+  expect(await client.end()).toBe(0);
+});

@@ -4,7 +4,7 @@ import { RuntimeError, ERRORS } from '../../base/errors.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import type { TrustVerdict } from '../../config/trust.ts';
 import { isInstanceAlive } from '../../kernel/instance.ts';
-import { digestsOf, readBook, requestReload } from '../../runtime/config-book.ts';
+import { booksOf, digestsOf, readBook, requestReload } from '../../runtime/config-book.ts';
 import type { BookParts, ReloadAnswer, ReloadRequest, ServingProcess } from '../../runtime/config-book.ts';
 import type { Store } from '../../store/contract.ts';
 import type { Context } from '../context.ts';
@@ -82,19 +82,23 @@ async function answers(
   }
 }
 
-async function ask(context: Context, config: RuntimeConfig, store: Store): Promise<Asked> {
-  const { clock, ids } = context;
-  const { tenant, principal, actor } = localCaller(config.identity);
-  const book: BookParts = { store, clock, tenant };
+async function askIn(context: Context, config: RuntimeConfig, book: BookParts): Promise<Asked> {
+  const { principal, actor } = localCaller(config.identity);
   const serving = await living(book, actor);
   const { directory } = config;
   const elsewhere = serving.filter((one) => one.directory !== directory).map((one) => one.directory);
   const asked = serving.filter((one) => one.directory === directory);
   if (asked.length === 0) return { told: [], elsewhere };
-  const id = Buffer.from(ids.bytes(16)).toString('hex');
+  const id = Buffer.from(context.ids.bytes(16)).toString('hex');
   const request = { id, directory, by: principal, ...digestsOf(config) };
   await requestReload(book, request);
   return { told: await answers(context, book, asked, request), elsewhere };
+}
+
+async function ask(context: Context, config: RuntimeConfig, store: Store): Promise<Asked> {
+  const books = await booksOf({ store, clock: context.clock });
+  const asked = await Promise.all(books.map((book) => askIn(context, config, book)));
+  return { told: asked.flatMap(({ told }) => told), elsewhere: asked.flatMap((one) => one.elsewhere) };
 }
 
 function exitOf(told: readonly Told[]): Exit {
