@@ -5,6 +5,16 @@ import { createInterface } from 'node:readline';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { randomIds } from '../../src/base/ids.ts';
+import { reloadConfig } from '../../src/cli/commands/reload.ts';
+import { createContext } from '../../src/cli/context.ts';
+import { createPrinter } from '../../src/cli/print.ts';
+import { startServing } from '../../src/runtime/config-book.ts';
+import { fileTenantKeys } from '../../src/store/sealing.ts';
+import { openSqliteStore } from '../../src/store/sqlite/open.ts';
+import { createFakeClock } from '../../src/testing/fake-clock.ts';
 import { edit, environment, json, MAIN, place, run } from './harness.ts';
 import type { Place } from './harness.ts';
 
@@ -157,4 +167,37 @@ test('a change of the tenant reaches the process that was started for another, w
   ]);
   expect(await client.call(...SEARCH)).toMatchObject(FOUND);
   expect(await client.end()).toBe(0);
+});
+
+test('a process that says nothing is told of with what can be done to know whether it took it', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  let shown = '';
+  const print = createPrinter({
+    ...{ json: false, color: false, writeError: () => undefined },
+    write: async (text) => void (shown += text),
+  });
+  const known = createContext({ workspace: at.workspace }, environment(at), print);
+  // Each pause is over at once, and its time has gone by.
+  const still = createFakeClock(systemClock.now());
+  const clock: Clock = {
+    ...{ now: () => still.now(), monotonic: () => still.monotonic() },
+    after(ms, fire) {
+      const cancel = still.after(ms, fire);
+      setImmediate(() => still.advance(ms));
+      return cancel;
+    },
+  };
+  const keys = fileTenantKeys(join(at.state, 'keys'));
+  const path = join(at.workspace, '.agent-runtime', 'runtime.db');
+  const store = await openSqliteStore({ path, keys, clock: systemClock, ids: randomIds });
+  onTestFinished(() => store.close());
+  const directory = known.configDirectory;
+  const own = { instance: 'inst_silent', directory, digest: 'sha256:a', policy_digest: 'sha256:b' };
+  await startServing({ store, clock, tenant: 'local' }, own, { by: 'os:1', gone: new Set() });
+  await store.claim('instance/inst_silent', 'inst_silent', still.now(), 3_600_000);
+  expect(await reloadConfig({ ...known, clock })).toBe(5);
+  expect(shown.replaceAll(/\s+/g, ' ')).toContain(
+    'has not answered; its log says what it does, and asking again says whether it has it',
+  );
 });

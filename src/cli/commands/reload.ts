@@ -113,7 +113,7 @@ const OUTCOMES: Readonly<Record<Told['outcome'], string>> = {
   same: 'has it already',
   refused: 'refused; it keeps what it had',
   gone: 'has ended',
-  no_answer: 'has not answered; `agent-runtime evidence` will say whether it took it',
+  no_answer: 'has not answered; its log says what it does, and asking again says whether it has it',
 };
 
 async function text(config: RuntimeConfig, { told, elsewhere }: Asked): Promise<string> {
