@@ -100,6 +100,19 @@ test('AGENT_RUNTIME_DEBUG=1 shows the stack on standard error', async () => {
   expect(err).toMatch(/\n\s+at /);
 });
 
+test('every tool of the catalog is listed, however many there are', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  const more = Array.from(
+    { length: 250 },
+    (_, n) =>
+      `  tool_${n}: { owner: bank, mode: read, transport: host, tool_principal: svc-bank, risk_tier: low, network_access: none, input_schema: { type: object } }\n`,
+  );
+  await appendFile(join(at.workspace, 'configs/capabilities.yaml'), more.join(''));
+  const { items = [] } = await json(at, ['capabilities', 'list']);
+  expect(items).toHaveLength(257);
+});
+
 test('looking at an empty workspace shows nothing and makes nothing', async () => {
   const at = await place();
   for (const kind of ['approvals', 'requests', 'sessions']) {

@@ -3,7 +3,7 @@ import { RuntimeError } from '../../base/errors.ts';
 import { isObject } from '../../base/json.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { agentView } from '../../inspect/agent.ts';
-import { capabilityPage, inspectCapability } from '../../inspect/capabilities.ts';
+import { capabilityViews, inspectCapability } from '../../inspect/capabilities.ts';
 import { createGate } from '../../kernel/policy/gate.ts';
 import type { PinResult, RuntimeHandle } from '../../runtime/options.ts';
 import type { CommonOptions, Context } from '../context.ts';
@@ -29,7 +29,7 @@ const COLUMNS = [
 export async function listCapabilities(context: Context): Promise<Exit> {
   const config = await loadAny(context);
   const directory = await readDirectory(context, config, {});
-  const { items } = capabilityPage({ config, directory }, { limit: 200 });
+  const items = capabilityViews({ config, directory });
   await context.print.result({ items }, () =>
     listTable(
       COLUMNS.map((name) => name.replaceAll('_', ' ')),
