@@ -3,6 +3,7 @@ import { createLog } from './log.ts';
 import type { Context } from './context.ts';
 import { callersOf } from './callers.ts';
 import { localCaller } from './identity.ts';
+import { onStop } from './on-stop.ts';
 import { loadTrusted, sourceOf } from './trusted-config.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { RuntimeHandle } from '../runtime/options.ts';
@@ -29,14 +30,11 @@ export async function withRuntime<T>(
     ...(how.serves === true ? { configSource: sourceOf(context, config) } : {}),
   });
   const stopping = new AbortController();
-  const stop = (): void => {
-    stopping.abort();
-  };
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, stop);
+  const stopListening = onStop(() => stopping.abort());
   try {
     return await work({ runtime, caller: localCaller(config.identity), signal: stopping.signal });
   } finally {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.removeListener(name, stop);
+    stopListening();
     await runtime.close();
     await settled();
   }

@@ -20,6 +20,7 @@ import { localCaller } from '../identity.ts';
 import { knownTokens } from '../known-tokens.ts';
 import { createLog } from '../log.ts';
 import type { LogLevel } from '../log.ts';
+import { onStop } from '../on-stop.ts';
 import { loadTrusted, sourceOf } from '../trusted-config.ts';
 import { version } from '../version.ts';
 
@@ -46,11 +47,6 @@ export interface Serving {
   runtime: RuntimeHandle;
   options: ServerOptions;
   log: ServerLog;
-}
-
-/** The first signal drains; a second one ends the process at once, as if nobody listened. */
-function onStop(stop: (signal: NodeJS.Signals) => void): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
 }
 
 export async function serveStdio({ context, config, runtime, options, log }: Serving): Promise<Served> {
