@@ -162,9 +162,9 @@ export async function locks(
 }
 
 /** What should have been seen to by now: wake times, ends of waits, runs of the queue. */
-export async function scheduler({ store, clock }: HealthDeps, { tenant }: Caller): Promise<Check[]> {
+export async function scheduler({ config, store, clock }: HealthDeps, { tenant }: Caller): Promise<Check[]> {
   const now = clock.now();
-  const due = await store.oldestDue(tenant, now);
+  const due = await store.oldestDue(tenant, now, config.agent.id);
   if (due === undefined || now - due < LATE_MS) return [ok('scheduler', 'nothing that is due is left lying')];
   return [
     {

@@ -40,7 +40,8 @@ export interface LastingWork {
 export function lastingWork(parts: LastingParts): LastingWork {
   const { options, config, store, clock, kernel, pack, instance } = parts;
   const { maxQueued, maxRunning } = config.runtime.background;
-  const queue = createQueue({ store, clock, maxQueued });
+  const { id: agentId } = config.agent;
+  const queue = createQueue({ store, clock, maxQueued, agentId });
   const workflows = (): Promise<Workflows> => pack.workflows();
   const approvalFor = (tenant: string, id: string): Promise<Approval | undefined> =>
     kernel.approvalFor(tenant, id);
@@ -68,7 +69,8 @@ export function lastingWork(parts: LastingParts): LastingWork {
         return kind === 'workflow' ? (await workflows()).recover(caller, id) : managed.recover(caller, id);
       },
     });
-    return startWorker({ store, clock, queue, runs, instance: instance.id, isAlive, maxRunning, ...log });
+    const who = { instance: instance.id, agentId };
+    return startWorker({ store, clock, queue, runs, ...who, isAlive, maxRunning, ...log });
   };
   return {
     work,

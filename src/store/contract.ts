@@ -132,6 +132,7 @@ export interface TimerWrite {
   tenant: string;
   id: string;
   dueAt: EpochMs;
+  /** `agent_id` names the agent that it is for; absent: any. */
   payload: JsonObject;
 }
 
@@ -283,10 +284,13 @@ export interface Store {
     series?: Series,
   ): Promise<{ ok: true; lease: Lease } | { ok: false; holder: Lease }>;
   release(lease: Lease): Promise<void>;
-  /** Takes timers due at `now`, each for `ms`; a taken timer is given again only after that. */
-  claimTimers(owner: string, now: EpochMs, ms: number, limit: number): Promise<Timer[]>;
-  /** Since when the longest waiting of a tenant's timers could have been taken by `now`; undefined: none waits. */
-  oldestDue(tenant: string, now: EpochMs): Promise<EpochMs | undefined>;
+  /**
+   * Takes timers due at `now`, each for `ms`; a taken timer is given again only after that. With `agent`, those that are for
+   * another one are left as they are.
+   */
+  claimTimers(owner: string, now: EpochMs, ms: number, limit: number, agent?: string): Promise<Timer[]>;
+  /** Since when the longest waiting of a tenant's timers could have been taken by `now`, `agent` likewise; undefined: none waits. */
+  oldestDue(tenant: string, now: EpochMs, agent?: string): Promise<EpochMs | undefined>;
   blob(tenant: string, key: string): Promise<Uint8Array | undefined>;
   report(): Promise<StoreReport>;
   /** A consistent copy into `path`, which must not exist. */

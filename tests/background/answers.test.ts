@@ -21,12 +21,21 @@ test('each call runs when it is approved, whichever is answered first', async ()
   });
   const { rig, managed, instance } = boot(world);
   const { store, clock } = world;
-  const queue = createQueue({ store, clock, maxQueued: 9 });
+  const queue = createQueue({ store, clock, maxQueued: 9, agentId: 'agent-1' });
   const approvalFor = rig.kernel.approvalFor.bind(rig.kernel);
   const callerOf = (): typeof CALLER => CALLER;
   const runs = createRuns({ clock, queue, managed, workflows: NEVER, callerOf, approvalFor });
   const isAlive = (): Promise<boolean> => Promise.resolve(true);
-  const worker = createWorker({ store, clock, queue, runs, instance, isAlive, maxRunning: 4 });
+  const worker = createWorker({
+    store,
+    clock,
+    queue,
+    runs,
+    instance,
+    agentId: 'agent-1',
+    isAlive,
+    maxRunning: 4,
+  });
   const workOff = async (): Promise<void> => {
     while ((await worker.tick()) > 0) await worker.settled();
   };
@@ -61,7 +70,10 @@ test('a call that somebody else began is no answer to go on with while another i
   const states: Record<string, string> = { a: 'pending', b: 'consumed' };
   const { rig, managed } = boot(createWorld());
   const runs = createRuns({
-    ...{ clock: rig.clock, queue: createQueue({ store: rig.store, clock: rig.clock, maxQueued: 9 }) },
+    ...{
+      clock: rig.clock,
+      queue: createQueue({ store: rig.store, clock: rig.clock, maxQueued: 9, agentId: 'agent-1' }),
+    },
     managed: { ...managed, result: () => Promise.resolve(result as unknown as ManagedResult) },
     ...{ workflows: NEVER, callerOf: () => CALLER },
     approvalFor: (_tenant, id) =>
@@ -84,11 +96,20 @@ test('a call that somebody else began is no answer to go on with while another i
 test('a run that waits for people ends when its records are gone', async () => {
   const { rig, managed, instance } = boot(createWorld());
   const { store, clock } = rig;
-  const queue = createQueue({ store, clock, maxQueued: 9 });
+  const queue = createQueue({ store, clock, maxQueued: 9, agentId: 'agent-1' });
   const approvalFor = rig.kernel.approvalFor.bind(rig.kernel);
   const runs = createRuns({ clock, queue, managed, workflows: NEVER, callerOf: () => CALLER, approvalFor });
   const isAlive = (): Promise<boolean> => Promise.resolve(true);
-  const worker = createWorker({ store, clock, queue, runs, instance, isAlive, maxRunning: 4 });
+  const worker = createWorker({
+    store,
+    clock,
+    queue,
+    runs,
+    instance,
+    agentId: 'agent-1',
+    isAlive,
+    maxRunning: 4,
+  });
   await queue.admit(CALLER, { id: 'gone', kind: 'session' });
   const { entry } = await queue.status(CALLER, 'gone');
   await queue.move(entry, { type: 'taken', instance });

@@ -10,7 +10,7 @@ import { CALLER, createRig, node } from '../workflows/rig.ts';
 import type { Rig, Scripts } from '../workflows/rig.ts';
 
 function workerOf({ store, clock, workflows, sessions }: Rig): Worker {
-  const queue = createQueue({ store, clock, maxQueued: 9 });
+  const queue = createQueue({ store, clock, maxQueued: 9, agentId: 'agent' });
   const subject = { requestedAt: clock.now() } as Approval['subject'];
   const runs = createRuns({
     ...{ clock, queue, managed: sessions as unknown as RunsDeps['managed'] },
@@ -19,7 +19,7 @@ function workerOf({ store, clock, workflows, sessions }: Rig): Worker {
     approvalFor: () => Promise.resolve({ state: 'pending', subject, deliveries: [] }),
   });
   const isAlive = (): Promise<boolean> => Promise.resolve(true);
-  return createWorker({ store, clock, queue, runs, instance: 'w', isAlive, maxRunning: 4 });
+  return createWorker({ store, clock, queue, runs, instance: 'w', agentId: 'agent', isAlive, maxRunning: 4 });
 }
 
 async function workOff(worker: Worker): Promise<void> {
@@ -31,7 +31,7 @@ test.each<[string, Scripts, string]>([
   ['has failed', { a: [{ fail: 'INTERNAL' }] }, 'error'],
 ])('where one %s', async (_how, script, kind) => {
   const rig = createRig(script);
-  const queue = createQueue({ store: rig.store, clock: rig.clock, maxQueued: 9 });
+  const queue = createQueue({ store: rig.store, clock: rig.clock, maxQueued: 9, agentId: 'agent' });
   const workflow = { session_id: 'wf', nodes: [node('a'), node('b')], failure_policy: 'continue' };
   await rig.workflows.create(CALLER, { workflow });
   await queue.admit(CALLER, { id: 'wf', kind: 'workflow' });

@@ -17,14 +17,24 @@ function workerOf(
   { store, clock }: Pick<Process['rig'], 'store' | 'clock'>,
   { managed, workflows }: { managed?: Process['managed']; workflows: () => Promise<Workflows> },
 ): Worker {
-  const queue = createQueue({ store, clock, maxQueued: 9 });
+  const agentId = managed === undefined ? 'agent' : 'agent-1'; // as each rig has it
+  const queue = createQueue({ store, clock, maxQueued: 9, agentId });
   const runs = createRuns({
     ...{ clock, queue, workflows, managed: managed as Process['managed'] },
     callerOf: (_tenant, principal) => ({ ...CALLER, principal }),
     approvalFor: () => Promise.resolve(undefined),
   });
   const isAlive = (): Promise<boolean> => Promise.resolve(true);
-  return createWorker({ store, clock, queue, runs, instance: 'w', isAlive, maxRunning: 4 });
+  return createWorker({
+    store,
+    clock,
+    queue,
+    runs,
+    instance: 'w',
+    agentId,
+    isAlive,
+    maxRunning: 4,
+  });
 }
 
 async function workOff(worker: Worker): Promise<void> {

@@ -20,7 +20,7 @@ interface Served {
 const PENDING = { state: 'pending', subject: { requestedAt: 0 } } as Approval;
 
 function served({ store, clock, workflows, sessions }: Rig): Served {
-  const queue = createQueue({ store, clock, maxQueued: 9 });
+  const queue = createQueue({ store, clock, maxQueued: 9, agentId: 'agent' });
   const runs = createRuns({
     ...{ clock, queue, managed: sessions as unknown as RunsDeps['managed'] },
     workflows: () => Promise.resolve(workflows),
@@ -30,7 +30,8 @@ function served({ store, clock, workflows, sessions }: Rig): Served {
   const isAlive = (): Promise<boolean> => Promise.resolve(true);
   return {
     queue,
-    worker: () => createWorker({ store, clock, queue, runs, instance: 'w', isAlive, maxRunning: 4 }),
+    worker: () =>
+      createWorker({ store, clock, queue, runs, instance: 'w', agentId: 'agent', isAlive, maxRunning: 4 }),
     runsOf: (name) => sessions.of(name)[0]?.runs.length ?? 0,
   };
 }

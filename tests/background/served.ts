@@ -87,6 +87,7 @@ function script(sandbox: string): Doc {
 }
 
 export interface ConfigChanges {
+  agent?: string;
   principal?: string;
   roles?: string[];
   background?: Doc;
@@ -97,7 +98,11 @@ function changed(sandbox: string, changes: ConfigChanges): Record<string, (file:
   const names = ['probe_slow', 'probe_progress', 'counter_count'];
   const server = { transport: 'stdio', command: 'node', args: ['{package}/dist/testing/servers/probe.js'] };
   return {
-    'agent.yaml': (file) => ({ ...file, approved_capabilities: names }),
+    'agent.yaml': ({ agent, ...file }) => ({
+      ...file,
+      agent: { ...(agent as Doc), ...(changes.agent === undefined ? {} : { id: changes.agent }) },
+      approved_capabilities: names,
+    }),
     'capabilities.yaml': () => ({
       capabilities: {
         probe_slow: capability('slow', { timeout_seconds: 120 }),
@@ -108,12 +113,8 @@ function changed(sandbox: string, changes: ConfigChanges): Record<string, (file:
     'servers.yaml': () => ({ servers: { probe: server, counter: server } }),
     'identity.yaml': ({ identity }) => {
       const { stdio } = identity as { stdio: Doc };
-      const { principal, roles } = changes;
-      const who = {
-        ...(principal === undefined ? {} : { principal }),
-        ...(roles === undefined ? {} : { roles }),
-      };
-      return { identity: { ...(identity as Doc), stdio: { ...stdio, ...who } } };
+      const { principal = stdio.principal, roles = stdio.roles } = changes;
+      return { identity: { ...(identity as Doc), stdio: { ...stdio, principal, roles } } };
     },
     'runtime-controls.yaml': ({ runtime_controls: controls }) => ({
       runtime_controls: { ...(controls as Doc), ...changes.controls },
@@ -190,11 +191,10 @@ export async function reconfigured(
     );
     await writeFile(path, stringify(change(before)));
   }
-  const made = { ...at, config };
-  const context = contextOf(made);
+  const context = contextOf({ ...at, config });
   const { digest } = await loadAny(context);
   await openTrustStore(context).trust(at.workspace, digest, context.clock.now());
-  return made;
+  return { ...at, config };
 }
 
 let lock: string | undefined;

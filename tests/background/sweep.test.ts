@@ -13,7 +13,7 @@ async function swept(world: World, at: Process): Promise<string[]> {
   const sweep = startSweep({
     store,
     clock,
-    queue: createQueue({ store, clock, maxQueued: 9 }),
+    queue: createQueue({ store, clock, maxQueued: 9, agentId: 'agent-1' }),
     tenants: () => ['local'],
     recover: (run) => at.managed.recover(CALLER, run.id),
   });
@@ -60,7 +60,10 @@ test('a run under way, a run in the queue and the session of a node are left alo
   const parent = { workflow_id: 'ses_w', node_id: 'a', attempt: 1, iteration: 1 };
   const ofNode = await leftBehind(world, { parent });
   const queued = await leftBehind(world);
-  await createQueue({ ...world, maxQueued: 9 }).admit(CALLER, { id: queued, kind: 'session' });
+  await createQueue({ ...world, maxQueued: 9, agentId: 'agent-1' }).admit(CALLER, {
+    id: queued,
+    kind: 'session',
+  });
   const live = boot(world);
   const underWay = await id(live);
   const during: unknown[] = [];
@@ -82,7 +85,7 @@ test.each([0, 1])('one that is damaged keeps no other from being found: %i', asy
   const said: unknown[] = [];
   const sweep = startSweep({
     ...{ store, clock, tenants: () => ['local'] },
-    queue: createQueue({ store, clock, maxQueued: 9 }),
+    queue: createQueue({ store, clock, maxQueued: 9, agentId: 'agent-1' }),
     recover: (run) =>
       run.id === damaged
         ? Promise.reject(new RuntimeError('STORE_CORRUPT'))

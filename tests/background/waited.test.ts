@@ -24,7 +24,7 @@ test.each([
   }));
   const waits = await workflows.start(CALLER, { workflow: { session_id: 'wf', nodes } }, IO);
   expect(waits.kind).toBe('approval_required');
-  const queue = createQueue({ store, clock, maxQueued: 9 });
+  const queue = createQueue({ store, clock, maxQueued: 9, agentId: 'agent-1' });
   const runs = createRuns({
     ...{ clock, queue, managed },
     workflows: () => Promise.resolve(workflows),
@@ -32,7 +32,16 @@ test.each([
     approvalFor: rig.kernel.approvalFor.bind(rig.kernel),
   });
   const isAlive = (): Promise<boolean> => Promise.resolve(true);
-  const worker = createWorker({ store, clock, queue, runs, instance, isAlive, maxRunning: 4 });
+  const worker = createWorker({
+    store,
+    clock,
+    queue,
+    runs,
+    instance,
+    agentId: 'agent-1',
+    isAlive,
+    maxRunning: 4,
+  });
   const seen: (string | undefined)[] = [];
   for (const seconds of [1_799, 1]) {
     clock.advance(seconds * 1000);

@@ -15,7 +15,7 @@ import type { Rig } from '../workflows/rig.ts';
 const HOUR = 3_600_000;
 
 function queueOf({ store, clock }: Rig): Queue {
-  return createQueue({ store, clock, maxQueued: 10 });
+  return createQueue({ store, clock, maxQueued: 10, agentId: 'agent' });
 }
 
 function workerOf(rig: Rig, approvals: ReadonlyMap<string, Approval> = new Map()): Worker {
@@ -35,6 +35,7 @@ function workerOf(rig: Rig, approvals: ReadonlyMap<string, Approval> = new Map()
     queue,
     runs,
     instance: 'w1',
+    agentId: 'agent',
     isAlive: () => Promise.resolve(true),
     maxRunning: 4,
   });

@@ -42,7 +42,17 @@ const runs: Runs = {
 function worker(instance: string, more: Partial<Parameters<typeof createWorker>[0]> = {}): Worker {
   alive.add(instance);
   const isAlive = (one: string): Promise<boolean> => Promise.resolve(alive.has(one));
-  return createWorker({ store, clock, queue, runs, instance, isAlive, maxRunning: 2, ...more });
+  return createWorker({
+    store,
+    clock,
+    queue,
+    runs,
+    instance,
+    agentId: 'agent',
+    isAlive,
+    maxRunning: 2,
+    ...more,
+  });
 }
 
 async function workOff(one: Worker): Promise<void> {
@@ -53,7 +63,7 @@ beforeEach(() => {
   clock = createFakeClock();
   const ids = createFixedIds('queue');
   store = createMemoryStore({ ids });
-  queue = createQueue({ store, clock, maxQueued: 3 });
+  queue = createQueue({ store, clock, maxQueued: 3, agentId: 'agent' });
   ran = [];
   looked = [];
   answers = new Map();
@@ -100,7 +110,7 @@ describe('admission', () => {
   });
 
   test('the position counts every run before it, however long the queue is', async () => {
-    const long = createQueue({ store, clock, maxQueued: 1000 });
+    const long = createQueue({ store, clock, maxQueued: 1000, agentId: 'agent' });
     for (let at = 0; at < 450; at++) await long.admit(ANN, { id: `r${at}`, kind: 'session' });
     expect((await long.status(ANN, 'r449')).position).toBe(449);
   });
@@ -149,6 +159,41 @@ describe('the worker', () => {
     expect(ran).toEqual(['s1', 's1']);
     expect((await queue.status(ANN, 's1')).status).toBe('completed');
     release.forEach((one) => one());
+  });
+
+  test('work of another agent is left alone, however long it waits, and is carried out by a worker of that one', async () => {
+    await queue.admit(ANN, { id: 's1', kind: 'session' });
+    const wakes: string[] = [];
+    const waking: Runs = {
+      ...runs,
+      wake: async ({ payload }) => (wakes.push(JSON.stringify(payload.node_id)), 'done'),
+    };
+    const timer = (node_id: string) => ({
+      ...{ tenant: 'acme', id: `wake/${node_id}`, dueAt: clock.now() },
+      payload: { kind: 'workflow_wake', session_id: 'w1', node_id, agent_id: 'agent' },
+    });
+    // One of an earlier version does not name its agent; the row of its workflow does.
+    const { agent_id: _agent, ...unnamed } = timer('b').payload;
+    const row = {
+      kind: 'session',
+      tenant: 'acme',
+      principal: 'ann',
+      status: 'active',
+      updatedAt: 0,
+    } as const;
+    await store.commit({
+      timers: [timer('a'), { ...timer('b'), payload: unnamed }],
+      rows: [{ row: { ...row, id: 'w1', body: { kind: 'workflow', agent_id: 'agent' } } }],
+    });
+    const stranger = worker('w2', { runs: waking, agentId: 'stranger' });
+    for (let round = 0; round < 12; round++) {
+      await workOff(stranger);
+      clock.advance(16_000);
+    }
+    expect([ran, wakes]).toEqual([[], []]);
+    expect((await queue.status(ANN, 's1')).entry.state).toEqual({ at: 'queued', asked: false });
+    await workOff(worker('w1', { runs: waking }));
+    expect([ran, wakes.toSorted()]).toEqual([['s1'], ['"a"', '"b"']]);
   });
 
   test('a run that always brings its worker down is given up', async () => {

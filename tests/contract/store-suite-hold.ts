@@ -136,6 +136,22 @@ export function holdSuite(bench: Bench): void {
       expect(await store.oldestDue('acme', AT + 20)).toBe(AT + 15);
     });
 
+    test('what is for another agent is left to it, and is not told as waiting', async () => {
+      const store = await bench.open();
+      const of = (agent: string, dueAt: number) => ({
+        ...timer(agent, dueAt),
+        payload: { agent_id: agent },
+      });
+      await store.commit({ timers: [of('theirs', AT), of('ours', AT + 1), timer('any', AT + 2)] });
+      const ours = await store.claimTimers('w', AT + 5, 10, 2, 'ours');
+      expect(ours.map(({ id }) => id)).toEqual(['ours', 'any']);
+      expect(await store.oldestDue('acme', AT + 5, 'ours')).toBeUndefined();
+      expect(await store.oldestDue('acme', AT + 5, 'theirs')).toBe(AT);
+      expect(await store.oldestDue('acme', AT + 5)).toBe(AT);
+      const left = await store.claimTimers('v', AT + 5, 10, 5, 'theirs');
+      expect(left.map(({ id, epoch }) => [id, epoch])).toEqual([['theirs', 1]]);
+    });
+
     test('a cancelled timer never comes, a timer set again comes at its new time', async () => {
       const store = await bench.open();
       await store.commit({ timers: [timer('a', AT), timer('b', AT)] });

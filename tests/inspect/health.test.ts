@@ -58,7 +58,7 @@ async function leftBehind(world: World, over: object = {}): Promise<string> {
 async function swept(world: World): Promise<void> {
   const { store, clock } = world;
   const heir = boot(world);
-  const queue = createQueue({ store, clock, maxQueued: 9 });
+  const queue = createQueue({ store, clock, maxQueued: 9, agentId: 'agent-1' });
   const recover = (run: { id: string }): Promise<boolean> => heir.managed.recover(CALLER, run.id);
   await startSweep({ store, clock, queue, tenants: () => ['local'], recover }).stop();
 }
@@ -90,7 +90,7 @@ verifies(
   async () => {
     const world = createWorld(PAYS);
     const { store, clock } = world;
-    const queue = createQueue({ store, clock, maxQueued: 9 });
+    const queue = createQueue({ store, clock, maxQueued: 9, agentId: 'agent-1' });
     const watched = [
       ...['storage', 'evidence', 'configuration', 'approvals', 'sessions', 'connections'],
       ...['queue', 'locks', 'scheduler', 'models'],
@@ -197,7 +197,7 @@ verifies(
 
     const orphaned = createWorld({ mind: LONG(1) });
     const { store, clock } = orphaned;
-    const queue = createQueue({ store, clock, maxQueued: 9 });
+    const queue = createQueue({ store, clock, maxQueued: 9, agentId: 'agent-1' });
     const run = await id(boot(orphaned));
     await queue.admit(CALLER, { id: run, kind: 'session' });
     await queue.move((await queue.find('local', run))!, { type: 'taken', instance: 'inst_gone' });
@@ -346,7 +346,7 @@ test('a workflow is stuck where none of its nodes is under way and no worker is 
     const rows = [left, over, ...(status === 'suspended' ? [told] : [])];
     await standing(world, 'session', status, rows, `${status}_`);
   }
-  const queue = createQueue({ store, clock, maxQueued: 9 });
+  const queue = createQueue({ store, clock, maxQueued: 9, agentId: 'agent-1' });
   await queue.admit(CALLER, { id: 'session_0003', kind: 'workflow' });
   clock.advance(40 * MINUTE);
   expect(await said(world, 'sessions')).toEqual([

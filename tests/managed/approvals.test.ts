@@ -177,6 +177,17 @@ describe('a run that waits for a person', () => {
     }
   });
 
+  test('whoever looks at it under another agent ends no wait of it by a bound of their own', async () => {
+    const world = createWorld({ mind: payer });
+    const { agent, controls } = world.config;
+    const first = await waiting(world);
+    world.clock.advance(1_800_000);
+    const stranger = boot({ ...world, config: { ...world.config, agent: { ...agent, id: 'agent-2' } } });
+    expect(await stranger.managed.status(CALLER, first.session_id)).toBe('waiting_approval');
+    const kept = boot({ ...world, config: { ...world.config, controls: { ...controls, onExpiry: 'keep' } } });
+    await expect(kept.resume(first.session_id)).resolves.toMatchObject({ kind: 'completed' });
+  });
+
   test('once a run goes on or has ended, nothing of its wait is left to be due', async () => {
     const answered = createWorld({ mind: payer });
     const first = await waiting(answered);

@@ -24,7 +24,7 @@ async function swept({ store, clock, workflows }: Rig): Promise<string[]> {
   const sweep = startSweep({
     store,
     clock,
-    queue: createQueue({ store, clock, maxQueued: 9 }),
+    queue: createQueue({ store, clock, maxQueued: 9, agentId: 'agent' }),
     tenants: () => ['local'],
     recover: ({ id, kind }) =>
       kind === 'workflow' ? workflows.recover(CALLER, id) : Promise.reject(new Error('a session?')),
@@ -83,7 +83,10 @@ test('a workflow that is run, waits, has ended or is in the queue is left alone'
   await expect(rig.workflows.recover(STRANGER, 'wf')).rejects.toMatchObject({ code: 'NOT_FOUND' });
 
   const other = await leftBehind();
-  await createQueue({ ...other, maxQueued: 9 }).admit(CALLER, { id: 'wf', kind: 'workflow' });
+  await createQueue({ ...other, maxQueued: 9, agentId: 'agent' }).admit(CALLER, {
+    id: 'wf',
+    kind: 'workflow',
+  });
   expect(await swept(other)).toEqual([]);
   expect(await statusIn(other)).toBe('active');
 });

@@ -29,6 +29,8 @@ export interface Entry {
   id: string;
   tenant: string;
   principal: string;
+  /** Whose work it is; absent in what an earlier version admitted. */
+  agentId?: string;
   kind: BackgroundKind;
   ticket: number;
   admittedAt: EpochMs;
@@ -99,13 +101,17 @@ function stateFromJson(json: JsonObject): EntryState {
 }
 
 export function entryToJson(entry: Entry): JsonObject {
-  const { kind, ticket, admittedAt, maxTurns, state } = entry;
-  const bound = maxTurns === undefined ? {} : { max_turns: maxTurns };
-  return { kind, ticket, admitted_at: admittedAt, ...bound, state: stateToJson(state) };
+  const { kind, ticket, admittedAt, agentId, maxTurns, state } = entry;
+  const more = {
+    ...(agentId === undefined ? {} : { agent_id: agentId }),
+    ...(maxTurns === undefined ? {} : { max_turns: maxTurns }),
+  };
+  return { kind, ticket, admitted_at: admittedAt, ...more, state: stateToJson(state) };
 }
 
 export function entryFromJson(owner: Pick<Entry, 'id' | 'tenant' | 'principal'>, body: JsonObject): Entry {
   const { state } = body;
+  const agentId = textAt(body, 'agent_id');
   const maxTurns = numberAt(body, 'max_turns');
   const isObject = typeof state === 'object' && state !== null && !Array.isArray(state);
   return {
@@ -113,6 +119,7 @@ export function entryFromJson(owner: Pick<Entry, 'id' | 'tenant' | 'principal'>,
     kind: body.kind === 'workflow' ? 'workflow' : 'session',
     ticket: numberAt(body, 'ticket') ?? 0,
     admittedAt: numberAt(body, 'admitted_at') ?? 0,
+    ...(agentId === undefined ? {} : { agentId }),
     ...(maxTurns === undefined ? {} : { maxTurns }),
     state: stateFromJson(isObject ? state : {}),
   };

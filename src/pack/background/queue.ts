@@ -15,6 +15,8 @@ export interface QueueDeps {
   store: Store;
   clock: Clock;
   maxQueued: number;
+  /** Whose work is admitted; a worker of another agent leaves it alone. */
+  agentId: string;
 }
 
 export interface Queued {
@@ -66,8 +68,10 @@ function ticketKey(tenant: string): string {
 }
 
 function timerOf(entry: Entry, dueAt: EpochMs): TimerWrite {
-  const { tenant, id, principal, kind } = entry;
-  return { tenant, id: queueTimerId(id), dueAt, payload: { do: 'run', kind, session_id: id, principal } };
+  const { tenant, id, principal, kind, agentId } = entry;
+  const agent = agentId === undefined ? {} : { agent_id: agentId };
+  const payload = { do: 'run', kind, session_id: id, principal, ...agent };
+  return { tenant, id: queueTimerId(id), dueAt, payload };
 }
 
 function rowOf(entry: Entry, at: EpochMs): StoredRow {
@@ -155,7 +159,7 @@ async function findEntry(
 }
 
 async function admissionOf(
-  { store, clock, maxQueued }: QueueDeps,
+  { store, clock, maxQueued, agentId }: QueueDeps,
   { tenant, principal }: Caller,
   run: Admitted,
 ): Promise<Admission> {
@@ -167,7 +171,7 @@ async function admissionOf(
   const now = clock.now();
   const { asked = false, ...what } = run;
   const state = { at: 'queued', asked } as const;
-  const entry: Entry = { ...what, tenant, principal, ticket, admittedAt: now, state };
+  const entry: Entry = { ...what, tenant, principal, agentId, ticket, admittedAt: now, state };
   const isOver = before?.entry.state.at === 'ended' && !isForeign;
   return {
     commit: {

@@ -46,6 +46,8 @@ export interface WorkerDeps {
   queue: Queue;
   runs: Runs;
   instance: string;
+  /** Whose work it carries out; that of another agent waits for a worker of that one. */
+  agentId: string;
   isAlive: (instance: string) => Promise<boolean>;
   maxRunning: number;
   /** Milliseconds between two looks at the timers; default 500. */
@@ -111,10 +113,18 @@ function waitingSession({ tenant, payload }: Timer, id: string): WaitingSession 
   return { tenant, id, principal: textAt(payload, 'principal') ?? '', of };
 }
 
+/** A timer of an earlier version does not say whose it is. */
+async function isOurs({ store, agentId }: Room, { tenant, payload }: Timer, id: string): Promise<boolean> {
+  if (textAt(payload, 'agent_id') !== undefined) return true; // none of another agent was taken
+  const row = await store.row('session', tenant, id);
+  return (textAt(row?.body ?? {}, 'agent_id') ?? agentId) === agentId;
+}
+
 async function carryOut(room: Room, timer: Timer): Promise<void> {
   const { store, queue, runs } = room;
   const { tenant, id, payload } = timer;
   const sessionId = textAt(payload, 'session_id') ?? '';
+  if (!(await isOurs(room, timer, sessionId))) return;
   if (payload.do === 'run') {
     const entry = await queue.find(tenant, sessionId);
     if (entry === undefined || entry.state.at === 'ended')
@@ -150,8 +160,8 @@ function begin(room: Room, timer: Timer): void {
 async function takeDue(room: Room): Promise<number> {
   const free = room.maxRunning - room.underWay.size;
   if (free <= 0 || room.ending.signal.aborted) return 0;
-  const { store, clock, instance } = room;
-  const due = await store.claimTimers(instance, clock.now(), TAKEN_MS, free);
+  const { store, clock, instance, agentId } = room;
+  const due = await store.claimTimers(instance, clock.now(), TAKEN_MS, free, agentId);
   for (const timer of due) begin(room, timer);
   return due.length;
 }

@@ -54,11 +54,15 @@ export async function closeSession(
   throw new RuntimeError('CONFLICT', 'The session keeps changing; cancel it again.', { session_id: id });
 }
 
-/** Whether the person that the session waits for has had the longest time that a run may wait. */
+/**
+ * Whether the person that the session waits for has had the longest time that a run may wait; whoever looks at it under
+ * another agent does not know how long that is.
+ */
 async function waitedTooLong(room: ManagedRoom, { managed, state }: ManagedHeld): Promise<boolean> {
   const { kernel, config, clock } = room.deps;
   const { onExpiry, maxWaitSeconds } = config.controls;
-  if (managed.status !== 'waiting_approval' || onExpiry !== 'cancel_run') return false;
+  const isOurs = state.facts.agentId === config.agent.id;
+  if (!isOurs || managed.status !== 'waiting_approval' || onExpiry !== 'cancel_run') return false;
   const approval = await kernel.approvalFor(state.facts.tenant, managed.requestId);
   if (approval?.state !== 'expired' || approval.was !== 'pending') return false;
   return clock.now() >= approval.subject.requestedAt + maxWaitSeconds * 1000;

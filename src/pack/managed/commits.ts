@@ -239,6 +239,6 @@ export function waitTimers(
   const { tenant, id, principal } = facts;
   const { workflow_id, node_id } = managed.facts.parent ?? {};
   const of = workflow_id === undefined || node_id === undefined ? {} : { workflow_id, node_id };
-  const payload = { do: 'look', session_id: id, principal, ...of };
+  const payload = { do: 'look', session_id: id, principal, agent_id: facts.agentId, ...of };
   return [{ tenant, id: lookId(id), dueAt: since + controls.maxWaitSeconds * 1000, payload }];
 }

@@ -107,6 +107,8 @@ export interface WakePayload extends JsonObject {
   kind: 'workflow_wake';
   session_id: string;
   node_id: string;
+  /** Absent in what an earlier version set. */
+  agent_id?: string;
 }
 
 /** A foreign workflow answers like an absent one (NOT_FOUND); one that another run holds is a CONFLICT, retryable. */

@@ -182,7 +182,7 @@ export function timerId(sessionId: string, node: string): string {
 type Timers = Required<Pick<Commit, 'timers' | 'cancelTimers'>>;
 
 /** J1: a timer stands exactly while its node waits for a time. */
-function timersOf(chain: ChainKey, before: LiveWorkflow, after: LiveWorkflow): Timers {
+function timersOf({ chain, facts, state: before }: HeldWorkflow, after: LiveWorkflow): Timers {
   const timers: Timers = { timers: [], cancelTimers: [] };
   const { tenant } = chain;
   for (const [node, now] of after.nodes) {
@@ -191,7 +191,10 @@ function timersOf(chain: ChainKey, before: LiveWorkflow, after: LiveWorkflow): T
     const id = timerId(chain.id, node);
     const wakeAt = wakeOf(now);
     if (wakeAt !== undefined) {
-      const payload: WakePayload = { kind: WAKE, session_id: chain.id, node_id: node };
+      const payload: WakePayload = {
+        ...{ kind: WAKE, session_id: chain.id },
+        ...{ node_id: node, agent_id: facts.agentId },
+      };
       timers.timers.push({ tenant, id, dueAt: wakeAt, payload });
     } else if (wakeOf(was) !== undefined) timers.cancelTimers.push({ tenant, id });
   }
@@ -274,7 +277,7 @@ export async function commitStep(
   const before = held.state;
   const { appends, state } = draftAll(deps, step);
   const row = workflowRow(held.facts, held.definition, state, at);
-  const done = await deps.store.commit({ appends, rows: [row], ...timersOf(held.chain, before, state) });
+  const done = await deps.store.commit({ appends, rows: [row], ...timersOf(held, state) });
   if (!done.ok) {
     throw new RuntimeError('CONFLICT', 'Another run holds this workflow.', {
       reason: 'run_held',

@@ -11,7 +11,7 @@ import {
   makePage,
 } from '../cursor.ts';
 import { readRecord } from '../stored-record.ts';
-import type { MemoryRow, MemoryState } from './memory-state.ts';
+import type { MemoryRow, MemoryState, MemoryTimer } from './memory-state.ts';
 
 /** As an engine compares text: by bytes, not by UTF-16 units. */
 function compareText(a: string, b: string): number {
@@ -69,10 +69,22 @@ export function scanRecords(state: MemoryState, query: Parameters<Store['scan']>
     .map((form) => readRecord(form.chain, form));
 }
 
-export function takeTimers(state: MemoryState, claim: { now: number; ms: number; limit: number }): Timer[] {
+function isFor(timer: MemoryTimer, agent: string | undefined): boolean {
+  const { agent_id: named } = JSON.parse(timer.payload) as JsonObject;
+  return agent === undefined || named === undefined || named === agent;
+}
+
+interface TimerClaim {
+  now: number;
+  ms: number;
+  limit: number;
+  agent?: string | undefined;
+}
+
+export function takeTimers(state: MemoryState, claim: TimerClaim): Timer[] {
   checkLimit(claim.limit, LARGEST_SCAN);
   const due = [...state.timers.values()]
-    .filter((timer) => timer.readyAt <= claim.now)
+    .filter((timer) => timer.readyAt <= claim.now && isFor(timer, claim.agent))
     .sort((a, b) => a.readyAt - b.readyAt || compareText(a.tenant, b.tenant) || compareText(a.id, b.id));
   return due.slice(0, claim.limit).map((timer) => {
     timer.readyAt = claim.now + claim.ms;
@@ -82,7 +94,14 @@ export function takeTimers(state: MemoryState, claim: { now: number; ms: number;
   });
 }
 
-export function oldestDue(state: MemoryState, tenant: string, now: number): number | undefined {
-  const due = [...state.timers.values()].filter((timer) => timer.tenant === tenant && timer.readyAt <= now);
+export function oldestDue(
+  state: MemoryState,
+  tenant: string,
+  now: number,
+  agent?: string,
+): number | undefined {
+  const due = [...state.timers.values()].filter(
+    (timer) => timer.tenant === tenant && timer.readyAt <= now && isFor(timer, agent),
+  );
   return due.length === 0 ? undefined : Math.min(...due.map((timer) => timer.readyAt));
 }

@@ -110,9 +110,10 @@ function writingFace(room: Room): WritingFace {
       const after = releaseLease(state.leases.get(lease.key), lease);
       if (after !== undefined) state.leases.set(lease.key, after);
     },
-    async claimTimers(_owner, now, ms, limit) {
+    async claimTimers(...of) {
+      const [, now, ms, limit, agent] = of;
       open();
-      return takeTimers(state, { now, ms, limit });
+      return takeTimers(state, { now, ms, limit, agent });
     },
   };
 }
@@ -150,7 +151,7 @@ function readingFace(room: Room): Omit<Store, keyof WritingFace | 'close'> {
         return row && toRow(row);
       }),
     list: (query) => ask(() => listRows(state, query)),
-    oldestDue: (tenant, now) => ask(() => oldestDue(state, tenant, now)),
+    oldestDue: (...of) => ask(() => oldestDue(state, ...of)),
     counter: (key) => ask(() => state.counters.get(key) ?? 0),
     counters: (keys) => ask(() => keys.map((key) => state.counters.get(key) ?? 0)),
     snapshot: (chain) =>

@@ -170,9 +170,10 @@ function writingFace(room: Room): WritingFace {
       writer.write('release', () => {
         tables.leases.release(lease);
       }),
-    async claimTimers(owner, now, ms, limit) {
+    async claimTimers(...of) {
+      const [owner, now, ms, limit, agent] = of;
       checkLimit(limit, LARGEST_SCAN);
-      return writer.write('timers', () => tables.timers.claim({ owner, now, ms, limit }));
+      return writer.write('timers', () => tables.timers.claim({ owner, now, ms, limit, agent }));
     },
     async report() {
       // Only a durable write shows that one is possible.
@@ -253,7 +254,7 @@ function readingFace(room: Room): ReadingFace {
         if (tables.redo.isPending()) await room.settle();
         return tables.rows.list(query);
       }),
-    oldestDue: (tenant, now) => ask('timers', () => tables.timers.oldestDue(tenant, now)),
+    oldestDue: (...of) => ask('timers', () => tables.timers.oldestDue(...of)),
     counter: (key) => peek('counter', () => remembered.counters([key])[0] ?? 0),
     counters: (keys) => peek('counters', () => remembered.counters(keys)),
     snapshot: (chain) => askChains('snapshot', () => tables.snapshots.find(chain)),

@@ -9,13 +9,14 @@ export interface TimerClaim {
   now: EpochMs;
   ms: number;
   limit: number;
+  agent?: string | undefined;
 }
 
 export interface Timers {
   set(timer: TimerWrite): void;
   cancel(tenant: string, id: string): void;
   claim(claim: TimerClaim): Timer[];
-  oldestDue(tenant: string, now: EpochMs): EpochMs | undefined;
+  oldestDue(tenant: string, now: EpochMs, agent?: string): EpochMs | undefined;
 }
 
 interface TimerColumns {
@@ -35,6 +36,10 @@ function readPayload(text: string): JsonObject | undefined {
   }
 }
 
+// A damaged payload names nobody.
+const NAMED = `CASE WHEN json_valid(payload) THEN json_extract(payload, '$.agent_id') END`;
+const IS_FOR = `(?3 IS NULL OR coalesce(${NAMED}, ?3) = ?3)`;
+
 export function createTimers(db: Connection): Timers {
   // Set again, a timer keeps its epoch: who took it before can still be told from who takes it next.
   const upsert = db.prepare(
@@ -45,18 +50,20 @@ export function createTimers(db: Connection): Timers {
   const remove = db.prepare('DELETE FROM timers WHERE tenant = ? AND id = ?');
   const due = db.prepare(
     `SELECT rowid, tenant, id, due_at, epoch, payload FROM timers
-     WHERE ready_at <= ? ORDER BY ready_at, tenant, id LIMIT ?`,
+     WHERE ready_at <= ?1 AND ${IS_FOR} ORDER BY ready_at, tenant, id LIMIT ?2`,
   );
-  const oldest = db.prepare('SELECT MIN(ready_at) AS at FROM timers WHERE tenant = ? AND ready_at <= ?');
+  const oldest = db.prepare(
+    `SELECT MIN(ready_at) AS at FROM timers WHERE tenant = ?1 AND ready_at <= ?2 AND ${IS_FOR}`,
+  );
   const take = db.prepare('UPDATE timers SET owner = ?, ready_at = ?, epoch = epoch + 1 WHERE rowid = ?');
 
   return {
     set: ({ tenant, id, dueAt, payload }) =>
       void upsert.run([tenant, id, dueAt, dueAt, JSON.stringify(payload)]),
     cancel: (tenant, id) => void remove.run([tenant, id]),
-    claim({ owner, now, ms, limit }) {
+    claim({ owner, now, ms, limit, agent }) {
       const taken: Timer[] = [];
-      for (const found of due.all([now, limit]) as TimerColumns[]) {
+      for (const found of due.all([now, limit, agent ?? null]) as TimerColumns[]) {
         take.run([owner, now + ms, found.rowid]);
         const payload = readPayload(found.payload);
         if (payload === undefined) continue; // damaged: taken, so that it does not stand in the others' way
@@ -65,8 +72,8 @@ export function createTimers(db: Connection): Timers {
       }
       return taken;
     },
-    oldestDue(tenant, now) {
-      const { at } = oldest.get([tenant, now]) as { at: number | null };
+    oldestDue(tenant, now, agent) {
+      const { at } = oldest.get([tenant, now, agent ?? null]) as { at: number | null };
       return at ?? undefined;
     },
   };
