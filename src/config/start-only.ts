@@ -7,7 +7,6 @@ import type { RuntimeConfig } from './types.ts';
 const START_ONLY: Readonly<Record<string, (config: RuntimeConfig) => unknown>> = {
   'runtime.yaml: runtime.http': ({ runtime }) => runtime.http,
   'runtime.yaml: runtime.max_line_bytes': ({ runtime }) => runtime.maxLineBytes,
-  'runtime.yaml: runtime.background.enabled': ({ runtime }) => runtime.background.enabled,
   'identity.yaml: identity.stdio': ({ identity }) => identity.stdio,
   'identity.yaml: identity.principals': ({ identity }) => identity.principals,
 };

@@ -1,7 +1,9 @@
 // Shows that the switches for background runs, resuming and canceling are obeyed, for sessions and workflows alike.
 import { expect, test } from 'vitest';
 import { verifies } from '../e2e/verifies.ts';
-import { effects, eventually, reconfigured, saying, serve, servedPlace } from './served.ts';
+import { command, effects, eventually, reconfigured, saying, serve, servedPlace } from './served.ts';
+
+type Doc = Record<string, unknown>;
 
 const ONE = { workflow: { nodes: [{ id: 'one', ...saying('count a.') }] } };
 
@@ -105,6 +107,25 @@ test('a client that takes tasks starts and resumes at once where the configurati
   await expect(client.call('agent:start-session', { ...quick, background: true })).resolves.toMatchObject(
     denied('runtime_controls.background_mode_allowed'),
   );
+});
+
+test('what is due is seen to also where runs are kept out of the background, and what was queued before is carried out', async () => {
+  const at = await servedPlace();
+  const first = await serve(at, 'v2');
+  const wake_at = new Date(Date.now() + 1000).toISOString();
+  const timed = { workflow: { nodes: [{ id: 'one', ...saying('finish.'), wake_at }] } };
+  const { session_id: later } = await first.call('agent:start-workflow', timed);
+  await first.close();
+  const ran = await command(at, 'sessions', 'start', '--message', 'finish.', '--background', '--json');
+  const { session_id: queued } = JSON.parse(ran.out) as Record<string, unknown>;
+
+  const client = await serve(await reconfigured(at, 'off', { background: { enabled: false } }), 'v2');
+  for (const id of [later, queued]) {
+    await eventually(`${String(id)} is completed`, async () => {
+      const { state } = (await client.read(`agent://sessions/${String(id)}`)) as { state: { work: Doc } };
+      return state.work.kind === 'completed';
+    });
+  }
 });
 
 test('a worker keeps the bound of turns, and nothing that is new to the model gets lost in the queue', async () => {

@@ -8,6 +8,11 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Client as V1Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as V1Transport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { randomIds } from '../../src/base/ids.ts';
+import type { Store } from '../../src/store/contract.ts';
+import { fileTenantKeys } from '../../src/store/sealing.ts';
+import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import { environment, MAIN, place, run } from './harness.ts';
 import type { Place } from './harness.ts';
 import { openScreen } from './screen.ts';
@@ -21,6 +26,7 @@ type Answer = { isError?: boolean; content: { type: string; text?: string }[] };
 interface Wrapped {
   names: string[];
   call(name: string, args: Record<string, unknown>): Promise<Answer>;
+  close(): Promise<void>;
 }
 
 const textOf = (answer: Answer): string => answer.content.map(({ text }) => text ?? '').join('\n');
@@ -42,6 +48,7 @@ async function wrapped(at: Place, args: readonly string[], kind: 'v1' | 'v2' = '
     return {
       names: tools.map(({ name }) => name),
       call: async (name, given) => (await client.callTool({ name, arguments: given })) as Answer,
+      close: () => client.close(),
     };
   }
   const client = new Client(info, { capabilities: {} });
@@ -51,7 +58,21 @@ async function wrapped(at: Place, args: readonly string[], kind: 'v1' | 'v2' = '
   return {
     names: tools.map(({ name }) => name),
     call: async (name, given) => (await client.callTool({ name, arguments: given })) as Answer,
+    close: () => client.close(),
   };
+}
+
+async function withJournal<T>(at: Place, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openSqliteStore({
+    path: join(at.workspace, '.agent-runtime', 'runtime.db'),
+    keys: fileTenantKeys(join(at.state, 'keys'), randomIds),
+    ...{ clock: systemClock, ids: randomIds },
+  });
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
 }
 
 async function docs(at: Place): Promise<string> {
@@ -116,6 +137,22 @@ describe('wrap', () => {
       expect((await run(at, ['evidence', 'verify'])).code).toBe(0);
     });
   }
+
+  test('sees to nothing that is due in the workspace: that is for whoever serves its configuration', async () => {
+    const at = await place();
+    const { program } = await talking(at, 'Looks at the list.');
+    const target = ['--', 'node', program];
+    expect((await run(at, ['wrap', '--classify', '--yes', ...target])).code).toBe(0);
+    const due = await withJournal(at, async (store) => {
+      const timer = { tenant: 'local', id: 'queue/s', dueAt: 1, payload: { do: 'run', session_id: 's' } };
+      await store.commit({ timers: [timer] });
+      return store.oldestDue('local', Date.now());
+    });
+    const { call, close } = await wrapped(at, target);
+    expect(textOf(await call('talker:look', {}))).toBe('looked');
+    await close();
+    expect([due, await withJournal(at, (store) => store.oldestDue('local', Date.now()))]).toEqual([1, 1]);
+  });
 
   test('quarantines a tool whose words changed between two starts, and says what changed', async () => {
     const at = await place();

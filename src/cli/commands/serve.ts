@@ -132,12 +132,14 @@ export interface Carried {
   callers: Callers;
   /** Absent: the configuration is not of files, and stays. */
   source?: ConfigSource;
+  /** It sees to all that is due, of whomever it is. */
+  works?: true;
   open: (serving: Serving) => Promise<Served>;
 }
 
 /** A runtime over the configuration, served until its clients are gone or a signal asks to stop. */
 export async function carry(parts: Carried): Promise<Exit> {
-  const { context, config, options, log, callers, source, open } = parts;
+  const { context, config, options, log, callers, source, works, open } = parts;
   const { createRuntime } = await import('../../runtime/runtime.ts');
   const { workspace, stateDirectory, env, clock, ids } = context;
   const runtime = await createRuntime({
@@ -150,7 +152,7 @@ export async function carry(parts: Carried): Promise<Exit> {
       log('info', 'stopping', { signal });
       void server.close();
     });
-    if (config.runtime.background.enabled) await runtime.startWorker();
+    if (works === true) await runtime.startWorker();
     await server.done;
   } finally {
     await runtime.close();
@@ -177,7 +179,8 @@ export async function serve(context: Context, given: ServeOptions): Promise<Exit
   const open = (serving: Serving): Promise<Served> =>
     tokens === undefined ? serveStdio(serving) : serveHttp(serving, tokens, given);
   try {
-    return await carry({ context, config, options, log, callers, source: sourceOf(context, config), open });
+    const source = sourceOf(context, config);
+    return await carry({ context, config, options, log, callers, source, works: true, open });
   } finally {
     await settled();
   }

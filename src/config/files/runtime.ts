@@ -45,7 +45,10 @@ const runtime = closed({
     .default(true)
     .describe('Nothing runs without a trace id.'),
   background: closed({
-    enabled: z.boolean().default(true),
+    enabled: z
+      .boolean()
+      .default(true)
+      .describe('Whether runs may be put into the queue; what is in it, or due, is seen to either way.'),
     resumable_runs: z
       .literal(true, { error: 'false is not supported: a run whose process ended goes on where it stood' })
       .default(true)
