@@ -220,6 +220,73 @@ describe('the worker', () => {
     expect(ran).toEqual(['s1', 's1']);
   });
 
+  test('a run that waits is admitted anew when somebody resumes it, and goes on at once as they asked', async () => {
+    const asked: unknown[] = [];
+    const told: Runs = {
+      ...runs,
+      advance: (run, signal) => {
+        asked.push([run.asked, run.maxTurns]);
+        return runs.advance(run, signal);
+      },
+    };
+    const later = clock.now() + 3_600_000;
+    const waits: Advanced[] = [
+      { type: 'parked', why: 'time', until: later },
+      { type: 'parked', why: 'time', until: later, isHeldUp: true },
+      { type: 'parked', why: 'approval', until: later },
+    ];
+    const one = worker('w1', { runs: told });
+    answers.set('s1', [...waits]);
+    await queue.admit(ANN, { id: 's1', kind: 'workflow', maxTurns: 1 });
+    await workOff(one);
+    for (const most of [2, 3, 4]) {
+      await expect(queue.admit(ANN, { id: 's1', kind: 'workflow' })).rejects.toMatchObject({
+        code: 'CONFLICT',
+      });
+      const again = { id: 's1', kind: 'workflow', maxTurns: most, asked: true } as const;
+      await expect(queue.admit(ANN, again)).resolves.toMatchObject({ status: 'queued', position: 0 });
+      await expect(queue.admit(ANN, again)).rejects.toMatchObject({ code: 'CONFLICT' });
+      await workOff(one);
+    }
+    expect(asked).toEqual([
+      [false, 1],
+      [true, 2],
+      [true, 3],
+      [true, 4],
+    ]);
+    expect((await queue.status(ANN, 's1')).status).toBe('completed');
+    for (const id of ['s2', 's3', 's4']) await queue.admit(ANN, { id, kind: 'session' }); // no place is lost
+    await expect(queue.admit(ANN, { id: 's5', kind: 'session' })).rejects.toMatchObject({ code: 'TOO_BUSY' });
+  });
+
+  test.each([
+    ['found waiting', 'parked'],
+    ['about to be taken', 'taken'],
+  ])('a resume beside a worker that has it %s is not lost', async (_when, at) => {
+    const later = clock.now() + 10_000;
+    await queue.admit(ANN, { id: 's1', kind: 'session' });
+    answers.set('s1', [{ type: 'parked', why: 'approval', until: later }]);
+    await workOff(worker('w1'));
+    clock.advance(10_000);
+    const asked: boolean[] = [];
+    const resumed: Runs = {
+      ...runs,
+      advance: (run, signal) => {
+        asked.push(run.asked);
+        return runs.advance(run, signal);
+      },
+      async stillWaits(run) {
+        if (asked.length === 0) await queue.admit(ANN, { id: 's1', kind: 'session', asked: true });
+        return at === 'taken' ? undefined : runs.stillWaits(run);
+      },
+    };
+    const other = worker('w2', { runs: resumed });
+    await workOff(other);
+    await workOff(other);
+    expect(asked).toEqual([true]);
+    expect((await queue.status(ANN, 's1')).status).toBe('completed');
+  });
+
   test('a run that waits for a person is only looked at until there is an answer, and goes on when nudged', async () => {
     await queue.admit(ANN, { id: 's1', kind: 'session' });
     answers.set('s1', [{ type: 'parked', why: 'approval', until: clock.now() + 10_000 }]);

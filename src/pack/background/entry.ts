@@ -1,6 +1,6 @@
 // Owns what a background run is between its admission and its end: a union of states and the pure function that moves it.
 //
-// B1  An entry leaves the queue once: whoever takes it moves its row at the version that was read.
+// B1  Each admission leaves the queue once: whoever takes it moves its row at the version that was read.
 // B2  Only an entry in the queue counts against the bound of the queue.
 // B3  An ended entry stays ended.
 import type { EpochMs } from '../../base/clock.ts';

@@ -42,7 +42,10 @@ export interface Admission {
 
 export interface Queue {
   admission(caller: Caller, run: Admitted): Promise<Admission>;
-  /** One commit for a run that is recorded already; one that ended may be admitted anew. Throws TOO_BUSY, CONFLICT. */
+  /**
+   * One commit for a run that is recorded already; one that ended, or that waits and is resumed, is admitted anew. Throws
+   * TOO_BUSY, CONFLICT.
+   */
   admit(caller: Caller, run: Admitted): Promise<Queued>;
   /** Throws NOT_FOUND alike for foreign and absent entries. */
   status(caller: Caller, id: string): Promise<Queued & { entry: Entry }>;
@@ -158,6 +161,11 @@ async function findEntry(
   return row === undefined ? undefined : { entry: entryOf(row), version: row.version };
 }
 
+/** One that ended is admitted anew; one that waits, once somebody resumes it: without that it goes on by itself. */
+function takesNew(before: Entry | undefined, { asked = false }: Admitted): boolean {
+  return before?.state.at === 'ended' || (before?.state.at === 'parked' && asked);
+}
+
 async function admissionOf(
   { store, clock, maxQueued, agentId }: QueueDeps,
   { tenant, principal }: Caller,
@@ -172,11 +180,11 @@ async function admissionOf(
   const { asked = false, ...what } = run;
   const state = { at: 'queued', asked } as const;
   const entry: Entry = { ...what, tenant, principal, agentId, ticket, admittedAt: now, state };
-  const isOver = before?.entry.state.at === 'ended' && !isForeign;
+  const when = takesNew(before?.entry, run) && !isForeign ? { version: before?.version ?? 0 } : 'absent';
   return {
     commit: {
       counters: [{ key: depthKey(tenant), add: 1, max: maxQueued }],
-      rows: [{ row: rowOf(entry, now), when: isOver ? { version: before.version } : 'absent' }],
+      rows: [{ row: rowOf(entry, now), when }],
       timers: [timerOf(entry, now)],
     },
     refusal: (refused) => refusalOf(refused, { entry, isForeign }),

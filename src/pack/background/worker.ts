@@ -100,7 +100,8 @@ async function runEntry(room: Room, entry: Entry): Promise<void> {
     await queue.move(taken, { type: 'ended', how: 'failed', reason: 'recovery_exhausted' });
     return;
   }
-  const left = await queue.move(taken, await runs.advance(run, room.ending.signal));
+  // Admitted anew since it was looked up, it is carried out as it was asked for last.
+  const left = await queue.move(taken, await runs.advance(runOf(taken), room.ending.signal));
   // An answer between the run's end and its parking found nothing parked that it could wake.
   if (left !== undefined && waitsForPeople(left) && (await runs.stillWaits(run)) === undefined) {
     await queue.nudge(entry.tenant, entry.id);
