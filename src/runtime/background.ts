@@ -211,7 +211,9 @@ function endedBefore(status: unknown): Advanced {
 
 /** What a run that could not be carried on comes to; anything that may pass is thrown on, and tried again later. */
 function refused(now: EpochMs, { thrown, stopped }: Refusal): Advanced {
-  const { code, details } = asRuntimeError(thrown);
+  const { code, message, details } = asRuntimeError(thrown);
+  // What the configuration, or what it is, refuses it now is refused at the next try too.
+  if (code === 'INVALID_INPUT' || code === 'POLICY_DENIED') return ended('failed', message);
   if (code === 'SESSION_CLOSED') return endedBefore(details.status);
   if (code === 'NOT_FOUND') return ended('failed', 'its records are gone');
   // Its holder goes on with it: what it was taken for in vain is no try that failed.

@@ -9,6 +9,7 @@ import type { Caller } from '../kernel/identity.ts';
 import type { BackgroundKind } from '../pack/background/entry.ts';
 import type { Admission, Admitted, Queue } from '../pack/background/queue.ts';
 import { assertMayCancel, assertMayQueue, assertMayResume } from '../pack/managed/allowed.ts';
+import { parseAsked } from '../pack/managed/ask.ts';
 import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type {
@@ -174,10 +175,12 @@ function refuseGiven(given: Record<string, unknown>): void {
   );
 }
 
+/** Judged as the worker will find it: what a run would refuse is no work to be queued. */
 async function enqueue(parts: WorkParts, caller: Caller, run: Admitted): Promise<WorkAnswer> {
+  const { id, kind, maxTurns } = run;
   assertMayQueue(parts.config);
-  assertMayResume(parts.config);
-  await ownRow(parts, caller, run.id);
+  if (kind === 'session') await parts.managed.assertResumes(caller, id, turns(maxTurns));
+  else await (await parts.workflows()).assertResumes(caller, id, nodeTurns(maxTurns));
   await parts.queue.admit(caller, { ...run, asked: true });
   return look(parts, caller, run.id);
 }
@@ -193,6 +196,7 @@ async function startSession(
   const create = { executeTurnInput, ...expiry(input.expires_at) };
   if (background === true) {
     assertMayQueue(parts.config);
+    parseAsked(turns(most));
     const admit = (id: string): Promise<Admission> => queue.admission(caller, admitted(id, 'session', input));
     const queued = await managed.create(caller, { ...create, as: 'queued', admit });
     return look(parts, caller, queued.session_id);

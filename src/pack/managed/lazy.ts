@@ -11,6 +11,7 @@ export function managedAtFirstUse(load: () => Promise<ManagedPack>): ManagedPack
     cancel: async (...args) => (await loaded()).cancel(...args),
     status: async (...args) => (await loaded()).status(...args),
     continuations: async (...args) => (await loaded()).continuations(...args),
+    assertResumes: async (...args) => (await loaded()).assertResumes(...args),
     result: async (...args) => (await loaded()).result(...args),
     recover: async (...args) => (await loaded()).recover(...args),
     nodes: {

@@ -25,7 +25,7 @@ import { progressOf, resultOf } from './result.ts';
 import { loadManaged, statusOf } from './room.ts';
 import type { ManagedHeld, ManagedRoom } from './room.ts';
 import { recoverSession } from './recover.ts';
-import { runInvocation } from './run.ts';
+import { assertRuns, runInvocation } from './run.ts';
 import type { Ran } from './run.ts';
 import { startInvocation } from './start.ts';
 import { createTranscripts } from './transcript.ts';
@@ -34,6 +34,8 @@ import type { Transcript } from './transcript.ts';
 export interface ManagedPack extends ManagedSessions {
   /** Makes the readable copy of a session anew from its journal; NOT_FOUND for a foreign one. */
   rebuildSnapshot(caller: Caller, sessionId: string): Promise<void>;
+  /** Throws what a resume would be refused with, for as long as nobody else holds the session. Runs nothing. */
+  assertResumes(caller: Caller, sessionId: string, how: Pick<RunManaged, 'maxTurns'>): Promise<void>;
   /** How the session's last invocation ended, from its records; undefined while none has. Runs nothing. */
   result(caller: Caller, sessionId: string): Promise<ManagedResult | undefined>;
   /** The same sessions as a workflow has them: whether it may be resumed and canceled is asked of the workflow. */
@@ -169,6 +171,11 @@ export function createManagedSessions(parts: {
     async run(caller, sessionId, how, io) {
       if ((how.reason ?? 'resumed') === 'resumed') assertMayResume(deps.config);
       return nodes.run(caller, sessionId, how, io);
+    },
+    async assertResumes(caller, sessionId, how) {
+      assertMayResume(deps.config);
+      parseAsked(how);
+      await assertRuns(room, caller, sessionId);
     },
     async cancel(caller, sessionId, reason) {
       assertMayCancel(deps.config);

@@ -245,6 +245,14 @@ export function runningOf(
   return { room, caller, chain, asked, callerNow: how.callerNow, io, series: new Series() };
 }
 
+/** The session, if it may be carried on now. Throws what a run of it would be refused with; runs and records nothing. */
+export async function assertRuns(room: ManagedRoom, caller: Caller, sessionId: string): Promise<ManagedHeld> {
+  const at = await loadCurrent(room, caller, sessionId);
+  assertNotOver(at);
+  assertPrecheck(room.deps.config, actingCaller(caller, at.state), at.state.facts.agentId);
+  return at;
+}
+
 /** Carries the session on until it waits or ends; how it stands then is read from its state. */
 export async function runInvocation(
   room: ManagedRoom,
@@ -253,9 +261,7 @@ export async function runInvocation(
   given: { how: RunManaged; io: TurnIo },
 ): Promise<Ran> {
   const running = runningOf(room, caller, sessionId, given);
-  const before = await loadCurrent(room, caller, sessionId);
-  assertNotOver(before);
-  assertPrecheck(room.deps.config, actingCaller(caller, before.state), before.state.facts.agentId);
+  const before = await assertRuns(room, caller, sessionId);
   const { first } = given.how;
   if (first === undefined && (await isAtRest(sightOf(room, running.asked, running.io), before)))
     return { hasMoved: false, now: before };

@@ -118,6 +118,8 @@ export interface Workflows {
   start(caller: Caller, input: StartWorkflow, io: TurnIo): Promise<WorkflowResult>;
   /** Goes on until nothing can move without a person, a time or a budget. An ended workflow is refused. */
   resume(caller: Caller, sessionId: string, how: ResumeWorkflow, io: TurnIo): Promise<WorkflowResult>;
+  /** Throws what `resume` would be refused with, for as long as nobody else holds the workflow. Runs and records nothing. */
+  assertResumes(caller: Caller, sessionId: string, how: ResumeWorkflow): Promise<void>;
   /** Ends it in every state that is not an end, and the sessions of its nodes with it. */
   cancel(caller: Caller, sessionId: string, reason: string): Promise<{ status: WorkflowStatus }>;
   /**

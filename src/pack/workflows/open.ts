@@ -25,6 +25,10 @@ export function openWorkflows(deps: PackDeps, sessions: ManagedPack['nodes']): W
       if (how.reason !== 'wakeup') assertMayResume(config);
       return made.resume(caller, id, how, io);
     },
+    async assertResumes(...args) {
+      assertMayResume(config);
+      return made.assertResumes(...args);
+    },
     async cancel(...args) {
       assertMayCancel(config);
       return made.cancel(...args);

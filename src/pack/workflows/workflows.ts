@@ -16,6 +16,7 @@ import type { TurnIo } from '../turn/run-turn.ts';
 import { assertAskable, assertTaken } from './asked.ts';
 import { continuationsOf } from './continuations.ts';
 import type {
+  ResumeWorkflow,
   StartWorkflow,
   WokenBy,
   WorkflowDeps,
@@ -296,6 +297,20 @@ async function wake(
   return carryOn(room, held, { callerNow, reason: 'wakeup', messages: {}, tries: { node } }, by.io);
 }
 
+async function resumable(
+  room: Room,
+  caller: Caller,
+  id: string,
+  given: ResumeWorkflow,
+): Promise<HeldWorkflow> {
+  const held = await loadWorkflow(room.deps.store, caller, id);
+  assertGoesOn(held);
+  assertAskable(given);
+  await assertHeard(room, held, given.continuationMessagesByNodeId ?? {});
+  assertOwnAgent(held.facts.agentId, room.deps.agentId);
+  return held;
+}
+
 export function createWorkflows(deps: WorkflowDeps): Workflows {
   const room: Room = { deps, wakers: new Map() };
   const load = (caller: Caller, id: string): Promise<HeldWorkflow> => loadWorkflow(deps.store, caller, id);
@@ -308,12 +323,12 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
     async resume(caller, id, given, io) {
       const { continuationMessagesByNodeId: messages = {}, maxTurnsPerInvocation } = given;
       const { callerNow = () => caller, tries = 'all' } = given;
-      const held = await load(caller, id);
-      assertGoesOn(held);
-      assertAskable(given);
-      await assertHeard(room, held, messages);
+      const held = await resumable(room, caller, id, given);
       const budget = maxTurnsPerInvocation === undefined ? {} : { maxTurns: maxTurnsPerInvocation };
       return carryOn(room, held, { callerNow, reason: 'resumed', tries, messages, ...budget }, io);
+    },
+    async assertResumes(caller, id, given) {
+      await resumable(room, caller, id, given);
     },
     async cancel(caller, id, reason) {
       const held = await cancel(room, caller, id, reason);
