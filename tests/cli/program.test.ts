@@ -1,4 +1,4 @@
-import { appendFile, chmod, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, writeFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { verifies } from '../e2e/verifies.ts';
@@ -100,6 +100,18 @@ test('AGENT_RUNTIME_DEBUG=1 shows the stack on standard error', async () => {
   expect(err).toMatch(/\n\s+at /);
 });
 
+test('a workflow is looked at without trust in the configuration, and nothing is made for it', async () => {
+  const at = await place();
+  await run(at, ['init']);
+  await edit(at, 'configs/agent.yaml', ['support-triage-ref', 'other-agent']);
+  expect((await run(at, ['workflows', 'cancel', 'ses_none'])).code).toBe(3);
+  const before = await readdir(at.workspace, { recursive: true });
+  for (const looks of ['show', 'graph']) {
+    expect(await run(at, ['workflows', looks, 'ses_none'])).toMatchObject({ code: 4, out: '' });
+  }
+  expect(await readdir(at.workspace, { recursive: true })).toEqual(before);
+});
+
 test('every tool of the catalog is listed, however many there are', async () => {
   const at = await place();
   await run(at, ['init']);
@@ -121,6 +133,11 @@ test('looking at an empty workspace shows nothing and makes nothing', async () =
   const capabilities = await json(at, ['capabilities', 'list']);
   expect(capabilities.items).toHaveLength(7);
   expect(new Set(capabilities.items?.map((one) => one.pin))).toEqual(new Set(['unpinned']));
+  for (const looks of ['show', 'graph']) {
+    const { code, err } = await run(at, ['workflows', looks, 'ses_none']);
+    expect({ looks, code }).toEqual({ looks, code: 4 });
+    expect(err).toContain('has no journal yet');
+  }
   await expect(chmod(join(at.workspace, '.agent-runtime'), 0o700)).rejects.toThrow('ENOENT');
 });
 

@@ -2,13 +2,17 @@
 import { basename } from 'node:path';
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
-import type { WaitingNode } from '../../pack/workflows/contract.ts';
+import type { Caller } from '../../kernel/identity.ts';
+import type { WaitingNode, WorkflowLooks } from '../../pack/workflows/contract.ts';
 import type { WorkflowDefinition } from '../../pack/workflows/definition.ts';
 import { knownNames } from '../../pack/workflows/check-nodes.ts';
+import { workflowLooks } from '../../pack/workflows/look.ts';
 import { parseWorkflowYaml } from '../../pack/workflows/parse.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exits.ts';
 import type { Exit } from '../exits.ts';
+import { localCaller } from '../identity.ts';
+import { withStore } from '../open-store.ts';
 import { cell, facts, textTable } from '../print.ts';
 import { withRuntime } from '../with-runtime.ts';
 import type { AtWork } from '../with-runtime.ts';
@@ -66,15 +70,20 @@ export async function resumeWorkflow(context: Context, id: string, options: RunO
   return printWork(context, 'workflows', answer);
 }
 
+/** Straight from the journal: looking needs no trust, and makes nothing. */
+async function looking<T>(
+  context: Context,
+  look: (looks: WorkflowLooks, caller: Caller) => Promise<T>,
+): Promise<T> {
+  const { identity } = await loadAny(context);
+  return withStore(context, (store) => look(workflowLooks(store), localCaller(identity)));
+}
+
 export async function showWorkflow(context: Context, id: string): Promise<Exit> {
-  const view = await withRuntime(context, async ({ runtime, caller }) => {
-    const workflows = await runtime.workflows();
-    const [state, continuations] = await Promise.all([
-      workflows.inspect(caller, id),
-      workflows.continuations(caller, id),
-    ]);
-    return { state, continuations };
-  });
+  const view = await looking(context, async (looks, caller) => ({
+    state: await looks.inspect(caller, id),
+    continuations: await looks.continuations(caller, id),
+  }));
   const { state, continuations } = view;
   await context.print.result(view, async () =>
     [
@@ -114,9 +123,7 @@ function waitOf(waiting: readonly WaitingNode[], node: string): string {
 
 /** Mermaid for people and pages, the same as JSON with --json. */
 export async function graphWorkflow(context: Context, id: string): Promise<Exit> {
-  const graph = await withRuntime(context, async ({ runtime, caller }) =>
-    (await runtime.workflows()).graph(caller, id),
-  );
+  const graph = await looking(context, (looks, caller) => looks.graph(caller, id));
   await context.print.result(graph.json, () => graph.mermaid);
   return EXIT.ok;
 }

@@ -111,8 +111,16 @@ export interface WakePayload extends JsonObject {
   agent_id?: string;
 }
 
-/** A foreign workflow answers like an absent one (NOT_FOUND); one that another run holds is a CONFLICT, retryable. */
-export interface Workflows {
+/** A foreign workflow answers like an absent one (NOT_FOUND). */
+export interface WorkflowLooks {
+  /** Where it stands, without moving it. */
+  inspect(caller: Caller, sessionId: string): Promise<WorkflowResult>;
+  continuations(caller: Caller, sessionId: string): Promise<Continuation[]>;
+  graph(caller: Caller, sessionId: string): Promise<{ mermaid: string; json: JsonObject }>;
+}
+
+/** A workflow that another run holds is a CONFLICT, retryable. */
+export interface Workflows extends WorkflowLooks {
   /** Checks and records it; nothing of it runs yet. */
   create(caller: Caller, input: StartWorkflow): Promise<{ session_id: string }>;
   start(caller: Caller, input: StartWorkflow, io: TurnIo): Promise<WorkflowResult>;
@@ -129,10 +137,6 @@ export interface Workflows {
   wake(tenant: string, payload: JsonObject, by: WokenBy): Promise<WorkflowResult | undefined>;
   /** Records that the process which ran it has gone, where nobody holds it; false when that is not so. Ends what is to be canceled. */
   recover(caller: Caller, sessionId: string): Promise<boolean>;
-  /** Where it stands, without moving it. */
-  inspect(caller: Caller, sessionId: string): Promise<WorkflowResult>;
-  continuations(caller: Caller, sessionId: string): Promise<Continuation[]>;
-  graph(caller: Caller, sessionId: string): Promise<{ mermaid: string; json: JsonObject }>;
 }
 
 /** The sessions of nodes. */

@@ -1,4 +1,4 @@
-// Owns workflows as the rooms above see them: started, resumed, woken, canceled, and looked at.
+// Owns workflows as the rooms above see them: started, resumed, woken and canceled.
 import { isoTime } from '../../base/clock.ts';
 import type { EpochMs } from '../../base/clock.ts';
 import { RuntimeError, asRuntimeError } from '../../base/errors.ts';
@@ -14,7 +14,6 @@ import { assertOwnAgent } from '../turn/authorize.ts';
 import type { TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import { assertAskable, assertTaken } from './asked.ts';
-import { continuationsOf } from './continuations.ts';
 import type {
   ResumeWorkflow,
   StartWorkflow,
@@ -26,17 +25,15 @@ import type {
 } from './contract.ts';
 import type { WorkflowDefinition } from './definition.ts';
 import { eventOf, turnsEvidence } from './events.ts';
-import { graphJson, graphMermaid } from './export.ts';
 import { catchUp, commitStep, findWorkflow, loadWorkflow, WAKE, workflowRow } from './journal.ts';
 import type { HeldWorkflow } from './journal.ts';
 import type { KnownNames } from './check-nodes.ts';
 import { parseWorkflow } from './parse.ts';
-import { resultOf, statusOf, wakeOf } from './result.ts';
+import { standingOf, workflowLooks } from './look.ts';
+import { statusOf, wakeOf } from './result.ts';
 import { cancelNode, invoke } from './run.ts';
 import type { Invocation } from './run.ts';
 import { workflowSessionId } from './schema.ts';
-import { readTools } from './sealed.ts';
-import { countsOf } from './counts.ts';
 import { recoverWorkflow } from './recover.ts';
 import { ABSENT, fold, isEnded } from './state.ts';
 import type { NodeState } from './state.ts';
@@ -51,12 +48,6 @@ function keyOf(held: HeldWorkflow): string {
   return `${held.chain.tenant}\0${held.chain.id}`;
 }
 
-async function tell({ deps }: Room, held: HeldWorkflow): Promise<WorkflowResult> {
-  const { chain, facts, state } = held;
-  const toolOf = await readTools(deps.store, chain, state);
-  return resultOf(facts, state, { toolOf, ...(await countsOf(deps.store, chain.tenant, state)) });
-}
-
 async function carryOn(room: Room, held: HeldWorkflow, how: Invocation, io: TurnIo): Promise<WorkflowResult> {
   assertOwnAgent(held.facts.agentId, room.deps.agentId);
   const key = keyOf(held);
@@ -67,7 +58,7 @@ async function carryOn(room: Room, held: HeldWorkflow, how: Invocation, io: Turn
   await invoke(room.deps, { held, how, io, onWake });
   // A cancel found it still held, after this run had looked for the last time.
   await carryOutCancel(room, held);
-  return tell(room, held);
+  return standingOf(room.deps.store, held);
 }
 
 /** What a cancel left to whoever held it then, or to the holder that has died since, is ended now. */
@@ -191,7 +182,7 @@ async function begin({ deps }: Room, caller: Caller, input: StartWorkflow): Prom
 
 async function start(room: Room, caller: Caller, input: StartWorkflow, io: TurnIo): Promise<WorkflowResult> {
   const held = await begin(room, caller, input);
-  if (held.state.end !== undefined) return tell(room, held);
+  if (held.state.end !== undefined) return standingOf(room.deps.store, held);
   const { maxTurnsPerInvocation: maxTurns } = input;
   const how: Invocation = {
     callerNow: () => caller,
@@ -340,14 +331,6 @@ export function createWorkflows(deps: WorkflowDeps): Workflows {
       const isSuspended = await recoverWorkflow(deps, held);
       return !(await carryOutCancel(room, held)) && isSuspended;
     },
-    inspect: async (caller, id) => tell(room, await load(caller, id)),
-    continuations: async (caller, id) => continuationsOf(deps.store, (await load(caller, id)).chain),
-    async graph(caller, id) {
-      const held = await load(caller, id);
-      return {
-        mermaid: graphMermaid(held.definition, held.state),
-        json: graphJson(held.definition, held.state),
-      };
-    },
+    ...workflowLooks(deps.store),
   };
 }
