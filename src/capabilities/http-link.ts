@@ -4,8 +4,8 @@
 // H1  Nothing of the caller's request goes into a header: what is sent is what the configuration names.
 // H2  A message or an answer beyond the bounds ends the connection, and only it; so does a stream that is cut, because
 //     whoever waits for its answer would wait in vain.
-// H3  A 404, or the 400 that servers send for a session id they do not know, is a lost session, and what was asked in that
-//     very request did not run.
+// H3  A 404 to a message, or the 400 that servers send for a session id they do not know, is a lost session, and what was
+//     asked in that very request did not run.
 // H4  A redirect is not followed: the headers and the arguments are for the configured address only.
 import type { Transport } from '@modelcontextprotocol/client';
 import { RuntimeError } from '../base/errors.ts';
@@ -22,7 +22,9 @@ interface HttpDeps extends Outside {
   clock: Clock;
 }
 
-const STALE = /session/i;
+// What servers say with a 400 of a session that they do not know; a word of one in an argument's name or a sentence is not that.
+const STALE =
+  /\b(?:no|not|invalid|unknown|expired|stale|missing|bad)\b[^.:]{0,30}\bsession\b|\bsession\b[^.:]{0,30}\b(?:not|no longer|invalid|unknown|expired|stale|missing|closed|required)\b/i;
 const MAX_ERROR_BYTES = 8192;
 // Before these the server cannot have heard of the request.
 const UNSENT: ReadonlySet<unknown> = new Set([
@@ -180,7 +182,8 @@ class HttpLink implements Link {
   async #withoutBody(response: Response, init: RequestInit | undefined): Promise<Response> {
     const { status, ok } = response;
     if (status >= 300 && status < 400) return this.#redirected(response);
-    const hadSession = new Headers(init?.headers).has('mcp-session-id');
+    // A server without a stream of its own, or without an end of sessions, may not know those methods at all.
+    const hadSession = init?.method === 'POST' && new Headers(init.headers).has('mcp-session-id');
     if (hadSession && (status === 404 || status === 400)) return this.#refused(response);
     return ok ? response : boundedError(response);
   }

@@ -107,6 +107,23 @@ test('what a server sends of its own is looked through whatever it says that it 
   });
 });
 
+test('a server that knows no stream of its own, and none of our ends, is used like any other', async () => {
+  await withHostile('no-stream', async ({ call, downstreams }, hostile) => {
+    const session = await downstreams.connection('hostile')!.session(freshSignal());
+    await until(() => (hostile.seen['GET'] ?? 0) > 0);
+    for (let round = 0; round < 2; round++)
+      expect(await call('hostile:run')).toMatchObject({ kind: 'result' });
+    expect(session.fault()).toBeUndefined();
+  });
+});
+
+test('an argument that is refused with the word session in it has lost none, and may have run', async () => {
+  await withHostile('bad-argument', async ({ call }) => {
+    const result = await call('hostile:run');
+    expect(result).toMatchObject({ code: 'TOOL_EXECUTION_FAILED', sideEffect: 'side_effect_unknown' });
+  });
+});
+
 test('a server that hangs up at once on its stream is not asked for it without rest', async () => {
   await withHostile('hang-up', async ({ call }, hostile) => {
     const end = performance.now() + 1500;

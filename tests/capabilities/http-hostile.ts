@@ -99,6 +99,11 @@ export const CALL_ABUSES: Record<string, Abuse> = {
     response.writeHead(400, { 'content-type': 'text/plain', ...SESSION });
     endlessly(response, () => BLOCK);
   },
+  'bad-argument': (response) => {
+    response
+      .writeHead(400, { 'content-type': 'text/plain', ...SESSION })
+      .end('session_name: too long for a session');
+  },
   'progress-flood': (response, { params }) => {
     stream(response);
     const progressToken = params?._meta?.progressToken;
@@ -186,7 +191,7 @@ function answer(how: string, message: Message, response: ServerResponse): void {
 
 /**
  * `how` is a way to abuse calls or lists, or `hang-up`: ends each stream for its own messages at once, or `untyped-stream`:
- * sends there, under another type, what is refused.
+ * sends there, under another type, what is refused, or `no-stream`: knows no such method at all.
  */
 export async function hostileHttp(how: string): Promise<HostileHttp> {
   const seen: Record<string, number> = {};
@@ -204,7 +209,7 @@ export async function hostileHttp(how: string): Promise<HostileHttp> {
     } else if (method === 'GET' && how === 'untyped-stream') {
       response.writeHead(200, { 'content-type': 'text/plain', ...SESSION });
       response.write(`data: ${doubled(0).join('')}\n\n`);
-    } else response.writeHead(405).end();
+    } else response.writeHead(how === 'no-stream' ? 404 : 405).end();
   });
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   const { port } = listener.address() as AddressInfo;
