@@ -93,7 +93,7 @@ class RunningDeadline extends Endable implements Deadline {
     super();
     this.#told = told;
     this.#timer = holdableTimer(clock, ms, () => {
-      this.#isLate = true;
+      if (!this.aborted) this.#isLate = true;
       this.end(new DOMException('deadline passed', 'TimeoutError'));
     });
     if (parent === undefined) return;

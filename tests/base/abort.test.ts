@@ -73,3 +73,13 @@ test('what is ended twice has ended once, for the first reason, and who left bef
   expect(heard).toEqual([reason, reason, reason]);
   expect([ending.aborted, ending.reason, ending.signal.reason]).toEqual([true, reason, reason]);
 });
+
+test('what its parent has ended before is not late afterwards, though nobody has let go of it', () => {
+  const clock = createFakeClock();
+  const parent = new AbortController();
+  const deadline = startDeadline(clock, 100, parent.signal);
+  clock.advance(90);
+  parent.abort();
+  clock.advance(20);
+  expect([deadline.aborted, deadline.timedOut()]).toEqual([true, false]);
+});
