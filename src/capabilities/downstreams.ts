@@ -132,7 +132,9 @@ class Pool implements Downstreams {
 
   connection(server: string): Connection | undefined {
     const known = [...this.#pooled.values()].find(({ connection }) => connection.server.name === server);
-    return known?.connection ?? this.#of(server, NOBODY)?.connection;
+    const looked = known ?? this.#of(server, NOBODY);
+    if (looked?.users === 0) this.#unused(looked);
+    return looked?.connection;
   }
 
   standing(server: string): ServerStanding {
@@ -218,16 +220,13 @@ class Pool implements Downstreams {
     const looked = key === undefined || who === NOBODY ? undefined : this.#pooled.get(key);
     if (key === undefined || looked === undefined) return undefined;
     if (looked.connection.server.sandbox?.persist === true) return undefined;
-    const pooled = { ...looked, who, poolKey };
     this.#pooled.delete(key);
-    this.#pooled.set(poolKey, pooled);
-    return pooled;
+    this.#pooled.set(poolKey, Object.assign(looked, { who, poolKey }));
+    return looked;
   }
 
   #used(pooled: Pooled): void {
-    const { clock, idleMs } = this.#options;
     pooled.users--;
-    pooled.usedAt = clock.monotonic();
     if (pooled.users > 0) return;
     const { retires } = pooled;
     if (retires !== undefined) {
@@ -236,6 +235,13 @@ class Pool implements Downstreams {
       void this.#endUnused(pooled, retires);
       return;
     }
+    this.#unused(pooled);
+  }
+
+  /** From now on it idles, also one that was only looked through. */
+  #unused(pooled: Pooled): void {
+    const { clock, idleMs } = this.#options;
+    pooled.usedAt = clock.monotonic();
     if (idleMs !== undefined && pooled.cancelIdle === undefined) this.#lookAfter(pooled, idleMs, idleMs);
   }
 

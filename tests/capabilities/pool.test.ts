@@ -108,3 +108,49 @@ test('a server that is not to be tried again yet is remembered for that', async 
     await bench.end();
   }
 });
+
+test('a connection that was looked at first, and is being ended to make room, is not closed under who takes it over', async () => {
+  const two = [probe(), { ...probe(), name: 'other' }];
+  const bench = createBench(two, process.env, undefined, {}, { maxOpen: 1 });
+  const who = { tenant: 't', principal: 'ann' };
+  try {
+    await bench.downstreams.connection('probe')!.session(freshSignal());
+    bench.downstreams.lease('other', who)!.end();
+    const lease = bench.downstreams.lease('probe', who)!;
+    await expect(lease.connection.session(freshSignal())).resolves.toMatchObject({ era: 'legacy' });
+    lease.end();
+  } finally {
+    await bench.end();
+  }
+});
+
+test('a connection that is only looked through idles out like any other', async () => {
+  const clock = createFakeClock();
+  const bench = createBench([probe()], process.env, clock, {}, { idleMs: IDLE_MS });
+  try {
+    await bench.downstreams.connection('probe')!.session(freshSignal());
+    expect(bench.sandbox.live()).toBe(1);
+    clock.advance(IDLE_MS);
+    await until(() => bench.downstreams.all().length === 0);
+    expect(bench.sandbox.live()).toBe(0);
+  } finally {
+    await bench.end();
+  }
+});
+
+test('the timer of a look-through does not end what somebody has come to use since', async () => {
+  const clock = createFakeClock();
+  const bench = createBench([probe()], process.env, clock, {}, { idleMs: IDLE_MS });
+  try {
+    await bench.downstreams.connection('probe')!.session(freshSignal());
+    const lease = bench.downstreams.lease('probe', { tenant: 't', principal: 'ann' })!;
+    clock.advance(IDLE_MS);
+    await new Promise(setImmediate);
+    expect(lease.connection.isOpen()).toBe(true);
+    lease.end();
+    clock.advance(IDLE_MS);
+    await until(() => bench.downstreams.all().length === 0);
+  } finally {
+    await bench.end();
+  }
+});
