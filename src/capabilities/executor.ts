@@ -184,6 +184,17 @@ function useOf(execution: Execution, { connection, who, poolKey }: Lease): Use {
   return { server: connection.server, who, poolKey, run, approved: execution.approved };
 }
 
+/** What keeps a session from being recorded is no fault of its server's, and says what it is. */
+async function recorded(open: () => Promise<SessionKey>): Promise<SessionKey | Failure> {
+  try {
+    return await open();
+  } catch (thrown) {
+    if (lostSession(thrown) !== undefined) throw thrown;
+    const { code, message } = asRuntimeError(thrown);
+    return failed(code, message, 'not_executed');
+  }
+}
+
 async function openSession(
   execution: Execution,
   lease: Lease,
@@ -200,8 +211,8 @@ async function openSession(
   if (problem !== undefined) return failed('SPEC_TAMPERED', problem, 'not_executed', ['pin']);
   const check = await outputCheck(schemas, tool?.outputSchema);
   if (check.usable) {
-    const key = await sessions.of(session, useOf(execution, lease));
-    return { session, key, fault: (answer) => check.fault(answer) };
+    const key = await recorded(() => sessions.of(session, useOf(execution, lease)));
+    return 'kind' in key ? key : { session, key, fault: (answer) => check.fault(answer) };
   }
   const text = `the outputSchema of ${execution.capability.id} cannot be checked: ${check.why}`;
   return failed('SUBPROCESS_PROTOCOL_ERROR', text, 'not_executed');

@@ -1,5 +1,6 @@
 // Several processes of one user over one store: each goes on from its own session, and from another's only once that is gone.
 import { expect, onTestFinished, test } from 'vitest';
+import { RuntimeError } from '../../../src/base/errors.ts';
 import type { CapabilitySession } from '../../../src/capabilities/sessions/capability-session.ts';
 import type { CapabilitySessionControls } from '../../../src/config/types.ts';
 import { createMemoryStore } from '../../../src/store/memory/memory-store.ts';
@@ -95,4 +96,23 @@ test('of a process that is gone the next one goes on, however many have ended si
   expect(next?.subject.reinitializedFrom).toBe(left!.subject.id);
   const before = rows.find(({ subject }) => subject.id === left!.subject.id);
   expect(before).toMatchObject({ status: 'expired', cause: 'host_gone', reinitializedAs: next?.subject.id });
+});
+
+test('a session that cannot be recorded is no fault of its server', async () => {
+  const store = createMemoryStore();
+  const full = new Proxy(store, {
+    get(target, name) {
+      if (name === 'commit') {
+        return () => Promise.reject(new RuntimeError('STORE_UNAVAILABLE', 'the disk is full'));
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+  const beside = { store: full, instance: 'inst_a', isAlive: async () => false };
+  const bench = createBench([probe()], process.env, undefined, {}, { beside });
+  onTestFinished(() => bench.end());
+  expect(await bench.call('probe:echo', { text: 'a' })).toMatchObject({
+    ...{ code: 'STORE_UNAVAILABLE', message: 'the disk is full', sideEffect: 'not_executed' },
+  });
 });
