@@ -84,7 +84,7 @@ export type ApprovalMark = 'none' | 'pending' | DecidedMark;
 interface Common {
   subject: CapabilitySubject;
   run: ServedRun;
-  /** When it ends by itself; moves with use. */
+  /** When it ends if nothing more comes. Moves with what is recorded of it; a call alone, which is not, keeps it longer. */
   expiresAt: EpochMs;
   inputs: OpenInput[];
   /** Approvals that calls through this session wait for. */
