@@ -32,9 +32,6 @@ function checkRule(rule: PolicyRule, path: readonly PathPart[], problems: Proble
   if (rule.approver !== undefined) {
     problems.add(FILE, [...path, 'approver'], `has no effect with decision ${rule.decision}`);
   }
-  if (rule.rememberable) {
-    problems.add(FILE, [...path, 'rememberable'], `has no effect with decision ${rule.decision}`);
-  }
 }
 
 function checkRules(policy: PolicyPart, problems: Problems): void {

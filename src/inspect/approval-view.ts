@@ -31,7 +31,6 @@ function subjectView(subject: ApprovalSubject): JsonObject {
     rule_id: subject.ruleId,
     reviewer: subject.approver,
     required_attestation: subject.requiredAttestation,
-    rememberable: subject.rememberable,
     requested_by: subject.actor,
     agent_id: subject.agentId,
     principal_id: subject.principal,

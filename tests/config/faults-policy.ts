@@ -188,6 +188,19 @@ export const POLICY_FAULTS: Fault[] = [
     ['50\n\n', '/policy/retry/backoff_cap_ms', 'is less than backoff_base_ms'],
   ),
   fault(
+    'an answer that would stand for later calls',
+    'policy.yaml',
+    [
+      'decision: deny\n        reason',
+      'decision: approval_required\n        rememberable: true\n        reason',
+    ],
+    [
+      'rememberable:',
+      '/policy/workspace/rules/0/rememberable',
+      'rememberable is not supported yet: an answer is for the call that it was asked for',
+    ],
+  ),
+  fault(
     'a rule that speaks of triggers',
     'policy.yaml',
     ['decision: deny\n        reason', 'decision: deny\n        trigger: on_claim\n        reason'],

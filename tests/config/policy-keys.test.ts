@@ -73,7 +73,6 @@ function layer(
     reason: ['Because.', 'reason'],
     on_deny: ['end_run', 'onDeny'],
     approver: ['manager', 'approver', 'role:manager'],
-    rememberable: [true, 'rememberable'],
   } as Record<string, [unknown, string, unknown?]>).map(([name, [value, word, as]]) => [
     `${schema}/rules/-/${name}`,
     key(`${at}/rules/0/${name}`, value, word, (policy) => rule(policy)[word], as ?? value),
@@ -245,7 +244,7 @@ function withKey(at: string, value: unknown): (text: string) => string {
     const names = at.split('/');
     for (const name of names.slice(0, -1)) here = (here[name] ??= {}) as Tree;
     // An answer to an approval only stands beside a decision that asks for one.
-    if (at.includes('/rules/0/') && /approver|rememberable/.test(at)) here.decision = 'approval_required';
+    if (at.includes('/rules/0/') && at.endsWith('/approver')) here.decision = 'approval_required';
     here[names.at(-1)!] = value;
     return stringify(file);
   };

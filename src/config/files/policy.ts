@@ -74,7 +74,7 @@ function ruleOf<D extends z.ZodType<Verdict>>(
     reason: z.ZodOptional<z.ZodString>;
     on_deny: typeof onDeny;
     approver: z.ZodOptional<z.ZodString>;
-    rememberable: z.ZodDefault<z.ZodBoolean>;
+    rememberable: z.ZodOptional<z.ZodNever>;
     trigger: z.ZodOptional<z.ZodNever>;
   },
   z.core.$strict
@@ -92,10 +92,9 @@ function ruleOf<D extends z.ZodType<Verdict>>(
     reason: label.optional().describe('What people and the model read. Default: names the rule.'),
     on_deny: onDeny,
     approver: approver.optional().describe('principal, other, or a role; with approval_required.'),
-    rememberable: z
-      .boolean()
-      .default(false)
-      .describe('A person may let the answer stand for later calls; with approval_required.'),
+    rememberable: refused(
+      'rememberable is not supported yet: an answer is for the call that it was asked for',
+    ),
     trigger: refused('trigger is not supported yet: every rule is judged at a tool call'),
   });
 }
@@ -233,7 +232,7 @@ function buildRule(raw: RawRule): PolicyRule {
     reason: raw.reason ?? `Rule ${raw.id} says ${raw.decision}.`,
     onDeny: raw.on_deny,
     approver: raw.approver === undefined ? undefined : approverOf(raw.approver),
-    rememberable: raw.rememberable,
+    rememberable: false,
   });
 }
 
