@@ -3,6 +3,7 @@
 import { isoTime } from '../base/clock.ts';
 import type { Clock, EpochMs } from '../base/clock.ts';
 import { asRuntimeError, RuntimeError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { Advanced, BackgroundRun, Runs, WaitingSession } from '../pack/background/worker.ts';
@@ -31,6 +32,11 @@ const HELD_MS = 15_000;
 
 function ended(how: 'completed' | 'failed' | 'canceled', reason: string): Advanced {
   return { type: 'ended', how, reason };
+}
+
+/** It has not ended, and no worker can carry it on as things are. */
+function givenUp(code: ErrorCode, reason: string): Advanced {
+  return { type: 'ended', how: 'failed', reason, givenUp: code };
 }
 
 /** It was stopped, or never began: whoever takes it next does all that it was taken for. */
@@ -191,7 +197,8 @@ function ownerOf(deps: RunsDeps, { tenant, principal }: BackgroundRun): Caller |
 async function advance(deps: RunsDeps, run: BackgroundRun, signal: AbortSignal): Promise<Advanced> {
   const caller = ownerOf(deps, run);
   if (caller === 'unsaid') return heldUp(deps.clock.now() + HELD_MS);
-  if (caller === undefined) return ended('failed', 'the configuration no longer knows this principal');
+  if (caller === undefined)
+    return givenUp('POLICY_DENIED', 'The configuration no longer knows the principal whose run this is.');
   const result = await invoke(deps, caller, run, signal);
   const { look } = await waits(deps, caller, run);
   return after(result, deps.clock.now(), { look, stopped: signal.aborted });
@@ -213,7 +220,7 @@ function endedBefore(status: unknown): Advanced {
 function refused(now: EpochMs, { thrown, stopped }: Refusal): Advanced {
   const { code, message, details } = asRuntimeError(thrown);
   // What the configuration, or what it is, refuses it now is refused at the next try too.
-  if (code === 'INVALID_INPUT' || code === 'POLICY_DENIED') return ended('failed', message);
+  if (code === 'INVALID_INPUT' || code === 'POLICY_DENIED') return givenUp(code, message);
   if (code === 'SESSION_CLOSED') return endedBefore(details.status);
   if (code === 'NOT_FOUND') return ended('failed', 'its records are gone');
   // Its holder goes on with it: what it was taken for in vain is no try that failed.

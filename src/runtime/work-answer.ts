@@ -2,6 +2,7 @@
 import { isoTime } from '../base/clock.ts';
 import type { EpochMs } from '../base/clock.ts';
 import type { Queued } from '../pack/background/queue.ts';
+import type { LoopError } from '../pack/loop/client-port.ts';
 import type { ManagedResult, ManagedStatus } from '../pack/managed/contract.ts';
 import type { WaitingCall, WorkAnswer } from '../pack/managed/surface.ts';
 import type { WorkflowResult } from '../pack/workflows/contract.ts';
@@ -46,6 +47,16 @@ export function underWay(
   return queued?.position === undefined
     ? { ...view, kind: 'in_progress' }
     : { ...view, kind: 'queued', position: queued.position };
+}
+
+/** Work that the queue gave up: no invocation of it ended so, but nobody carries it on until it is resumed. */
+export function givenUp(
+  sessionId: string,
+  status: ManagedStatus,
+  facts: WorkFacts,
+  error: LoopError,
+): WorkAnswer {
+  return { ...base(sessionId, status, facts), kind: 'error', error };
 }
 
 function lastTurn(result: ManagedResult): Pick<WorkAnswer, 'last_turn'> {

@@ -7,10 +7,11 @@ import type { Approval } from '../kernel/approvals/approval.ts';
 import { answerPlaces } from '../kernel/approvals/approver.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { BackgroundKind } from '../pack/background/entry.ts';
-import type { Admission, Admitted, Queue } from '../pack/background/queue.ts';
+import type { Admission, Admitted, FoundEntry, Queue } from '../pack/background/queue.ts';
 import { assertMayCancel, assertMayQueue, assertMayResume } from '../pack/managed/allowed.ts';
 import { parseAsked } from '../pack/managed/ask.ts';
-import type { ManagedResult, RunManaged } from '../pack/managed/contract.ts';
+import type { LoopError } from '../pack/loop/client-port.ts';
+import type { ManagedResult, ManagedStatus, RunManaged } from '../pack/managed/contract.ts';
 import type { ManagedPack } from '../pack/managed/managed-sessions.ts';
 import type {
   ManagedWork,
@@ -25,7 +26,7 @@ import { parseWakeTime } from '../pack/workflows/wake-time.ts';
 import type { Store, StoredRow } from '../store/contract.ts';
 import type { RuntimeIo } from './contract.ts';
 import { openQuestion } from './questions.ts';
-import { sessionAnswer, underWay, workflowAnswer } from './work-answer.ts';
+import { givenUp, sessionAnswer, underWay, workflowAnswer } from './work-answer.ts';
 import type { WorkFacts } from './work-answer.ts';
 
 export interface WorkParts {
@@ -112,6 +113,15 @@ async function counted(
   return { turnCount: turn_count, toolCallCount: tool_call_count };
 }
 
+const OVER: ReadonlySet<ManagedStatus> = new Set(['completed', 'canceled', 'expired']);
+
+/** Why the queue gave it up; undefined where it did not, or something of the work has happened since. */
+function whyGivenUp(row: StoredRow, entry: FoundEntry | undefined): LoopError | undefined {
+  if (entry?.state.at !== 'ended' || entry.state.givenUp === undefined) return undefined;
+  const { givenUp: code, reason: message } = entry.state;
+  return row.updatedAt > entry.movedAt ? undefined : { code, message };
+}
+
 /** Where work stands, from its records and its place in the queue. */
 async function look(parts: WorkParts, caller: Caller, id: string): Promise<WorkAnswer> {
   const row = await ownRow(parts, caller, id);
@@ -127,14 +137,19 @@ async function look(parts: WorkParts, caller: Caller, id: string): Promise<WorkA
       queued,
     );
   }
+  const error = whyGivenUp(row, entry);
   if (kindOfRow(row) === 'workflow') {
-    return workflowView(parts, caller, await (await parts.workflows()).inspect(caller, id));
+    const result = await (await parts.workflows()).inspect(caller, id);
+    if (error === undefined || result.over) return workflowView(parts, caller, result);
+    const { turn_count: turnCount, tool_call_count: toolCallCount } = result;
+    const facts = { ...(await factsOf(parts, row, [])), turnCount, toolCallCount };
+    return givenUp(id, result.status, facts, error);
   }
   const result = await parts.managed.result(caller, id);
   const facts = await factsOf(parts, row, pendingOf(result));
-  return result === undefined
-    ? underWay(id, await parts.managed.status(caller, id), facts)
-    : sessionAnswer(result, facts);
+  const status = result?.status ?? (await parts.managed.status(caller, id));
+  if (error !== undefined && !OVER.has(status)) return givenUp(id, status, facts, error);
+  return result === undefined ? underWay(id, status, facts) : sessionAnswer(result, facts);
 }
 
 /** The answer of a run of ours that has just ended. */

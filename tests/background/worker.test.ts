@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createQueue } from '../../src/pack/background/queue.ts';
 import type { Queue } from '../../src/pack/background/queue.ts';
 import { createWorker } from '../../src/pack/background/worker.ts';
-import type { Advanced, Runs, Worker } from '../../src/pack/background/worker.ts';
+import type { Advanced, Runs, Worker, WorkerDeps } from '../../src/pack/background/worker.ts';
 import type { Caller } from '../../src/kernel/identity.ts';
 import { RuntimeError } from '../../src/base/errors.ts';
 import { createFakeClock, createFixedIds, createMemoryStore } from '../../src/testing/index.ts';
@@ -199,12 +199,17 @@ describe('the worker', () => {
   test('a run that always brings its worker down is given up', async () => {
     await queue.admit(ANN, { id: 's1', kind: 'session' });
     const dying: Runs = { ...runs, advance: () => Promise.reject(new RuntimeError('STORE_UNAVAILABLE')) };
+    const said: unknown[] = [];
+    const log: WorkerDeps['log'] = (level, message, { session_id, code }) => {
+      if (message.includes('given up')) said.push([level, session_id, code]);
+    };
     for (let take = 0; take <= 11; take++) {
-      await workOff(worker('w1', { runs: dying }));
+      await workOff(worker('w1', { runs: dying, log }));
       clock.advance(16_000);
     }
     const { entry } = await queue.status(ANN, 's1');
-    expect(entry.state).toEqual({ at: 'ended', how: 'failed', reason: 'recovery_exhausted' });
+    expect(entry.state).toMatchObject({ at: 'ended', how: 'failed', givenUp: 'INTERNAL' });
+    expect(said).toEqual([['warn', 's1', 'INTERNAL']]);
   });
 
   test('a run that waits for time goes on at it, and never before', async () => {

@@ -4,6 +4,7 @@
 // B2  Only an entry in the queue counts against the bound of the queue.
 // B3  An ended entry stays ended.
 import type { EpochMs } from '../../base/clock.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { numberAt, textAt } from '../records.ts';
 
@@ -11,19 +12,26 @@ export type BackgroundKind = 'session' | 'workflow';
 
 export type BackgroundEnd = 'completed' | 'failed' | 'canceled';
 
+interface EntryEnd {
+  how: BackgroundEnd;
+  reason: string;
+  /** The queue gave it up; its session has not ended, and goes on once somebody resumes it. */
+  givenUp?: ErrorCode;
+}
+
 export type EntryState =
   /** asked: somebody resumed it, and no invocation has ended since. */
   | { at: 'queued'; asked: boolean }
   | { at: 'running'; instance: string; takes: number; asked: boolean }
   /** Nothing of it runs; it goes on when it is woken, at the latest at `until`. */
   | { at: 'parked'; why: 'approval' | 'time'; until: EpochMs; takes: number; asked: boolean }
-  | { at: 'ended'; how: BackgroundEnd; reason: string };
+  | ({ at: 'ended' } & EntryEnd);
 
 export type EntryEvent =
   | { type: 'taken'; instance: string }
   /** isHeldUp: its invocation did not end; what was asked of it still is. */
   | { type: 'parked'; why: Extract<EntryState, { at: 'parked' }>['why']; until: EpochMs; isHeldUp?: true }
-  | { type: 'ended'; how: BackgroundEnd; reason: string };
+  | ({ type: 'ended' } & EntryEnd);
 
 export interface Entry {
   id: string;
@@ -59,8 +67,10 @@ export function moveEntry(state: EntryState, event: EntryEvent): EntryState | un
       const asked = event.isHeldUp === true && state.asked;
       return { at: 'parked', why: event.why, until: event.until, takes: 0, asked };
     }
-    case 'ended':
-      return { at: 'ended', how: event.how, reason: event.reason };
+    case 'ended': {
+      const { type: _type, ...end } = event;
+      return { at: 'ended', ...end };
+    }
   }
 }
 
@@ -77,7 +87,9 @@ export function entryStatus(state: EntryState): EntryStatus {
 }
 
 function stateToJson(state: EntryState): JsonObject {
-  return { ...state };
+  if (state.at !== 'ended') return { ...state };
+  const { givenUp, ...rest } = state;
+  return { ...rest, ...(givenUp === undefined ? {} : { given_up: givenUp }) };
 }
 
 function stateFromJson(json: JsonObject): EntryState {
@@ -93,7 +105,9 @@ function stateFromJson(json: JsonObject): EntryState {
     case 'ended': {
       const how = textAt(json, 'how');
       const known = how === 'completed' || how === 'canceled' ? how : 'failed';
-      return { at: 'ended', how: known, reason: textAt(json, 'reason') ?? '' };
+      const givenUp = textAt(json, 'given_up') as ErrorCode | undefined;
+      const more = givenUp === undefined ? {} : { givenUp };
+      return { at: 'ended', how: known, reason: textAt(json, 'reason') ?? '', ...more };
     }
     default:
       return { at: 'queued', asked: json.asked !== false };

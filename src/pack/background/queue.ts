@@ -40,6 +40,11 @@ export interface Admission {
   refusal: (refused: CommitResult) => RuntimeError | undefined;
 }
 
+export interface FoundEntry extends Entry {
+  /** When it was moved last. */
+  movedAt: EpochMs;
+}
+
 export interface Queue {
   admission(caller: Caller, run: Admitted): Promise<Admission>;
   /**
@@ -49,7 +54,7 @@ export interface Queue {
   admit(caller: Caller, run: Admitted): Promise<Queued>;
   /** Throws NOT_FOUND alike for foreign and absent entries. */
   status(caller: Caller, id: string): Promise<Queued & { entry: Entry }>;
-  find(tenant: string, id: string): Promise<Entry | undefined>;
+  find(tenant: string, id: string): Promise<FoundEntry | undefined>;
   /** undefined: somebody moved it first, or the state does not take the event; then nothing has changed. */
   move(entry: Entry, event: EntryEvent): Promise<Entry | undefined>;
   /** Makes a parked entry due now; anything else is left as it is. */
@@ -156,9 +161,9 @@ async function findEntry(
   store: Store,
   tenant: string,
   id: string,
-): Promise<{ entry: Entry; version: number } | undefined> {
+): Promise<{ entry: Entry; version: number; movedAt: EpochMs } | undefined> {
   const row = await store.row('queue', tenant, id);
-  return row === undefined ? undefined : { entry: entryOf(row), version: row.version };
+  return row && { entry: entryOf(row), version: row.version, movedAt: row.updatedAt };
 }
 
 /** One that ended is admitted anew; one that waits, once somebody resumes it: without that it goes on by itself. */
@@ -217,7 +222,8 @@ export function createQueue(deps: QueueDeps): Queue {
     status,
 
     async find(tenant, id) {
-      return (await findEntry(store, tenant, id))?.entry;
+      const found = await findEntry(store, tenant, id);
+      return found && { ...found.entry, movedAt: found.movedAt };
     },
 
     async move({ tenant, id }, event) {

@@ -83,6 +83,22 @@ function waitsForPeople({ state }: Entry): boolean {
   return state.at === 'parked' && state.why === 'approval';
 }
 
+const EXHAUSTED: Advanced = {
+  ...{ type: 'ended', how: 'failed', givenUp: 'INTERNAL' },
+  reason: `It was taken ${MOST_TAKES} times, and no worker came to the end of an invocation.`,
+};
+
+/** Nobody asks a worker: what it gives up is said where an operator reads, and to whoever looks at the run. */
+function leave({ log }: Room, entry: Entry | undefined): void {
+  if (entry?.state.at !== 'ended' || entry.state.givenUp === undefined) return;
+  const { givenUp: code, reason } = entry.state;
+  log?.('warn', 'a background run was given up; resume it when the cause is gone', {
+    session_id: entry.id,
+    code,
+    reason,
+  });
+}
+
 async function runEntry(room: Room, entry: Entry): Promise<void> {
   const { queue, runs, instance, isAlive } = room;
   const { state } = entry;
@@ -97,11 +113,12 @@ async function runEntry(room: Room, entry: Entry): Promise<void> {
   const taken = await queue.move(entry, { type: 'taken', instance });
   if (taken?.state.at !== 'running') return;
   if (taken.state.takes > MOST_TAKES) {
-    await queue.move(taken, { type: 'ended', how: 'failed', reason: 'recovery_exhausted' });
+    leave(room, await queue.move(taken, EXHAUSTED));
     return;
   }
   // Admitted anew since it was looked up, it is carried out as it was asked for last.
   const left = await queue.move(taken, await runs.advance(runOf(taken), room.ending.signal));
+  leave(room, left);
   // An answer between the run's end and its parking found nothing parked that it could wake.
   if (left !== undefined && waitsForPeople(left) && (await runs.stillWaits(run)) === undefined) {
     await queue.nudge(entry.tenant, entry.id);
