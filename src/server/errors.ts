@@ -54,12 +54,20 @@ export function toolFailure(thrown: unknown, log: ServerLog): CallToolResult {
   return errorResult(seen(thrown, log));
 }
 
+function protocolError(view: ErrorView): ProtocolError {
+  const code =
+    view.code === 'INVALID_INPUT' ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError;
+  return new ProtocolError(code, `${stopped(view.message)} ${view.remedy}`, { error: view });
+}
+
 /** What a failed read answers: resources and prompts have no result that could carry an error. */
 export function readFailure(thrown: unknown, uri: string, log: ServerLog): ProtocolError {
   if (thrown instanceof ProtocolError) return thrown;
   const view = seen(thrown, log);
-  if (view.code === 'NOT_FOUND') return new ResourceNotFoundError(uri);
-  const code =
-    view.code === 'INVALID_INPUT' ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError;
-  return new ProtocolError(code, `${stopped(view.message)} ${view.remedy}`, { error: view });
+  return view.code === 'NOT_FOUND' ? new ResourceNotFoundError(uri) : protocolError(view);
+}
+
+/** The same for what is asked about a task. */
+export function taskFailure(thrown: unknown, log: ServerLog): ProtocolError {
+  return thrown instanceof ProtocolError ? thrown : protocolError(seen(thrown, log));
 }

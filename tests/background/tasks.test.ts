@@ -173,3 +173,26 @@ verifies(['QB-02'], 'a full queue refuses with code and bound, and leaves nothin
   expect([refused, refusedToo]).toMatchObject([{ error }, { error }]);
   expect(await client.call('agent:list-sessions')).toEqual(before);
 });
+
+test('what stands in the way of a task is told with its code and its remedy, and a session that its host runs is no task', async () => {
+  const at = await servedPlace({ background: { allow_cancel: false } });
+  const client = await serve(at, 'tasks');
+  const taskId = await started(client, 'agent:start-session', saying('count a.'));
+  await client.until(taskId, 'input_required');
+  await expect(client.cancelTask(taskId)).rejects.toMatchObject({
+    data: {
+      error: {
+        ...{ code: 'POLICY_DENIED', remedy: expect.any(String) as string, retryable: false },
+        details: { field: 'runtime.background.allow_cancel' },
+      },
+    },
+  });
+  const turn = await client.call('agent:execute-turn', saying('count b.'));
+  const hosted = String(turn.session_id);
+  for (const ask of [client.task(hosted), client.update(hosted, {}), client.cancelTask(hosted)]) {
+    await expect(ask).rejects.toMatchObject({
+      code: -32_602,
+      message: expect.stringContaining('Unknown task') as string,
+    });
+  }
+});

@@ -5,9 +5,10 @@ import { z } from 'zod';
 import type { Answerer } from '../../kernel/approvals/approval.ts';
 import type { WorkAnswer } from '../../pack/managed/surface.ts';
 import { RuntimeError } from '../../base/errors.ts';
+import type { ErrorCode } from '../../base/errors.ts';
 import type { Connection } from '../connection.ts';
 import { readReaction } from '../delivery.ts';
-import { invalidParams } from '../errors.ts';
+import { invalidParams, taskFailure } from '../errors.ts';
 import { detailedTask } from './task-view.ts';
 import type { TaskQuestion } from './task-view.ts';
 
@@ -29,6 +30,9 @@ function pendingApprovals(answer: WorkAnswer): string[] {
   const own = answer.pending_request_id;
   return own === undefined || listed.includes(own) ? listed : [own, ...listed];
 }
+
+/** Nothing but the id is asked about, so what is wrong with the input is what it names: a session that its host runs. */
+const NO_TASK: ReadonlySet<ErrorCode> = new Set(['NOT_FOUND', 'INVALID_INPUT']);
 
 class TaskDesk {
   readonly #connection: Connection;
@@ -61,13 +65,13 @@ class TaskDesk {
     await runtime.cancel(caller, { session_id: taskId, reason: 'canceled by the client' });
   }
 
-  /** Foreign, unknown and malformed ids are one answer. */
+  /** Foreign, unknown and malformed ids are one answer, and so is a session of the caller's that is no task. */
   async #work(taskId: string): Promise<WorkAnswer> {
     const { runtime, caller } = this.#connection;
     try {
       return await runtime.work(caller, taskId);
     } catch (thrown) {
-      if (thrown instanceof RuntimeError && thrown.code === 'NOT_FOUND') throw invalidParams('Unknown task');
+      if (thrown instanceof RuntimeError && NO_TASK.has(thrown.code)) throw invalidParams('Unknown task');
       throw thrown;
     }
   }
@@ -104,17 +108,24 @@ export function serveTasks(
   clientOf: (ctx: ServerContext) => TaskClient,
 ): void {
   const desk = new TaskDesk(connection);
+  const answered = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (thrown) {
+      throw taskFailure(thrown, connection.log);
+    }
+  };
   server.server.setRequestHandler('tasks/get', { params: named }, ({ taskId }, ctx) =>
-    desk.get(taskId, clientOf(ctx)),
+    answered(desk.get(taskId, clientOf(ctx))),
   );
   server.server.setRequestHandler('tasks/update', { params: update }, async (params, ctx) => {
     // The SDK takes the responses out of the parameters of every method.
     const responses = params.inputResponses ?? ctx.mcpReq.inputResponses ?? {};
-    await desk.update(params.taskId, responses, clientOf(ctx));
+    await answered(desk.update(params.taskId, responses, clientOf(ctx)));
     return { resultType: 'complete' };
   });
   server.server.setRequestHandler('tasks/cancel', { params: named }, async ({ taskId }) => {
-    await desk.cancel(taskId);
+    await answered(desk.cancel(taskId));
     return { resultType: 'complete' };
   });
 }
