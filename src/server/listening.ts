@@ -22,13 +22,23 @@ function withUris(message: JSONRPCRequest, uris: string[]): JSONRPCRequest {
   return { ...message, params: { ...message.params, notifications } };
 }
 
-export async function narrowed(message: JSONRPCRequest, subscribed: Subscribed): Promise<Listening> {
+// Each is a read, of a governed server a recorded call. As many as may be held are read, and of others no more than these.
+const MOST_REFUSED = 64;
+
+/** Reads no more once `isOver`, or once more than a few may not be read or have no place: what is left is taken out unread. */
+export async function narrowed(
+  message: JSONRPCRequest,
+  subscribed: Subscribed,
+  isOver: () => boolean,
+): Promise<Listening> {
   const uris = askedUris(message);
   const kept: string[] = [];
+  let refused = 0;
   for (const uri of uris ?? []) {
+    if (refused === MOST_REFUSED || isOver()) break;
     await subscribed.add(uri).then(
       () => kept.push(uri),
-      () => undefined,
+      () => (refused += 1),
     );
   }
   return {

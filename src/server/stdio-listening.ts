@@ -1,7 +1,8 @@
 // Owns what the one client of a stdio connection is told about. The SDK answers its `subscriptions/listen` without asking
 // us, so each is narrowed on its way in to what this caller may read.
 //
-// L1  Nothing is listened to before it was read as the caller, and nothing after the request was cancelled or refused.
+// L1  Nothing is listened to before it was read as the caller, and nothing after the request was cancelled or refused, or
+//     the client has gone.
 import type { JSONRPCMessage, JSONRPCRequest, RequestId, Transport } from '@modelcontextprotocol/server';
 import { isJSONRPCRequest } from '@modelcontextprotocol/server';
 import { isObject } from '../base/json.ts';
@@ -36,7 +37,10 @@ export class ListeningTransport implements Transport {
   }
 
   async start(): Promise<void> {
-    this.#inner.onclose = () => this.onclose?.();
+    this.#inner.onclose = () => {
+      this.#endAll();
+      this.onclose?.();
+    };
     this.#inner.onerror = (error) => this.onerror?.(error);
     this.#inner.onmessage = (message) => {
       if (isToListen(message)) void this.#listen(message);
@@ -52,6 +56,7 @@ export class ListeningTransport implements Transport {
   }
 
   close(): Promise<void> {
+    this.#endAll();
     return this.#inner.close();
   }
 
@@ -66,6 +71,10 @@ export class ListeningTransport implements Transport {
     this.#open.delete(id);
   }
 
+  #endAll(): void {
+    for (const id of [...this.#open.keys()]) this.#end(id);
+  }
+
   async #listen(message: JSONRPCRequest): Promise<void> {
     const { id } = message;
     // The same id again is the SDK's to refuse.
@@ -74,7 +83,7 @@ export class ListeningTransport implements Transport {
       return;
     }
     this.#open.set(id, NOTHING);
-    const listening = await narrowed(message, this.#subscribed);
+    const listening = await narrowed(message, this.#subscribed, () => !this.#isOpen(id));
     if (!this.#isOpen(id)) {
       listening.end(); // L1
       return;

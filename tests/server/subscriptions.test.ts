@@ -19,9 +19,12 @@ class MovingRuntime extends FakeRuntime {
   step = 0;
   readers = 0;
   gone = false;
+  /** What a read waits for. */
+  held: Promise<void> | undefined;
 
   override inspect: FakeRuntime['inspect'] = async (_caller, kind, id) => {
     this.readers += 1;
+    await this.held;
     if (id.startsWith('foreign') || this.gone) throw new RuntimeError('NOT_FOUND');
     return { kind, id, state: { step: this.step }, timeline: [], decisions: [], receipts: [], links: {} };
   };
@@ -100,6 +103,35 @@ describe('a client of the modern era', () => {
     await look(at);
     expect(at.runtime.readers).toBe(readers);
     expect(updates(at.client)).toEqual([]);
+  });
+});
+
+describe('a request to listen to very many', () => {
+  const many = (name: string, count: number): string[] =>
+    Array.from({ length: count }, (_, n) => `agent://sessions/${name}${n}`);
+
+  test('is read as far as a bound; the rest is left out unread', async () => {
+    const at = await place();
+    const said = await listen(at, 'l1', [...many('own', 3), ...many('foreign', 500), ...many('late', 3)]);
+    expect(said.params?.notifications).toEqual({ resourceSubscriptions: many('own', 3) });
+    expect(at.runtime.readers).toBeLessThan(200);
+  });
+
+  test.each(['is cancelled', 'is left by its client'])('is read no further once it %s', async (how) => {
+    const at = await place();
+    await listen(at, 'l0', []);
+    let release = (): void => undefined;
+    at.runtime.held = new Promise((resolve) => (release = resolve));
+    const notifications = { resourceSubscriptions: many('own', 20) };
+    at.client.send({ id: 'l1', method: 'subscriptions/listen', params: { notifications, _meta: ENVELOPE } });
+    await expect.poll(() => at.runtime.readers).toBe(1);
+    if (how === 'is cancelled') {
+      at.client.send({ method: 'notifications/cancelled', params: { requestId: 'l1' } });
+    } else at.client.end();
+    await settled();
+    release();
+    await settled();
+    expect(at.runtime.readers).toBe(1);
   });
 });
 

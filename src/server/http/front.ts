@@ -281,7 +281,7 @@ export class HttpFront {
 
   async #listen(admitted: Admitted, message: JSONRPCMessage): Promise<void> {
     if (!isJSONRPCRequest(message)) return;
-    const listening = await admitted.client.listen(message);
+    const listening = await admitted.client.listen(message, () => admitted.res.destroyed);
     if (listening === undefined) {
       return refuse(admitted.res, TOO_MANY_STREAMS, this.#writing, message.id);
     }

@@ -19,7 +19,7 @@ export interface TokenClient {
   readonly principal: Principal;
   readonly modern: McpHttpHandler;
   /** Undefined when the principal has as many streams as it may. */
-  listen(message: JSONRPCRequest): Promise<Listening | undefined>;
+  listen(message: JSONRPCRequest, isOver: () => boolean): Promise<Listening | undefined>;
   /** Ends what is in flight and every stream of the modern era, and records questions without an answer. */
   close(): Promise<void>;
 }
@@ -76,10 +76,10 @@ export function createTokenClient(credential: Credential, of: TokenClientParts):
     connection: shared,
     principal,
     modern,
-    async listen(message) {
+    async listen(message, isOver) {
       const leave = principal.enter('streams');
       if (leave === undefined) return undefined;
-      const listening = await narrowed(message, subscribed);
+      const listening = await narrowed(message, subscribed, isOver);
       return {
         message: listening.message,
         end: () => {
