@@ -261,7 +261,7 @@ async function send(session: Session, request: CallRequest, options: CallOptions
   if (request.method !== 'resources/subscribe' || typeof uri !== 'string')
     return session.call(request, options);
   const { until } = options;
-  await session.reads.subscribe(uri, 'onEnd' in until ? until.signal : until);
+  await session.reads.subscribeAhead(uri, 'onEnd' in until ? until.signal : until);
   return {};
 }
 
@@ -397,7 +397,9 @@ async function run(execution: Execution, around: Around): Promise<ExecutionResul
     return await throughLease(execution, lease, around);
   } finally {
     lease.end();
-    if (sessions.parts.controls.mode === 'per_call' && lease.isLast())
+    // What a call has subscribed to outlives it: whoever follows it ends the connection, or its idle time does.
+    const isOver = execution.capability.tool !== 'resources/subscribe';
+    if (sessions.parts.controls.mode === 'per_call' && isOver && lease.isLast())
       void lease.connection.release('closed');
   }
 }

@@ -219,11 +219,15 @@ export interface GovernedReads {
     kind: ListedReads,
     signal: AbortSignal,
   ): Promise<{ server: string; items: JsonObject[] }[]>;
-  /** Tells of changes of a resource that a governed `resources/subscribe` of this caller has asked for; ends with it. */
+  /**
+   * Tells of changes of a resource that a governed `resources/subscribe` of this caller has asked for, also after its server was
+   * started anew; `onEnd` is told where that one takes no subscription.
+   */
   watch(
     caller: Caller,
     what: { server: string; uri: string; signal: AbortSignal },
     notify: (uri: string) => void,
+    onEnd?: () => void,
   ): Promise<() => void>;
   /** A server told this caller's connection that a list changed. */
   onListChanged(caller: Caller, listener: (kind: 'resources' | 'prompts') => void): () => void;

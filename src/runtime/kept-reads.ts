@@ -16,6 +16,7 @@ interface Watch {
   caller: Caller;
   what: Parameters<GovernedReads['watch']>[1];
   notify: (uri: string) => void;
+  onEnd: () => void;
   by: Handle;
   stop: () => void;
   isOver: boolean;
@@ -50,9 +51,15 @@ export class KeptReads implements GovernedReads {
     return this.#generations.enter(({ reads }) => reads.list(...of));
   }
 
-  async watch(caller: Caller, what: Watch['what'], notify: Watch['notify']): Promise<() => void> {
-    const { by, stop } = await this.#begin(caller, what, notify);
-    const watch: Watch = { caller, what, notify, by, stop, isOver: false };
+  async watch(
+    caller: Caller,
+    what: Watch['what'],
+    notify: Watch['notify'],
+    onEnd: Watch['onEnd'] = () => undefined,
+  ): Promise<() => void> {
+    const asked = { caller, what, notify, onEnd };
+    const watch: Watch = { ...asked, ...(await this.#begin(asked)), isOver: false };
+    const { by } = watch;
     this.#watches.add(watch);
     if (by !== this.#generations.handle) void this.#move(watch);
     return () => {
@@ -82,28 +89,32 @@ export class KeptReads implements GovernedReads {
     for (const watch of [...this.#watches]) void this.#move(watch);
   }
 
-  #begin(
-    caller: Caller,
-    what: Watch['what'],
-    notify: Watch['notify'],
-  ): Promise<{ by: Handle; stop: () => void }> {
-    return this.#generations.enter(async (by) => ({ by, stop: await by.reads.watch(caller, what, notify) }));
+  #begin({
+    caller,
+    what,
+    notify,
+    onEnd,
+  }: Pick<Watch, 'caller' | 'what' | 'notify' | 'onEnd'>): Promise<Pick<Watch, 'by' | 'stop'>> {
+    return this.#generations.enter(async (by) => {
+      return { by, stop: await by.reads.watch(caller, what, notify, onEnd) };
+    });
   }
 
   /** K1 */
   async #move(watch: Watch): Promise<void> {
-    const { caller, what, notify } = watch;
+    const { what, notify, onEnd } = watch;
     watch.stop();
     watch.stop = () => undefined;
     try {
       await this.#subscribe(watch);
-      const { by, stop } = await this.#begin(caller, what, notify);
+      const { by, stop } = await this.#begin(watch);
       if (watch.isOver) stop();
       else Object.assign(watch, { by, stop });
     } catch (thrown) {
       const { code, message } = asRuntimeError(thrown);
       this.#log('info', 'a subscription ended with the configuration before', { code, reason: message });
       this.#watches.delete(watch);
+      onEnd();
     }
     // What changed in between was seen by nobody; whoever is told reads it anew, if it may.
     notify(what.uri);

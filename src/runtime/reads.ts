@@ -81,8 +81,8 @@ export function createGovernedReads(parts: Parts): GovernedReads {
         }),
       );
     },
-    watch: (caller, { server, uri, signal }, notify) =>
-      reads.watch(uri, { server, who: caller, signal }, notify),
+    watch: (caller, { server, uri, signal }, notify, onEnd) =>
+      reads.watch(uri, { server, who: caller, signal }, notify, onEnd),
     onListChanged: (caller, listener) =>
       reads.listen(caller, ({ kind }) => {
         if (kind !== 'updated') listener(kind);

@@ -6,6 +6,7 @@ import type { Downstreams, Lease, PoolIdentity } from '../downstreams.ts';
 import type { Session } from '../session.ts';
 import type { Notice } from './notices.ts';
 import type { ListKind } from './session-reads.ts';
+import { Watch } from './watch.ts';
 
 export interface ReadsParts {
   downstreams: Downstreams;
@@ -47,23 +48,20 @@ export class Reads {
   }
 
   /**
-   * Tells of changes of a resource that this principal's connection has subscribed to, and keeps the connection. Whoever
-   * ends it takes the subscription back.
+   * Tells of changes of a resource that this principal's connection has subscribed to, keeps the connection, and subscribes anew
+   * where it ends; `onEnd` where that fails. Whoever ends it takes the subscription back.
    */
-  async watch(uri: string, asked: Asked, notify: (uri: string) => void): Promise<() => void> {
-    const { lease, session } = await this.#open(asked);
-    const stop = session.reads.onNotice((notice) => {
-      if (notice.kind !== 'updated') return;
-      if (notice.uri === uri || notice.uri.startsWith(`${uri}/`)) notify(notice.uri);
-    });
-    let isOver = false;
-    return () => {
-      if (isOver) return;
-      isOver = true;
-      stop();
-      session.reads.unsubscribe(uri);
-      this.#end(lease);
-    };
+  async watch(
+    uri: string,
+    asked: Asked,
+    notify: (uri: string) => void,
+    onEnd: () => void = () => undefined,
+  ): Promise<() => void> {
+    const lease = this.#lease(asked);
+    const open = (signal: AbortSignal): Promise<Session> => this.#session(lease, { ...asked, signal });
+    const watch = new Watch({ uri, notify, onEnd, open, leave: () => this.#end(lease) });
+    await watch.begin(asked.signal);
+    return () => watch.stop();
   }
 
   /** Told of changed lists on this principal's connections. */
@@ -77,23 +75,30 @@ export class Reads {
     };
   }
 
-  async #open({ server, who, signal }: Asked): Promise<{ lease: Lease; session: Session }> {
-    const { downstreams, held } = this.#parts;
-    const { tenant, principal } = who;
-    const lease = downstreams.lease(server, { tenant, principal });
-    if (lease === undefined) throw new RuntimeError('NOT_FOUND', `no server ${server} is configured`);
+  async #open(asked: Asked): Promise<{ lease: Lease; session: Session }> {
+    const lease = this.#lease(asked);
     try {
-      const session = await lease.connection.session(signal);
-      // A server that changed what was pinned is found out by its list of tools, before anything else of it counts.
-      await session.tools(signal);
-      const why = held(server);
-      if (why !== undefined) throw new RuntimeError('SPEC_TAMPERED', why, { server });
-      this.#hear(session, server, nameOf(who));
-      return { lease, session };
+      return { lease, session: await this.#session(lease, asked) };
     } catch (thrown) {
       this.#end(lease);
       throw thrown;
     }
+  }
+
+  #lease({ server, who: { tenant, principal } }: Asked): Lease {
+    const lease = this.#parts.downstreams.lease(server, { tenant, principal });
+    if (lease === undefined) throw new RuntimeError('NOT_FOUND', `no server ${server} is configured`);
+    return lease;
+  }
+
+  async #session(lease: Lease, { server, who, signal }: Asked): Promise<Session> {
+    const session = await lease.connection.session(signal);
+    // A server that changed what was pinned is found out by its list of tools, before anything else of it counts.
+    await session.tools(signal);
+    const why = this.#parts.held(server);
+    if (why !== undefined) throw new RuntimeError('SPEC_TAMPERED', why, { server });
+    this.#hear(session, server, nameOf(who));
+    return session;
   }
 
   #hear(session: Session, server: string, key: string): void {

@@ -52,6 +52,8 @@ interface Held {
 /** A resource that somebody follows, or waits to. */
 interface Watched {
   users: number;
+  /** Of these, those whose call has subscribed and whom nobody follows yet. */
+  unfollowed: number;
   asking: AbortController;
   /** Resolves once the server has agreed, with the stream where it is one. */
   asked: Promise<McpSubscription | undefined>;
@@ -134,6 +136,20 @@ export class SessionReads {
     }
   }
 
+  /** As `subscribe`, for whoever follows it afterwards. */
+  async subscribeAhead(uri: string, signal: AbortSignal): Promise<void> {
+    await this.subscribe(uri, signal);
+    const watched = this.#watched.get(uri);
+    if (watched !== undefined) watched.unfollowed++;
+  }
+
+  /** Takes over what was subscribed to ahead; where nothing was, as after a new start, it is subscribed to. */
+  async follow(uri: string, signal: AbortSignal): Promise<void> {
+    const watched = this.#watched.get(uri);
+    if (watched === undefined || watched.unfollowed === 0) await this.subscribe(uri, signal);
+    else watched.unfollowed--;
+  }
+
   unsubscribe(uri: string): void {
     const known = this.#watched.get(uri);
     if (known !== undefined) this.#leave(uri, known);
@@ -142,7 +158,7 @@ export class SessionReads {
   /** The server is asked once, for all who come while it is. */
   #watch(uri: string): Watched {
     const asking = new AbortController();
-    const watched: Watched = { users: 0, asking, asked: this.#askFor(uri, asking.signal) };
+    const watched: Watched = { users: 0, unfollowed: 0, asking, asked: this.#askFor(uri, asking.signal) };
     this.#watched.set(uri, watched);
     watched.asked.catch(() => this.#forget(uri, watched));
     return watched;

@@ -47,9 +47,10 @@ async function watchGoverned(
     if ((await runtime.reads.servers(caller, METHOD)).includes(server)) notify(changed);
     else onEnd();
   };
-  return runtime.reads.watch(caller, { server, uri, signal }, (changed) => {
+  const told = (changed: string): void => {
     tell(changed).catch((error: unknown) => log('debug', 'an update was not delivered', { error }));
-  });
+  };
+  return runtime.reads.watch(caller, { server, uri, signal }, told, onEnd);
 }
 
 /** Throws what reading the resource throws, or why it may not be watched. What it returns ends it. */
