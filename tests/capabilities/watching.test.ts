@@ -77,6 +77,7 @@ test('with a connection for each call, the one that was subscribed on stays unti
   const { bench, told, poke, stop } = await watching({ mode: 'per_call' });
   await poke();
   await until(() => told.length === 1);
+  expect(bench.listed).toEqual(['notes']); // one connection for all of it
   stop();
   await until(() => bench.sandbox.live() === 0);
 });
