@@ -1,5 +1,5 @@
 // Owns the proof that readable documents are strict, atomic, private and never lose an update.
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -116,6 +116,25 @@ describe('the lock', () => {
       await open(path).update(add('a'));
     }
     expect((await open(path).read()).items).toHaveLength(3);
+    expect(readdirSync(join(path, '..'))).toEqual(['a.json']);
+  });
+
+  test('is broken also where somebody ended while breaking it, and waited for while somebody lives who does', async () => {
+    const path = join(testDir(), 'a.json');
+    const gone = { pid: 2 ** 22 + 1 };
+    const maker = (over: object): string =>
+      JSON.stringify({ pid: process.pid, started: '', host: hostname(), token: 'cd', ...over });
+    for (const left of ['', maker(gone)]) {
+      lockOf(path, gone);
+      writeFileSync(`${path}.lock.ab.break`, left);
+      await open(path).update(add('a'));
+    }
+    lockOf(path, gone);
+    writeFileSync(`${path}.lock.ab.break`, maker({}));
+    const update = open(path).update(add('a'));
+    const early = await Promise.race([update, new Promise((resolve) => setImmediate(resolve, 'waits'))]);
+    rmSync(`${path}.lock.ab.break`);
+    expect([early, (await update).items.length]).toEqual(['waits', 3]);
     expect(readdirSync(join(path, '..'))).toEqual(['a.json']);
   });
 

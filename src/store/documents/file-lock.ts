@@ -4,18 +4,10 @@
 // L2  Only a lock whose holder is gone is broken, never that of a live process, however slow: never two holders. A
 //     process number that was given again is told apart by the start time of the process.
 // L3  A stale lock is broken by the one who creates its breaker file, named after this very lock, and only while it is
-//     still this lock: two that judged at the same time cannot remove a third one's fresh lock.
+//     still this lock: two that judged at the same time cannot remove a third one's fresh lock. The breaker file says
+//     who made it, as a lock does, and one whose maker is gone is moved away first.
 // L4  A lock that may be held for long is dated anew while it is held, so that no other machine takes it for stale.
-import {
-  closeSync,
-  linkSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -84,14 +76,28 @@ function tokenOf(holder: Holder | 'unreadable'): string {
   return holder === 'unreadable' ? 'unreadable' : holder.token;
 }
 
-/** L3. False while somebody else is at it. */
-function breakLock(path: string, judged: Holder | 'unreadable'): boolean {
-  const breaker = `${path}.${tokenOf(judged)}.break`;
+/** Of one who ended while breaking. One that another made meanwhile is put back. */
+function clearBreaker(breaker: string, draft: string): void {
+  const maker = readHolder(breaker);
+  if (maker === 'none' || !isStale(breaker, maker, draft)) return;
+  const taken = `${draft}.break`;
   try {
-    closeSync(openSync(breaker, 'wx', 0o600));
+    renameSync(breaker, taken);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return; // somebody else was quicker
     throw error;
+  }
+  const now = readHolder(taken);
+  if (now !== 'none' && tokenOf(now) !== tokenOf(maker)) tryLink(taken, breaker);
+  rmSync(taken, { force: true });
+}
+
+/** L3. Whether the lock was this one's to break. */
+function breakLock(path: string, judged: Holder | 'unreadable', draft: string): boolean {
+  const breaker = `${path}.${tokenOf(judged)}.break`;
+  if (!tryLink(draft, breaker)) {
+    clearBreaker(breaker, draft);
+    return false;
   }
   try {
     const now = readHolder(path);
@@ -118,7 +124,7 @@ function tryTake(path: string, draft: string): boolean {
     if (tryLink(draft, path)) return true; // L1
     const holder = readHolder(path);
     if (holder === 'none') continue;
-    if (!isStale(path, holder, draft) || !breakLock(path, holder)) return false;
+    if (!isStale(path, holder, draft) || !breakLock(path, holder, draft)) return false;
   }
 }
 
