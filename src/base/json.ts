@@ -29,7 +29,7 @@ function refuse(path: string, why: string): never {
   });
 }
 
-function pointer(path: string, key: string | number): string {
+export function childPointer(path: string, key: string | number): string {
   return `${path}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
@@ -42,7 +42,7 @@ interface Pending {
 }
 
 function pathOf(item: Pending | undefined): string {
-  return item?.parent === undefined ? '' : pointer(pathOf(item.parent), item.key);
+  return item?.parent === undefined ? '' : childPointer(pathOf(item.parent), item.key);
 }
 
 // UTF-8 needs at most three bytes for a UTF-16 unit: most values fit even so, and none of their texts is measured.
@@ -82,7 +82,7 @@ function pushMembers(item: Pending, stack: Pending[]): number {
   const keys = Object.keys(value);
   let bytes = 2 + keys.length;
   for (const key of keys) {
-    if (RESERVED_KEYS.has(key)) refuse(pointer(pathOf(item), key), 'is a reserved key');
+    if (RESERVED_KEYS.has(key)) refuse(childPointer(pathOf(item), key), 'is a reserved key');
     if (!key.isWellFormed()) refuse(pathOf(item), 'has a key with a lone surrogate');
     bytes += key.length * MOST_BYTES_A_UNIT + 3;
   }

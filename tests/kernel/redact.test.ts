@@ -200,6 +200,11 @@ describe('an object', () => {
     expect(named).toEqual([`/${REDACTED} (3)`]);
   });
 
+  test('says where by JSON pointers, whatever its keys hold', () => {
+    const given = { 'a/b': { '~c': 'top-rabbit' }, 'd/e': 'top-rabbit' };
+    expect(redactor.object(given).fields).toEqual(['/a~1b/~0c', '/d~1e']);
+  });
+
   test('is another one, down to its last member', () => {
     const given = { list: [{ a: 'b' }], plain: 'c' };
     const shown = redactor.object(given).value;

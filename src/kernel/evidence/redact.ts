@@ -1,6 +1,7 @@
 // Owns redaction: what leaves the sealed payload for evidence, rows and errors. Applied once, before hashing and writing.
 // R1: a known secret never passes, in whatever case, also base64, base64url, percent-encoded, as JSON writes it, or cut out of a longer text.
 // R2: a value under a secret-looking key, or of a secret-looking form, is replaced whole.
+import { childPointer } from '../../base/json.ts';
 import type { JsonObject, JsonValue } from '../../base/json.ts';
 import { remembered } from '../policy/keys.ts';
 import { secretTexts } from './secret-parts.ts';
@@ -50,6 +51,8 @@ export interface LearningRedactor extends Redactor {
 
 interface ShownKey {
   name: string;
+  /** Its step of a JSON pointer. */
+  step: string;
   isSecret: boolean;
 }
 
@@ -161,6 +164,10 @@ function freeName(out: JsonObject, name: string, taken: Map<string, number>): st
   return free;
 }
 
+function placeOf(path: string, { name: shown, step }: ShownKey, name: string): string {
+  return name === shown ? path + step : childPointer(path, name);
+}
+
 /** A redactor for one workspace; compiled once, and again with each secret that it learns. */
 export function createRedactor(rules: RedactionRules): LearningRedactor {
   const known = new KnownSecrets(rules.secrets);
@@ -171,6 +178,7 @@ export function createRedactor(rules: RedactionRules): LearningRedactor {
   const keysShown = (): ((key: string) => ShownKey) =>
     remembered((key) => ({
       name: text(key),
+      step: childPointer('', text(key)),
       isSecret: SECRET_KEY.test(key) || SECRET_CAMEL_KEY.test(key) || fields.has(key.toLowerCase()),
     }));
   let shownKey = keysShown();
@@ -180,19 +188,22 @@ export function createRedactor(rules: RedactionRules): LearningRedactor {
     let taken: Map<string, number> | undefined;
     for (const key of Object.keys(value)) {
       const item = value[key] as JsonValue;
-      const { name: shown, isSecret } = shownKey(key);
+      const shownAs = shownKey(key);
+      const { name: shown, isSecret } = shownAs;
       if (shown !== key) taken ??= new Map();
       const name = taken === undefined ? shown : freeName(out, shown, taken);
       if (isSecret && item !== null && typeof item !== 'boolean') {
         out[name] = REDACTED;
-        replaced.push(`${path}/${name}`);
+        replaced.push(placeOf(path, shownAs, name));
       } else if (typeof item === 'string') {
         const told = text(item);
         out[name] = told;
-        if (told !== item) replaced.push(`${path}/${name}`);
+        if (told !== item) replaced.push(placeOf(path, shownAs, name));
       } else {
         out[name] =
-          typeof item === 'object' && item !== null ? walk(item, `${path}/${name}`, replaced) : item;
+          typeof item === 'object' && item !== null
+            ? walk(item, placeOf(path, shownAs, name), replaced)
+            : item;
       }
     }
     return out;
