@@ -211,10 +211,10 @@ export interface SandboxProfile {
   };
 }
 
-/** One entry of servers.yaml: a downstream MCP server. */
 /** A value for a server, or where it lies. `prefix` stands before what the environment has, such as `Bearer `. */
 export type ValueSource = { value: string } | { fromEnv: string; prefix?: string } | { fromFile: string };
 
+/** One entry of servers.yaml: a downstream MCP server. */
 export interface DownstreamServer {
   name: string;
   transport: 'stdio' | 'http';

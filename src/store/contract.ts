@@ -60,8 +60,8 @@ export interface RecordHeader {
   type: string;
   at: EpochMs;
   epoch: number;
-  evidence: string; // commitment: sha256(salt + bytes), hex
-  sealed?: string; // commitment over the plain bytes
+  evidence: string; // commitment: sha256(salt + ':' + text), hex
+  sealed?: string; // commitment over the plain text
   prev: string;
 }
 
@@ -136,7 +136,7 @@ export interface TimerWrite {
   payload: JsonObject;
 }
 
-/** Content over 16 KiB; the key is derived from tenant and a keyed digest of the bytes. */
+/** Content over 16 KiB. What stands under a key never changes; that of a result is named by the digest of its encrypted bytes. */
 export interface BlobWrite {
   tenant: string;
   key: string;

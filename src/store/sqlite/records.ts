@@ -32,8 +32,9 @@ export interface Records {
   seqs(chain: ChainKey, except: readonly string[]): number[];
   /** Takes payload, salt and sealed bytes away from records of a chain. */
   erase(chain: ChainKey, seqs: number[]): void;
-  /** Removes the records of a chain up to this one; false when it has no such record. */
+  /** Whether a chain has this very record. */
   has(chain: ChainKey, point: ChainPoint): boolean;
+  /** Removes the records of a chain up to this one. */
   remove(chain: ChainKey, upTo: number): void;
 }
 
