@@ -4,6 +4,7 @@ import { asRuntimeError, RuntimeError } from '../base/errors.ts';
 import type { RuntimeConfig } from '../config/types.ts';
 import type { Approval } from '../kernel/approvals/approval.ts';
 import type { CallRequest } from '../kernel/call.ts';
+import { canonicalId } from '../kernel/catalog/catalog.ts';
 import type { Kernel } from '../kernel/create-kernel.ts';
 import { unknownToken } from '../capabilities/sessions/ledger.ts';
 import type { LiveSessions } from '../capabilities/sessions/live.ts';
@@ -24,12 +25,6 @@ export interface CallParts {
   ids: Ids;
   lines: CallLines;
   sessions: LiveSessions;
-}
-
-/** A name as people write it, as a canonical id; unknown names stay and are denied by the gate. */
-export function canonical(config: RuntimeConfig, tool: string): string {
-  if (Object.hasOwn(config.capabilities, tool)) return tool;
-  return Object.values(config.capabilities).find((one) => one.name === tool)?.id ?? tool;
 }
 
 /** Spends a resume token for this very call of this very run. Throws NOT_FOUND for any other token. */
@@ -137,7 +132,7 @@ export async function callCapability(
   const request: CallRequest = {
     context,
     session,
-    tool: canonical(parts.config, call.tool),
+    tool: canonicalId(parts.config, call.tool),
     args: call.args,
     toolCallId: toolCallId ?? parts.ids.next('call'),
     isNew: toolCallId === undefined,

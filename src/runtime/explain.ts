@@ -3,12 +3,12 @@
 import type { JsonObject } from '../base/json.ts';
 import { visibleRow } from '../inspect/visible.ts';
 import type { CallRequest } from '../kernel/call.ts';
+import { canonicalId } from '../kernel/catalog/catalog.ts';
 import { isOperator } from '../kernel/identity.ts';
 import type { Caller } from '../kernel/identity.ts';
 import type { DirectCall } from '../pack/index.ts';
 import type { Store } from '../store/contract.ts';
 import { configuredCallers } from './configured-callers.ts';
-import { canonical } from './calls.ts';
 import type { CallParts } from './calls.ts';
 import type { RuntimeOptions } from './options.ts';
 import { sessionFacts } from './session-facts.ts';
@@ -53,7 +53,7 @@ export async function explainPolicy(
   const request: CallRequest = {
     context,
     session: { ...session, ...(call.intent === undefined ? {} : { intent: call.intent }) },
-    tool: canonical(parts.config, call.tool),
+    tool: canonicalId(parts.config, call.tool),
     args: call.args,
     toolCallId: parts.ids.next('call'),
   };

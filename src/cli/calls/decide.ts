@@ -9,7 +9,7 @@ import type { HeardLine } from './heard-line.ts';
 import { showCut } from '../../base/text.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import { addCall, NO_USAGE } from '../../kernel/budgets/usage.ts';
-import { registerNames } from '../../kernel/catalog/catalog.ts';
+import { canonicalId } from '../../kernel/catalog/catalog.ts';
 import type { ToolDirectory } from '../../kernel/execution/executor.ts';
 import { NO_DELEGATION } from '../../kernel/identity.ts';
 import type { Caller } from '../../kernel/identity.ts';
@@ -39,19 +39,6 @@ export interface Decider {
   decide(call: CallLine): Promise<Decision>;
   /** What was said or answered in a session before its next call. */
   hear(line: HeardLine): void;
-}
-
-/** The canonical id for any spelling of a tool: canonical, portable, or the name in capabilities.yaml. */
-export function toolIds(config: RuntimeConfig): (name: string) => string {
-  const names = registerNames(config);
-  const byName = new Map<string, string[]>();
-  for (const { name, id } of Object.values(config.capabilities)) {
-    byName.set(name, [...(byName.get(name) ?? []), id]);
-  }
-  return (name) => {
-    const called = byName.get(name) ?? [];
-    return names.canonical(name) ?? (called.length === 1 ? called[0] : undefined) ?? name;
-  };
 }
 
 /** An unknown principal has no role and works in the default lane. */
@@ -127,8 +114,8 @@ function createSessions(): { get(id: string | undefined): Counted | undefined; o
 }
 
 /** The tool that a call means, and what tells the same call again. */
-function meant(idOf: (name: string) => string, { tool, args }: CallLine): [tool: string, key: string] {
-  const id = idOf(tool);
+function meant(config: RuntimeConfig, { tool, args }: CallLine): [tool: string, key: string] {
+  const id = canonicalId(config, tool);
   return [id, repeatKey(id, args)];
 }
 
@@ -140,7 +127,6 @@ export async function createDecider(
 ): Promise<Decider> {
   const gate = createGate(config);
   for (const definition of directory.all()) await gate.prepare(definition);
-  const idOf = toolIds(config);
   const callerOf = callers(config, knownCaller);
   const sessions = createSessions();
 
@@ -174,9 +160,9 @@ export async function createDecider(
   return {
     gate,
     policyDigest: gate.policyDigest,
-    input: (call) => inputOf(call, ...meant(idOf, call)),
+    input: (call) => inputOf(call, ...meant(config, call)),
     async decide(call) {
-      const [tool, key] = meant(idOf, call);
+      const [tool, key] = meant(config, call);
       const input = await inputOf(call, tool, key);
       const decision = gate.decide(input);
       if (call.session !== undefined && decision.verdict === 'allow') {
@@ -187,7 +173,7 @@ export async function createDecider(
     hear({ session, heard }) {
       const counted = sessions.of(session);
       if ('user' in heard) counted.past.addUser(heard.user);
-      else answered(counted, idOf(heard.tool), config, heard.text);
+      else answered(counted, canonicalId(config, heard.tool), config, heard.text);
     },
   };
 }

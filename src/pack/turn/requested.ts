@@ -3,8 +3,9 @@
 import { asRuntimeError } from '../../base/errors.ts';
 import { showCut } from '../../base/text.ts';
 import type { JsonObject } from '../../base/json.ts';
-import type { KernelRule, RuntimeConfig } from '../../config/types.ts';
+import type { KernelRule } from '../../config/types.ts';
 import type { SessionBinding } from '../../kernel/call.ts';
+import { canonicalId } from '../../kernel/catalog/catalog.ts';
 import { decisionsOf } from '../../kernel/evidence/records.ts';
 import { consequenceOf } from '../../kernel/policy/decision.ts';
 import type { PackDeps } from '../deps.ts';
@@ -21,13 +22,6 @@ export interface DecidedTool extends RequestedTool {
 }
 
 type Judged = Pick<DecidedTool, 'decision' | 'decisions'>;
-
-/** The canonical id for what a model wrote: the id itself, or the catalog's own name for it. */
-function canonicalName(config: RuntimeConfig, name: string): string {
-  if (Object.hasOwn(config.capabilities, name)) return name;
-  const named = Object.values(config.capabilities).filter((one) => one.name === name);
-  return named.length === 1 ? (named[0]?.id ?? name) : name;
-}
 
 /** Redacted and then cut, since a cut secret is not known. */
 function quoted({ kernel }: PackDeps, text: string, most: number): string {
@@ -81,7 +75,7 @@ async function decideOne(
   asked: AskedTool,
 ): Promise<DecidedTool> {
   const { config, ids } = deps;
-  const name = canonicalName(config, asked.name);
+  const name = canonicalId(config, asked.name);
   const id = ids.next('call');
   const tool = { name, input: asked.input, tool_call_id: id };
   if (turn.exhausted !== undefined) {
