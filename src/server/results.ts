@@ -9,7 +9,7 @@ import type { CallAnswer, CallStatus } from '../runtime/contract.ts';
 type Content = CallToolResult['content'];
 
 /** Where a governed capability's own result carries what our kernel says about it. */
-const CALL_META_KEY = 'agent-runtime/call';
+export const CALL_META_KEY = 'agent-runtime/call';
 
 /** As JSON carries it: keys whose value is undefined are gone. */
 export function plainObject(value: object): Record<string, unknown> {

@@ -3,7 +3,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
-import type { Clock } from '../base/clock.ts';
 import { DEFAULT_JSON_LIMITS } from '../base/json.ts';
 import type { Era, ServerParts } from './connection.ts';
 import { createConnection } from './create-connection.ts';
@@ -13,6 +12,7 @@ import type { StateKeys } from './request-state.ts';
 import { ListeningTransport } from './stdio-listening.ts';
 import { StdioPipes } from './stdio-transport.ts';
 import { createTold } from './stdio-told.ts';
+import { within } from './within.ts';
 
 const DEFAULT_GRACE_MS = 2000;
 // Not waited for: these end when the connection does.
@@ -31,15 +31,6 @@ export interface StdioServer {
   done: Promise<void>;
   /** Takes nothing more in, and ends as if the client had gone. */
   close(): Promise<void>;
-}
-
-async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
-  let cancel = (): void => undefined;
-  const limit = new Promise<void>((resolve) => {
-    cancel = clock.after(ms, resolve);
-  });
-  await Promise.race([work, limit]);
-  cancel();
 }
 
 /**

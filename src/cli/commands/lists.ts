@@ -21,8 +21,8 @@ import { loadAny } from '../trusted-config.ts';
 
 export interface ListOptions extends CommonOptions {
   status?: string;
+  /** Of requests. */
   session?: string;
-  tool?: string;
   limit?: number;
   cursor?: string;
 }
@@ -75,7 +75,7 @@ function timed(item: JsonObject, now: number): JsonObject {
 }
 
 function queryOf(kind: Listed, options: ListOptions): PageQuery {
-  const { session, tool, limit, cursor } = options;
+  const { session, limit, cursor } = options;
   const status = statusOf(kind, options.status);
   if (limit !== undefined && !(limit >= 1 && limit <= MAX_LIMIT)) {
     throw new RuntimeError('USAGE', `--limit must be 1 to ${MAX_LIMIT}.`);
@@ -84,7 +84,6 @@ function queryOf(kind: Listed, options: ListOptions): PageQuery {
     filter: {
       ...(status === undefined ? {} : { status }),
       ...(session === undefined ? {} : { session_id: session }),
-      ...(tool === undefined ? {} : { tool }),
     },
     ...(limit === undefined ? {} : { limit }),
     ...(cursor === undefined ? {} : { cursor }),

@@ -3,13 +3,13 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Clock } from '../../base/clock.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { HttpSettings } from '../../config/types.ts';
 import { HttpFront } from './front.ts';
 import type { FrontCounts, FrontParts } from './front.ts';
 import { isLoopback, ownNames } from './guard.ts';
 import type { GuardRules } from './guard.ts';
+import { within } from '../within.ts';
 
 const DEFAULT_GRACE_MS = 5000;
 const LOOK_AT_TOKENS_MS = 1000;
@@ -97,15 +97,6 @@ async function listen(server: Server, host: string, port: number): Promise<Addre
     throw new RuntimeError('USAGE', text, { host, port });
   });
   return server.address() as AddressInfo;
-}
-
-async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
-  let cancel = (): void => undefined;
-  const limit = new Promise<void>((resolve) => {
-    cancel = clock.after(ms, resolve);
-  });
-  await Promise.race([work, limit]);
-  cancel();
 }
 
 /** Looks for revoked and expired tokens even when nobody calls: a stream must end with its token. */

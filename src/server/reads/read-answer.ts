@@ -3,11 +3,10 @@
 import { ProtocolError, ProtocolErrorCode, ResourceNotFoundError } from '@modelcontextprotocol/server';
 import type { Result } from '@modelcontextprotocol/server';
 import type { CallAnswer } from '../../runtime/contract.ts';
-import { callSentence, plainObject } from '../results.ts';
+import { CALL_META_KEY, callSentence, plainObject } from '../results.ts';
 
 /** Beyond what the protocol itself uses: policy or its person said no, or not yet. */
 const REFUSED = -32_010;
-const CALL_META_KEY = 'agent-runtime/call';
 
 function codeOf(answer: CallAnswer): number {
   if (answer.status === 'denied' || answer.status === 'approval_required') return REFUSED;
