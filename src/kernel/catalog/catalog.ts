@@ -1,7 +1,8 @@
 // Owns the names of the catalog as it is registered: unique, and no foreign use of ours; and what each spelling means.
 import { RuntimeError } from '../../base/errors.ts';
+import { portableName } from '../../base/tool-name.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
-import { createToolNames, portableName, RESERVED_SERVER } from './names.ts';
+import { createToolNames, RESERVED_SERVER } from './names.ts';
 import type { ToolNames } from './names.ts';
 
 /** Throws CONFIGURATION_ERROR for a reserved server, or a name that would mean two tools. */
