@@ -261,7 +261,9 @@ export function createRuns(deps: RunsDeps): Runs {
     },
     async stillWaits(run) {
       const caller = deps.callerOf(run.tenant, run.principal);
-      if (caller === undefined) return undefined;
+      // Left to a worker that knows whose it is, as where several serve the workspace, each for its own principals.
+      if (caller === undefined)
+        return { type: 'parked', why: 'approval', until: deps.clock.now() + LATEST_LOOK_MS };
       const found = await waits(deps, caller, run).catch(ignoreAbsent);
       if (found === undefined) return undefined; // whoever carries it on finds that its records are gone, and ends it
       const { asked, answered, look } = found;

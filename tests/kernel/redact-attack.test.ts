@@ -78,8 +78,9 @@ function plainly(value: JsonValue, path: string, replaced: string[]): JsonValue 
     for (let count = 2; Object.hasOwn(out, name); count++) name = `${shown} (${count})`;
     const isSecret = SECRET_KEY.test(key) || key.toLowerCase() === FIELD.toLowerCase();
     const hides = isSecret && item !== null && typeof item !== 'boolean';
-    if (hides) replaced.push(`${path}/${name}`);
-    out[name] = hides ? REDACTED : plainly(item, `${path}/${name}`, replaced);
+    const place = `${path}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    if (hides) replaced.push(place);
+    out[name] = hides ? REDACTED : plainly(item, place, replaced);
   }
   return out;
 }

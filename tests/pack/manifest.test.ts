@@ -240,6 +240,8 @@ describe('the manifest', () => {
         'kernel/execution/executor.ts',
         'kernel/evidence/records.ts',
         'kernel/evidence/large-result.ts',
+        'kernel/evidence/receipts.ts',
+        'kernel/catalog/catalog.ts',
         // Conditions and output schemas of workflows: the kernel's own bounded evaluation, without a decision.
         'kernel/policy/arg-schema.ts',
         'kernel/policy/cel-cost.ts',

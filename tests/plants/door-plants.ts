@@ -123,8 +123,8 @@ export const doorPlants: readonly Plant[] = [
     rule: 'capability_rule',
     bug: 'an approval is not bound to the arguments',
     file: 'src/kernel/prepare.ts',
-    find: '    session: session.id,\n    tool,\n    args,\n',
-    put: '    session: session.id,\n    tool,\n    args: {},\n',
+    find: '    session: session.line ?? session.id,\n    tool,\n    args,\n',
+    put: '    session: session.line ?? session.id,\n    tool,\n    args: {},\n',
     caughtBy: 'binding',
   },
   {
