@@ -7,7 +7,18 @@
 //     still this lock: two that judged at the same time cannot remove a third one's fresh lock. The breaker file says
 //     who made it, as a lock does, and one whose maker is gone is moved away first.
 // L4  A lock that may be held for long is dated anew while it is held, so that no other machine takes it for stale.
-import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -188,7 +199,7 @@ export function holdLock(
   let cancel = (): void => undefined;
   const dateAnew = (): void => {
     cancel = clock.after(FOREIGN_STALE_MS / 3, () => {
-      if (isRedated(path, clock)) dateAnew();
+      if (isRedated(path, draft.token)) dateAnew();
     });
   };
   dateAnew();
@@ -200,11 +211,19 @@ export function holdLock(
   };
 }
 
-/** False once it is gone, or cannot be dated: then others may take it, as they would one of ours that has ended. */
-function isRedated(path: string, clock: Clock): boolean {
-  const seconds = clock.now() / 1000;
+/**
+ * By the clock of the file system, which also says when it is stale: a blank at its end means nothing. False once it is gone,
+ * another's, or cannot be dated: then others may take it, as they would one of ours that has ended.
+ */
+function isRedated(path: string, token: string): boolean {
+  if (!isOurs(path, token)) return false;
   try {
-    utimesSync(path, seconds, seconds);
+    const handle = openSync(path, constants.O_WRONLY | constants.O_APPEND);
+    try {
+      writeSync(handle, ' ');
+    } finally {
+      closeSync(handle);
+    }
     return true;
   } catch {
     return false;
