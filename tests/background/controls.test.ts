@@ -126,7 +126,7 @@ test('what is due is seen to also where runs are kept out of the background, and
       return state.work.kind === 'completed';
     });
   }
-});
+}, 90_000);
 
 test('a worker keeps the bound of turns, and nothing that is new to the model gets lost in the queue', async () => {
   const at = await servedPlace();
