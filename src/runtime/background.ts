@@ -234,15 +234,16 @@ async function lookAt(
   deps: RunsDeps,
   { tenant, principal, id, of }: WaitingSession,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<'done' | 'unknown_principal'> {
   const caller = deps.callerOf(tenant, principal);
-  if (caller === undefined) return;
+  if (caller === undefined) return 'unknown_principal';
   const status = await deps.managed.status(caller, id).catch(ignoreAbsent);
-  if (status !== 'expired' || of === undefined) return;
+  if (status !== 'expired' || of === undefined) return 'done';
   const payload: WakePayload = { kind: 'workflow_wake', session_id: of.workflowId, node_id: of.nodeId };
   const by = { callerOf: (one: string) => deps.callerOf(tenant, one), io: { signal } };
-  await (await deps.workflows()).wake(tenant, payload, by);
+  const woken = await (await deps.workflows()).wake(tenant, payload, by);
   if (signal.aborted) throw new RuntimeError('CANCELED'); // for the next worker to tell
+  return woken === 'unknown_principal' ? woken : 'done';
 }
 
 /** Erased in between, there is nothing left that could end. */
@@ -272,9 +273,10 @@ export function createRuns(deps: RunsDeps): Runs {
     look: (session, signal) => lookAt(deps, session, signal),
     async wake({ tenant, payload }, signal) {
       const callerOf = (principal: string): Caller | undefined => deps.callerOf(tenant, principal);
-      const result = await (await deps.workflows()).wake(tenant, payload, { callerOf, io: { signal } });
+      const woken = await (await deps.workflows()).wake(tenant, payload, { callerOf, io: { signal } });
+      if (woken === 'unknown_principal') return woken;
       // One that lives keeps its timers itself: by now this one may stand for the node's next time.
-      return result === undefined ? 'done' : 'later';
+      return woken === 'over' ? 'done' : 'later';
     },
   };
 }

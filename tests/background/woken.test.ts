@@ -18,7 +18,11 @@ function queueOf({ store, clock }: Rig): Queue {
   return createQueue({ store, clock, maxQueued: 10, agentId: 'agent' });
 }
 
-function workerOf(rig: Rig, approvals: ReadonlyMap<string, Approval> = new Map()): Worker {
+function workerOf(
+  rig: Rig,
+  approvals: ReadonlyMap<string, Approval> = new Map(),
+  callerOf: RunsDeps['callerOf'] = () => CALLER,
+): Worker {
   const { store, clock, workflows } = rig;
   const queue = queueOf(rig);
   const runs = createRuns({
@@ -26,7 +30,7 @@ function workerOf(rig: Rig, approvals: ReadonlyMap<string, Approval> = new Map()
     queue,
     managed: rig.sessions as unknown as RunsDeps['managed'],
     workflows: () => Promise.resolve(workflows),
-    callerOf: () => CALLER,
+    callerOf,
     approvalFor: (_tenant, id) => Promise.resolve(approvals.get(id)),
   });
   return createWorker({
@@ -55,6 +59,24 @@ test('a node that fails when it is woken is tried again at its time', async () =
   await workOff(worker);
   expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'scheduled' });
   rig.clock.advance(HOUR);
+  await workOff(worker);
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'completed' });
+  expect(await rig.store.claimTimers('w2', rig.clock.now() + HOUR, 1, 10)).toEqual([]);
+});
+
+test('a wake time that comes while nobody knows the principal is kept until somebody does', async () => {
+  const rig = createRig();
+  let isKnown = false;
+  const worker = workerOf(rig, new Map(), () => (isKnown ? CALLER : undefined));
+  const nodes = [node('a', { wake_at: isoTime(rig.clock.now() + HOUR) })];
+  await rig.workflows.start(CALLER, { workflow: { session_id: 'wf', nodes } }, rig.io);
+  rig.clock.advance(HOUR);
+  for (let round = 0; round < 10; round++) {
+    await workOff(worker);
+    rig.clock.advance(HOUR);
+  }
+  expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'scheduled' });
+  isKnown = true;
   await workOff(worker);
   expect(await rig.workflows.inspect(CALLER, 'wf')).toMatchObject({ kind: 'completed' });
   expect(await rig.store.claimTimers('w2', rig.clock.now() + HOUR, 1, 10)).toEqual([]);

@@ -35,7 +35,7 @@ const runs: Runs = {
     looked.push(id);
     return Promise.resolve({ type: 'parked', why: 'approval', until: clock.now() + 10_000 });
   },
-  look: () => Promise.resolve(),
+  look: () => Promise.resolve('done'),
   wake: () => Promise.resolve('done'),
 };
 
@@ -194,6 +194,39 @@ describe('the worker', () => {
     expect((await queue.status(ANN, 's1')).entry.state).toEqual({ at: 'queued', asked: false });
     await workOff(worker('w1', { runs: waking }));
     expect([ran, wakes.toSorted()]).toEqual([['s1'], ['"a"', '"b"']]);
+  });
+
+  test('what nobody here can say the owner of comes again, the longer it waits the more seldom, and is not lost', async () => {
+    let isKnown = false;
+    const seen = { wake: 0, look: 0 };
+    const unsaid: Runs = {
+      ...runs,
+      wake: () => (seen.wake++, Promise.resolve(isKnown ? 'done' : 'unknown_principal')),
+      look: () => (seen.look++, Promise.resolve(isKnown ? 'done' : 'unknown_principal')),
+    };
+    const timer = (id: string, more: object) => ({
+      ...{ tenant: 'acme', id, dueAt: clock.now() },
+      payload: { session_id: 's1', agent_id: 'agent', ...more },
+    });
+    const look = timer('look/s1', { do: 'look', principal: 'ann' });
+    await store.commit({ timers: [timer('wake/a', { kind: 'workflow_wake', node_id: 'a' }), look] });
+    const one = worker('w1', { runs: unsaid });
+    const pass = async (ms: number): Promise<number> => {
+      const before = seen.wake + seen.look;
+      for (let passed = 0; passed < ms; passed += 15_000) {
+        await workOff(one);
+        clock.advance(15_000);
+      }
+      return seen.wake + seen.look - before;
+    };
+    expect(await pass(60_000)).toBe(8);
+    const firstDay = await pass(86_400_000);
+    expect(firstDay).toBeLessThan(120);
+    expect(await pass(86_400_000)).toBeGreaterThanOrEqual(46);
+    isKnown = true;
+    expect(await pass(3_700_000)).toBe(2);
+    expect(await pass(86_400_000)).toBe(0);
+    expect(await store.claimTimers('w2', clock.now(), 1, 10)).toEqual([]);
   });
 
   test('a run that always brings its worker down is given up', async () => {

@@ -119,7 +119,10 @@ export async function live(graph: GraphSpec, fate: Fate, sabotage: Sabotage = {}
     }
     if (due.length === 0) throw new Error('the workflow waits for a time, and no timer will come');
     for (const { tenant, payload } of due)
-      await once(() => process.wake(tenant, payload, { callerOf: () => CALLER, io }));
+      await once(async () => {
+        const woken = await process.wake(tenant, payload, { callerOf: () => CALLER, io });
+        return typeof woken === 'string' ? undefined : woken;
+      });
   };
 
   let told = await once(() => process.start(CALLER, { workflow: workflowOf(graph) }, io));

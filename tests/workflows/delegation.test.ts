@@ -146,7 +146,7 @@ verifies(
     bench.clock.setWall(Date.UTC(2027, 0, 1));
     const payload = { kind: 'workflow_wake', session_id: 'wf' };
     const unknown = { callerOf: () => undefined, io: IO };
-    expect(await workflows.wake('local', payload, unknown)).toBeUndefined();
+    expect(await workflows.wake('local', payload, unknown)).toBe('unknown_principal');
     expect(bench.effects).toHaveLength(1);
     const less = { roles: ['auditor'], scopes: ['few'], actor: 'worker', lane: 'other' };
     expect(await workflows.wake('local', payload, BY(IO, less))).toMatchObject({ kind: 'completed' });

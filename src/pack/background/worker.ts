@@ -1,5 +1,6 @@
 // Owns the loop that carries out what is due: background runs, wake times, and runs whose worker died. Timers decide when
 // to try; the lease of the run decides who carries it out, so trying twice is harmless.
+import { isoTime } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { asRuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
@@ -35,10 +36,16 @@ export interface Runs {
   /** How a run that waits for people is parked; undefined once one of them has answered. Runs and records nothing. */
   stillWaits(run: BackgroundRun): Promise<Extract<EntryEvent, { type: 'parked' }> | undefined>;
   /** Time has passed for a session that waits: it ends if it has waited too long, and the workflow that it is of hears of it. */
-  look(session: WaitingSession, signal: AbortSignal): Promise<void>;
-  /** A wake time came. `done`: the timer means nothing any more. `later`: whether it stands is not the worker's to say. */
-  wake(timer: { tenant: string; payload: JsonObject }, signal: AbortSignal): Promise<'done' | 'later'>;
+  look(session: WaitingSession, signal: AbortSignal): Promise<'done' | 'unknown_principal'>;
+  /** A wake time came. */
+  wake(timer: { tenant: string; payload: JsonObject }, signal: AbortSignal): Promise<Seen>;
 }
+
+/**
+ * What a timer came to. `done`: it means nothing any more. `later`: whether it stands is not the worker's to say.
+ * `unknown_principal`: nothing was done, since nobody here knows whose it is.
+ */
+export type Seen = 'done' | 'later' | 'unknown_principal';
 
 export interface WorkerDeps {
   store: Store;
@@ -66,6 +73,10 @@ export interface Worker {
 
 // A taken timer comes again after this, when whoever took it has died; also while that one is at it, and then is left.
 const TAKEN_MS = 15_000;
+// One whose principal this worker does not know comes again, for a worker that does or a configuration that does by then;
+// the longer it has waited the more seldom, because there may be many of them, for ever.
+const SOONEST_AGAIN_MS = TAKEN_MS;
+const LATEST_AGAIN_MS = 3_600_000;
 // A run that brought its worker down this often would do so for ever.
 const MOST_TAKES = 10;
 
@@ -150,13 +161,26 @@ async function carryOut(room: Room, timer: Timer): Promise<void> {
     else await runEntry(room, entry);
     return;
   }
-  if (payload.do === 'look') {
-    await runs.look(waitingSession(timer, sessionId), room.ending.signal);
-    await store.commit({ cancelTimers: [{ tenant, id }] });
-    return;
-  }
-  const done = await runs.wake({ tenant, payload }, room.ending.signal);
-  if (done === 'done') await store.commit({ cancelTimers: [{ tenant, id }] });
+  const { signal } = room.ending;
+  const seen = await (payload.do === 'look'
+    ? runs.look(waitingSession(timer, sessionId), signal)
+    : runs.wake({ tenant, payload }, signal));
+  if (seen === 'done') await store.commit({ cancelTimers: [{ tenant, id }] });
+  if (seen === 'unknown_principal') await putOff(room, timer);
+}
+
+/** For who has taken it: one that is set anew in the same moment is put off with it. */
+async function putOff({ store, clock, log }: Room, { tenant, id, dueAt, payload }: Timer): Promise<void> {
+  const now = clock.now();
+  const { put_off_since: since = dueAt } = payload;
+  const waited = typeof since === 'number' ? now - since : 0;
+  const next = now + Math.min(Math.max(waited / 4, SOONEST_AGAIN_MS), LATEST_AGAIN_MS);
+  log?.('warn', 'the configuration does not know the principal of work that is due; it was put off', {
+    session_id: textAt(payload, 'session_id'),
+    until: isoTime(next),
+  });
+  const again = { ...payload, put_off_since: since };
+  await store.commit({ timers: [{ tenant, id, dueAt: next, payload: again }] });
 }
 
 function begin(room: Room, timer: Timer): void {

@@ -111,6 +111,9 @@ export interface WakePayload extends JsonObject {
   agent_id?: string;
 }
 
+/** Why a timer moved nothing: what it asks for is over, or by now nobody knows whose it is. */
+export type NotWoken = 'over' | 'unknown_principal';
+
 /** A foreign workflow answers like an absent one (NOT_FOUND). */
 export interface WorkflowLooks {
   /** Where it stands, without moving it. */
@@ -132,9 +135,9 @@ export interface Workflows extends WorkflowLooks {
   cancel(caller: Caller, sessionId: string, reason: string): Promise<{ status: WorkflowStatus }>;
   /**
    * What a due timer asks for. Fires what is due by the clock, once, and looks how the session of the payload's node stands,
-   * if that node waits; for one that ended, or whose principal nobody knows any more, there is nothing to do.
+   * if that node waits.
    */
-  wake(tenant: string, payload: JsonObject, by: WokenBy): Promise<WorkflowResult | undefined>;
+  wake(tenant: string, payload: JsonObject, by: WokenBy): Promise<WorkflowResult | NotWoken>;
   /** Records that the process which ran it has gone, where nobody holds it; false when that is not so. Ends what is to be canceled. */
   recover(caller: Caller, sessionId: string): Promise<boolean>;
 }

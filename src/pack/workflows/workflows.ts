@@ -15,6 +15,7 @@ import type { TurnMessage } from '../turn/contract.ts';
 import type { TurnIo } from '../turn/run-turn.ts';
 import { assertAskable, assertTaken } from './asked.ts';
 import type {
+  NotWoken,
   ResumeWorkflow,
   StartWorkflow,
   WokenBy,
@@ -277,13 +278,13 @@ async function wake(
   tenant: string,
   payload: JsonObject,
   by: WokenBy,
-): Promise<WorkflowResult | undefined> {
+): Promise<WorkflowResult | NotWoken> {
   const { store } = room.deps;
   const id = textAt(payload, 'session_id');
   const held = payload.kind === WAKE && id !== undefined ? await findWorkflow(store, tenant, id) : undefined;
-  if (held === undefined || held.state.end !== undefined) return undefined;
+  if (held === undefined || held.state.end !== undefined) return 'over';
   const callerNow = (): Caller | undefined => by.callerOf(held.facts.caller.principal);
-  if (callerNow() === undefined) return undefined;
+  if (callerNow() === undefined) return 'unknown_principal';
   const node = textAt(payload, 'node_id') ?? '';
   return carryOn(room, held, { callerNow, reason: 'wakeup', messages: {}, tries: { node } }, by.io);
 }
