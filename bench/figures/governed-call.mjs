@@ -13,7 +13,7 @@ const IN_FLIGHT = 16;
 const isDenied = (answer) =>
   answer.isError === true && JSON.stringify(answer).includes('The bench asked for a denial');
 
-/** The product; the floor with the same two commits, with these shared, with two plain rows, and without any; each before its own probe. */
+/** The product; the floor with the same two commits, with these shared, in a file, with two plain rows, and without any; each before its own probe. */
 async function openVariants(place) {
   const floor = (name, ...flags) =>
     connect([GATEWAY, join(place.root, `${name}.db`), ...flags, '--', process.execPath, PROBE]);
@@ -22,6 +22,7 @@ async function openVariants(place) {
     ours: await connect([MAIN, 'serve', '--tools', 'all', '--log-level', 'error'], options),
     same: await floor('same'),
     shared: await floor('shared', '--shared'),
+    file: await floor('file', '--file'),
     plain: await floor('plain', '--plain'),
     pass: await floor('pass', '--pass-through'),
   };
@@ -47,11 +48,14 @@ function inFlight(many) {
     rates('governed-call-16-shared', 'ours', 'shared'),
     // What the journal alone leaves of the pass-through, with nothing checked.
     rates('governed-call-16-by-hand', 'shared', 'pass'),
+    // And what the same bytes leave of it without an engine.
+    rates('governed-call-16-file', 'file', 'pass'),
     // No division of work among threads is quicker than this, divided by the processors.
     ...(isTold
       ? [
           times('governed-call-16-processor', 'ours', 'pass'),
           times('governed-call-16-processor-by-hand', 'shared', 'pass'),
+          times('governed-call-16-processor-file', 'file', 'pass'),
         ]
       : []),
   ];
@@ -61,7 +65,7 @@ function inFlight(many) {
 export async function run({ rounds = 15, warmup = 20, calls = 100 } = {}) {
   const place = makePlace();
   await prepare(place);
-  const { ours, same, shared, plain, pass } = await openVariants(place);
+  const { ours, same, shared, file, plain, pass } = await openVariants(place);
   try {
     const p50 = async (work) => median(await timeEach(calls, work));
     const single = await interleave(rounds, warmup, {
@@ -74,6 +78,7 @@ export async function run({ rounds = 15, warmup = 20, calls = 100 } = {}) {
       ours: () => together(ours, TOOL, calls * 4),
       same: () => together(same, 'echo', calls * 4),
       shared: () => together(shared, 'echo', calls * 4),
+      file: () => together(file, 'echo', calls * 4),
       pass: () => together(pass, 'echo', calls * 4),
     });
     return [
@@ -83,7 +88,7 @@ export async function run({ rounds = 15, warmup = 20, calls = 100 } = {}) {
       ...inFlight(many),
     ];
   } finally {
-    await Promise.all([ours, same, shared, plain, pass].map((client) => client.close()));
+    await Promise.all([ours, same, shared, file, plain, pass].map((client) => client.close()));
     place.dispose();
   }
 }

@@ -1,7 +1,7 @@
 // The floor of a governed call: a gateway written by hand for one principal and one tool. An allow list, an intent committed
 // before the call and its result after it, which hold what the product's hold (ledger.mjs); `--shared`: calls in flight share
-// commits. `--plain`: two chained rows only (chain.mjs). `--pass-through`: nothing but forwarding. `--http`: prints its port.
-//   node gateway.mjs <journal.db> [--shared | --plain | --pass-through] [--http] -- <downstream program and arguments>
+// commits; `--file`: and have no engine. `--plain`: two chained rows only (chain.mjs). `--pass-through`: nothing but forwarding. `--http`: prints its port.
+//   node gateway.mjs <journal.db> [--shared | --file | --plain | --pass-through] [--http] -- <downstream program and arguments>
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { Client } from '@modelcontextprotocol/client';
@@ -20,7 +20,7 @@ const [command, ...args] = rest.slice(split + 1);
 
 const ALLOWED = new Set(['echo']);
 const chain = plain ? openChain(path) : undefined;
-const shares = { isShared: flags.includes('--shared') };
+const shares = { isShared: flags.includes('--shared'), toFile: flags.includes('--file') };
 const ledger = plain || passThrough ? undefined : openLedger(path, shares);
 
 const downstream = new Client(

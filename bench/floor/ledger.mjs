@@ -1,10 +1,11 @@
 // The floor's ledger: what a governed call has to leave behind, written by hand with nothing checked. The tables, indexes
 // and pragmas are the product's; a record has a chained header, salted evidence in canonical order and the exact payload
 // sealed with AES-256-GCM; beside it the row that lists are read from and the counter that a budget needs. One durable
-// commit each, or, shared, one for all of a turn of the event loop. Heads, counts and keys stay in memory.
+// commit each, or, shared, one for all of a turn of the event loop. Heads, counts and keys stay in memory. `toFile`: the same
+// bytes, shared likewise, appended to a file with no engine, no index and no counter.
 import { createCipheriv, hash, randomBytes } from 'node:crypto';
 import Database from 'libsql';
-import { openGroup } from './group.mjs';
+import { openFileGroup, openGroup } from './group.mjs';
 
 const PRAGMAS = [
   'journal_mode = WAL',
@@ -45,7 +46,7 @@ function seal(place, salt, text) {
   return Buffer.concat([nonce, cipher.update(salt + text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
 }
 
-export function openLedger(path, { isShared = false } = {}) {
+export function openLedger(path, { isShared = false, toFile = false } = {}) {
   const db = new Database(path);
   for (const pragma of PRAGMAS) db.prepare(`PRAGMA ${pragma}`).all([]);
   db.exec(TABLES);
@@ -56,6 +57,7 @@ export function openLedger(path, { isShared = false } = {}) {
     db.exec('COMMIT');
   };
   const commit = isShared ? openGroup(db, path) : alone;
+  const file = toFile ? openFileGroup(`${path}.log`) : undefined;
   const session = 'ses_0123456789abcdefghjkmnpqrs';
   db.prepare('INSERT OR REPLACE INTO chains VALUES (1, ?, ?, ?, 0, ?)').run([
     'local',
@@ -100,6 +102,7 @@ export function openLedger(path, { isShared = false } = {}) {
         at,
       });
       const { hash: last } = end;
+      if (file !== undefined) return file([Buffer.from(header + last + salts[0] + shown + body), bytes]);
       return commit(() => {
         record.run([seq, type, header, last, salts[0], shown, bytes]);
         head.run([seq, last]);

@@ -26,9 +26,14 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
     'governed-call-16-journal',
     'governed-call-16-shared',
     'governed-call-16-by-hand',
+    'governed-call-16-file',
     // Processor time is read where the system tells it.
     ...(process.platform === 'linux'
-      ? ['governed-call-16-processor', 'governed-call-16-processor-by-hand']
+      ? [
+          'governed-call-16-processor',
+          'governed-call-16-processor-by-hand',
+          'governed-call-16-processor-file',
+        ]
       : []),
   ],
   'durable-run': ['durable-run', 'durable-run-session', 'durable-run-steps'],
