@@ -112,8 +112,8 @@ test('a run that waits for people ends when its records are gone', async () => {
   });
   await queue.admit(CALLER, { id: 'gone', kind: 'session' });
   const { entry } = await queue.status(CALLER, 'gone');
-  await queue.move(entry, { type: 'taken', instance });
-  await queue.move(entry, { type: 'parked', why: 'approval', until: clock.now() });
+  const taken = await queue.move(entry, { type: 'taken', instance });
+  await queue.move(taken!, { type: 'parked', why: 'approval', until: clock.now() });
   await worker.tick();
   await worker.settled();
   expect(await queue.status(CALLER, 'gone')).toMatchObject({ status: 'failed' });

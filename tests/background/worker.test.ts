@@ -161,6 +161,26 @@ describe('the worker', () => {
     release.forEach((one) => one());
   });
 
+  test('a worker that was thought dead moves nothing that others have moved meanwhile, and a resume stays', async () => {
+    await queue.admit(ANN, { id: 's1', kind: 'session' });
+    const stalled: ((how: Advanced) => void)[] = [];
+    const stalling: Runs = { ...runs, advance: () => new Promise((resolve) => stalled.push(resolve)) };
+    const first = worker('w1', { runs: stalling });
+    await first.tick();
+    await expect.poll(() => stalled).toHaveLength(1);
+    alive.delete('w1');
+    clock.advance(16_000);
+    answers.set('s1', [{ type: 'parked', why: 'time', until: clock.now() + 3_600_000, isHeldUp: true }]);
+    await workOff(worker('w2'));
+    await queue.admit(ANN, { id: 's1', kind: 'session', asked: true });
+    stalled[0]!({ type: 'ended', how: 'completed', reason: 'suspended: its turns are used up' });
+    await expect.poll(() => stalled).toHaveLength(2); // it takes up the resume itself, of which it has heard by now
+    stalled[1]!(COMPLETED);
+    await first.settled();
+    const { entry } = await queue.status(ANN, 's1');
+    expect(entry.state).toEqual({ at: 'ended', how: 'completed', reason: '' });
+  });
+
   test('work of another agent is left alone, however long it waits, and is carried out by a worker of that one', async () => {
     await queue.admit(ANN, { id: 's1', kind: 'session' });
     const wakes: string[] = [];

@@ -41,6 +41,8 @@ export interface Admission {
 }
 
 export interface FoundEntry extends Entry {
+  /** Of its row, as it was read. */
+  version: number;
   /** When it was moved last. */
   movedAt: EpochMs;
 }
@@ -53,10 +55,10 @@ export interface Queue {
    */
   admit(caller: Caller, run: Admitted): Promise<Queued>;
   /** Throws NOT_FOUND alike for foreign and absent entries. */
-  status(caller: Caller, id: string): Promise<Queued & { entry: Entry }>;
+  status(caller: Caller, id: string): Promise<Queued & { entry: FoundEntry }>;
   find(tenant: string, id: string): Promise<FoundEntry | undefined>;
-  /** undefined: somebody moved it first, or the state does not take the event; then nothing has changed. */
-  move(entry: Entry, event: EntryEvent): Promise<Entry | undefined>;
+  /** undefined: somebody moved it since it was found, or its state does not take the event; then nothing has changed. */
+  move(entry: FoundEntry, event: EntryEvent): Promise<FoundEntry | undefined>;
   /** Makes a parked entry due now; anything else is left as it is. */
   nudge(tenant: string, id: string): Promise<void>;
 }
@@ -157,13 +159,9 @@ export function together(one: Commit, other: Commit = {}): Commit {
   };
 }
 
-async function findEntry(
-  store: Store,
-  tenant: string,
-  id: string,
-): Promise<{ entry: Entry; version: number; movedAt: EpochMs } | undefined> {
+async function findEntry(store: Store, tenant: string, id: string): Promise<FoundEntry | undefined> {
   const row = await store.row('queue', tenant, id);
-  return row && { entry: entryOf(row), version: row.version, movedAt: row.updatedAt };
+  return row && { ...entryOf(row), version: row.version, movedAt: row.updatedAt };
 }
 
 /** One that ended is admitted anew; one that waits, once somebody resumes it: without that it goes on by itself. */
@@ -177,7 +175,7 @@ async function admissionOf(
   run: Admitted,
 ): Promise<Admission> {
   const before = await findEntry(store, tenant, run.id);
-  const isForeign = before !== undefined && before.entry.principal !== principal;
+  const isForeign = before !== undefined && before.principal !== principal;
   // Tickets only order the queue; one that is not used leaves a gap and harms nothing.
   const drawn = await store.commit({ counters: [{ key: ticketKey(tenant), add: 1 }] });
   const ticket = drawn.ok ? (drawn.counters.get(ticketKey(tenant)) ?? 0) : 0;
@@ -185,7 +183,7 @@ async function admissionOf(
   const { asked = false, ...what } = run;
   const state = { at: 'queued', asked } as const;
   const entry: Entry = { ...what, tenant, principal, agentId, ticket, admittedAt: now, state };
-  const when = takesNew(before?.entry, run) && !isForeign ? { version: before?.version ?? 0 } : 'absent';
+  const when = takesNew(before, run) && !isForeign ? { version: before?.version ?? 0 } : 'absent';
   return {
     commit: {
       counters: [{ key: depthKey(tenant), add: 1, max: maxQueued }],
@@ -203,10 +201,10 @@ export function createQueue(deps: QueueDeps): Queue {
     return status === 'queued' ? { status, position: await positionOf(store, entry) } : { status };
   };
 
-  const status = async (caller: Caller, id: string): Promise<Queued & { entry: Entry }> => {
+  const status = async (caller: Caller, id: string): Promise<Queued & { entry: FoundEntry }> => {
     const found = await findEntry(store, caller.tenant, id);
-    if (found?.entry.principal !== caller.principal) throw notFound(id);
-    return { ...(await show(found.entry)), entry: found.entry };
+    if (found?.principal !== caller.principal) throw notFound(id);
+    return { ...(await show(found)), entry: found };
   };
 
   return {
@@ -221,19 +219,17 @@ export function createQueue(deps: QueueDeps): Queue {
 
     status,
 
-    async find(tenant, id) {
-      const found = await findEntry(store, tenant, id);
-      return found && { ...found.entry, movedAt: found.movedAt };
-    },
+    find: (tenant, id) => findEntry(store, tenant, id),
 
-    async move({ tenant, id }, event) {
-      const found = await findEntry(store, tenant, id);
-      const state = found === undefined ? undefined : moveEntry(found.entry.state, event);
-      if (found === undefined || state === undefined) return undefined;
-      const next = { ...found.entry, state };
-      const leaves = found.entry.state.at === 'queued';
+    async move(found, event) {
+      const { tenant, version } = found;
+      const state = moveEntry(found.state, event);
+      if (state === undefined) return undefined;
+      const movedAt = clock.now();
+      const next: FoundEntry = { ...found, state, version: version + 1, movedAt };
+      const leaves = found.state.at === 'queued';
       const moved = await store.commit({
-        rows: [{ row: rowOf(next, clock.now()), when: { version: found.version } }], // B1
+        rows: [{ row: rowOf(next, movedAt), when: { version } }], // B1
         ...(leaves ? { counters: [{ key: depthKey(tenant), add: -1 }] } : {}), // B2
         ...timersOf(next),
       });
@@ -242,8 +238,8 @@ export function createQueue(deps: QueueDeps): Queue {
 
     async nudge(tenant, id) {
       const found = await findEntry(store, tenant, id);
-      if (found?.entry.state.at !== 'parked') return;
-      await store.commit({ timers: [timerOf(found.entry, clock.now())] });
+      if (found?.state.at !== 'parked') return;
+      await store.commit({ timers: [timerOf(found, clock.now())] });
     },
   };
 }

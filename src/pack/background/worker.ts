@@ -8,7 +8,7 @@ import type { Store, Timer } from '../../store/contract.ts';
 import { textAt } from '../records.ts';
 import { isAsked } from './entry.ts';
 import type { BackgroundKind, Entry, EntryEvent } from './entry.ts';
-import type { Queue } from './queue.ts';
+import type { FoundEntry, Queue } from './queue.ts';
 
 /** How far one invocation of a run came. */
 export type Advanced = Extract<EntryEvent, { type: 'parked' | 'ended' }>;
@@ -110,28 +110,31 @@ function leave({ log }: Room, entry: Entry | undefined): void {
   });
 }
 
-async function runEntry(room: Room, entry: Entry): Promise<void> {
+/** Somebody moved it meanwhile: as it stands now, for the timer of an admission that came while we were at it is used up. */
+async function runAsItIs(room: Room, { tenant, id, version }: FoundEntry): Promise<void> {
+  const now = await room.queue.find(tenant, id);
+  if (now !== undefined && now.state.at !== 'ended' && now.version !== version) await runEntry(room, now);
+}
+
+async function runEntry(room: Room, entry: FoundEntry): Promise<void> {
   const { queue, runs, instance, isAlive } = room;
   const { state } = entry;
   const run = runOf(entry);
   // A long run outlives the time its timer was taken for; its worker is still at it.
   if (state.at === 'running' && state.instance !== instance && (await isAlive(state.instance))) return;
   const waits = waitsForPeople(entry) ? await runs.stillWaits(run) : undefined;
-  if (waits !== undefined) {
-    await queue.move(entry, waits);
-    return;
-  }
-  const taken = await queue.move(entry, { type: 'taken', instance });
-  if (taken?.state.at !== 'running') return;
+  const taken = await queue.move(entry, waits ?? { type: 'taken', instance });
+  if (taken === undefined) return runAsItIs(room, entry);
+  if (taken.state.at !== 'running') return;
   if (taken.state.takes > MOST_TAKES) {
     leave(room, await queue.move(taken, EXHAUSTED));
     return;
   }
-  // Admitted anew since it was looked up, it is carried out as it was asked for last.
   const left = await queue.move(taken, await runs.advance(runOf(taken), room.ending.signal));
+  if (left === undefined) return runAsItIs(room, taken);
   leave(room, left);
   // An answer between the run's end and its parking found nothing parked that it could wake.
-  if (left !== undefined && waitsForPeople(left) && (await runs.stillWaits(run)) === undefined) {
+  if (waitsForPeople(left) && (await runs.stillWaits(run)) === undefined) {
     await queue.nudge(entry.tenant, entry.id);
   }
 }
