@@ -144,10 +144,18 @@ function handOver(child: ChildProcessWithoutNullStreams, files: Launch['files'])
   }
 }
 
-async function start(spec: SpawnSpec, launcher: Launcher): Promise<Started> {
+function ending({ label }: SpawnSpec): RuntimeError {
+  return new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', `${label} is not started: we are ending`);
+}
+
+async function start(spec: SpawnSpec, launcher: Launcher, isClosed: () => boolean): Promise<Started> {
   // What may not be started, or cannot be confined, is said as it is.
   const inherited = inheritedDescriptors();
   const launch = await launcher(spec, inherited);
+  if (isClosed()) {
+    launch.home?.unused();
+    throw ending(spec);
+  }
   let nullDevice = -1;
   try {
     if (inherited.length > 0) nullDevice = openSync('/dev/null', 'r');
@@ -175,6 +183,10 @@ async function start(spec: SpawnSpec, launcher: Launcher): Promise<Started> {
   }
 }
 
+function ignore(): void {
+  // Whoever asked for it is told.
+}
+
 /** The real sandbox port: what a child may read, reach and use up is what its profile says. */
 export function createSandbox(options: SandboxOptions): Sandbox {
   const { clock, environment } = options;
@@ -185,35 +197,38 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   const launcher = createLauncher(environment, options.confine);
   const children = new Set<SpawnedProcess>();
   const leaving = new Set<Promise<void>>();
+  const beginning = new Set<Promise<void>>();
   let closed = false;
+
+  async function begin(spec: SpawnSpec): Promise<SpawnedProcess> {
+    const started = await start(spec, launcher, () => closed);
+    const { spawned, over } = supervise(started, clock, graces);
+    drainStderr(started.child.stderr, clock, spec.onStderr ?? (() => undefined));
+    children.add(spawned);
+    void spawned.exited.then(() => {
+      children.delete(spawned);
+    });
+    leaving.add(over);
+    void over.then(() => {
+      leaving.delete(over);
+    });
+    if (!closed) return spawned;
+    spawned.killNow();
+    throw ending(spec);
+  }
 
   return {
     async spawn(spec) {
-      const refuse = (): never => {
-        throw new RuntimeError('SUBPROCESS_TRANSPORT_FAILED', `${spec.label} is not started: we are ending`);
-      };
-      if (closed) refuse();
-      const started = await start(spec, launcher);
-      const { spawned, over } = supervise(started, clock, graces);
-      drainStderr(started.child.stderr, clock, spec.onStderr ?? (() => undefined));
-      children.add(spawned);
-      void spawned.exited.then(() => {
-        children.delete(spawned);
-      });
-      leaving.add(over);
-      void over.then(() => {
-        leaving.delete(over);
-      });
-      if (closed) {
-        spawned.killNow();
-        refuse();
-      }
-      return spawned;
+      if (closed) throw ending(spec);
+      const begun = begin(spec);
+      const settled = begun.then(ignore, ignore).then(() => void beginning.delete(settled));
+      beginning.add(settled);
+      return begun;
     },
     live: () => children.size,
     async killAll() {
       closed = true;
-      await Promise.all([...children].map((child) => child.kill()));
+      await Promise.all([...[...children].map((child) => child.kill()), ...beginning]);
       await Promise.all(leaving);
     },
     killAllNow() {

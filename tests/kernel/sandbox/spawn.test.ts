@@ -215,6 +215,18 @@ test('killAll and killAllNow leave nobody and let nobody in', async () => {
   expect(await third.exited).toEqual({ code: null, signal: 'SIGKILL' });
 });
 
+test('what is being started when all are killed is not started, and the end waits to know that', async () => {
+  const box = sandbox();
+  let answer: unknown;
+  const started = run(box, IDLE).catch((thrown: unknown) => {
+    answer = thrown;
+  });
+  await box.killAll();
+  expect(answer).toMatchObject({ code: 'SUBPROCESS_TRANSPORT_FAILED' });
+  expect(box.live()).toBe(0);
+  await started;
+});
+
 test('a child that listens to its input ends when we are killed', async () => {
   const probe = fileURLToPath(new URL('../../../dist/testing/servers/probe.js', import.meta.url));
   const parent = `${IN_ANOTHER_PROCESS}
