@@ -42,10 +42,11 @@ async function openAsItIs(path: string): Promise<FileHandle | undefined> {
   }
 }
 
+/** Its kind and content, as one word. */
 async function copyFile(from: FileHandle, to: string, sum: Sum): Promise<string> {
   const isProgram = ((await from.stat()).mode & 0o100) !== 0;
   const out = await open(to, 'wx', isProgram ? 0o700 : 0o600);
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(isProgram ? 'program\0' : 'file\0');
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   try {
     for (;;) {
@@ -67,6 +68,7 @@ async function copyDirectory(from: FileHandle, to: string, name: string, sum: Su
   const here = `/proc/self/fd/${from.fd}`;
   if (name.split(sep).length > MAX_DEPTH) throw new TooMuch();
   await mkdir(to, { mode: 0o700 });
+  sum.hash.update(`${name}\0directory\0`);
   for (const entry of (await readdir(here)).sort()) {
     if (++sum.entries > MAX_ENTRIES) throw new TooMuch();
     const file = await openAsItIs(`${here}/${entry}`);
@@ -112,6 +114,7 @@ export async function fromSnapshot(place: string, name: string, home: string): P
 /** Says which copy is the last, whole or not at all, and keeps no older ones than it may. */
 async function settle(place: string, name: string): Promise<void> {
   const before = await lastSnapshot(place);
+  if (before === name) return; // what was kept beside it stays
   const draft = join(place, `${LAST}.making`);
   await writeFile(draft, name, { mode: 0o600 });
   await rename(draft, join(place, LAST));

@@ -1,5 +1,6 @@
 // What a copy of a kept home holds: regular files of that very home, and nothing that a link in it leads to.
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -48,6 +49,35 @@ when('a copy of a kept home', () => {
     await makeSnapshot(root, home);
     expect(await lastSnapshot(root)).toBe(name); // of the same files
     expect(readdirSync(join(root, 'snapshots'))).toEqual([name]);
+  });
+
+  test('is another one when only the mode of a file or an empty directory is new', async () => {
+    const { root, home } = place();
+    const file = join(home, 'tool');
+    writeFileSync(file, 'run', { mode: 0o644 });
+    const made: (string | undefined)[] = [];
+    const copied = async (): Promise<void> => {
+      await makeSnapshot(root, home);
+      made.push(await lastSnapshot(root));
+    };
+    await copied();
+    chmodSync(file, 0o755);
+    await copied();
+    mkdirSync(join(home, 'empty'));
+    await copied();
+    expect(new Set(made).size).toBe(3);
+  });
+
+  test('is kept beside the one before it, also when a run changes nothing', async () => {
+    const { root, home } = place();
+    const made = new Set<string | undefined>();
+    for (const content of ['good', 'spoiled', 'spoiled', 'spoiled']) {
+      writeFileSync(join(home, 'file'), content);
+      await makeSnapshot(root, home);
+      made.add(await lastSnapshot(root));
+    }
+    expect(new Set(readdirSync(join(root, 'snapshots')))).toEqual(made);
+    expect(made.size).toBe(2);
   });
 
   test('is not made of a home that is a link itself, nor of more than there may be; the last one stays', async () => {
