@@ -8,7 +8,7 @@ const config: ViteUserConfig = defineConfig({
     // Processes, not threads: native modules and process-wide state (signals, cwd) stay apart.
     pool: 'forks',
     globals: false,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 30_000,
     teardownTimeout: 10_000,
     passWithNoTests: true,

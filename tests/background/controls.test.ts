@@ -67,7 +67,7 @@ verifies(
       ['keep', 'completed'],
     ] as const;
     for (const [on_expiry, status] of ends) {
-      const other = await reconfigured(at, on_expiry, { controls: { max_wait_seconds: 1, on_expiry } });
+      const other = await reconfigured(at, on_expiry, { controls: { max_wait_seconds: 4, on_expiry } });
       const client = await serve(other, 'v2');
       const { session_id: id } = await client.call('agent:start-session', offered);
       const now = async (): Promise<Record<string, unknown>> => {
@@ -77,7 +77,7 @@ verifies(
       const asked = await eventually('it waits', async () => (await now()).pending_request_id);
       const approval = { kind: 'approval', id: asked };
       const { state } = (await client.call('agent:inspect', approval)) as { state: Record<string, string> };
-      expect(Date.parse(state.answer_by ?? '') - Date.parse(state.requested_at ?? '')).toBe(1000);
+      expect(Date.parse(state.answer_by ?? '') - Date.parse(state.requested_at ?? '')).toBe(4000);
       await eventually(`it is ${status}`, async () => (await now()).status === status);
       await client.close();
     }
@@ -112,7 +112,7 @@ test('a client that takes tasks starts and resumes at once where the configurati
 test('what is due is seen to also where runs are kept out of the background, and what was queued before is carried out', async () => {
   const at = await servedPlace();
   const first = await serve(at, 'v2');
-  const wake_at = new Date(Date.now() + 1000).toISOString();
+  const wake_at = new Date(Date.now() + 4000).toISOString();
   const timed = { workflow: { nodes: [{ id: 'one', ...saying('finish.'), wake_at }] } };
   const { session_id: later } = await first.call('agent:start-workflow', timed);
   await first.close();

@@ -95,4 +95,5 @@ verifies(
       }
     }
   },
+  120_000, // hundreds of flushes, one after the other
 );
