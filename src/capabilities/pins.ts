@@ -105,7 +105,9 @@ function versionText({ was, now }: { was: string; now: string }): string {
 /** The report as lines for a person. */
 export function reportLines(report: PinReport): string[] {
   return [
-    ...(report.identityChanged ? [`${report.server}: another program or address than was pinned`] : []),
+    ...(report.identityChanged
+      ? [`${report.server}: another program, directory or address than was pinned`]
+      : []),
     ...(report.versionChanged === undefined
       ? []
       : [`~ ${report.server}: ${versionText(report.versionChanged)}`]),

@@ -222,6 +222,8 @@ export interface DownstreamServer {
   command?: string;
   args: string[];
   cwd?: string;
+  /** Where this start of it works that has no `cwd`; said beside the files, so neither pinned nor in a digest. */
+  startedIn?: string;
   /** Names copied from our environment. */
   envAllow: string[];
   /** Values set for the child; `{fromFile}` and `{fromEnv}` are read at start, never printed. */

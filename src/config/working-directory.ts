@@ -3,8 +3,11 @@
 import type { DownstreamServer, RuntimeConfig } from './types.ts';
 
 /** What nobody starts here, as a server over HTTP or a function of ours, reads from the sandbox root. */
-export function workingDirectory(server: Pick<DownstreamServer, 'cwd'> | undefined, root: string): string {
-  return server?.cwd ?? root;
+export function workingDirectory(
+  server: Pick<DownstreamServer, 'cwd' | 'startedIn'> | undefined,
+  root: string,
+): string {
+  return server?.cwd ?? server?.startedIn ?? root;
 }
 
 /** Of the server that has a tool. */

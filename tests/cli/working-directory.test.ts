@@ -127,3 +127,15 @@ test('a wrapped server works where its host started it, and is judged there', as
   expect(await call('docs/where.txt')).toBe(folder);
   expect(await call('where.txt')).toContain('sandbox_path');
 });
+
+test('a directory whose name has braces is one to start a wrapped server in', async () => {
+  const at = await place();
+  const program = await reader(at);
+  const folder = join(at.workspace, '{app}');
+  await mkdir(folder);
+  await writeFile(join(folder, 'where.txt'), folder);
+  const args = ['--workspace', at.workspace, '--', 'node', program];
+  const classed = await run(at, ['wrap', '--classify', '--yes', ...args], { cwd: folder });
+  expect([classed.code, classed.out]).toEqual([0, expect.stringContaining('allow')]);
+  expect(await read(at, ['wrap', ...args], folder, 'reader:read_text_file', 'where.txt')).toBe(folder);
+});

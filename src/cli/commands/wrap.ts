@@ -18,7 +18,6 @@ import { pathTokens, readPins } from '../pins.ts';
 import { cell, table } from '../print.ts';
 import { classesInForce, openClasses, suggestion } from '../wrap/classes.ts';
 import type { Classed, ClassStore, ToolClass } from '../wrap/classes.ts';
-import { wrapDocuments } from '../wrap/documents.ts';
 import { loadGenerated } from '../wrap/generated.ts';
 import { wrapTarget } from '../wrap/target.ts';
 import type { WrapFlags, WrapTarget } from '../wrap/target.ts';
@@ -65,7 +64,7 @@ function offered({ name }: WrapTarget, pin: ServerPin): Pins {
 }
 
 async function pinned({ context, target }: Wrapping): Promise<ServerPin | undefined> {
-  const config = await loadGenerated(context, wrapDocuments(target, UNLISTED, new Map()));
+  const config = await loadGenerated(context, target, UNLISTED, new Map());
   const server = config.servers[target.name];
   const pin = (await readPins(context, undefined)).servers[target.name];
   if (server === undefined || pin === undefined) return undefined;
@@ -97,7 +96,7 @@ async function look(
   accept: (seen: PinResult) => Promise<boolean>,
 ): Promise<ServerPin | undefined> {
   const { context, target } = wrapping;
-  const config = await loadGenerated(context, wrapDocuments(target, pins, new Map()));
+  const config = await loadGenerated(context, target, pins, new Map());
   await withRuntime(wrapping, config, async (runtime) => {
     const seen = await runtime.pin(target.name);
     if (seen.diff.length > 0 && (await accept(seen))) await runtime.pin(target.name, seen.digest);
@@ -114,7 +113,8 @@ async function knownTools(wrapping: Wrapping): Promise<Pins> {
   if (now === undefined || Object.keys(now.tools).length === 0) {
     throw new RuntimeError('DOWNSTREAM_UNAVAILABLE', `${target.name} offers no tool that can be used.`);
   }
-  log('warn', 'first start: each call asks a person until the tools are classed (wrap --classify)', {
+  // Also where the name has a pin, of another program or of one that was pinned with its directory.
+  log('warn', 'pinned as it is now: each call asks a person until the tools are classed (wrap --classify)', {
     server: target.name,
     tools: Object.keys(now.tools).length,
   });
@@ -199,7 +199,7 @@ async function serveWrapped(wrapping: Wrapping, options: WrapOptions): Promise<E
   const { context, target, classes, log } = wrapping;
   const pins = await knownTools(wrapping);
   const inForce = classesInForce(pins, await classes.read(), options.trustAnnotations === true);
-  const config = await loadGenerated(context, wrapDocuments(target, pins, inForce));
+  const config = await loadGenerated(context, target, pins, inForce);
   return carry({
     ...{ context, config, log },
     options: { tools: 'gateway', toolNames: options.toolNames, version: version() },

@@ -55,14 +55,12 @@ function originIn({ way }: WrapTarget): (host: string) => string {
   return (host) => (host === own?.host ? own.origin : `https://${host}`);
 }
 
-function server({ way, root }: WrapTarget): JsonObject {
+function server({ way }: WrapTarget): JsonObject {
   if (way.transport === 'http') {
     const headers = Object.entries(way.headers).map(([name, one]) => [name, { ...one }] as const);
     return { transport: 'http', url: way.url, headers: Object.fromEntries(headers) };
   }
-  // Whoever works in its own folder already has that by default.
-  const place = way.directory === root ? {} : { cwd: way.directory };
-  return { transport: 'stdio', command: way.command, args: way.args, ...place, env_allow: way.env };
+  return { transport: 'stdio', command: way.command, args: way.args, env_allow: way.env };
 }
 
 function policy(target: WrapTarget, names: string[], decisions: JsonObject): JsonObject {

@@ -4,14 +4,17 @@ import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { digestJson } from '../../base/digest.ts';
 import type { JsonObject } from '../../base/json.ts';
+import type { ToolPin } from '../../capabilities/pin-file.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { RuntimeConfig } from '../../config/types.ts';
 import type { Context } from '../context.ts';
+import type { ToolClass } from './classes.ts';
+import { wrapDocuments } from './documents.ts';
+import type { WrapTarget } from './target.ts';
 
 const TAKEN = new Set(['EEXIST', 'ENOTEMPTY', 'EPERM']);
 
-/** The person who typed the command chose this configuration by it, so nobody is asked to trust it. */
-export async function loadGenerated(
+async function loadDocuments(
   context: Context,
   documents: Readonly<Record<string, JsonObject>>,
 ): Promise<RuntimeConfig> {
@@ -36,4 +39,21 @@ export async function loadGenerated(
     }
   }
   return loadConfig({ directory, workspace, env, packageRoot });
+}
+
+/**
+ * The person who typed the command chose this configuration by it, so nobody is asked to trust it. Where the program is
+ * started is no part of the documents: what was accepted in one directory holds in every other.
+ */
+export async function loadGenerated(
+  context: Context,
+  target: WrapTarget,
+  pins: Readonly<Record<string, ToolPin>>,
+  classes: ReadonlyMap<string, ToolClass>,
+): Promise<RuntimeConfig> {
+  const config = await loadDocuments(context, wrapDocuments(target, pins, classes));
+  const server = config.servers[target.name];
+  if (target.way.transport === 'http' || server === undefined) return config;
+  const started = { ...server, startedIn: target.way.directory };
+  return { ...config, servers: { ...config.servers, [target.name]: started } };
 }
