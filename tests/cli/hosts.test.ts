@@ -206,6 +206,8 @@ test('what cannot be wrapped is left, with the reason', () => {
   const servers = {
     'My Docs!': { command: 'docs' },
     'my docs': { command: '/opt/my tools/docs', args: [] },
+    'agent-browser': { command: 'browser' },
+    'Agent!': { command: 'docs' },
     remote: { url: 'https://example.org/mcp' },
     line: { command: 'npx -y docs' },
     filed: { command: 'docs', envFile: '.env' },
@@ -217,6 +219,8 @@ test('what cannot be wrapped is left, with the reason', () => {
   expect(wrapped).toEqual([
     { name: 'My Docs!', as: 'my-docs' },
     { name: 'my docs', as: 'my-docs-2' },
+    { name: 'agent-browser', as: 'browser' },
+    { name: 'Agent!', as: 'server' },
   ]);
   expect(left.map(({ name }) => name)).toEqual(['remote', 'line', 'filed', 'odd', 'agent']);
   const now = (JSON.parse(after) as { mcpServers: Record<string, { args: string[] }> }).mcpServers;

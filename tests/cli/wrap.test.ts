@@ -1,6 +1,6 @@
 // `wrap` before real servers, driven by both SDK clients: everything asks until it is classed, nothing leaves its folder,
 // and what changes between two starts is quarantined.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/client';
@@ -227,11 +227,23 @@ describe('wrap', () => {
     expect(await screen.shows('EXIT:0')).toMatch(/talker:look\s+ask/);
   });
 
+  test.each([
+    ['agent-files.mjs', 'files'],
+    ['agent.mjs', 'wrapped'],
+  ])('a program called %s goes by %s, because our own tools have agent', async (file, name) => {
+    const at = await place();
+    const { program } = await talking(at, 'Looks at the list.');
+    await rename(program, join(at.workspace, file));
+    const { names } = await wrapped(at, ['--', 'node', file]);
+    expect(names).toContain(`${name}:look`);
+  });
+
   test('says what is wrong with the words typed, and starts nothing', async () => {
     const at = await place();
     for (const [args, words] of [
       [['wrap'], 'Name the server to wrap'],
       [['wrap', '--name', 'agent', '--', 'node', 'x.mjs'], '--name'],
+      [['wrap', '--name', 'agent-x', '--', 'node', 'x.mjs'], 'must not be `agent` or begin with `agent-`'],
       [['wrap', '--root', 'nowhere', '--', 'node', 'x.mjs'], '--root'],
       [['wrap', '--classify', '--', 'node', join(at.workspace, 'none.mjs')], 'DOWNSTREAM_UNAVAILABLE'],
     ] as const) {

@@ -1,6 +1,7 @@
 // Owns what stands in a host's file for us: the command that serves, and an existing server's command put behind `wrap`.
 import { basename } from 'node:path';
 import { VARIABLE_NAME } from '../../config/shape.ts';
+import { wrapWord } from '../wrap/name.ts';
 import { addMember, prependItems, replaceNode } from './json-edit.ts';
 import type { Splice } from './json-edit.ts';
 import { member, valueOf } from './json-text.ts';
@@ -74,12 +75,7 @@ function hindrance(entry: JsonNode): string | undefined {
 
 /** What `wrap` takes as a name, from what the host calls the server. */
 function wrapName(name: string, taken: ReadonlySet<string>): string {
-  const word = name
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^[^a-z]+|-+$/g, '')
-    .slice(0, 24);
-  const base = word === '' || word === 'agent' ? 'server' : word;
+  const base = wrapWord(name) ?? 'server';
   let found = base;
   for (let count = 2; taken.has(found); count++) found = `${base}-${count}`;
   return found;

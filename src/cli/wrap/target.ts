@@ -5,6 +5,7 @@ import { digestJson } from '../../base/digest.ts';
 import { RuntimeError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { isHost, VARIABLE_NAME } from '../../config/shape.ts';
+import { assertWrapName, wrapWord } from './name.ts';
 import { hostWord, remoteOf } from './remote.ts';
 import type { Remote, RemoteFlags } from './remote.ts';
 
@@ -45,18 +46,13 @@ export interface Surroundings {
 
 // What programs need to start at all; no secret goes by these names.
 const ALWAYS = ['PATH', 'HOME', 'USER', 'LANG', 'TMPDIR', 'SystemRoot', 'APPDATA', 'LOCALAPPDATA'];
-const NAME = /^[a-z][a-z0-9-]{0,30}$/;
-const RESERVED = 'agent';
-
 function plainName(text: string): string | undefined {
-  const name = text
-    .toLowerCase()
-    .replace(/\.[a-z]+$/, '')
-    .replace(/^(?:mcp-)?server-|-?mcp(?:-server)?$/g, '')
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^[^a-z]+|-+$/g, '')
-    .slice(0, 24);
-  return NAME.test(name) && name !== RESERVED ? name : undefined;
+  return wrapWord(
+    text
+      .toLowerCase()
+      .replace(/\.[a-z]+$/, '')
+      .replace(/^(?:mcp-)?server-|-?mcp(?:-server)?$/g, ''),
+  );
 }
 
 const RUNNERS = /^(?:node|npx|npm|exec|uvx|uv|run|python3?|deno|bunx?)$/;
@@ -86,12 +82,8 @@ function rootOf(flag: string | undefined, args: readonly string[], workspace: st
 }
 
 function nameFor(given: string | undefined, found: string): string {
-  const name = given ?? found;
-  if (NAME.test(name) && name !== RESERVED) return name;
-  throw new RuntimeError(
-    'USAGE',
-    '--name must be small letters, digits and -, begin with a letter, and not be `agent`.',
-  );
+  if (given !== undefined) assertWrapName(given);
+  return given ?? found;
 }
 
 function keyOf(facts: JsonObject): string {
