@@ -207,6 +207,26 @@ describe('wrap', () => {
     expect((await wrapped(at, target)).names).not.toContain('talker:look');
   });
 
+  test('a name that cannot be used hides none that can, and the log names what is left out', async () => {
+    const at = await place();
+    const { program } = await talking(at, 'Looks at the list.');
+    const text = await readFile(program, 'utf8');
+    const line = text.split('\n').find((one) => one.includes('registerTool')) ?? '';
+    const named = ['.x', '_x', '-x'].map((name) => line.replace("'look'", `'${name}'`));
+    await writeFile(
+      program,
+      text.replace(line, () => named.join('\n')),
+    );
+    const target = ['--', 'node', program];
+    const ran = await run(at, ['wrap', '--classify', '--yes', '--json', ...target]);
+    expect(JSON.parse(ran.out)).toMatchObject({ tools: { _x: 'allow' } });
+    expect(ran.err.split('\n').filter((one) => one.includes('tools left out'))).toEqual([
+      expect.stringMatching(/-x.*\.x/),
+    ]);
+    expect((await run(at, ['wrap', '--classify', '--yes', ...target])).code).toBe(0);
+    expect((await wrapped(at, target)).names).toContain('talker:_x');
+  });
+
   test("takes a tool's own word only when told to", async () => {
     const at = await place();
     const { program } = await talking(at, 'Looks at the list.');

@@ -51,16 +51,28 @@ interface Wrapping {
 }
 
 /** Tools that can be offered; of two that a model API could not tell apart, the first. */
-function offered({ name }: WrapTarget, pin: ServerPin): Pins {
+function usable({ name }: WrapTarget, { tools }: ServerPin): Pins {
   const taken = new Set<string>();
-  return Object.fromEntries(
-    Object.entries(pin.tools).filter(([tool]) => {
-      const portable = portableName(`${name}:${tool}`);
-      const isFirst = !taken.has(portable);
-      taken.add(portable);
-      return isFirst && /^[\w][\w./-]{0,63}$/.test(tool);
-    }),
-  );
+  const kept = Object.entries(tools).filter(([tool]) => {
+    const portable = portableName(`${name}:${tool}`);
+    if (!/^[\w][\w./-]{0,63}$/.test(tool) || taken.has(portable)) return false;
+    taken.add(portable);
+    return true;
+  });
+  return Object.fromEntries(kept);
+}
+
+/** What is left out is said, because nobody sees it anywhere else. */
+function offered({ target, log }: Wrapping, pin: ServerPin): Pins {
+  const pins = usable(target, pin);
+  const left = Object.keys(pin.tools).filter((tool) => !Object.hasOwn(pins, tool));
+  if (left.length > 0) {
+    log('warn', 'tools left out: their names cannot be used, or are the same as another to a model API', {
+      server: target.name,
+      tools: left,
+    });
+  }
+  return pins;
 }
 
 async function pinned({ context, target }: Wrapping): Promise<ServerPin | undefined> {
@@ -108,7 +120,7 @@ async function look(
 async function knownTools(wrapping: Wrapping): Promise<Pins> {
   const { target, log } = wrapping;
   const before = await pinned(wrapping);
-  if (before !== undefined) return offered(target, before);
+  if (before !== undefined) return offered(wrapping, before);
   const now = await look(wrapping, UNLISTED, async () => true);
   if (now === undefined || Object.keys(now.tools).length === 0) {
     throw new RuntimeError('DOWNSTREAM_UNAVAILABLE', `${target.name} offers no tool that can be used.`);
@@ -118,7 +130,7 @@ async function knownTools(wrapping: Wrapping): Promise<Pins> {
     server: target.name,
     tools: Object.keys(now.tools).length,
   });
-  return offered(target, now);
+  return offered(wrapping, now);
 }
 
 async function chosen(
@@ -179,9 +191,9 @@ async function accepts(
 async function classify(wrapping: Wrapping, options: WrapOptions): Promise<Exit> {
   const { context, target, classes } = wrapping;
   const before = await pinned(wrapping);
-  const known = before === undefined ? UNLISTED : offered(target, before);
+  const known = before === undefined ? UNLISTED : usable(target, before);
   const now = await look(wrapping, known, (seen) => accepts(wrapping, seen, options));
-  const pins = now === undefined ? {} : offered(target, now);
+  const pins = now === undefined ? {} : offered(wrapping, now);
   const made = await chosen(wrapping, pins, options);
   if (made === undefined) return EXIT.refused;
   const tools: Record<string, Classed> = Object.fromEntries(
