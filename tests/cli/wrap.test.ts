@@ -1,8 +1,10 @@
 // `wrap` before real servers, driven by both SDK clients: everything asks until it is classed, nothing leaves its folder,
 // and what changes between two starts is quarantined.
+import { execFile } from 'node:child_process';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Client as V1Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -272,5 +274,20 @@ describe('wrap', () => {
       expect(ran.err).toContain(words);
       expect(ran.err).not.toMatch(/\n\s+at /);
     }
+  });
+
+  test.each([
+    [['--', 'node', 'x.mjs'], 'NOT_FOUND: The directory that wrap was started in is gone. Start it in one'],
+    [['--url', 'http://127.0.0.1:1/mcp'], 'DOWNSTREAM_UNAVAILABLE'],
+  ])('in a directory that was removed, %j ends with its own reason', async (target, words) => {
+    const at = await place();
+    const gone = join(at.workspace, 'gone');
+    await mkdir(gone);
+    const args = ['wrap', '--classify', '--yes', '--workspace', at.workspace, ...target];
+    const line = 'cd "$1" && rmdir "$1" && shift && exec "$@"';
+    const ran = await promisify(execFile)('sh', ['-c', line, 'sh', gone, process.execPath, MAIN, ...args], {
+      env: environment(at),
+    }).catch((error: unknown) => error as { stderr: string });
+    expect(ran.stderr).toContain(words);
   });
 });

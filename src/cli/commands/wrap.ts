@@ -229,7 +229,7 @@ async function serveWrapped(wrapping: Wrapping, options: WrapOptions): Promise<E
 
 export async function wrap(context: Context, options: WrapOptions, command: unknown): Promise<Exit> {
   assertStateOutside(context);
-  const target = wrapTarget(command as string[], options, { ...context, directory: process.cwd() });
+  const target = wrapTarget(command as string[], options, { ...context, directory: () => process.cwd() });
   const classes = openClasses(context, target);
   if (options.classify === true) {
     const { log, settled } = createLog('warn', context.env);

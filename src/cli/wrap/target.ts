@@ -39,8 +39,8 @@ export interface WrapTarget {
 
 export interface Surroundings {
   workspace: string;
-  /** Where we were started. */
-  directory: string;
+  /** Where we were started; throws where that is gone. */
+  directory: () => string;
   env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -84,6 +84,19 @@ function rootOf(flag: string | undefined, args: readonly string[], workspace: st
 function nameFor(given: string | undefined, found: string): string {
   if (given !== undefined) assertWrapName(given);
   return given ?? found;
+}
+
+/** Asked only where a program is started: an address needs no directory. */
+function startDirectory({ directory }: Surroundings): string {
+  try {
+    return directory();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new RuntimeError(
+      'NOT_FOUND',
+      'The directory that wrap was started in is gone. Start it in one that is there.',
+    );
+  }
 }
 
 function keyOf(facts: JsonObject): string {
@@ -141,7 +154,7 @@ export function wrapTarget(words: readonly string[], flags: WrapFlags, around: S
   const env = [...new Set([...ALWAYS, ...(flags.passEnv ?? [])])];
   return {
     name,
-    way: { transport: 'stdio', command, args, env, directory: around.directory },
+    way: { transport: 'stdio', command, args, env, directory: startDirectory(around) },
     root: rootOf(flags.root, args, around.workspace),
     hosts: flags.allowHost ?? [],
     key: keyOf({ name, command, args }),
