@@ -91,7 +91,12 @@ export interface Story {
 
 /** Throws NOT_FOUND for what the caller may not see. */
 async function sessionOf(parts: InspectParts, caller: Caller, { kind, id }: Story): Promise<string> {
-  if (kind === 'run') return (await placeOfRun(parts, caller, id)).session;
+  if (kind === 'run') {
+    const { session } = await placeOfRun(parts, caller, id);
+    if (session !== '') return session;
+    const text = `The run ${id} was refused before there was a session of it: nothing of it can be exported.`;
+    throw new RuntimeError('NOT_FOUND', text, { id });
+  }
   return (await visibleRow(parts.store, caller, kind, id)).id;
 }
 

@@ -48,6 +48,10 @@ test('the run of a call that belongs to no turn is exported like any other', asy
   const { store, call } = await journal(at);
   const caller = { ...CALLER, principal: osPrincipal() };
   await call('look', { q: 2 }, { context: contextOf({ caller, runId: 'run_direct' }) });
+  const refused = { tenant: 'local', id: 'run_refused', principal: osPrincipal(), status: 'failed' };
+  await store.commit({
+    rows: [{ row: { ...refused, kind: 'run', updatedAt: 0, body: { code: 'NOT_FOUND' } }, when: 'absent' }],
+  });
   expect(await store.row('run', 'local', 'run_direct')).toBeUndefined();
   await store.close();
   const shown = await json(at, ['runs', 'show', 'run_direct']);
@@ -57,4 +61,6 @@ test('the run of a call that belongs to no turn is exported like any other', asy
   expect(told).toMatchObject({ run_id: 'run_direct', session_id: SESSION, tenant_id: 'local' });
   const unknown = await run(at, ['evidence', 'export', '--run', 'run_other', '--out', `${out}2`]);
   expect(unknown.err).toContain('error NOT_FOUND: No such run: run_other');
+  const bare = await run(at, ['evidence', 'export', '--run', 'run_refused', '--out', `${out}3`]);
+  expect(bare.err).toContain('error NOT_FOUND: The run run_refused was refused before there was a session');
 });
