@@ -32,19 +32,25 @@ export async function narrowed(
   isOver: () => boolean,
 ): Promise<Listening> {
   const uris = askedUris(message);
-  const kept: string[] = [];
+  const kept: { uri: string; leave: () => void }[] = [];
   let refused = 0;
   for (const uri of uris ?? []) {
     if (refused === MOST_REFUSED || isOver()) break;
     await subscribed.add(uri).then(
-      () => kept.push(uri),
+      (leave) => kept.push({ uri, leave }),
       () => (refused += 1),
     );
   }
   return {
-    message: uris === undefined ? message : withUris(message, [...kept]),
+    message:
+      uris === undefined
+        ? message
+        : withUris(
+            message,
+            kept.map(({ uri }) => uri),
+          ),
     end: () => {
-      for (const uri of kept.splice(0)) subscribed.remove(uri);
+      for (const { leave } of kept.splice(0)) leave();
     },
   };
 }

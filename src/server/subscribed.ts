@@ -11,8 +11,11 @@ export interface SubscriptionPlaces {
   enter(what: 'subscriptions'): (() => void) | undefined;
 }
 
+/** The one who asks with `sure`. */
+const SURE = Symbol('sure');
+
 interface Held {
-  askers: number;
+  askers: Set<symbol>;
   /** Resolves once the resource was read as the caller. */
   read: Promise<void>;
   end: () => void;
@@ -37,32 +40,45 @@ export class Subscribed {
 
   /** As `add`, but asked for once however often. */
   async sure(uri: string): Promise<void> {
-    const known = this.#held.get(uri);
-    await (known === undefined ? this.add(uri) : known.read);
+    await this.#ask(uri, SURE).read;
   }
 
-  /** Throws what reading the resource throws, or LIMIT_EXCEEDED. */
-  async add(uri: string): Promise<void> {
-    const held = this.#held.get(uri) ?? this.#hold(uri);
-    held.askers += 1;
-    await held.read;
-  }
-
+  /** Takes back what `sure` asked for. */
   remove(uri: string): void {
     const held = this.#held.get(uri);
-    if (held === undefined) return;
-    held.askers -= 1;
-    if (held.askers === 0) this.#drop(uri, held);
+    if (held !== undefined) this.#leave(uri, held, SURE);
+  }
+
+  /**
+   * Throws what reading the resource throws, or LIMIT_EXCEEDED. What is returned gives this very holding back; one that
+   * has ended by itself, and what was begun anew after it, it leaves alone.
+   */
+  async add(uri: string): Promise<() => void> {
+    const asker = Symbol('asker');
+    const held = this.#ask(uri, asker);
+    await held.read;
+    return () => this.#leave(uri, held, asker);
   }
 
   close(): void {
     for (const [uri, held] of [...this.#held]) this.#drop(uri, held);
   }
 
+  #ask(uri: string, asker: symbol): Held {
+    const held = this.#held.get(uri) ?? this.#hold(uri);
+    held.askers.add(asker);
+    return held;
+  }
+
+  #leave(uri: string, held: Held, asker: symbol): void {
+    held.askers.delete(asker);
+    if (held.askers.size === 0) this.#drop(uri, held);
+  }
+
   #hold(uri: string): Held {
     const leave = this.#places.enter('subscriptions');
     if (leave === undefined) throw new RuntimeError('LIMIT_EXCEEDED', 'Too many subscriptions are open.');
-    const held: Held = { askers: 0, read: Promise.resolve(), end: leave };
+    const held: Held = { askers: new Set(), read: Promise.resolve(), end: leave };
     this.#held.set(uri, held);
     held.read = this.#begin(uri, held);
     return held;

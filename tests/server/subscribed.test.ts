@@ -58,9 +58,9 @@ test('what may not be read is refused to everybody who asked while it was looked
 
 test('a look that fails late takes nothing from who asked after it was given up', async () => {
   const { subscribed, looks, watched, taken } = subscribing();
-  const first = subscribed.add(URI);
+  const first = subscribed.sure(URI);
   subscribed.remove(URI);
-  const second = subscribed.add(URI);
+  const second = subscribed.sure(URI);
   looks[0]?.mayNot();
   await expect(first).rejects.toThrow();
   looks[1]?.may();
@@ -68,4 +68,18 @@ test('a look that fails late takes nothing from who asked after it was given up'
   expect([watched(), taken()]).toEqual([1, 1]);
   subscribed.remove(URI);
   expect([watched(), taken()]).toEqual([0, 0]);
+});
+
+test('giving back one of two takes nothing from the other, whichever way they asked, and counts once', async () => {
+  const { subscribed, looks, watched } = subscribing();
+  const asked = subscribed.add(URI);
+  const sure = subscribed.sure(URI);
+  looks[0]?.may();
+  const leave = await asked;
+  await sure;
+  leave();
+  leave();
+  expect(watched()).toBe(1);
+  subscribed.remove(URI);
+  expect(watched()).toBe(0);
 });

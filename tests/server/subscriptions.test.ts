@@ -82,6 +82,20 @@ describe('a client of the modern era', () => {
     },
   );
 
+  test('whose first request has nothing left to hear ends it without ending a later one', async () => {
+    const at = await place();
+    await listen(at, 'l1', [RUN]);
+    at.runtime.gone = true;
+    await look(at);
+    at.runtime.gone = false;
+    await listen(at, 'l2', [RUN]);
+    at.client.send({ method: 'notifications/cancelled', params: { requestId: 'l1' } });
+    await settled();
+    at.runtime.step = 1;
+    await look(at);
+    expect(updates(at.client).map(({ params }) => params?.uri)).toEqual([RUN]);
+  });
+
   test('one that is cancelled while it is read, or refused, is not listened to', async () => {
     const at = await place();
     await listen(at, 'l0', []);
