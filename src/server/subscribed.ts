@@ -27,6 +27,7 @@ export class Subscribed {
   readonly #places: SubscriptionPlaces;
   readonly #updates: Updates;
   readonly #notify: (uri: string) => void;
+  #isClosed = false;
 
   constructor(
     of: { connection: Connection; places: SubscriptionPlaces; updates: Updates },
@@ -50,7 +51,7 @@ export class Subscribed {
   }
 
   /**
-   * Throws what reading the resource throws, or LIMIT_EXCEEDED. What is returned gives this very holding back; one that
+   * Throws what reading the resource throws, LIMIT_EXCEEDED, or SESSION_CLOSED after `close`. What is returned gives this very holding back; one that
    * has ended by itself, and what was begun anew after it, it leaves alone.
    */
   async add(uri: string): Promise<() => void> {
@@ -61,6 +62,7 @@ export class Subscribed {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const [uri, held] of [...this.#held]) this.#drop(uri, held);
   }
 
@@ -76,6 +78,7 @@ export class Subscribed {
   }
 
   #hold(uri: string): Held {
+    if (this.#isClosed) throw new RuntimeError('SESSION_CLOSED');
     const leave = this.#places.enter('subscriptions');
     if (leave === undefined) throw new RuntimeError('LIMIT_EXCEEDED', 'Too many subscriptions are open.');
     const held: Held = { askers: new Set(), read: Promise.resolve(), end: leave };

@@ -185,6 +185,51 @@ describe('listening', () => {
     expect(at.server.counts).toMatchObject({ subscriptions: 0, updates: 1 });
   });
 
+  /** A request to listen to twenty resources, at the first of which its reading stands still. */
+  async function reading(
+    at: Serving,
+  ): Promise<{ answer: Promise<Answer>; read: () => number; goOn: () => void }> {
+    let read = 0;
+    let goOn = (): void => undefined;
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    const { inspect } = at.runtime;
+    at.runtime.inspect = async (...args) => {
+      read += 1;
+      await held;
+      return inspect.apply(at.runtime, args);
+    };
+    const resourceSubscriptions = Array.from({ length: 20 }, (_, n) => `agent://runs/mine${n}`);
+    const answer = ask(at, modern('subscriptions/listen', { notifications: { resourceSubscriptions } }));
+    answer.catch(() => undefined);
+    await until(() => read === 1);
+    return { answer, read: () => read, goOn };
+  }
+
+  test('reads no further for a token that has been revoked', async () => {
+    const at = await serve();
+    const { answer, read, goOn } = await reading(at);
+    at.tokens.entries = at.tokens.entries.filter(({ id }) => id !== 'tok_alice');
+    at.clock.advance(1000);
+    await until(() => at.runtime.listeners === 0);
+    goOn();
+    expect((await answer).status).toBe(401);
+    expect(read()).toBe(1);
+    expect(at.server.counts).toMatchObject({ streams: 0, subscriptions: 0 });
+  });
+
+  test('reads no further once the server stops, which waits for what is being read', async () => {
+    const at = await serve();
+    const { read, goOn } = await reading(at);
+    let isClosed = false;
+    const closed = at.server.close().then(() => (isClosed = true));
+    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(isClosed).toBe(false);
+    goOn();
+    await closed;
+    expect(read()).toBe(1);
+    expect(at.server.counts).toMatchObject({ streams: 0, subscriptions: 0 });
+  });
+
   test('a subscription ends when its resource may not be read any more', async () => {
     const at = await serve();
     const sessionId = await openSession(at);

@@ -83,3 +83,14 @@ test('giving back one of two takes nothing from the other, whichever way they as
   subscribed.remove(URI);
   expect(watched()).toBe(0);
 });
+
+test('nothing is held once it is closed', async () => {
+  const { subscribed, looks, taken } = subscribing();
+  subscribed.close();
+  const outcomes = await Promise.allSettled([subscribed.add(URI), subscribed.sure(URI)]);
+  expect(outcomes).toMatchObject([
+    { reason: { code: 'SESSION_CLOSED' } },
+    { reason: { code: 'SESSION_CLOSED' } },
+  ]);
+  expect([looks.length, taken()]).toEqual([0, 0]);
+});

@@ -80,7 +80,7 @@ export class HttpFront {
   #refused = 0;
   #isDraining = false;
   /** Requests that are being served, streams for updates not among them. */
-  readonly #work = new Set<Promise<void>>();
+  readonly #work = new Set<Promise<unknown>>();
 
   constructor(parts: FrontParts) {
     const { clock, ids, settings, log } = parts;
@@ -261,7 +261,7 @@ export class HttpFront {
     return this.#counted(this.#modern(admitted, message));
   }
 
-  /** A body may be long in coming: what was good at its head need not be so any more. */
+  /** A body, or what is read for its request, may be long in coming: what was good at its head need not be so any more. */
   async #refusalSince({ id }: TokenClient): Promise<Refusal | undefined> {
     if (this.#isDraining) return DRAINING;
     const { tokens } = this.#parts;
@@ -281,12 +281,15 @@ export class HttpFront {
 
   async #listen(admitted: Admitted, message: JSONRPCMessage): Promise<void> {
     if (!isJSONRPCRequest(message)) return;
-    const listening = await admitted.client.listen(message, () => admitted.res.destroyed);
-    if (listening === undefined) {
-      return refuse(admitted.res, TOO_MANY_STREAMS, this.#writing, message.id);
-    }
+    const { res, client } = admitted;
+    const isOver = (): boolean => res.destroyed || this.#isDraining;
+    // What it reads is work, which the end of the server waits for; the stream is not.
+    const listening = await this.#counted(client.listen(message, isOver));
+    if (listening === undefined) return refuse(res, TOO_MANY_STREAMS, this.#writing, message.id);
     try {
-      await this.#modern(admitted, listening.message);
+      const late = await this.#refusalSince(client);
+      if (late === undefined) await this.#modern(admitted, listening.message);
+      else await refuse(res, late, this.#writing, message.id);
     } finally {
       listening.end();
     }
@@ -326,11 +329,11 @@ export class HttpFront {
     }
   }
 
-  async #counted(serving: Promise<void>): Promise<void> {
+  async #counted<T>(serving: Promise<T>): Promise<T> {
     const ended = serving.catch(() => undefined);
     this.#work.add(ended);
     try {
-      await serving;
+      return await serving;
     } finally {
       this.#work.delete(ended);
     }

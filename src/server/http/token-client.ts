@@ -70,6 +70,7 @@ export function createTokenClient(credential: Credential, of: TokenClientParts):
     modern.notify.resourceUpdated(uri);
   });
   const stopListening = announceTo(modern, shared);
+  let isClosed = false;
   return {
     id,
     // A session's server announces changed tools itself.
@@ -79,7 +80,7 @@ export function createTokenClient(credential: Credential, of: TokenClientParts):
     async listen(message, isOver) {
       const leave = principal.enter('streams');
       if (leave === undefined) return undefined;
-      const listening = await narrowed(message, subscribed, isOver);
+      const listening = await narrowed(message, subscribed, () => isClosed || isOver());
       return {
         message: listening.message,
         end: () => {
@@ -89,6 +90,7 @@ export function createTokenClient(credential: Credential, of: TokenClientParts):
       };
     },
     async close() {
+      isClosed = true;
       stopListening();
       subscribed.close();
       await modern.close();
