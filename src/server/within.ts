@@ -6,6 +6,9 @@ export async function within(clock: Clock, ms: number, work: Promise<unknown>): 
   const limit = new Promise<void>((resolve) => {
     cancel = clock.after(ms, resolve);
   });
-  await Promise.race([work, limit]);
-  cancel();
+  try {
+    await Promise.race([work, limit]);
+  } finally {
+    cancel();
+  }
 }
