@@ -3,13 +3,11 @@
 //
 // L1  Nothing is listened to before it was read as the caller, and nothing after the request was cancelled or refused, or
 //     the client has gone.
-import type { JSONRPCMessage, JSONRPCRequest, RequestId, Transport } from '@modelcontextprotocol/server';
+import type { JSONRPCMessage, JSONRPCRequest, Transport } from '@modelcontextprotocol/server';
 import { isJSONRPCRequest } from '@modelcontextprotocol/server';
 import { isObject } from '../base/json.ts';
 import { narrowed } from './listening.ts';
 import type { Subscribed } from './subscribed.ts';
-
-const NOTHING = (): void => undefined;
 
 function cancelledBy(message: JSONRPCMessage): unknown {
   if (!('method' in message) || message.method !== 'notifications/cancelled') return undefined;
@@ -82,17 +80,16 @@ export class ListeningTransport implements Transport {
       this.onmessage?.(message);
       return;
     }
-    this.#open.set(id, NOTHING);
-    const listening = await narrowed(message, this.#subscribed, () => !this.#isOpen(id));
-    if (!this.#isOpen(id)) {
+    // Its own: an id that was cancelled may be used again while this one is still read.
+    const reading = (): void => undefined;
+    const isOver = (): boolean => this.#open.get(id) !== reading;
+    this.#open.set(id, reading);
+    const listening = await narrowed(message, this.#subscribed, isOver);
+    if (isOver()) {
       listening.end(); // L1
       return;
     }
     this.#open.set(id, () => listening.end());
     this.onmessage?.(listening.message);
-  }
-
-  #isOpen(id: RequestId): boolean {
-    return this.#open.has(id);
   }
 }

@@ -149,6 +149,24 @@ describe('a request to listen to very many', () => {
   });
 });
 
+test('a request to listen that was cancelled while it was read stays so when its id is used again', async () => {
+  const at = await place();
+  await listen(at, 'l0', []);
+  let release = (): void => undefined;
+  at.runtime.held = new Promise((resolve) => (release = resolve));
+  const resourceSubscriptions = Array.from({ length: 20 }, (_, n) => `agent://sessions/first${n}`);
+  const params = { notifications: { resourceSubscriptions }, _meta: ENVELOPE };
+  at.client.send({ id: 'l1', method: 'subscriptions/listen', params });
+  await expect.poll(() => at.runtime.readers).toBe(1);
+  at.client.send({ method: 'notifications/cancelled', params: { requestId: 'l1' } });
+  const second = listen(at, 'l1', [RUN]);
+  await expect.poll(() => at.runtime.readers).toBe(2);
+  release();
+  expect((await second).params?.notifications).toEqual({ resourceSubscriptions: [RUN] });
+  await settled();
+  expect(at.runtime.readers).toBe(2);
+});
+
 describe('a client of the legacy era', () => {
   verifies(
     { partial: ['QB-09'] },
