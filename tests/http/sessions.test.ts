@@ -53,6 +53,18 @@ describe('a session id', () => {
     expect(at.server.counts.sessions).toBe(0);
   });
 
+  test('that could not be begun takes no place', async () => {
+    const at = await serve({ settings: { maxSessions: 1, maxSessionsPerPrincipal: 1 } });
+    await ask(at, modern('tools/list'));
+    const { onToolsChanged } = at.runtime;
+    at.runtime.onToolsChanged = () => {
+      throw new Error('not now');
+    };
+    expect((await ask(at, { body: initialize() })).status).toBe(500);
+    at.runtime.onToolsChanged = onToolsChanged;
+    expect((await ask(at, { body: initialize() })).status).toBe(200);
+  });
+
   test('is needed for all but the handshake', async () => {
     const at = await serve();
     for (const what of [{ body: LIST }, { method: 'GET' }, { method: 'DELETE' }]) {

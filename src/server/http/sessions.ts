@@ -166,11 +166,17 @@ class SessionTable implements Sessions {
     }
     const id = Buffer.from(ids.bytes(32)).toString('base64url');
     this.#opening += 1;
-    const session = await open(owner, { id, at: clock.monotonic(), updates });
-    this.#opening -= 1;
-    this.#byId.set(id, { session, leave });
-    this.#arm();
-    return { ok: true, session };
+    try {
+      const session = await open(owner, { id, at: clock.monotonic(), updates });
+      this.#byId.set(id, { session, leave });
+      this.#arm();
+      return { ok: true, session };
+    } catch (thrown) {
+      leave();
+      throw thrown;
+    } finally {
+      this.#opening -= 1;
+    }
   }
 
   /** Of those with nothing open; another token's too, for the bound is the principal's. */
