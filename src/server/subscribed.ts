@@ -51,8 +51,8 @@ export class Subscribed {
   }
 
   /**
-   * Throws what reading the resource throws, LIMIT_EXCEEDED, or SESSION_CLOSED after `close`. What is returned gives this very holding back; one that
-   * has ended by itself, and what was begun anew after it, it leaves alone.
+   * Throws what reading the resource throws, LIMIT_EXCEEDED, or SESSION_CLOSED after `close`. What is returned gives this very
+   * holding back; one that has ended by itself, and what was begun anew after it, it leaves alone.
    */
   async add(uri: string): Promise<() => void> {
     const asker = Symbol('asker');
